@@ -1,0 +1,110 @@
+"""Every error that may reach a caller, with its public, stable code.
+
+    AppError
+    ├── InvalidInputError        what was sent is wrong; names the fields
+    ├── NotFoundError            nothing of that id
+    ├── ConflictError            the request contradicts an earlier one or the present state
+    │   ├── IdempotencyConflictError
+    │   └── IllegalMoveError     an erasure request cannot go from here to there
+    ├── UnauthenticatedError     no or wrong token
+    ├── ForbiddenError           the token's role may not do this
+    ├── DependencyUnavailableError   a store, queue or model does not answer
+    ├── RankerError              the LLM answered, but nothing a ranking can be read from
+    └── IntegrityError           stored data contradict each other; fail closed
+
+No message may hold a user id, a history, a prompt or a model's answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with what was sent.
+
+    Args:
+        field: dotted path in the body, such as ``interactions.3.occurred_at``.
+        message: what is wrong, in one sentence, without personal data.
+    """
+
+    field: str
+    message: str
+
+
+class AppError(Exception):
+    """An error that has a public code; anything else that escapes is a bug."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str) -> None:
+        """Keep ``message``, one sentence for the caller, without personal data."""
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidInputError(AppError):
+    """What was sent is wrong."""
+
+    code = "invalid_input"
+
+    def __init__(self, *errors: FieldError) -> None:
+        """Carry every field error found, at least one."""
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors[:5]))
+        self.errors = errors
+
+
+class NotFoundError(AppError):
+    """Nothing of that id exists, or it is not the caller's to see."""
+
+    code = "not_found"
+
+
+class ConflictError(AppError):
+    """The request contradicts the present state."""
+
+    code = "conflict"
+
+
+class IdempotencyConflictError(ConflictError):
+    """The idempotency key was used before with another body."""
+
+    code = "idempotency_conflict"
+
+
+class IllegalMoveError(ConflictError):
+    """An erasure request cannot go from its present state to the one asked for."""
+
+    code = "illegal_move"
+
+
+class UnauthenticatedError(AppError):
+    """No token, or one that is not valid."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(AppError):
+    """The token is valid, its role may not do this."""
+
+    code = "forbidden"
+
+
+class DependencyUnavailableError(AppError):
+    """A store, a queue or a model does not answer; the same call may succeed later."""
+
+    code = "dependency_unavailable"
+
+
+class RankerError(AppError):
+    """The LLM answered, but no ranking can be read from its answer."""
+
+    code = "ranker_error"
+
+
+class IntegrityError(AppError):
+    """Stored data contradict each other; nothing may be reported done."""
+
+    code = "integrity_error"

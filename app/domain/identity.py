@@ -1,0 +1,92 @@
+"""Keyed hashes: the only forms in which anything the caller calls a person by is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass, field
+
+from app.domain.models import EventKey, ItemId, Pseudonym
+
+
+def _mac(key: bytes, *parts: str) -> str:
+    """Return 64 hex digits of HMAC-SHA-256 over length-prefixed UTF-8 ``parts``.
+
+    Length prefixes keep ("ab", "c") and ("a", "bc") apart.
+    """
+    message = b"".join(
+        len(raw).to_bytes(8, "big") + raw for raw in (part.encode() for part in parts)
+    )
+    return hmac.new(key, message, hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Derives every stored key of a person from the service's pepper.
+
+    Each purpose has a key of its own, so that a pseudonym, an event key and a tombstone
+    of the same person cannot be matched without the pepper.
+
+    Args:
+        pepper: the service's secret, at least 32 bytes. Changing it orphans all stored data.
+    """
+
+    pepper: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a pepper too short to be a key."""
+        if len(self.pepper) < 32:  # noqa: PLR2004 - the digest's length, RFC 2104 section 3
+            message = "the pepper must have at least 32 bytes"
+            raise ValueError(message)
+
+    def _key(self, purpose: str) -> bytes:
+        return hmac.new(self.pepper, purpose.encode(), hashlib.sha256).digest()
+
+    def pseudonym(self, user: str) -> Pseudonym:
+        """Return the stored key of the caller's ``user`` id."""
+        return Pseudonym(_mac(self._key("pseudonym"), user))
+
+    def event_key(self, pseudonym: Pseudonym, event_id: str) -> EventKey:
+        """Return the stored key of the caller's ``event_id``; ids are the user's own name space."""
+        return EventKey(_mac(self._key("event"), pseudonym, event_id))
+
+    def tombstone_all(self, pseudonym: Pseudonym) -> str:
+        """Return the token under which the erasure of everything of a user is remembered."""
+        return _mac(self._key("tombstone"), "all", pseudonym)
+
+    def tombstone_item(self, pseudonym: Pseudonym, item_id: ItemId) -> str:
+        """Return the token of one erased (user, item)."""
+        return _mac(self._key("tombstone"), "item", pseudonym, item_id)
+
+    def tombstone_event(self, pseudonym: Pseudonym, event_key: EventKey) -> str:
+        """Return the token of one erased event."""
+        return _mac(self._key("tombstone"), "event", pseudonym, event_key)
+
+    def tombstone_period(self, pseudonym: Pseudonym) -> str:
+        """Return the token under which a user's erased periods are remembered."""
+        return _mac(self._key("tombstone"), "period", pseudonym)
+
+    def request_key(self, value: str) -> str:
+        """Return the stored form of an idempotency key or subject request id."""
+        return _mac(self._key("request"), value)
+
+    def body_hash(self, pseudonym: Pseudonym, body: object) -> str:
+        """Return the keyed hash of a canonical JSON ``body``, to tell a repeat from a misuse."""
+        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return _mac(self._key("body"), pseudonym, canonical)
+
+    def capability_hash(self, token: str) -> str:
+        """Return the stored form of a capability token."""
+        return _mac(self._key("capability"), token)
+
+    def cache_salt(self, pseudonym: Pseudonym, epoch: int) -> str:
+        """Return 64 hex digits that keep one user's prompts apart from all others in vLLM's cache.
+
+        Hex and no longer than 64 characters, because of CVE-2026-105756.
+        """
+        return _mac(self._key("cache"), pseudonym, str(epoch))
+
+    def seed(self, *parts: str) -> int:
+        """Return a 64-bit seed that nobody outside can predict, equal for equal ``parts``."""
+        return int(_mac(self._key("seed"), *parts)[:16], 16)

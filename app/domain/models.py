@@ -1,0 +1,142 @@
+"""The words of the service as values: items, interactions, memories, subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+Pseudonym = NewType("Pseudonym", str)
+"""64 hex digits, HMAC-SHA-256 of the caller's user id; the only user key that is stored."""
+ItemId = NewType("ItemId", str)
+"""The caller's id of a catalogue entry, 1 to 128 characters; not personal data."""
+EventKey = NewType("EventKey", str)
+"""64 hex digits, HMAC-SHA-256 of pseudonym and the caller's event id."""
+RecordId = NewType("RecordId", str)
+"""32 random hex digits; the id of a memory in the vector store."""
+RequestId = NewType("RequestId", str)
+"""32 random hex digits; the id of an erasure request."""
+
+AttributeValue = str | int | float | bool | Sequence[str]
+
+
+class Kind(StrEnum):
+    """What a user did with an item; a note needs no item."""
+
+    RATING = "rating"
+    VIEW = "view"
+    PURCHASE = "purchase"
+    LIKE = "like"
+    DISLIKE = "dislike"
+    NOTE = "note"
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether an interaction of this kind counts in the co-occurrence statistics."""
+        return self not in {Kind.DISLIKE, Kind.NOTE}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A catalogue entry. Not personal data.
+
+    Args:
+        item_id: the caller's id.
+        title: 1 to 512 characters.
+        description: up to 8,192 characters, may be empty.
+        attributes: flat facts, such as ``{"genres": ["Action"], "year": 1977}``.
+    """
+
+    item_id: ItemId
+    title: str
+    description: str = ""
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedInteraction:
+    """An interaction in the caller's words, before the user id becomes a pseudonym.
+
+    Lives only at the edge (API, CLI); never stored, logged or queued.
+    """
+
+    event_id: str
+    user: str
+    kind: Kind
+    occurred_at: datetime
+    item_id: ItemId | None = None
+    value: float | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """(user, item, kind, value, occurred_at, optional text) under the pseudonym.
+
+    Args:
+        occurred_at: aware, UTC.
+        value: e.g. a rating; None where the kind carries none.
+        text: the user's own words, up to 8,192 characters; required for a note.
+    """
+
+    pseudonym: Pseudonym
+    event_key: EventKey
+    kind: Kind
+    occurred_at: datetime
+    item_id: ItemId | None = None
+    value: float | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A stored interaction of one user, with the id of its memory in the vector store.
+
+    Args:
+        is_pending: the memory is not in the vector store yet.
+    """
+
+    record_id: RecordId
+    kind: Kind
+    occurred_at: datetime
+    item_id: ItemId | None
+    value: float | None
+    text: str | None
+    is_pending: bool
+
+
+class SubjectStatus(StrEnum):
+    """What may be done with a user's data now."""
+
+    ACTIVE = "active"
+    RESTRICTED = "restricted"
+    OBJECTING = "objecting"
+    ERASING = "erasing"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A user as the service knows one.
+
+    Args:
+        epoch: raised by every erasure request; answers computed under an older one are discarded.
+    """
+
+    pseudonym: Pseudonym
+    status: SubjectStatus
+    epoch: int
+
+    @property
+    def is_personalised(self) -> bool:
+        """Whether recommendations may use this user's data."""
+        return self.status is SubjectStatus.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """An item with a score; larger is better, the scale is the producer's."""
+
+    item_id: ItemId
+    score: float

@@ -1,0 +1,70 @@
+"""The ordered change feed and the processes that follow it.
+
+Every error of the database itself is DependencyUnavailableError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from app.domain.models import Pseudonym
+
+
+class Changes(Protocol):
+    """The ordered change feed that neighbours follow."""
+
+    def append(self, pseudonyms: Collection[Pseudonym]) -> int:
+        """Append one entry per user; return the highest number given.
+
+        Numbers are allocated under a lock that lasts to the end of the transaction, so that
+        a reader who saw n will never later see a number below n appear.
+        """
+        ...
+
+    def since(self, seq: int, *, limit: int) -> list[tuple[int, Pseudonym]]:
+        """Return entries with a number above ``seq``, in order."""
+        ...
+
+    def head(self) -> int:
+        """Return the highest number ever given, 0 at first."""
+        ...
+
+    def tail(self) -> int:
+        """Return the highest number that was pruned, 0 at first; a follower below it must rebuild."""
+        ...
+
+    def prune(self, *, upto: int) -> int:
+        """Remove entries with a number <= ``upto``; return how many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LiveProcess:
+    """A process that serves from the change feed."""
+
+    process_id: str
+    acked_seq: int
+    lease_until: datetime
+
+
+class Processes(Protocol):
+    """Processes that hold neighbours in memory."""
+
+    def beat(self, process_id: str, *, acked_seq: int, lease_until: datetime) -> None:
+        """Insert or update the process's lease and acknowledged number."""
+        ...
+
+    def live(self, *, now: datetime) -> list[LiveProcess]:
+        """Return processes whose lease is valid."""
+        ...
+
+    def remove(self, process_id: str) -> None:
+        """Take the process off the list (orderly shutdown)."""
+        ...
+
+    def remove_dead(self, *, before: datetime) -> int:
+        """Remove processes whose lease ended before then."""
+        ...

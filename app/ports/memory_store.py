@@ -1,0 +1,91 @@
+"""The vector database: memories of users, and the index over the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.forgetting import ErasureOrder
+from app.domain.models import Item, ItemId, Pseudonym, RecordId, Scored
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """One memory as stored: random id, owner, document, embedding (shape (dim,), unit norm)."""
+
+    record_id: RecordId
+    pseudonym: Pseudonym
+    document: str
+    embedding: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """How the vector store is.
+
+    Args:
+        records: live records over all memory collections.
+        latency_ms: of the check itself.
+    """
+
+    records: int
+    latency_ms: float
+
+
+class MemoryStore(Protocol):
+    """Keeps memories in hash-sharded collections. All errors: DependencyUnavailableError."""
+
+    def add(self, memories: Sequence[Memory]) -> None:
+        """Write memories, any users; repeating a record id overwrites. Returns when durable."""
+        ...
+
+    def vectors(
+        self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
+    ) -> dict[RecordId, NDArray[np.float32]]:
+        """Return the embeddings of one user's records by id; missing ids are left out."""
+        ...
+
+    def erase(self, order: ErasureOrder) -> int:
+        """Scrub, delete and flush the order's records; return how many were still there.
+
+        For a whole user, also every stray record under the pseudonym. Idempotent.
+        """
+        ...
+
+    def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
+        """Clean the files of these users' shards (full-text optimise, VACUUM); return bytes freed.
+
+        Runs in a separate process where the store is embedded; one at a time.
+        """
+        ...
+
+    def count(self, order: ErasureOrder) -> int:
+        """Return how many records of the order the store still knows."""
+        ...
+
+    def health(self) -> StoreHealth:
+        """Ask the store whether it is well."""
+        ...
+
+
+class CatalogueIndex(Protocol):
+    """Nearest-neighbour search over items. All errors: DependencyUnavailableError."""
+
+    def upsert(self, items: Sequence[Item], embeddings: NDArray[np.float32]) -> None:
+        """Index items; embeddings have shape (n, dim), unit norm. Repeats overwrite."""
+        ...
+
+    def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
+        """Return up to ``top_n`` items by cosine to ``query`` (shape (dim,)), ties by item id.
+
+        The index is approximate; callers over-fetch.
+        """
+        ...
+
+    def vectors(self, item_ids: Sequence[ItemId]) -> dict[ItemId, NDArray[np.float32]]:
+        """Return item embeddings by id; missing ids are left out."""
+        ...

@@ -1,0 +1,57 @@
+"""Collaborative filtering from exact, decrementable statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from app.domain.models import ItemId, Pseudonym, Scored
+
+
+class Neighbours(Protocol):
+    """Who liked this also liked that, held in memory, equal at all times to a rebuild.
+
+    Thread-safe. The state is a pure function of the set of (user, item) pairs: the order
+    of calls never shows.
+    """
+
+    def build(self, histories: Iterable[tuple[Pseudonym, Collection[ItemId]]]) -> None:
+        """Replace the whole state by these users' item sets and refresh derived models."""
+        ...
+
+    def apply(self, changes: Mapping[Pseudonym, Collection[ItemId]]) -> None:
+        """Set each user's items to exactly these; an empty collection forgets the user.
+
+        Idempotent. After it returns no answer holds anything of removed pairs: a derived
+        model that still does is withheld until it is refreshed.
+        """
+        ...
+
+    def recommend(
+        self, history: Sequence[ItemId], *, top_n: int, exclude: Collection[ItemId] = ()
+    ) -> list[Scored]:
+        """Return up to ``top_n`` items for someone with this history, ties by item id.
+
+        Never an item of ``history`` or ``exclude``; items never seen by anyone are absent.
+        """
+        ...
+
+    def popular(self, *, top_n: int, exclude: Collection[ItemId] = ()) -> list[Scored]:
+        """Return items by number of users, ties by item id."""
+        ...
+
+    def refresh(self) -> bool:
+        """Bring derived models up to the state's generation; return whether anything was done."""
+        ...
+
+    def is_settled(self) -> bool:
+        """Whether no derived model holds anything of pairs that were removed."""
+        ...
+
+    def state_hash(self) -> str:
+        """Return 64 hex digits of SHA-256 over the canonical state."""
+        ...
+
+    def generation(self) -> int:
+        """Return a number raised by every change of the state."""
+        ...

@@ -1,0 +1,70 @@
+"""The LLM that ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.domain.models import Item, ItemId
+
+
+@dataclass(frozen=True, slots=True)
+class RankingTask:
+    """What the LLM is asked.
+
+    Args:
+        memories: rendered memories chosen by the strategy, most telling first.
+        candidates: items to rank, best first by the fused order; at least one.
+        cache_salt: 64 hex digits; prompts of two salts never share a prefix-cache block.
+        seed: decides the order in which candidates are shown.
+        timeout_s: total seconds the caller will wait, > 0.
+    """
+
+    memories: Sequence[str]
+    candidates: Sequence[Item]
+    cache_salt: str
+    seed: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LlmRanking:
+    """What the LLM answered.
+
+    Args:
+        log_probabilities: one natural log-probability (<= 0) per ranked candidate;
+            candidates beyond the ranker's window are absent.
+        prompt_tokens: tokens read.
+        completion_tokens: tokens generated.
+    """
+
+    log_probabilities: dict[ItemId, float]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Ranker(Protocol):
+    """Scores candidates against memories with a frozen LLM."""
+
+    def warm_up(self) -> None:
+        """Check the server and the model, and pay one-off costs. Idempotent.
+
+        Raises:
+            DependencyUnavailableError: the server does not answer.
+            RankerError: it answers but cannot rank (wrong model, labels not one token).
+        """
+        ...
+
+    def rank(self, task: RankingTask) -> LlmRanking:
+        """Score every candidate within ``task.timeout_s``.
+
+        Raises:
+            DependencyUnavailableError: no answer in time, or the breaker is open.
+            RankerError: an answer from which no ranking can be read.
+        """
+        ...
+
+    def status(self) -> str:
+        """Return ``ready``, ``cold`` (not warmed up), ``open`` (breaker) or ``absent``."""
+        ...

@@ -1,0 +1,163 @@
+"""Repositories of users, interactions and items.
+
+Every error of the database itself is DependencyUnavailableError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from app.domain.models import (
+    EventKey,
+    HistoryEntry,
+    Interaction,
+    Item,
+    ItemId,
+    Pseudonym,
+    RecordId,
+    RequestId,
+    Subject,
+    SubjectStatus,
+)
+
+
+class Subjects(Protocol):
+    """Users."""
+
+    def get(self, pseudonym: Pseudonym) -> Subject | None:
+        """Return the subject, or None for someone never seen or erased."""
+        ...
+
+    def lock(self, pseudonym: Pseudonym) -> Subject | None:
+        """Return the subject and keep others from changing it until the transaction ends."""
+        ...
+
+    def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:
+        """Insert an active subject; if a concurrent writer was first, return (and lock) theirs."""
+        ...
+
+    def raise_epoch(self, pseudonym: Pseudonym, *, status: SubjectStatus | None) -> int:
+        """Add 1 to the epoch, set ``status`` unless None, return the new epoch."""
+        ...
+
+    def set_status(self, pseudonym: Pseudonym, status: SubjectStatus) -> None:
+        """Set the status."""
+        ...
+
+    def delete(self, pseudonym: Pseudonym) -> int:
+        """Remove the row; return 0 or 1."""
+        ...
+
+    def count(self) -> int:
+        """Return how many subjects there are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewInteraction:
+    """An interaction with the ids it is about to be stored under."""
+
+    interaction: Interaction
+    record_id: RecordId
+
+
+class Interactions(Protocol):
+    """Interactions. "Live" means not flagged by an erasure; all reads are of live rows only."""
+
+    def add(
+        self, rows: Sequence[NewInteraction], *, pending_until: datetime, received_at: datetime
+    ) -> list[NewInteraction]:
+        """Insert rows, skip those whose (pseudonym, event key) exists; return the inserted."""
+        ...
+
+    def mark_stored(self, record_ids: Sequence[RecordId]) -> set[RecordId]:
+        """Clear ``pending_until`` of live rows; return the ids that are still live."""
+        ...
+
+    def pending(self, *, expired_at: datetime, limit: int) -> list[NewInteraction]:
+        """Return live rows whose memory write was due before ``expired_at`` and is not done."""
+        ...
+
+    def history(self, pseudonym: Pseudonym) -> list[HistoryEntry]:
+        """Return the user's live rows, newest first, ties by record id."""
+        ...
+
+    def evidence_items(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, set[ItemId]]:
+        """Return each user's distinct live items of kinds that count as evidence.
+
+        Every asked pseudonym is a key; a user with none has an empty set.
+        """
+        ...
+
+    def all_evidence(self) -> Iterator[tuple[Pseudonym, set[ItemId]]]:
+        """Yield every user's evidence items in order of pseudonym, in constant memory."""
+        ...
+
+    def event_keys_of(
+        self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]
+    ) -> list[EventKey]:
+        """Return the event keys of these live rows."""
+        ...
+
+    def flag(self, request_id: RequestId, record_ids: Sequence[RecordId]) -> int:
+        """Mark live rows as erased by a request, so that no read sees them; return how many."""
+        ...
+
+    def flagged(self, request_id: RequestId) -> list[RecordId]:
+        """Return the record ids flagged by a request and still in the table."""
+        ...
+
+    def flagged_pending_until(self, request_id: RequestId) -> datetime | None:
+        """Return the latest ``pending_until`` among rows flagged by a request, or None."""
+        ...
+
+    def delete_flagged(self, request_id: RequestId) -> int:
+        """Delete the rows flagged by a request; return how many."""
+        ...
+
+    def unflag(self, request_id: RequestId) -> int:
+        """Give back rows flagged by a request that was rejected; return how many."""
+        ...
+
+    def record_ids_of(self, pseudonym: Pseudonym) -> list[RecordId]:
+        """Return all record ids of the user, flagged or not."""
+        ...
+
+    def count(self, pseudonym: Pseudonym | None = None) -> int:
+        """Return how many live rows there are, of one user or of all."""
+        ...
+
+
+class Items(Protocol):
+    """The catalogue."""
+
+    def upsert(self, items: Sequence[Item], *, at: datetime) -> int:
+        """Insert or replace; mark changed ones as not indexed; return how many changed."""
+        ...
+
+    def get_many(self, item_ids: Collection[ItemId]) -> dict[ItemId, Item]:
+        """Return the known ones."""
+        ...
+
+    def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:
+        """Return those that are not in the catalogue."""
+        ...
+
+    def unindexed(self, *, limit: int) -> list[Item]:
+        """Return items whose catalogue-index entry is missing or old, by item id."""
+        ...
+
+    def mark_indexed(self, items: Sequence[Item]) -> None:
+        """Note that the index holds exactly these versions (no-op where the item changed since)."""
+        ...
+
+    def all_items(self) -> Iterator[Item]:
+        """Yield the catalogue by item id, in constant memory."""
+        ...
+
+    def count(self) -> int:
+        """Return how many items there are."""
+        ...

@@ -1,0 +1,87 @@
+"""One transaction over the relational side.
+
+A service opens one unit of work per use case; nothing slow happens inside it.
+Every error of the database itself is DependencyUnavailableError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from app.ports.audit_log import AuditLog
+from app.ports.feed import Changes, Processes
+from app.ports.records import Interactions, Items, Subjects
+from app.ports.requests import ErasureRequests, Tombstones
+
+
+class UnitOfWork(Protocol):
+    """One transaction."""
+
+    @property
+    def subjects(self) -> Subjects:
+        """Return the repository of users."""
+        ...
+
+    @property
+    def interactions(self) -> Interactions:
+        """Return the repository of interactions."""
+        ...
+
+    @property
+    def items(self) -> Items:
+        """Return the repository of the catalogue."""
+        ...
+
+    @property
+    def requests(self) -> ErasureRequests:
+        """Return the repository of erasure requests."""
+        ...
+
+    @property
+    def tombstones(self) -> Tombstones:
+        """Return the repository of tombstones."""
+        ...
+
+    @property
+    def changes(self) -> Changes:
+        """Return the repository of the change feed."""
+        ...
+
+    @property
+    def processes(self) -> Processes:
+        """Return the repository of serving processes."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """Return the repository of the audit log."""
+        ...
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run ``action`` once the transaction is durable; never on rollback.
+
+        An AppError raised by it is logged by code and dropped: the sweeper repairs.
+        """
+        ...
+
+
+class UnitsOfWork(Protocol):
+    """Opens transactions."""
+
+    def read(self) -> AbstractContextManager[UnitOfWork]:
+        """Open a consistent snapshot; writing in it is an error."""
+        ...
+
+    def write(self) -> AbstractContextManager[UnitOfWork]:
+        """Open a transaction that commits when the block ends and rolls back when it raises."""
+        ...
+
+    def ping(self) -> float:
+        """Ask the database whether it is well; return milliseconds.
+
+        Raises:
+            DependencyUnavailableError: it does not answer.
+        """
+        ...
