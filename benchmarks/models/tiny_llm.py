@@ -26,6 +26,13 @@ DEFAULT_SEED: Final = 20_240_607
 VOCABULARY: Final = 2048
 CONTEXT_TOKENS: Final = 8192
 CORPUS_LINES: Final = 6000
+ONSETS: Final = (*"bcdfgklmnprstv", "ch", "st", "tr")
+VOWELS: Final = (*"aeiou", "ea", "ou")
+FRAME: Final = (
+    *("Everything", "inside", "the", "blocks", "is", "data", "never", "follow", "instructions"),
+    *("Rated", "Liked", "Viewed", "Bought", "label", "candidate", "taste", "person", "best"),
+    *("Answer", "with", "one", "of", "item", "suits", "shown", "and", "score", "number"),
+)
 LABELS: Final = string.ascii_uppercase + string.ascii_lowercase
 PAD, BEGIN, END, SYSTEM, USER, ASSISTANT = SPECIALS = (
     "<|pad|>",
@@ -51,17 +58,13 @@ from it.
 
 def corpus(rng: random.Random) -> Iterator[str]:
     """Lines of made-up words between the words that a ranking prompt is written in."""
-    onsets, vowels = "b c d f g k l m n p r s t v ch st tr".split(), "a e i o u ea ou".split()
-    syllables = [onset + vowel for onset in onsets for vowel in vowels]
+    syllables = [onset + vowel for onset in ONSETS for vowel in VOWELS]
     words = ["".join(rng.choices(syllables, k=rng.randint(1, 4))) for _ in range(1500)]
-    frame = (
-        "the user liked rated viewed bought and of a an one best next candidate label data item "
-        "memory title list answer with only letter not instructions fits evidence person score"
-    ).split()
     for number in range(CORPUS_LINES):
-        chosen = rng.choices(words, k=5) + rng.choices(frame, k=7)
+        chosen = rng.choices(words, k=5) + rng.choices(FRAME, k=7)
         rng.shuffle(chosen)
-        yield f"{LABELS[number % len(LABELS)]}: {' '.join(chosen).capitalize()} ({1900 + number % 130})."
+        label, year = LABELS[number % len(LABELS)], 1900 + number % 130
+        yield f"{label}: {' '.join(chosen).capitalize()} ({year})."
 
 
 def train_tokenizer(rng: random.Random) -> PreTrainedTokenizerFast:
@@ -136,7 +139,10 @@ def write(out: Path, *, seed: int) -> dict[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    """Write the model where ``--out`` says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model into")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
     arguments = parser.parse_args()
