@@ -1,0 +1,283 @@
+"""The settings: read once, at the top, and handed down as plain values.
+
+Every setting is an environment variable: ``LETHE_`` and the name, groups joined by two
+underscores, such as ``LETHE_LLM__TIMEOUT_S``. A name that no setting has is refused, because a
+misspelt setting is one that silently does not apply. No error message repeats a value.
+
+``docs/settings.md`` is made from the docstrings below by ``make docs``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import secrets
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.settings_groups import (
+    DEVELOPMENT_ADMIN_TOKEN,
+    DEVELOPMENT_SERVICE_TOKEN,
+    ApiSettings,
+    AuthSettings,
+    ChromaSettings,
+    DatabaseSettings,
+    EmbeddingSettings,
+    Folder,
+    ForgetSettings,
+    Group,
+    LlmSettings,
+    LogSettings,
+    NeighboursSettings,
+    RedisSettings,
+)
+
+PREFIX: Final = "LETHE_"
+SECRET_MIN_CHARACTERS: Final = 32
+"""HMAC-SHA-256 wants keys of at least 32 bytes (RFC 2104, section 3)."""
+SECRET_MIN_DISTINCT: Final = 8
+"""Fewer different characters than any 32 random hexadecimal digits have in practice."""
+_WEAK: Final = (
+    f"at least {SECRET_MIN_CHARACTERS} characters and {SECRET_MIN_DISTINCT} different ones"
+)
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; ``problems`` names each setting and what is wrong with it."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        """Keep ``problems``, none of which repeats a value."""
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+        validate_by_name=True,
+        env_ignore_empty=True,  # `LETHE_REDIS__URL=` in an environment file: there is none
+    )
+
+    env: Literal["development", "production"] = "development"
+    """`production` refuses to start with development tokens, without a pepper, or with jobs that
+    would run inside several processes."""
+    data_dir: Folder = Path("lethe-data")
+    """Directory of everything that is kept in files."""
+    pepper: SecretStr | None = None
+    """Secret from which every stored key of a user is derived; at least 32 characters, such as
+    `openssl rand -hex 32` writes. **Losing it orphans all data; changing it too.** Unset in
+    development means a file in the data directory, made at first start."""
+    queue: Literal["inline", "celery"] = "inline"
+    """Who erases: a thread of this process, or Celery workers."""
+    embedder: Literal["static", "minilm", "openai"] = "static"
+    """What turns texts into vectors. `static` ships with the package. Changing it needs
+    `lethe reindex`."""
+    unknown_items: Literal["refuse", "stub"] = "refuse"
+    """What becomes of an interaction with an item that is not in the catalogue: refused, or kept
+    with an entry that has only the id until the catalogue knows better."""
+    database: DatabaseSettings = DatabaseSettings()
+    chroma: ChromaSettings = ChromaSettings()
+    redis: RedisSettings = RedisSettings()
+    llm: LlmSettings = LlmSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    auth: AuthSettings = AuthSettings()
+    neighbours: NeighboursSettings = NeighboursSettings()
+    forget: ForgetSettings = ForgetSettings()
+    api: ApiSettings = ApiSettings()
+    log: LogSettings = LogSettings()
+    web_concurrency: Annotated[int, Field(ge=1, le=256, validation_alias="WEB_CONCURRENCY")] = 1
+    """API processes that the server starts; uvicorn reads the same variable, hence its name."""
+
+    @property
+    def is_production(self) -> bool:
+        """Whether this is the real thing."""
+        return self.env == "production"
+
+    @property
+    def database_url(self) -> str:
+        """The address of the relational database, password included."""
+        if self.database.url is not None:
+            return self.database.url.get_secret_value()
+        return f"sqlite:///{self.data_dir / 'lethe.db'}"
+
+    @property
+    def is_log_json(self) -> bool:
+        """Whether log lines are JSON."""
+        return self.log.format == "json" or (self.log.format == "auto" and self.is_production)
+
+    @property
+    def has_development_tokens(self) -> bool:
+        """Whether anyone who has read the source may call."""
+        return (
+            self.auth.service_token.get_secret_value() == DEVELOPMENT_SERVICE_TOKEN
+            or self.auth.admin_token.get_secret_value() == DEVELOPMENT_ADMIN_TOKEN
+        )
+
+    @model_validator(mode="after")
+    def _refuse_what_cannot_work(self) -> Self:
+        problems = [*_contradictions(self), *_unshared(self)]
+        if self.is_production:
+            problems += _unfit(self)
+        if problems:
+            # pydantic keeps the message as it is; load_settings takes the lines apart again.
+            raise ValueError("\n".join(problems))
+        return self
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Yield what can work in no environment."""
+    if settings.embedder == "openai":
+        for name in ("base_url", "model", "dim"):
+            if getattr(settings.embedding, name) is None:
+                yield f"LETHE_EMBEDDING__{name.upper()}: required by the embedder openai"
+    if settings.forget.lease_s < 3 * settings.forget.heartbeat_s:
+        yield "LETHE_FORGET__LEASE_S: less than three heartbeats, so one slow write loses it"
+    if settings.auth.service_token == settings.auth.admin_token:
+        yield "LETHE_AUTH__ADMIN_TOKEN: equal to the service token"
+    if settings.pepper is not None and _is_weak(settings.pepper):
+        yield f"LETHE_PEPPER: {_WEAK}"
+
+
+def _unshared(settings: Settings) -> Iterator[str]:
+    """Yield what several processes would each have for themselves."""
+    has_workers = settings.queue == "celery"
+    if not has_workers and settings.web_concurrency == 1:
+        return
+    if has_workers and settings.redis.url is None:
+        yield "LETHE_REDIS__URL: required by Celery"
+    elif settings.redis.url is None:
+        yield "LETHE_REDIS__URL: required by several processes, or an erasure misses caches"
+    if settings.chroma.url is None:
+        # A second process on Chroma's files reads erased ids and loses writes, without an error.
+        yield "LETHE_CHROMA__URL: required by several processes; Chroma's files bear only one"
+
+
+def _unfit(settings: Settings) -> Iterator[str]:
+    """Yield what is good enough for development only."""
+    tokens = {
+        "LETHE_AUTH__SERVICE_TOKEN": settings.auth.service_token,
+        "LETHE_AUTH__ADMIN_TOKEN": settings.auth.admin_token,
+    }
+    for name, token in tokens.items():
+        if _is_weak(token):
+            yield f"{name}: in production {_WEAK}"
+    if settings.pepper is None:
+        yield "LETHE_PEPPER: required in production"
+    if settings.queue == "inline" and settings.web_concurrency > 1:
+        yield "LETHE_QUEUE: inline in production bears one process; take celery"
+
+
+def _is_weak(secret: SecretStr) -> bool:
+    value = secret.get_secret_value()
+    return len(value) < SECRET_MIN_CHARACTERS or len(set(value)) < SECRET_MIN_DISTINCT
+
+
+def load_settings(*, data_dir: Path | None = None) -> Settings:
+    """Read the settings from the environment; ``data_dir``, when given, counts above it.
+
+    Raises:
+        SettingsError: values out of range, contradictions, or a name that no setting has.
+    """
+    known = {name for name, _ in environment_names()}
+    foreign = ("LETHE_TEST_", "LETHE_REQUIRE_SERVICES", "LETHE_MOVIELENS_DIR")  # tests, benchmarks
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith(PREFIX) and name not in known and not name.startswith(foreign)
+    )
+    problems = [f"{name}: no such setting" for name in unknown]
+    try:
+        settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
+    except ValidationError as error:
+        raise SettingsError([*problems, *_problems_of(error)]) from None  # its text has values
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def environment_names() -> Iterator[tuple[str, FieldInfo]]:
+    """Yield every setting's environment variable with its field, in the order of definition."""
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Group):
+            for inner, inner_field in field.annotation.model_fields.items():
+                yield f"{PREFIX}{name}__{inner}".upper(), inner_field
+        else:
+            alias = field.validation_alias
+            yield alias if isinstance(alias, str) else f"{PREFIX}{name}".upper(), field
+
+
+def check_binding(settings: Settings, *, host: str) -> None:
+    """Refuse to listen to a network with tokens that are printed in the source.
+
+    Raises:
+        SettingsError: development tokens, and ``host`` is not the loopback interface.
+    """
+    if settings.has_development_tokens and not _is_loopback(host):
+        names = "LETHE_AUTH__SERVICE_TOKEN, LETHE_AUTH__ADMIN_TOKEN"
+        advice = "set both, or listen on 127.0.0.1"
+        raise SettingsError([f"{names}: the development tokens are public; {advice}"])
+
+
+def load_pepper(settings: Settings) -> bytes:
+    """Return the pepper: the setting, or in development a file that the first start makes.
+
+    The file is readable by its owner only, and two first starts at once end up with one pepper.
+
+    Raises:
+        SettingsError: the file holds something else.
+    """
+    if settings.pepper is not None:
+        return settings.pepper.get_secret_value().encode()
+    path = settings.data_dir / "pepper"
+    if not path.exists():
+        _create_secret_file(path)
+    pepper = SecretStr(path.read_text(encoding="ascii").strip())
+    if _is_weak(pepper):
+        raise SettingsError(
+            [f"{path}: not a pepper; restore it from a backup, or set LETHE_PEPPER"]
+        )
+    return pepper.get_secret_value().encode()
+
+
+def _create_secret_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_hex(32) + "\n", encoding="ascii")
+        # A link, unlike a rename, never replaces what another process has begun to use.
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name may resolve to anything
+
+
+def _problems_of(error: ValidationError) -> Iterator[str]:
+    for detail in error.errors(include_url=False, include_input=False, include_context=False):
+        message = detail["msg"].removeprefix("Value error, ")
+        if not detail["loc"]:
+            yield from message.splitlines()  # from the rules over several settings
+        else:
+            name = "__".join(str(part) for part in detail["loc"]).upper()
+            yield f"{name if name == 'WEB_CONCURRENCY' else PREFIX + name}: {message}"

@@ -1,0 +1,178 @@
+"""The groups that the settings are made of; ``app.settings`` puts them together.
+
+The docstring under a field is its entry in ``docs/settings.md``: meaning, unit, range, and what
+it means to leave it unset.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+DEVELOPMENT_SERVICE_TOKEN: Final = "dev-service-token"  # noqa: S105 - public; loopback only
+DEVELOPMENT_ADMIN_TOKEN: Final = "dev-admin-token"  # noqa: S105 - public; loopback only
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+"""A duration of at most a day."""
+
+
+def _unfolded(pem: str) -> str:
+    # Environment files hold one line a value, so a PEM's line ends are written as \n in them.
+    return pem.replace("\\n", "\n").strip() + "\n"
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+\S*$")]
+PublicKey = Annotated[
+    str, Field(pattern=r"^\s*-----BEGIN PUBLIC KEY-----"), AfterValidator(_unfolded)
+]
+Folder = Annotated[Path, AfterValidator(_absolute)]
+
+
+class Group(BaseModel):
+    """A nested group of settings."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
+
+
+class DatabaseSettings(Group):
+    """The relational database."""
+
+    url: SecretStr | None = None
+    """SQLAlchemy address (`postgresql+psycopg://user:password@host/name` or `sqlite:///path`);
+    unset means the file `lethe.db` in the data directory."""
+
+
+class ChromaSettings(Group):
+    """The vector database."""
+
+    url: HttpUrl | None = None
+    """Address of a Chroma server, such as `http://chroma:8000`; unset means Chroma inside this
+    process, which then has to be the only one. The server has no authentication: keep it on a
+    private network."""
+    persist_dir: Folder | None = None
+    """The server's own directory, where this process can reach it: needed to clean and probe its
+    files. Unset with a server means that erasures end at `scrubbed` and wait for a process that
+    has it. Ignored for Chroma inside this process."""
+    n_shards: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Collections over which users are spread; a count. Fixed once there are data."""
+
+
+class RedisSettings(Group):
+    """Broker, cache and rate limits of the distributed mode."""
+
+    url: SecretStr | None = None
+    """`redis://` or `rediss://` address; unset means caches and limits inside this process. The
+    server must run with `maxmemory-policy noeviction`."""
+
+
+class LlmSettings(Group):
+    """The frozen model that ranks."""
+
+    base_url: HttpUrl | None = None
+    """OpenAI-compatible address without `/v1`, such as `http://vllm:8000`; unset means ranking
+    without a model."""
+    model: str | None = None
+    """Name the server serves the model under; unset means the only one it serves."""
+    api_key: SecretStr | None = None
+    """Sent as bearer token; unset means none."""
+    mode: Literal["auto", "choice", "generative", "json"] = "auto"
+    """How a ranking is asked for. `choice`: one token, masked to the candidates' labels;
+    `generative`: one yes/no score an item; `json`: for servers that are not vLLM. `auto` takes
+    the first that the server can do, in this order."""
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """Seconds an answer may take before the order without the model is served; 0 to 60."""
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the model's order in the final one; 0 (ignored) to 1 (alone)."""
+    window: Annotated[int, Field(ge=2, le=52)] = 50
+    """Candidates shown to the model; 2 to 52, the number of one-letter labels. The server's
+    `--max-logprobs` must be at least this."""
+    ttl_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
+    """Seconds an answer may be repeated to the same user; 0 keeps none. A forget erases them."""
+    max_connections: Annotated[int, Field(ge=1, le=1024)] = 32
+    """Connections this process holds to the server at most."""
+
+
+class EmbeddingSettings(Group):
+    """The embedding server, for the embedder `openai` only."""
+
+    base_url: HttpUrl | None = None
+    """OpenAI-compatible address without `/v1`."""
+    model: str | None = None
+    """Name the server serves the model under."""
+    api_key: SecretStr | None = None
+    """Sent as bearer token; unset means none."""
+    dim: Annotated[int, Field(ge=8, le=8192)] | None = None
+    """Dimensions of its vectors; 8 to 8192."""
+
+
+class AuthSettings(Group):
+    """Who may call."""
+
+    service_token: SecretStr = SecretStr(DEVELOPMENT_SERVICE_TOKEN)
+    """Bearer token of the calling service (any user). In production at least 32 characters; the
+    default is public and works on the loopback interface only."""
+    admin_token: SecretStr = SecretStr(DEVELOPMENT_ADMIN_TOKEN)
+    """Bearer token of administrators. The same rules; never equal to the service token."""
+    jwt_public_key: PublicKey | None = None
+    """PEM of the key that signs users' tokens, line ends as `\\n`; `sub` is the user id. Unset
+    means that users cannot call for themselves."""
+
+
+class NeighboursSettings(Group):
+    """Collaborative filtering. Changing any of these changes results."""
+
+    dense_limit: Annotated[int, Field(ge=0, le=50_000)] = 10_000
+    """Items, by number of users, that get exact co-occurrence counts and EASE; the rest is served
+    from neighbours. Memory grows with its square: 10,000 items take 0.4 GB of counts."""
+    ease_lambda: Annotated[float, Field(gt=0, le=1_000_000)] = 900.0
+    """L2 regularisation of EASE, in squared interactions. Flat from 900 to 2,500 on MovieLens 1M,
+    400 for sets a tenth of that size."""
+    knn_k: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Users taken as neighbours where EASE does not reach."""
+
+
+class ForgetSettings(Group):
+    """How erasures are worked off."""
+
+    lease_s: Seconds = 60.0
+    """Seconds after which a silent worker's request may be taken over; three heartbeats or more."""
+    heartbeat_s: Seconds = 10.0
+    """Seconds between a worker's signs of life."""
+    max_attempts: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Claims after which a request is `failed` and waits for an administrator."""
+    sweep_s: Seconds = 5.0
+    """Seconds between two looks for requests that do not move."""
+    backoff_s: Seconds = 2.0
+    """Seconds before the second attempt, doubled for each further one, five minutes at most."""
+
+
+class ApiSettings(Group):
+    """The HTTP side."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    """TCP port to listen on; 0 takes a free one."""
+    max_body_bytes: Annotated[int, Field(ge=1_024, le=1_073_741_824)] = 8_388_608
+    """Bytes a request body may have; more is 413."""
+    max_batch: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    """Entries one batch may have; more is 422."""
+    future_skew_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    """Seconds an event may lie in the future, for clocks that differ; more is 422."""
+
+
+class LogSettings(Group):
+    """What is written to standard output."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity written."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """`auto` is JSON in production and readable lines in development."""
