@@ -83,8 +83,9 @@ def test_pseudonym_in_a_vendor_message_is_masked(capsys: pytest.CaptureFixture[s
     _production()
 
     logging.getLogger("vendor").warning("no such key: %s!", PSEUDONYM)
+    nothing: dict[str, str] = {}
     try:
-        {}[PSEUDONYM]
+        nothing[PSEUDONYM]
     except KeyError:
         structlog.get_logger().exception("lookup_failed")
 
@@ -102,7 +103,8 @@ def test_traceback_shows_no_local_variable(
     def work(prompt: str) -> float:
         return len(prompt) / 0
 
-    secret = "-".join(["canary", "prompt"])  # not on a line that a traceback quotes
+    secret = "canary-prompt"
+    # The traceback quotes the next lines, so the value is not on them.
     try:
         work(secret)
     except ZeroDivisionError:
