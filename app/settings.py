@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     unknown_items: Literal["refuse", "stub"] = "refuse"
     """What becomes of an interaction with an item that is not in the catalogue: refused, or kept
     with an entry that has only the id until the catalogue knows better."""
+    web_concurrency: Annotated[int, Field(ge=1, le=256, validation_alias="WEB_CONCURRENCY")] = 1
+    """API processes that the server starts; uvicorn reads the same variable, hence its name."""
     database: DatabaseSettings = DatabaseSettings()
     chroma: ChromaSettings = ChromaSettings()
     redis: RedisSettings = RedisSettings()
@@ -99,8 +101,6 @@ class Settings(BaseSettings):
     forget: ForgetSettings = ForgetSettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
-    web_concurrency: Annotated[int, Field(ge=1, le=256, validation_alias="WEB_CONCURRENCY")] = 1
-    """API processes that the server starts; uvicorn reads the same variable, hence its name."""
 
     @property
     def is_production(self) -> bool:
@@ -144,6 +144,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         for name in ("base_url", "model", "dim"):
             if getattr(settings.embedding, name) is None:
                 yield f"LETHE_EMBEDDING__{name.upper()}: required by the embedder openai"
+    if settings.llm.base_url is not None and settings.llm.model is None:
+        yield "LETHE_LLM__MODEL: required with LETHE_LLM__BASE_URL"
     if settings.forget.lease_s < 3 * settings.forget.heartbeat_s:
         yield "LETHE_FORGET__LEASE_S: less than three heartbeats, so one slow write loses it"
     if settings.auth.service_token == settings.auth.admin_token:

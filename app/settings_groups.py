@@ -58,9 +58,8 @@ class ChromaSettings(Group):
     process, which then has to be the only one. The server has no authentication: keep it on a
     private network."""
     persist_dir: Folder | None = None
-    """The server's own directory, where this process can reach it: needed to clean and probe its
-    files. Unset with a server means that erasures end at `scrubbed` and wait for a process that
-    has it. Ignored for Chroma inside this process."""
+    """The server's own directory, where a worker can reach it: its files are cleaned and probed
+    there. No erasure completes without it. Ignored for Chroma inside this process."""
     n_shards: Annotated[int, Field(ge=1, le=1024)] = 64
     """Collections over which users are spread; a count. Fixed once there are data."""
 
@@ -80,23 +79,26 @@ class LlmSettings(Group):
     """OpenAI-compatible address without `/v1`, such as `http://vllm:8000`; unset means ranking
     without a model."""
     model: str | None = None
-    """Name the server serves the model under; unset means the only one it serves."""
+    """Name the server serves the model under; required with an address."""
     api_key: SecretStr | None = None
     """Sent as bearer token; unset means none."""
-    mode: Literal["auto", "choice", "generative", "json"] = "auto"
-    """How a ranking is asked for. `choice`: one token, masked to the candidates' labels;
-    `generative`: one yes/no score an item; `json`: for servers that are not vLLM. `auto` takes
-    the first that the server can do, in this order."""
+    mode: Literal["auto", "one_pass", "json"] = "auto"
+    """How a ranking is asked for. `one_pass`: one token, masked to the candidates' labels (vLLM);
+    `json`: scores as JSON, for other servers, some twenty times slower. `auto` decides when the
+    server is first reached."""
+    permutations: Annotated[int, Field(ge=1, le=2)] = 1
+    """Passes with different orders of the candidates, averaged; 1 or 2. Two lessen the bias
+    of position and double the cost."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
     """Seconds an answer may take before the order without the model is served; 0 to 60."""
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Share of the model's order in the final one; 0 (ignored) to 1 (alone)."""
     window: Annotated[int, Field(ge=2, le=52)] = 50
     """Candidates shown to the model; 2 to 52, the number of one-letter labels. The server's
     `--max-logprobs` must be at least this."""
     ttl_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
     """Seconds an answer may be repeated to the same user; 0 keeps none. A forget erases them."""
-    max_connections: Annotated[int, Field(ge=1, le=1024)] = 32
+    max_connections: Annotated[int, Field(ge=1, le=1024)] = 16
     """Connections this process holds to the server at most."""
 
 
@@ -142,16 +144,16 @@ class NeighboursSettings(Group):
 class ForgetSettings(Group):
     """How erasures are worked off."""
 
-    lease_s: Seconds = 60.0
+    lease_s: Seconds = 30.0
     """Seconds after which a silent worker's request may be taken over; three heartbeats or more."""
-    heartbeat_s: Seconds = 10.0
+    heartbeat_s: Seconds = 5.0
     """Seconds between a worker's signs of life."""
-    max_attempts: Annotated[int, Field(ge=1, le=1000)] = 20
+    max_attempts: Annotated[int, Field(ge=1, le=1000)] = 12
     """Claims after which a request is `failed` and waits for an administrator."""
     sweep_s: Seconds = 5.0
     """Seconds between two looks for requests that do not move."""
-    backoff_s: Seconds = 2.0
-    """Seconds before the second attempt, doubled for each further one, five minutes at most."""
+    backoff_s: Seconds = 0.5
+    """Seconds before the second attempt, doubled for each further one, a minute at most."""
 
 
 class ApiSettings(Group):

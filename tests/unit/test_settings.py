@@ -95,9 +95,10 @@ def test_names_of_the_test_suite_are_not_settings(monkeypatch: pytest.MonkeyPatc
         ("LETHE_LLM__WINDOW", "53"),
         ("LETHE_LLM__TIMEOUT_S", "0"),
         ("LETHE_LLM__BASE_URL", "vllm:8000"),
+        ("LETHE_LLM__MODE", "guess"),
         ("LETHE_CHROMA__N_SHARDS", "0"),
         ("LETHE_API__PORT", "65536"),
-        ("LETHE_FORGET__LEASE_S", "29"),
+        ("LETHE_FORGET__LEASE_S", "14"),
         ("LETHE_AUTH__JWT_PUBLIC_KEY", "-----BEGIN PRIVATE KEY-----"),
         ("LETHE_AUTH__ADMIN_TOKEN", "dev-service-token"),
         ("LETHE_PEPPER", "short"),
@@ -192,6 +193,12 @@ def test_embedding_server_needs_address_model_and_dimensions(
         "LETHE_EMBEDDING__BASE_URL",
         "LETHE_EMBEDDING__MODEL",
         "LETHE_EMBEDDING__DIM",
+    ]
+
+
+def test_llm_address_needs_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _problems(monkeypatch, {"LETHE_LLM__BASE_URL": "http://vllm:8000"}) == [
+        "LETHE_LLM__MODEL"
     ]
 
 
