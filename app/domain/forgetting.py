@@ -66,17 +66,19 @@ def require_legal(*, source: RequestState, target: RequestState) -> None:
 
 
 class Step(StrEnum):
-    """The steps of an erasure, in the order they are done; each is idempotent."""
+    """The steps of an erasure, in the order they are done; each is idempotent.
+
+    The rows go last: they are invisible from the first moment, and until the other stores are
+    verified they alone know the ids that must be searched for.
+    """
 
     DRAIN = "drain"
     MEMORY = "memory"
-    ROWS = "rows"
     CACHES = "caches"
-    KEYS = "keys"
     MAINTENANCE = "maintenance"
     NEIGHBOURS = "neighbours"
     PROBE = "probe"
-    CERTIFICATE = "certificate"
+    ROWS = "rows"
 
 
 class Reason(StrEnum):
@@ -157,7 +159,7 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker's hold on a request: valid until ``lease_until`` and while ``fence`` is the newest."""
+    """A worker's hold on a request, good until ``lease_until`` and while ``fence`` is newest."""
 
     request: ErasureRequest
     owner: str

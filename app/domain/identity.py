@@ -7,7 +7,7 @@ import hmac
 import json
 from dataclasses import dataclass, field
 
-from app.domain.models import EventKey, ItemId, Pseudonym
+from app.domain.models import EventKey, ItemId, Pseudonym, RequestId
 
 
 def _mac(key: bytes, *parts: str) -> str:
@@ -76,9 +76,17 @@ class Identity:
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return _mac(self._key("body"), pseudonym, canonical)
 
-    def capability_hash(self, token: str) -> str:
-        """Return the stored form of a capability token."""
-        return _mac(self._key("capability"), token)
+    def capability(self, request_id: RequestId) -> str:
+        """Return the token that lets its holder read this request's status, 64 hex digits.
+
+        Derived and not drawn, so that a repeated post gets the same receipt and nothing of
+        the token need be stored.
+        """
+        return _mac(self._key("capability"), request_id)
+
+    def is_capability(self, token: str, *, request_id: RequestId) -> bool:
+        """Whether ``token`` is that request's, compared in constant time."""
+        return hmac.compare_digest(token.encode(), self.capability(request_id).encode())
 
     def cache_salt(self, pseudonym: Pseudonym, epoch: int) -> str:
         """Return 64 hex digits that keep one user's prompts apart from all others in vLLM's cache.

@@ -99,6 +99,7 @@ class HistoryEntry:
     """
 
     record_id: RecordId
+    event_key: EventKey
     kind: Kind
     occurred_at: datetime
     item_id: ItemId | None

@@ -8,7 +8,7 @@ from app.domain.models import Pseudonym
 
 
 class Cache(Protocol):
-    """Answers kept for a moment. Every entry is indexed by its user. Errors: DependencyUnavailableError."""
+    """Answers kept for a moment, each indexed by its user. Errors: DependencyUnavailableError."""
 
     def get(self, pseudonym: Pseudonym, key: str) -> bytes | None:
         """Return what was put under (user, key) if it has not expired."""

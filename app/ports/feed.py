@@ -33,7 +33,7 @@ class Changes(Protocol):
         ...
 
     def tail(self) -> int:
-        """Return the highest number that was pruned, 0 at first; a follower below it must rebuild."""
+        """Return the highest number pruned, 0 at first; a follower below it must rebuild."""
         ...
 
     def prune(self, *, upto: int) -> int:

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Protocol
 
 from app.domain.models import (
-    EventKey,
     HistoryEntry,
     Interaction,
     Item,
@@ -74,7 +73,10 @@ class Interactions(Protocol):
         ...
 
     def mark_stored(self, record_ids: Sequence[RecordId]) -> set[RecordId]:
-        """Clear ``pending_until`` of live rows; return the ids that are still live."""
+        """Clear ``pending_until``, of flagged rows too; return the ids that are still live.
+
+        The caller must erase the memories of the others: their erasure is under way.
+        """
         ...
 
     def pending(self, *, expired_at: datetime, limit: int) -> list[NewInteraction]:
@@ -94,12 +96,6 @@ class Interactions(Protocol):
 
     def all_evidence(self) -> Iterator[tuple[Pseudonym, set[ItemId]]]:
         """Yield every user's evidence items in order of pseudonym, in constant memory."""
-        ...
-
-    def event_keys_of(
-        self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]
-    ) -> list[EventKey]:
-        """Return the event keys of these live rows."""
         ...
 
     def flag(self, request_id: RequestId, record_ids: Sequence[RecordId]) -> int:

@@ -22,14 +22,12 @@ class NewRequest:
         idempotency_hash: keyed hash of the caller's key, unique; None where none was given.
         subject_request_hash: keyed hash of the OpenDSR id, unique; None likewise.
         body_hash: keyed hash of the canonical body.
-        capability_hash: keyed hash of the token that lets its holder read the status.
     """
 
     request: ErasureRequest
     idempotency_hash: str | None
     subject_request_hash: str | None
     body_hash: str
-    capability_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +61,6 @@ class ErasureRequests(Protocol):
 
     def find_open(self, pseudonym: Pseudonym, *, body_hash: str) -> KnownRequest | None:
         """Return a request of this user for the same body that is not final yet."""
-        ...
-
-    def is_capability(self, request_id: RequestId, capability_hash: str) -> bool:
-        """Whether the hash is that request's (compared in constant time)."""
         ...
 
     def open_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
@@ -112,11 +106,11 @@ class ErasureRequests(Protocol):
         ...
 
     def claimable(self, *, now: datetime, limit: int) -> list[RequestId]:
-        """Return workable requests without a valid lease whose ``not_before`` has passed, by due date."""
+        """Return workable requests, unleased and past their ``not_before``, by due date."""
         ...
 
     def postpone(self, request_id: RequestId, *, fence: int, not_before: datetime) -> bool:
-        """Let nobody claim before ``not_before`` (back-off) and release; False when fence is old."""
+        """Release, but let nobody claim before ``not_before``; False when fence is old."""
         ...
 
     def clear_subject(self, request_id: RequestId, *, fence: int) -> bool:
@@ -125,6 +119,10 @@ class ErasureRequests(Protocol):
 
     def record_step(self, record: StepRecord) -> None:
         """Journal a finished step; a repeat of (request, step, store) keeps the first."""
+        ...
+
+    def clear_steps(self, request_id: RequestId) -> None:
+        """Empty the journal, so that the work starts over (residue was found)."""
         ...
 
     def steps(self, request_id: RequestId) -> list[StepRecord]:

@@ -1,0 +1,177 @@
+"""Carrying out an erasure: claimed by lease, step by step, each step idempotent and journalled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import structlog
+
+from app.domain.errors import AppError, DependencyUnavailableError, IntegrityError
+from app.domain.forgetting import Claim, RequestState, Step
+from app.domain.models import RequestId
+from app.ports.clock import Clock
+from app.ports.unit_of_work import UnitsOfWork
+from app.services.erasure_run import ErasureRun, LeaseLostError, move
+from app.services.erasure_steps import ErasureSteps
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EraseConfig:
+    """How workers work.
+
+    Args:
+        lease_s: seconds a claim holds without a heartbeat.
+        heartbeat_s: seconds between heartbeats, well below ``lease_s``.
+        max_attempts: claims after which a request fails and waits for an admin.
+        backoff_s: seconds before the second attempt; doubled for each further one.
+        backoff_limit_s: most seconds between two attempts.
+    """
+
+    lease_s: float = 30.0
+    heartbeat_s: float = 5.0
+    max_attempts: int = 12
+    backoff_s: float = 0.5
+    backoff_limit_s: float = 60.0
+
+
+class EraseService:
+    """Works on erasure requests. Safe to call for any id, any number of times, anywhere."""
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        steps: ErasureSteps,
+        clock: Clock,
+        owner: str,
+        config: EraseConfig,
+    ) -> None:
+        """Keep the collaborators; ``owner`` is a random name of this process."""
+        self._uows = uows
+        self._steps = steps
+        self._clock = clock
+        self._owner = owner
+        self._config = config
+
+    def execute(self, request_id: RequestId) -> bool:
+        """Do all that is left of a request; return whether it is completed by this call.
+
+        Nothing happens when another worker holds it or there is nothing to do. A dependency
+        that is down puts the request off; too many attempts fail it.
+        """
+        claim = self._claim(request_id)
+        if claim is None:
+            return False
+        try:
+            with self._heartbeat(claim) as check:
+                self._work(claim, check)
+        except LeaseLostError:
+            _log.warning("erasure_lease_lost", request_id=request_id)
+            return False
+        except AppError as error:
+            self._put_off(claim, error)
+            return False
+        _log.info("erasure_completed", request_id=request_id, attempt=claim.request.attempts)
+        return True
+
+    def _claim(self, request_id: RequestId) -> Claim | None:
+        now = self._clock.now()
+        lease_until = now + timedelta(seconds=self._config.lease_s)
+        with self._uows.write() as uow:
+            return uow.requests.claim(
+                request_id, owner=self._owner, now=now, lease_until=lease_until
+            )
+
+    @contextmanager
+    def _heartbeat(self, claim: Claim) -> Iterator[Callable[[], None]]:
+        """Extend the lease in the background; yield a check that raises once it is lost."""
+        stop, lost = threading.Event(), threading.Event()
+
+        def beat() -> None:
+            while not stop.wait(self._config.heartbeat_s):
+                if not self._extend(claim):
+                    lost.set()
+                    return
+
+        def check() -> None:
+            if lost.is_set():
+                raise LeaseLostError
+
+        thread = threading.Thread(target=beat, name="erasure-heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield check
+        finally:
+            stop.set()
+            thread.join()
+
+    def _extend(self, claim: Claim) -> bool:
+        lease_until = self._clock.now() + timedelta(seconds=self._config.lease_s)
+        try:
+            with self._uows.write() as uow:
+                return uow.requests.heartbeat(
+                    claim.request.request_id, fence=claim.fence, lease_until=lease_until
+                )
+        except DependencyUnavailableError as error:
+            # One missed beat is not a lost lease; the next write finds out.
+            _log.warning("erasure_heartbeat_missed", code=error.code)
+            return True
+
+    def _put_off(self, claim: Claim, error: AppError) -> None:
+        request = claim.request
+        _log.warning(
+            "erasure_put_off",
+            request_id=request.request_id,
+            attempt=request.attempts,
+            code=error.code,
+        )
+        if request.attempts >= self._config.max_attempts:
+            self._fail(claim, error)
+            return
+        delay_s = self._config.backoff_s * 2 ** (request.attempts - 1)
+        delay = timedelta(seconds=min(delay_s, self._config.backoff_limit_s))
+        with self._uows.write() as uow:
+            uow.requests.postpone(
+                request.request_id, fence=claim.fence, not_before=self._clock.now() + delay
+            )
+
+    def _fail(self, claim: Claim, error: AppError) -> None:
+        with self._uows.write() as uow:
+            request = uow.requests.get(claim.request.request_id)
+            if request is not None and request.fence == claim.fence:
+                move(
+                    uow,
+                    request,
+                    RequestState.FAILED,
+                    at=self._clock.now(),
+                    fence=claim.fence,
+                    facts={"code": error.code, "attempts": request.attempts},
+                    error_code=error.code,
+                )
+
+    def _work(self, claim: Claim, check: Callable[[], None]) -> None:
+        run = ErasureRun(uows=self._uows, clock=self._clock, claim=claim, check=check)
+        order = run.order()
+        steps = self._steps
+        run.enter(RequestState.ERASING)
+        run.step(Step.DRAIN, "interaction", partial(steps.drain, order))
+        run.step(Step.MEMORY, "memory", partial(steps.erase_memory, order))
+        run.step(Step.CACHES, "cache", partial(steps.erase_cache, order))
+        run.step(Step.MAINTENANCE, "memory", partial(steps.maintain, order))
+        run.enter(RequestState.SCRUBBED)
+        run.enter(RequestState.VERIFYING)
+        run.step(Step.NEIGHBOURS, "neighbours", partial(steps.await_neighbours, claim.request))
+        try:
+            run.step(Step.PROBE, "memory", partial(steps.verify, order))
+        except IntegrityError:
+            run.start_over()
+            raise
+        run.step(Step.ROWS, "interaction", partial(steps.delete_rows, order))
+        run.complete()

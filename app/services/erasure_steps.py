@@ -1,0 +1,114 @@
+"""What each step of an erasure does to the stores; every one may be repeated at will."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.errors import DependencyUnavailableError, IntegrityError
+from app.domain.forgetting import ErasureOrder, ErasureRequest
+from app.ports.cache import Cache
+from app.ports.clock import Clock
+from app.ports.memory_store import MemoryStore
+from app.ports.unit_of_work import UnitsOfWork
+
+_POLL_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class StepsConfig:
+    """How steps wait.
+
+    Args:
+        wait_s: most seconds a step waits for other processes before it is put off.
+    """
+
+    wait_s: float = 30.0
+
+
+class ErasureSteps:
+    """The work on the stores, without any state of its own."""
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        memory: MemoryStore,
+        cache: Cache,
+        clock: Clock,
+        config: StepsConfig,
+    ) -> None:
+        """Keep the collaborators."""
+        self._uows = uows
+        self._memory = memory
+        self._cache = cache
+        self._clock = clock
+        self._config = config
+
+    def drain(self, order: ErasureOrder) -> int:
+        """Wait until no memory write of the order's rows can still be under way.
+
+        A write to the vector store that arrives after the scrub would bring the memory back.
+        """
+        waited = 0
+        deadline_s = self._clock.monotonic_s() + self._config.wait_s
+        while True:
+            with self._uows.read() as uow:
+                until = uow.interactions.flagged_pending_until(order.request_id)
+            if until is None or until <= self._clock.now():
+                return waited
+            if self._clock.monotonic_s() > deadline_s:
+                raise DependencyUnavailableError("memory writes of this user are under way")
+            waited += 1
+            self._clock.sleep(_POLL_S)
+
+    def erase_memory(self, order: ErasureOrder) -> int:
+        """Scrub, delete and flush the memories."""
+        return self._memory.erase(order)
+
+    def erase_cache(self, order: ErasureOrder) -> int:
+        """Drop everything cached for the user; what was cached may rest on what must go."""
+        return self._cache.erase(order.pseudonym)
+
+    def maintain(self, order: ErasureOrder) -> int:
+        """Clean the files of the user's shard."""
+        return self._memory.maintain([order.pseudonym])
+
+    def await_neighbours(self, request: ErasureRequest) -> int:
+        """Wait until every live process has the change in its state and derived models.
+
+        Returns:
+            How many processes acknowledged.
+        """
+        deadline_s = self._clock.monotonic_s() + self._config.wait_s
+        while True:
+            with self._uows.read() as uow:
+                live = uow.processes.live(now=self._clock.now())
+            behind = [process for process in live if process.acked_seq < request.change_seq]
+            if not behind:
+                return len(live)
+            if self._clock.monotonic_s() > deadline_s:
+                raise DependencyUnavailableError("not every process has acknowledged the change")
+            self._clock.sleep(_POLL_S)
+
+    def verify(self, order: ErasureOrder) -> int:
+        """Ask every store again; return how many stores were asked.
+
+        Raises:
+            IntegrityError: something is left. Nothing may be reported done.
+        """
+        left = self._memory.count(order) + self._cache.count(order.pseudonym)
+        if left:
+            raise IntegrityError("records are left after the scrub")
+        return 2
+
+    def delete_rows(self, order: ErasureOrder) -> int:
+        """Delete the rows, the feed entries that name the user, and for ``all`` the subject."""
+        with self._uows.write() as uow:
+            touched = uow.interactions.delete_flagged(order.request_id)
+            if order.is_whole_user:
+                touched += uow.subjects.delete(order.pseudonym)
+            live = uow.processes.live(now=self._clock.now())
+            upto = min((process.acked_seq for process in live), default=uow.changes.head())
+            touched += uow.changes.prune(upto=upto)
+            return touched

@@ -1,0 +1,117 @@
+"""Keeping the neighbours of this process equal to the interactions in SQL."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from app.ports.clock import Clock
+from app.ports.neighbours import Neighbours
+from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
+
+_BATCH: Final = 1_000
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedConfig:
+    """How this process follows the change feed.
+
+    Args:
+        process_id: random name of this process.
+        lease_s: seconds for which the process counts as live after a beat.
+    """
+
+    process_id: str
+    lease_s: float = 15.0
+
+
+class FeedService:
+    """Follows the change feed.
+
+    Every recommendation catches up inside its own read transaction, so its answer is never
+    older than a forget that was committed before it began. The background thread refreshes
+    derived models and acknowledges; an erasure completes only when every live process has.
+    """
+
+    def __init__(
+        self, *, uows: UnitsOfWork, neighbours: Neighbours, clock: Clock, config: FeedConfig
+    ) -> None:
+        """Follow nothing yet; ``start`` builds the state."""
+        self._uows = uows
+        self._neighbours = neighbours
+        self._clock = clock
+        self._config = config
+        self._lock = threading.Lock()
+        self._seq = -1
+        self._acked = -1
+
+    def start(self) -> None:
+        """Build the neighbours from SQL, and count as live from then on."""
+        with self._uows.read() as uow, self._lock:
+            self._rebuild(uow)
+        self.acknowledge()
+
+    def catch_up(self, uow: UnitOfWork) -> None:
+        """Apply every change that ``uow``'s snapshot holds and this process has not seen.
+
+        A process that slept while the feed was pruned past it starts over from the rows.
+        """
+        if uow.changes.head() <= self._seq:
+            return
+        with self._lock:
+            if self._seq < uow.changes.tail():
+                self._rebuild(uow)
+                return
+            while entries := uow.changes.since(self._seq, limit=_BATCH):
+                users = sorted({pseudonym for _, pseudonym in entries})
+                self._neighbours.apply(uow.interactions.evidence_items(users))
+                self._seq = entries[-1][0]
+
+    def _rebuild(self, uow: UnitOfWork) -> None:
+        started_s = self._clock.monotonic_s()
+        head = uow.changes.head()
+        self._neighbours.build(uow.interactions.all_evidence())
+        self._seq = head
+        seconds = round(self._clock.monotonic_s() - started_s, 3)
+        _log.info("neighbours_built", seq=head, seconds=seconds)
+
+    def acknowledge(self) -> int:
+        """Catch up, refresh derived models, and tell the others how far this process is.
+
+        Returns:
+            The change number acknowledged: nothing removed up to it is left in any derived
+            model of this process.
+        """
+        with self._uows.read() as uow:
+            self.catch_up(uow)
+        with self._lock:
+            seq = self._seq
+        self._neighbours.refresh()
+        if self._neighbours.is_settled():
+            self._acked = seq
+        now = self._clock.now()
+        lease_until = now + timedelta(seconds=self._config.lease_s)
+        with self._uows.write() as uow:
+            uow.processes.beat(
+                self._config.process_id, acked_seq=self._acked, lease_until=lease_until
+            )
+        return self._acked
+
+    def prune(self) -> int:
+        """Drop feed entries that every live process has acknowledged; return how many."""
+        with self._uows.write() as uow:
+            now = self._clock.now()
+            uow.processes.remove_dead(before=now)
+            live = uow.processes.live(now=now)
+            upto = min((process.acked_seq for process in live), default=uow.changes.head())
+            return uow.changes.prune(upto=upto)
+
+    def stop(self) -> None:
+        """Leave the list of live processes, so that no erasure waits for this one."""
+        with self._uows.write() as uow:
+            uow.processes.remove(self._config.process_id)

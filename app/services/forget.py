@@ -1,0 +1,243 @@
+"""Accepting an erasure request: from the commit in here on, the data count no more."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from app.domain.audit import Leaf, LeafKind
+from app.domain.errors import ConflictError, IdempotencyConflictError, NotFoundError
+from app.domain.forgetting import (
+    ErasureRequest,
+    Reason,
+    RequestState,
+    StepRecord,
+    Tombstone,
+    due_date,
+)
+from app.domain.identity import Identity
+from app.domain.models import HistoryEntry, Pseudonym, RequestId, SubjectStatus
+from app.domain.scope import (
+    AllScope,
+    EventsScope,
+    ItemsScope,
+    PeriodScope,
+    Scope,
+    scope_to_json,
+)
+from app.ports.clock import Clock
+from app.ports.job_queue import JobQueue
+from app.ports.requests import KnownRequest, NewRequest
+from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
+
+_JOIN_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetCommand:
+    """What is asked for.
+
+    Args:
+        idempotency_key: the caller's; the same key gives the same request.
+        subject_request_id: OpenDSR's id of the request, unique as well.
+    """
+
+    pseudonym: Pseudonym
+    scope: Scope
+    reason: Reason | None = None
+    idempotency_key: str | None = None
+    subject_request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An accepted request.
+
+    Args:
+        capability: lets its holder read the status, with no other right.
+        is_new: False when an earlier request was joined.
+    """
+
+    request: ErasureRequest
+    capability: str
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetStatus:
+    """A request with its journal."""
+
+    request: ErasureRequest
+    steps: Sequence[StepRecord]
+
+
+class ForgetService:
+    """Accepts erasure requests and tells how they stand."""
+
+    def __init__(
+        self, *, uows: UnitsOfWork, queue: JobQueue, identity: Identity, clock: Clock
+    ) -> None:
+        """Keep the collaborators."""
+        self._uows = uows
+        self._queue = queue
+        self._identity = identity
+        self._clock = clock
+
+    def accept(self, command: ForgetCommand) -> Accepted:
+        """Record that data must be forgotten, and suppress them, in one transaction.
+
+        When this returns, no recommendation that starts uses the data, and none that is under
+        way leaves with them. A repeat joins the request it repeats.
+
+        Raises:
+            IdempotencyConflictError: the key was used with another body.
+            DependencyUnavailableError: nothing was recorded.
+        """
+        for _ in range(_JOIN_ATTEMPTS):
+            try:
+                with self._uows.write() as uow:
+                    return self._accept(uow, command)
+            except IdempotencyConflictError:
+                raise
+            except ConflictError:
+                # Another post with the same key committed first: the next round finds it.
+                continue
+        raise ConflictError("too many posts with the same key at once; send it again")
+
+    def _accept(self, uow: UnitOfWork, command: ForgetCommand) -> Accepted:
+        body_hash = self._body_hash(command)
+        subject = uow.subjects.lock(command.pseudonym)
+        known = self._find(uow, command, body_hash=body_hash)
+        if known is not None:
+            return self._answer(known.request, is_new=False)
+        now = self._clock.now()
+        request_id = RequestId(secrets.token_hex(16))
+        epoch = 0
+        if subject is not None:
+            status = SubjectStatus.ERASING if isinstance(command.scope, AllScope) else None
+            epoch = uow.subjects.raise_epoch(command.pseudonym, status=status)
+        history = uow.interactions.history(command.pseudonym)
+        doomed = entries_in_scope(command.scope, history)
+        uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
+        uow.tombstones.add(self._tombstones(command, request_id, doomed, now=now, epoch=epoch))
+        request = ErasureRequest(
+            request_id=request_id,
+            pseudonym=command.pseudonym,
+            scope_kind=command.scope.kind,
+            scope=command.scope,
+            state=RequestState.SUPPRESSED,
+            received_at=now,
+            due_at=due_date(now),
+            updated_at=now,
+            completed_at=None,
+            epoch=epoch,
+            attempts=0,
+            fence=0,
+            change_seq=uow.changes.append({command.pseudonym}),
+            reason=command.reason,
+        )
+        uow.requests.add(self._new(command, request, body_hash=body_hash))
+        uow.audit.append(_leaves(request, n_memories=len(doomed)))
+        uow.after_commit(partial(self._queue.ring, request_id))
+        return self._answer(request, is_new=True)
+
+    def _body_hash(self, command: ForgetCommand) -> str:
+        body = {
+            "scope": scope_to_json(command.scope),
+            "reason": command.reason,
+            "subject_request_id": command.subject_request_id,
+        }
+        return self._identity.body_hash(command.pseudonym, body)
+
+    def _find(
+        self, uow: UnitOfWork, command: ForgetCommand, *, body_hash: str
+    ) -> KnownRequest | None:
+        known = uow.requests.find(
+            idempotency_hash=self._request_key("idempotency", command.idempotency_key),
+            subject_request_hash=self._request_key("subject", command.subject_request_id),
+        )
+        if known is not None and known.body_hash != body_hash:
+            raise IdempotencyConflictError("the key was used before with another body")
+        return known or uow.requests.find_open(command.pseudonym, body_hash=body_hash)
+
+    def _request_key(self, purpose: str, value: str | None) -> str | None:
+        return None if value is None else self._identity.request_key(f"{purpose}:{value}")
+
+    def _new(
+        self, command: ForgetCommand, request: ErasureRequest, *, body_hash: str
+    ) -> NewRequest:
+        return NewRequest(
+            request=request,
+            idempotency_hash=self._request_key("idempotency", command.idempotency_key),
+            subject_request_hash=self._request_key("subject", command.subject_request_id),
+            body_hash=body_hash,
+        )
+
+    def _tombstones(
+        self,
+        command: ForgetCommand,
+        request_id: RequestId,
+        doomed: Sequence[HistoryEntry],
+        *,
+        now: datetime,
+        epoch: int,
+    ) -> list[Tombstone]:
+        user, identity = command.pseudonym, self._identity
+        match command.scope:
+            case AllScope():
+                return [Tombstone(identity.tombstone_all(user), request_id, now, epoch=epoch)]
+            case ItemsScope(item_ids=item_ids):
+                tokens = [identity.tombstone_item(user, item_id) for item_id in item_ids]
+            case EventsScope(event_keys=keys):
+                tokens = [identity.tombstone_event(user, key) for key in keys]
+            case PeriodScope(start=start, end=end):
+                token = identity.tombstone_period(user)
+                return [Tombstone(token, request_id, end, erased_from=start)]
+            case _:
+                tokens = [identity.tombstone_event(user, entry.event_key) for entry in doomed]
+        return [Tombstone(token, request_id, now) for token in tokens]
+
+    def _answer(self, request: ErasureRequest, *, is_new: bool) -> Accepted:
+        return Accepted(request, self._identity.capability(request.request_id), is_new=is_new)
+
+    def status(self, request_id: RequestId) -> ForgetStatus:
+        """Return how a request stands.
+
+        Raises:
+            NotFoundError: there is none of that id.
+        """
+        with self._uows.read() as uow:
+            request = uow.requests.get(request_id)
+            if request is None:
+                raise NotFoundError("no erasure request has this id")
+            return ForgetStatus(request, uow.requests.steps(request_id))
+
+
+def entries_in_scope(scope: Scope, history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
+    """Return the entries of a live history that a scope covers."""
+    match scope:
+        case AllScope():
+            return list(history)
+        case ItemsScope(item_ids=item_ids):
+            wanted = set(item_ids)
+            return [entry for entry in history if entry.item_id in wanted]
+        case EventsScope(event_keys=event_keys):
+            keys = set(event_keys)
+            return [entry for entry in history if entry.event_key in keys]
+        case PeriodScope(start=start, end=end):
+            return [entry for entry in history if start <= entry.occurred_at < end]
+        case _:
+            raise ConflictError("topics are not resolved yet")
+
+
+def _leaves(request: ErasureRequest, *, n_memories: int) -> list[Leaf]:
+    facts = {"scope": request.scope_kind, "due_at": request.due_at.isoformat()}
+    at, request_id = request.received_at, request.request_id
+    return [
+        Leaf(LeafKind.FORGET_RECEIVED, at, request_id, facts),
+        Leaf(LeafKind.FORGET_SUPPRESSED, at, request_id, {"n_memories": n_memories}),
+    ]

@@ -1,0 +1,66 @@
+"""What stops erased data from coming back: tombstones at the door of ingestion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.domain.forgetting import Tombstone
+from app.domain.identity import Identity
+from app.domain.models import Interaction, Pseudonym, Subject, SubjectStatus
+from app.ports.unit_of_work import UnitOfWork
+
+
+class Gate:
+    """Decides, within one transaction, which interactions may come in.
+
+    Subjects are locked in order of pseudonym, so that ingest and erasure of a user take turns
+    and two batches never wait for each other in a circle.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        uow: UnitOfWork,
+        interactions: Sequence[Interaction],
+        *,
+        renewed_consent: bool,
+    ) -> None:
+        """Lock the users of ``interactions``, create new ones, read the tombstones."""
+        self._identity = identity
+        users = sorted({one.pseudonym for one in interactions})
+        tokens = {token for one in interactions for token in self._tokens(one)}
+        subjects = {user: uow.subjects.lock(user) for user in users}
+        self._tombstones = uow.tombstones.find(tokens)
+        self._subjects = {
+            user: subject or self._arrive(uow, user, renewed_consent=renewed_consent)
+            for user, subject in subjects.items()
+        }
+
+    def _tokens(self, one: Interaction) -> list[str]:
+        tokens = [
+            self._identity.tombstone_all(one.pseudonym),
+            self._identity.tombstone_period(one.pseudonym),
+            self._identity.tombstone_event(one.pseudonym, one.event_key),
+        ]
+        if one.item_id is not None:
+            tokens.append(self._identity.tombstone_item(one.pseudonym, one.item_id))
+        return tokens
+
+    def _arrive(self, uow: UnitOfWork, user: Pseudonym, *, renewed_consent: bool) -> Subject | None:
+        """Create a subject, above the epoch of an erased one; None where consent is missing."""
+        erased = self._tombstones.get(self._identity.tombstone_all(user), [])
+        if erased and not renewed_consent:
+            return None
+        epoch = 1 + max((tombstone.epoch for tombstone in erased), default=0)
+        return uow.subjects.create(user, epoch=epoch)
+
+    def admits(self, one: Interaction) -> bool:
+        """Whether nothing stands against storing this interaction."""
+        subject = self._subjects[one.pseudonym]
+        if subject is None or subject.status is SubjectStatus.ERASING:
+            return False
+        return not any(self._covers(token, one) for token in self._tokens(one))
+
+    def _covers(self, token: str, one: Interaction) -> bool:
+        stones: Sequence[Tombstone] = self._tombstones.get(token, ())
+        return any(stone.covers(one.occurred_at) for stone in stones)

@@ -1,0 +1,233 @@
+"""Making a list from a user's own memory: profile, candidates, memories to show, order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.memory import render_memory, strengths
+from app.domain.models import HistoryEntry, Item, ItemId, Subject
+from app.domain.selection import Strategy, select_memories
+from app.ports.clock import Clock
+from app.ports.memory_store import CatalogueIndex, MemoryStore
+from app.ports.unit_of_work import UnitsOfWork
+from app.services.candidates import Candidates
+from app.services.ranking import RankedBy, Ranking, RankingRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaliseConfig:
+    """How much of a user's memory takes part.
+
+    Args:
+        window: candidates shown to the LLM, 1 to 52.
+        profile_memories: newest memories that make the profile and compete for the prompt.
+        prompt_memories: most memories shown to the LLM.
+        because: most memories named with each recommended item.
+    """
+
+    window: int = 50
+    profile_memories: int = 64
+    prompt_memories: int = 20
+    because: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What one snapshot says of a user: live history, newest first, not empty."""
+
+    subject: Subject
+    history: Sequence[HistoryEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """A recommended item and the remembered items that speak for it, strongest first.
+
+    Args:
+        score: in (0, 1], falling; a place in the list and no probability.
+    """
+
+    item: Item
+    score: float
+    because: Sequence[Item] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Personalised:
+    """A list made for one user. ``timings_ms``: wall milliseconds by stage."""
+
+    items: Sequence[Recommended]
+    ranked_by: RankedBy
+    is_degraded: bool
+    timings_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Memories:
+    """The newest memories with their embeddings (m, dim) and strengths (m,)."""
+
+    entries: list[HistoryEntry]
+    vectors: NDArray[np.float32]
+    strength: NDArray[np.float32]
+
+    def profile(self) -> NDArray[np.float32] | None:
+        """Return the strength-weighted mean, unit norm; None without memories."""
+        mean = (self.vectors * self.strength[:, None]).sum(axis=0)
+        norm = float(np.linalg.norm(mean))
+        return mean / norm if norm > 0 else None
+
+
+class _Stopwatch:
+    """Milliseconds by stage."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last_s = clock.monotonic_s()
+        self.laps_ms: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now_s = self._clock.monotonic_s()
+        self.laps_ms[name] = round(1_000 * (now_s - self._last_s), 3)
+        self._last_s = now_s
+
+
+class Personaliser:
+    """Turns a user's history into a list. Holds nothing of anyone between two calls."""
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        memory: MemoryStore,
+        catalogue: CatalogueIndex,
+        candidates: Candidates,
+        ranking: Ranking,
+        clock: Clock,
+        config: PersonaliseConfig,
+    ) -> None:
+        """Keep the collaborators."""
+        self._uows = uows
+        self._memory = memory
+        self._catalogue = catalogue
+        self._candidates = candidates
+        self._ranking = ranking
+        self._clock = clock
+        self._config = config
+
+    def personalise(
+        self, known: Known, *, n: int, strategy: Strategy, exclude: frozenset[ItemId]
+    ) -> Personalised:
+        """Return up to ``n`` items the user has not seen, none of ``exclude``, none twice."""
+        watch = _Stopwatch(self._clock)
+        memories = self._remember(known)
+        watch.lap("memory")
+        seen = {entry.item_id for entry in known.history if entry.item_id is not None}
+        evidence = [
+            entry.item_id
+            for entry in known.history
+            if entry.item_id is not None and entry.kind.is_evidence
+        ]
+        pool = self._candidates.gather(
+            evidence=evidence,
+            profile=memories.profile(),
+            exclude=seen | exclude,
+            top_n=max(self._config.window, n),
+        )
+        watch.lap("candidates")
+        pool_ids = [one.item_id for one in pool]
+        with self._uows.read() as uow:
+            items = uow.items.get_many({*pool_ids, *_item_ids(memories.entries)})
+        vectors = self._catalogue.vectors(pool_ids)
+        shown = self._choose(memories, pool_ids, vectors, strategy=strategy)
+        watch.lap("selection")
+        ordered = self._ranking.order(
+            RankingRequest(
+                pseudonym=known.subject.pseudonym,
+                epoch=known.subject.epoch,
+                memories=[_render(entry, items) for entry in shown.entries],
+                candidates=[items[item_id] for item_id in pool_ids if item_id in items],
+            )
+        )
+        watch.lap("ranking")
+        chosen = [
+            Recommended(
+                item=items[one.item_id],
+                score=round(one.score, 6),
+                because=self._because(vectors.get(one.item_id), memories, items),
+            )
+            for one in ordered.items[:n]
+        ]
+        watch.lap("because")
+        return Personalised(chosen, ordered.ranked_by, ordered.is_degraded, watch.laps_ms)
+
+    def _remember(self, known: Known) -> _Memories:
+        """Fetch the embeddings of the newest memories; those not stored yet are left out."""
+        newest = [
+            entry
+            for entry in known.history[: self._config.profile_memories]
+            if not entry.is_pending
+        ]
+        found = self._memory.vectors(known.subject.pseudonym, [entry.record_id for entry in newest])
+        entries = [entry for entry in newest if entry.record_id in found]
+        return _Memories(
+            entries,
+            _matrix([found[entry.record_id] for entry in entries]),
+            np.asarray(strengths(entries), dtype=np.float32),
+        )
+
+    def _choose(
+        self,
+        memories: _Memories,
+        pool: Sequence[ItemId],
+        vectors: dict[ItemId, NDArray[np.float32]],
+        *,
+        strategy: Strategy,
+    ) -> _Memories:
+        indices = select_memories(
+            strategy,
+            vectors=memories.vectors,
+            strength=memories.strength,
+            candidates=_matrix([vectors[item_id] for item_id in pool if item_id in vectors]),
+            limit=self._config.prompt_memories,
+        )
+        return _Memories(
+            [memories.entries[index] for index in indices],
+            memories.vectors[indices],
+            memories.strength[indices],
+        )
+
+    def _because(
+        self,
+        vector: NDArray[np.float32] | None,
+        memories: _Memories,
+        items: dict[ItemId, Item],
+    ) -> list[Item]:
+        """Return the remembered items closest in meaning to a recommended one, each once."""
+        if vector is None or not memories.entries:
+            return []
+        nearness = (memories.vectors @ vector) * memories.strength
+        reasons: dict[ItemId, Item] = {}
+        for index in np.argsort(-nearness, kind="stable"):
+            item_id = memories.entries[int(index)].item_id
+            if item_id is not None and item_id in items:
+                reasons.setdefault(item_id, items[item_id])
+            if len(reasons) == self._config.because:
+                break
+        return list(reasons.values())
+
+
+def _matrix(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.stack(rows) if rows else np.empty((0, 0), dtype=np.float32)
+
+
+def _item_ids(entries: Sequence[HistoryEntry]) -> set[ItemId]:
+    return {entry.item_id for entry in entries if entry.item_id is not None}
+
+
+def _render(entry: HistoryEntry, items: dict[ItemId, Item]) -> str:
+    item = items.get(entry.item_id) if entry.item_id is not None else None
+    return render_memory(kind=entry.kind, item=item, value=entry.value, text=entry.text)

@@ -1,0 +1,134 @@
+"""Ordering candidates: the LLM's view blended with the fused order, or the fused order alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from app.domain.errors import DependencyUnavailableError, RankerError
+from app.domain.fusion import blend, by_position
+from app.domain.identity import Identity
+from app.domain.models import Item, ItemId, Pseudonym, Scored
+from app.ports.cache import Cache
+from app.ports.ranker import Ranker, RankingTask
+
+_log = structlog.get_logger(__name__)
+
+
+class RankedBy(StrEnum):
+    """What decided the order of an answer."""
+
+    LLM = "llm"
+    RETRIEVAL = "retrieval"
+    POPULARITY = "popularity"
+
+
+@dataclass(frozen=True, slots=True)
+class RankingConfig:
+    """How the LLM takes part.
+
+    Args:
+        weight: share of the LLM's order in the blend, in [0, 1]; at 0 it is not asked.
+        timeout_s: most seconds an answer waits for it.
+        cache_ttl_s: seconds for which the same evidence need not be ranked again; 0 for never.
+    """
+
+    weight: float = 0.3
+    timeout_s: float = 5.0
+    cache_ttl_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RankingRequest:
+    """What is to be ordered, for whom.
+
+    Args:
+        memories: rendered memories, most telling first.
+        candidates: best first by the fused order.
+        epoch: the user's, so that nothing ranked before an erasure is found after it.
+    """
+
+    pseudonym: Pseudonym
+    epoch: int
+    memories: Sequence[str]
+    candidates: Sequence[Item]
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """Candidates in their final order.
+
+    Args:
+        is_degraded: the LLM should have ranked, and could not.
+    """
+
+    items: list[Scored]
+    ranked_by: RankedBy
+    is_degraded: bool
+
+
+class Ranking:
+    """Orders candidates. An LLM that is slow, down or talks nonsense never fails an answer."""
+
+    def __init__(
+        self, *, ranker: Ranker | None, cache: Cache, identity: Identity, config: RankingConfig
+    ) -> None:
+        """Keep the collaborators; without a ``ranker`` the fused order stands."""
+        self._ranker = ranker
+        self._cache = cache
+        self._identity = identity
+        self._config = config
+
+    def order(self, request: RankingRequest) -> Ordered:
+        """Return the candidates, best first."""
+        fused = [item.item_id for item in request.candidates]
+        if self._ranker is None or self._config.weight <= 0 or not request.memories:
+            return Ordered(by_position(fused), RankedBy.RETRIEVAL, is_degraded=False)
+        try:
+            scores = self._scores(self._ranker, request)
+        except (DependencyUnavailableError, RankerError) as error:
+            _log.warning("ranking_degraded", code=error.code)
+            return Ordered(by_position(fused), RankedBy.RETRIEVAL, is_degraded=True)
+        blended = blend(fused, scores, weight=self._config.weight)
+        return Ordered(blended, RankedBy.LLM, is_degraded=False)
+
+    def _scores(self, ranker: Ranker, request: RankingRequest) -> dict[ItemId, float]:
+        key = _evidence_key(request)
+        cached = self._cached(request.pseudonym, key)
+        if cached is not None:
+            return cached
+        ranking = ranker.rank(
+            RankingTask(
+                memories=request.memories,
+                candidates=request.candidates,
+                cache_salt=self._identity.cache_salt(request.pseudonym, request.epoch),
+                seed=self._identity.seed("shuffle", request.pseudonym, str(request.epoch), key),
+                timeout_s=self._config.timeout_s,
+            )
+        )
+        self._keep(request.pseudonym, key, ranking.log_probabilities)
+        return ranking.log_probabilities
+
+    def _cached(self, pseudonym: Pseudonym, key: str) -> dict[ItemId, float] | None:
+        if self._config.cache_ttl_s <= 0:
+            return None
+        raw = self._cache.get(pseudonym, key)
+        if raw is None:
+            return None
+        return {ItemId(item_id): float(score) for item_id, score in json.loads(raw).items()}
+
+    def _keep(self, pseudonym: Pseudonym, key: str, scores: dict[ItemId, float]) -> None:
+        if self._config.cache_ttl_s > 0:
+            value = json.dumps(scores).encode()
+            self._cache.put(pseudonym, key, value, ttl_s=self._config.cache_ttl_s)
+
+
+def _evidence_key(request: RankingRequest) -> str:
+    """Return a name for exactly this evidence: another memory or candidate, another key."""
+    body = [request.epoch, list(request.memories), [one.item_id for one in request.candidates]]
+    return hashlib.sha256(json.dumps(body).encode()).hexdigest()

@@ -1,0 +1,79 @@
+"""Finding work that nobody does: the row is the truth, the queue only a doorbell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from app.domain.errors import DependencyUnavailableError
+from app.ports.clock import Clock
+from app.ports.job_queue import JobQueue
+from app.ports.unit_of_work import UnitsOfWork
+from app.services.catalogue import CatalogueService
+from app.services.erase import EraseService
+from app.services.ingest import IngestService
+
+_log = structlog.get_logger(__name__)
+_BATCH: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What a sweep did.
+
+    Args:
+        rung: requests announced again.
+        completed: requests this process finished itself.
+        repaired: writes to the vector store made good.
+    """
+
+    rung: int = 0
+    completed: int = 0
+    repaired: int = 0
+
+
+class SweepService:
+    """Re-issues erasure requests that do not move, and makes deferred writes good."""
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        queue: JobQueue,
+        erase: EraseService,
+        ingest: IngestService,
+        catalogue: CatalogueService,
+        clock: Clock,
+    ) -> None:
+        """Keep the collaborators."""
+        self._uows = uows
+        self._queue = queue
+        self._erase = erase
+        self._ingest = ingest
+        self._catalogue = catalogue
+        self._clock = clock
+
+    def sweep(self, *, take_over: bool) -> SweepResult:
+        """Look once over everything that waits.
+
+        Args:
+            take_over: do the work here (no worker lives) instead of ringing for one.
+        """
+        with self._uows.read() as uow:
+            waiting = uow.requests.claimable(now=self._clock.now(), limit=_BATCH)
+        completed = (
+            sum(self._erase.execute(request_id) for request_id in waiting) if take_over else 0
+        )
+        rung = 0
+        if not take_over:
+            for request_id in waiting:
+                self._queue.ring(request_id)
+                rung += 1
+        try:
+            repaired = self._catalogue.repair() + self._ingest.repair()
+        except DependencyUnavailableError as error:
+            _log.warning("repair_deferred", code=error.code)
+            repaired = 0
+        return SweepResult(rung=rung, completed=completed, repaired=repaired)
