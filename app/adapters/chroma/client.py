@@ -1,0 +1,208 @@
+"""The one client object through which everything of ours talks to Chroma."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import chromadb
+import httpx
+from chromadb.api import ClientAPI
+from chromadb.api.client import Client
+from chromadb.api.models.Collection import Collection
+from chromadb.config import Settings
+from chromadb.errors import ChromaError, NotFoundError
+
+from app.adapters.chroma.layout import CollectionSpec
+from app.domain.errors import DependencyUnavailableError
+
+_VENDOR_ERRORS: Final = (ChromaError, httpx.HTTPError, OSError, RuntimeError, json.JSONDecodeError)
+_UNAVAILABLE: Final = "the vector store does not answer"
+_PAGE: Final = 1_000
+
+
+@contextmanager
+def vendor_errors() -> Iterator[None]:
+    """Turn every error of Chroma or of the way to it into ours, without its text (it holds ids)."""
+    try:
+        yield
+    except _VENDOR_ERRORS as exc:
+        raise DependencyUnavailableError(_UNAVAILABLE) from exc
+
+
+def _settings() -> Settings:
+    return Settings(anonymized_telemetry=False)
+
+
+def _refuse_foreign_answers(response: httpx.Response) -> None:
+    """Raise httpx's own error where a failure is not in Chroma's words (a proxy's page).
+
+    Chroma's client would raise a bare Exception with the page as its text.
+    """
+    if response.is_error:
+        response.read()
+        try:
+            known = "error" in json.loads(response.text)
+        except ValueError:
+            known = False
+        if not known:
+            response.raise_for_status()
+
+
+class ChromaDatabase:
+    """A Chroma database, in this process or on a server.
+
+    One persistent path must be open in one process only: a second one reads erased records.
+
+    Args:
+        client: Chroma's client.
+        sessions: the HTTP sessions under it, none when embedded.
+        directory: where the files are; None for a server whose files are out of reach.
+    """
+
+    def __init__(
+        self, client: Client, *, sessions: Sequence[httpx.Client], directory: Path | None
+    ) -> None:
+        self._client = client
+        self._sessions = sessions
+        self.directory = directory
+
+    @classmethod
+    def embedded(cls, directory: Path) -> Self:
+        """Open (or create) the database in ``directory`` in this process.
+
+        Raises:
+            DependencyUnavailableError: it cannot be opened.
+        """
+        with vendor_errors():
+            directory.mkdir(parents=True, exist_ok=True)
+            path = directory.resolve()
+            client = chromadb.PersistentClient(path=str(path), settings=_settings())
+        return cls(_concrete(client), sessions=(), directory=path)
+
+    @classmethod
+    def server(cls, url: str, *, directory: Path | None = None, timeout_s: float = 30.0) -> Self:
+        """Connect to a Chroma server.
+
+        Args:
+            url: ``http://host:port``; the server knows no passwords, so keep it private.
+            directory: the server's persist directory where this machine can reach it.
+            timeout_s: longest wait for one answer.
+
+        Raises:
+            DependencyUnavailableError: nothing answers there.
+        """
+        parts = urlsplit(url)
+        with vendor_errors():
+            # Chroma's client waits for ever; ask first with a limit, then set it below.
+            health = httpx.get(f"{url.rstrip('/')}/api/v2/heartbeat", timeout=timeout_s)
+            health.raise_for_status()
+            try:
+                client = chromadb.HttpClient(
+                    host=parts.hostname or "",
+                    port=parts.port or (443 if parts.scheme == "https" else 80),
+                    ssl=parts.scheme == "https",
+                    settings=_settings(),
+                )
+            except ValueError as exc:  # what its constructor makes of a connection error
+                raise DependencyUnavailableError(_UNAVAILABLE) from exc
+        sessions = _sessions_of(client)
+        for session in sessions:
+            session.timeout = httpx.Timeout(timeout_s)
+            session.event_hooks = {"response": [_refuse_foreign_answers]}
+        return cls(_concrete(client), sessions=sessions, directory=directory)
+
+    @property
+    def max_batch(self) -> int:
+        """Return how many records one call may carry."""
+        with vendor_errors():
+            return int(self._client.get_max_batch_size())
+
+    def collections(self) -> list[Collection]:
+        """Return all collections."""
+        found: list[Collection] = []
+        with vendor_errors():
+            while True:
+                page = self._client.list_collections(limit=_PAGE, offset=len(found))
+                found.extend(page)
+                if len(page) < _PAGE:
+                    return found
+
+    def find(self, name: str) -> Collection | None:
+        """Return the collection of that name, if there is one."""
+        with vendor_errors():
+            try:
+                return self._client.get_collection(name, embedding_function=None)
+            except NotFoundError:
+                return None
+
+    def ensure(self, name: str, *, spec: CollectionSpec, is_ready: bool = True) -> Collection:
+        """Return the collection of that name, made by ``spec`` if it is new."""
+        configuration: Any = spec.configuration()
+        with vendor_errors():
+            return self._client.create_collection(
+                name,
+                configuration=configuration,
+                metadata=spec.metadata(is_ready=is_ready),
+                embedding_function=None,  # else Chroma downloads a model
+                get_or_create=True,
+            )
+
+    def drop(self, name: str) -> None:
+        """Delete a collection; its files stay until the next maintenance. Idempotent."""
+        with vendor_errors():
+            try:
+                self._client.delete_collection(name)
+            except NotFoundError:
+                return
+
+    def ping(self) -> float:
+        """Ask Chroma whether it is well; return milliseconds."""
+        started = time.perf_counter()
+        with vendor_errors():
+            self._client.heartbeat()
+        return (time.perf_counter() - started) * 1_000
+
+    def close(self) -> None:
+        """Let go of the files or the connection. Idempotent."""
+        self._client.close()
+        for session in self._sessions:
+            session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _concrete(client: ClientAPI) -> Client:
+    """Return ``client`` as the class that can be closed, which its factory does not promise."""
+    if not isinstance(client, Client):
+        message = "chromadb has changed: its client cannot be closed"
+        raise TypeError(message)
+    return client
+
+
+def _sessions_of(client: ClientAPI) -> list[httpx.Client]:
+    """Return the HTTP sessions of a client: its own, and that of the admin client within it.
+
+    Chroma neither limits how long they wait nor closes them.
+    """
+    servers = [vars(owner)["_server"] for owner in (client, vars(client)["_admin_client"])]
+    sessions = [vars(server)["_session"] for server in servers]
+    if not all(isinstance(session, httpx.Client) for session in sessions):
+        message = "chromadb has changed: its HTTP sessions are not httpx's"
+        raise TypeError(message)
+    return sessions

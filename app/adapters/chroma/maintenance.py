@@ -1,0 +1,131 @@
+"""Clean the files of a Chroma database: ``python -m app.adapters.chroma.maintenance PATH``.
+
+A program of its own on purpose. Python's sqlite3 and Chroma's own SQLite in one process do not
+see each other's POSIX locks: "disk I/O error", then a corrupted database. So no process that has
+a Chroma client open may call anything in here; ``maintenance_process`` starts it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from app.adapters.chroma.hnsw_header import read_header
+
+DATABASE_FILE: Final = "chroma.sqlite3"
+LOCK_FILE: Final = "lethe-maintenance.lock"
+_BUSY_TIMEOUT_S: Final = 60.0
+_SPACE_FACTOR: Final = 2  # VACUUM writes a copy and a journal of it
+_SEGMENT: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ZEROS: Final = bytes(1 << 20)
+
+_OPTIMIZE: Final = (
+    "INSERT INTO embedding_fulltext_search(embedding_fulltext_search) VALUES('optimize')"
+)
+_FILL: Final = """
+    SELECT collections.name, vectors.id, COALESCE(live.n, 0)
+    FROM collections
+    JOIN segments AS vectors ON vectors.collection = collections.id AND vectors.scope = 'VECTOR'
+    JOIN segments AS rows ON rows.collection = collections.id AND rows.scope = 'METADATA'
+    LEFT JOIN (SELECT segment_id, COUNT(*) AS n FROM embeddings GROUP BY segment_id) AS live
+        ON live.segment_id = rows.id
+"""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on ``path`` (created if missing); wait for it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def clean(directory: Path) -> dict[str, object]:
+    """Clear full-text tombstones and free pages; remove directories of dropped collections.
+
+    Returns:
+        ``bytes_freed``, ``directories_removed`` and ``fill``: of each collection
+        [name, slots in its index, live records].
+
+    Raises:
+        OSError: no database there, or too little space for VACUUM's copy.
+        sqlite3.Error: the database stayed busy, or is damaged.
+    """
+    database = directory / DATABASE_FILE
+    with locked(directory / LOCK_FILE):
+        before = database.stat().st_size
+        _require_space(directory, n_bytes=_SPACE_FACTOR * before)
+        segments = [d for d in directory.iterdir() if d.is_dir() and _SEGMENT.fullmatch(d.name)]
+        with closing(_open(database)) as connection:
+            connection.execute(_OPTIMIZE)
+            connection.execute("VACUUM")
+            # Read after the directories were listed: a new one has had its row before.
+            owned = {row[0] for row in connection.execute("SELECT id FROM segments")}
+            fill = [
+                [name, _slots(directory / segment), live]
+                for name, segment, live in connection.execute(_FILL)
+            ]
+        orphans = [segment for segment in segments if segment.name not in owned]
+        freed = before - database.stat().st_size + sum(_shred(orphan) for orphan in orphans)
+    return {"bytes_freed": max(0, freed), "directories_removed": len(orphans), "fill": fill}
+
+
+def _open(database: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{database.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=_BUSY_TIMEOUT_S,
+        isolation_level=None,
+    )
+    connection.execute("PRAGMA secure_delete = ON")
+    return connection
+
+
+def _require_space(directory: Path, *, n_bytes: int) -> None:
+    if shutil.disk_usage(directory).free < n_bytes:
+        message = "too little space for VACUUM's copy"
+        raise OSError(message)
+
+
+def _slots(segment: Path) -> int:
+    header = read_header(segment)
+    return 0 if header is None else header.count
+
+
+def _shred(segment: Path) -> int:
+    """Overwrite the files of an index directory with zeros, remove it; return its bytes."""
+    freed = 0
+    for file in segment.iterdir():
+        size = file.stat().st_size
+        with file.open("r+b") as stream:
+            for start in range(0, size, len(_ZEROS)):
+                stream.write(_ZEROS[: min(len(_ZEROS), size - start)])
+            stream.flush()
+            os.fsync(stream.fileno())
+        file.unlink()
+        freed += size
+    segment.rmdir()
+    return freed
+
+
+def main(arguments: list[str]) -> int:
+    """Clean the database in the given directory; print the report as JSON; return 0."""
+    (directory,) = arguments
+    sys.stdout.write(json.dumps(clean(Path(directory))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,80 @@
+"""Starts the maintenance of a Chroma database in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import app
+from app.adapters.chroma import maintenance
+from app.domain.errors import DependencyUnavailableError
+
+_ROOT: Final = Path(next(iter(app.__path__))).parent
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFill:
+    """How full an index is.
+
+    Args:
+        slots: used slots, those of deleted records included; they are never given back.
+        live: records.
+    """
+
+    collection: str
+    slots: int
+    live: int
+
+    @property
+    def dead(self) -> int:
+        """Return how many slots belong to no record (0 before the index is first written)."""
+        return max(0, self.slots - self.live)
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceReport:
+    """What a maintenance did: bytes given back to the file system, directories removed."""
+
+    bytes_freed: int
+    directories_removed: int
+    fill: tuple[IndexFill, ...]
+
+
+def run_maintenance(directory: Path, *, timeout_s: float = 900.0) -> MaintenanceReport:
+    """Clean the database in ``directory``; returns when it is done.
+
+    Safe beside a client or a server that has the database open: readers and writers stall for
+    0.1 to 0.2 s at 10,000 records, about 1.5 s at 100,000. One at a time, by a file lock.
+
+    Args:
+        directory: the database's.
+        timeout_s: after which the process is killed; the database survives that.
+
+    Raises:
+        DependencyUnavailableError: it did not finish; nothing may be said to be clean.
+    """
+    # VACUUM's temporary copy stays on the disk that is probed, not in a shared /tmp.
+    environment = os.environ | {"SQLITE_TMPDIR": str(directory)}
+    command = [sys.executable, "-m", maintenance.__name__, str(directory)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and module
+            command,
+            cwd=_ROOT,
+            env=environment,
+            capture_output=True,
+            timeout=timeout_s,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as exc:
+        raise DependencyUnavailableError("the vector store's maintenance failed") from exc
+    report = json.loads(done.stdout)
+    return MaintenanceReport(
+        bytes_freed=report["bytes_freed"],
+        directories_removed=report["directories_removed"],
+        fill=tuple(IndexFill(*row) for row in report["fill"]),
+    )

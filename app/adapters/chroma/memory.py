@@ -1,0 +1,176 @@
+"""Memories of users in hash-sharded Chroma collections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from chromadb.api.models.Collection import Collection
+from numpy.typing import NDArray
+
+from app.adapters.chroma.client import ChromaDatabase
+from app.adapters.chroma.generations import Generations
+from app.adapters.chroma.layout import CollectionSpec, memory_family, parse_name, shard_of
+from app.adapters.chroma.maintenance_process import MaintenanceReport, run_maintenance
+from app.adapters.chroma.reindex import drop_superseded, reindex
+from app.adapters.chroma.scrub import batches, flush, known, scrub
+from app.domain.errors import DependencyUnavailableError
+from app.domain.forgetting import ErasureOrder
+from app.domain.models import Pseudonym, RecordId
+from app.ports.memory_store import Memory, StoreHealth
+
+REINDEX_ABOVE: Final = 1_000
+"""Dead slots of a shard below which a re-index is not worth its copy."""
+
+
+class ChromaMemoryStore:
+    """MemoryStore over Chroma, embedded or on a server.
+
+    Args:
+        database: the shared client.
+        spec: embedder, dimensions, number of shards (fixed for the life of the data).
+
+    Raises:
+        IntegrityError: the stored vectors are another embedder's; names ``lethe reindex``.
+        DependencyUnavailableError: Chroma does not answer.
+    """
+
+    def __init__(self, database: ChromaDatabase, *, spec: CollectionSpec) -> None:
+        self._database = database
+        self._spec = spec
+        families = frozenset(memory_family(shard) for shard in range(spec.n_shards))
+        self._shards = Generations(database, families=families, spec=spec)
+
+    def add(self, memories: Sequence[Memory]) -> None:
+        """Write memories, any users; repeating a record id overwrites. Returns when durable."""
+        by_family: dict[str, dict[RecordId, Memory]] = {}
+        for memory in memories:
+            by_family.setdefault(self._family(memory.pseudonym), {})[memory.record_id] = memory
+        for family, unique in by_family.items():
+            self._shards.ensure(family)
+            for batch in batches(list(unique)):
+                write = partial(_upsert, memories=[unique[i] for i in batch])
+                self._shards.write(family, write, default=None)
+
+    def vectors(
+        self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
+    ) -> dict[RecordId, NDArray[np.float32]]:
+        """Return the embeddings of one user's records by id; missing ids are left out."""
+        read = partial(_embeddings, ids=record_ids)
+        return self._shards.read(self._family(pseudonym), read, default={})
+
+    def erase(self, order: ErasureOrder) -> int:
+        """Scrub, delete and flush the order's records; return how many were still there."""
+        erase = partial(_erase, order=order, dim=self._spec.dim)
+        return self._shards.write(self._family(order.pseudonym), erase, default=0)
+
+    def count(self, order: ErasureOrder) -> int:
+        """Return how many records of the order the store still knows."""
+        count = partial(_n_ordered, order=order)
+        return self._shards.read(self._family(order.pseudonym), count, default=0)
+
+    def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
+        """Clean the database's files in a process of its own; return bytes freed.
+
+        A shard of these users with more dead slots than live ones (and over REINDEX_ABOVE) is
+        re-indexed first.
+
+        Raises:
+            DependencyUnavailableError: the files are out of reach, or the process failed.
+        """
+        directory = self._reachable_directory()
+        drop_superseded(self._database, generations=self._shards)
+        report = run_maintenance(directory)
+        worn = self._worn(report, families={self._family(p) for p in pseudonyms})
+        if not worn:
+            return report.bytes_freed
+        for family in worn:
+            reindex(self._database, generations=self._shards, family=family, directory=directory)
+        return report.bytes_freed + run_maintenance(directory).bytes_freed
+
+    def reindex(self, pseudonym: Pseudonym) -> int:
+        """Replace the user's shard by a copy without dead slots; return the records copied.
+
+        The last resort where a probe still finds residue after scrub and maintenance. The old
+        files go with the next maintenance.
+
+        Raises:
+            DependencyUnavailableError: the files are out of reach, or Chroma does not answer.
+        """
+        directory = self._reachable_directory()
+        family = self._family(pseudonym)
+        return reindex(self._database, generations=self._shards, family=family, directory=directory)
+
+    def health(self) -> StoreHealth:
+        """Ask Chroma whether it is well."""
+        latency_ms = self._database.ping()
+        families = [generation.family for generation in self._shards.all_present()]
+        records = sum(self._shards.read(f, _n_records, default=0) for f in families)
+        return StoreHealth(records=records, latency_ms=latency_ms)
+
+    def _reachable_directory(self) -> Path:
+        directory = self._database.directory
+        if directory is None:
+            raise DependencyUnavailableError(
+                "the vector store's files are not reachable: its persist directory is not set"
+            )
+        return directory
+
+    def _family(self, pseudonym: Pseudonym) -> str:
+        return memory_family(shard_of(pseudonym, n_shards=self._spec.n_shards))
+
+    @staticmethod
+    def _worn(report: MaintenanceReport, *, families: set[str]) -> list[str]:
+        worn = []
+        for fill in report.fill:
+            parsed = parse_name(fill.collection)
+            is_worn = fill.dead > max(REINDEX_ABOVE, fill.live)
+            if is_worn and parsed is not None and parsed[0] in families:
+                worn.append(parsed[0])
+        return worn
+
+
+def _upsert(collection: Collection, *, memories: Sequence[Memory]) -> None:
+    collection.upsert(
+        ids=[memory.record_id for memory in memories],
+        embeddings=np.stack([memory.embedding for memory in memories]),
+        documents=[memory.document for memory in memories],
+        metadatas=[{"p": memory.pseudonym} for memory in memories],
+    )
+
+
+def _embeddings(
+    collection: Collection, *, ids: Sequence[RecordId]
+) -> dict[RecordId, NDArray[np.float32]]:
+    found: dict[RecordId, NDArray[np.float32]] = {}
+    for batch in batches(list(dict.fromkeys(ids))):
+        answer = collection.get(ids=list(batch), include=["embeddings"])
+        rows = np.asarray(answer["embeddings"], dtype=np.float32)
+        found.update(zip(map(RecordId, answer["ids"]), rows, strict=True))
+    return found
+
+
+def _ordered(collection: Collection, *, order: ErasureOrder) -> list[RecordId]:
+    """Return the ids of the order, and for a whole user those of strays under the pseudonym."""
+    ids = dict.fromkeys(order.record_ids)
+    if order.is_whole_user:
+        strays = collection.get(where={"p": order.pseudonym}, include=[])["ids"]
+        ids |= dict.fromkeys(map(RecordId, strays))
+    return list(ids)
+
+
+def _n_ordered(collection: Collection, *, order: ErasureOrder) -> int:
+    return len(known(collection, _ordered(collection, order=order)))
+
+
+def _erase(collection: Collection, *, order: ErasureOrder, dim: int) -> int:
+    erased = scrub(collection, _ordered(collection, order=order), dim=dim)
+    flush(collection)
+    return erased
+
+
+def _n_records(collection: Collection) -> int:
+    return int(collection.count())

@@ -1,0 +1,98 @@
+"""Replace a collection by a copy without its dead slots, while others read and write.
+
+An HNSW index never shrinks: each erased record leaves a slot of noise. The order of the moves
+is what loses and revives nothing: the next generation exists before the records are listed, so a
+writer that comes later writes to both; erasures go to both, present one first, so a record that
+is in the copy but not in the original was erased meanwhile.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from chromadb.api.models.Collection import Collection
+
+from app.adapters.chroma.client import ChromaDatabase, vendor_errors
+from app.adapters.chroma.generations import Generation, Generations
+from app.adapters.chroma.layout import collection_name
+from app.adapters.chroma.maintenance import locked
+from app.adapters.chroma.scrub import batches, flush, scrub
+from app.domain.models import RecordId
+
+LOCK_FILE: Final = "lethe-reindex.lock"
+
+
+def reindex(
+    database: ChromaDatabase, *, generations: Generations, family: str, directory: Path
+) -> int:
+    """Copy a family's records into its next generation and drop the present one.
+
+    The dropped one's files go with the next maintenance. A copy that was cut short is resumed.
+
+    Args:
+        database: where the collections are.
+        generations: the handles that readers and writers of this process use.
+        family: which one.
+        directory: the database's; one re-index at a time, by a lock file in it.
+
+    Returns:
+        How many records were copied; 0 where the family has no collection.
+
+    Raises:
+        DependencyUnavailableError: Chroma does not answer; the present generation still stands.
+    """
+    with locked(directory / LOCK_FILE):
+        generations.refresh()
+        present = generations.present(family)
+        if present is None:
+            return 0
+        name = collection_name(family, generation=present.number + 1)
+        copy = database.ensure(name, spec=generations.spec, is_ready=False)
+        with vendor_errors():
+            copied = _fill(copy, present=present)
+            _drop_erased(copy, present=present, dim=generations.spec.dim)
+            copy.modify(metadata=generations.spec.metadata(is_ready=True))
+        database.drop(present.collection.name)
+        generations.refresh()
+        return copied
+
+
+def drop_superseded(database: ChromaDatabase, *, generations: Generations) -> int:
+    """Drop what a re-index that was killed left below the present generations; return how many."""
+    present = {g.family: g.number for g in generations.all_present()}
+    dropped = 0
+    for family, number in present.items():
+        name = collection_name(family, generation=number - 1)
+        if number > 1 and database.find(name) is not None:
+            database.drop(name)
+            dropped += 1
+    return dropped
+
+
+def _ids(collection: Collection) -> list[RecordId]:
+    return [RecordId(i) for i in collection.get(include=[])["ids"]]
+
+
+def _fill(copy: Collection, *, present: Generation) -> int:
+    ids = _ids(present.collection)
+    for batch in batches(ids):
+        records: Any = present.collection.get(
+            ids=list(batch), include=["embeddings", "documents", "metadatas"]
+        )
+        if records["ids"]:
+            copy.upsert(
+                ids=records["ids"],
+                embeddings=np.asarray(records["embeddings"], dtype=np.float32),
+                documents=records["documents"],
+                metadatas=records["metadatas"],
+            )
+    return len(ids)
+
+
+def _drop_erased(copy: Collection, *, present: Generation, dim: int) -> None:
+    erased = set(_ids(copy)) - set(_ids(present.collection))
+    if erased:
+        scrub(copy, sorted(erased), dim=dim)
+        flush(copy)

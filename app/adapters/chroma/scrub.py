@@ -1,0 +1,73 @@
+"""Scrub, delete, flush: the three moves after which Chroma's files can be cleaned.
+
+A plain ``delete`` leaves the vector in the index file, the text in the full-text tables and
+everything in the write-ahead queue (docs/decisions/0008).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from chromadb.api.models.Collection import Collection
+from numpy.typing import NDArray
+
+from app.domain.models import RecordId
+
+BATCH: Final = 1_000
+"""Records in one call; below every limit Chroma reports (5,461 for its SQLite)."""
+_BLANK: Final = "~"
+_LAST: Final = "~end"
+
+
+def batches(ids: Sequence[RecordId]) -> Iterator[list[RecordId]]:
+    """Yield ``ids`` in lists that one call may carry."""
+    for start in range(0, len(ids), BATCH):
+        yield list(ids[start : start + BATCH])
+
+
+def known(collection: Collection, ids: Sequence[RecordId]) -> list[RecordId]:
+    """Return those of ``ids`` that the collection has."""
+    found: list[RecordId] = []
+    for batch in batches(ids):
+        found.extend(RecordId(i) for i in collection.get(ids=list(batch), include=[])["ids"])
+    return found
+
+
+def scrub(collection: Collection, ids: Sequence[RecordId], *, dim: int) -> int:
+    """Overwrite the records in place, then delete them; return how many were there.
+
+    The index never frees a slot, so what is in it must be replaced before the delete.
+    """
+    present = known(collection, ids)
+    for batch in batches(present):
+        collection.update(
+            ids=list(batch),
+            embeddings=_noise(len(batch), dim=dim),
+            documents=[_BLANK] * len(batch),
+            metadatas=[{"p": _BLANK}] * len(batch),
+        )
+        collection.delete(ids=list(batch))
+    return len(present)
+
+
+def flush(collection: Collection) -> None:
+    """Make Chroma persist its index and purge the queue, by updates of ids that do not exist.
+
+    Each is a no-op, but counts towards ``sync_threshold``. The queue always keeps its last row:
+    a constant one is left there.
+    """
+    threshold = int(collection.configuration_json["hnsw"]["sync_threshold"])
+    unknown = [RecordId(f"~{secrets.token_hex(8)}") for _ in range(threshold + 1)]
+    for batch in batches(unknown):
+        collection.update(ids=list(batch), metadatas=[{"f": 1}] * len(batch))
+    collection.update(ids=[_LAST], metadatas=[{"f": 1}])
+
+
+def _noise(n: int, *, dim: int) -> NDArray[np.float32]:
+    """Return n random directions, shape (n, dim), unit norm."""
+    noise = np.random.default_rng().standard_normal((n, dim), dtype=np.float32)
+    unit: NDArray[np.float32] = noise / np.linalg.norm(noise, axis=1, keepdims=True)
+    return unit

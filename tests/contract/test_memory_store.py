@@ -1,0 +1,169 @@
+"""What every MemoryStore does: in memory, Chroma embedded, Chroma on a server."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.adapters.chroma.client import ChromaDatabase
+from app.adapters.chroma.layout import CollectionSpec
+from app.adapters.chroma.memory import ChromaMemoryStore
+from app.domain.forgetting import ErasureOrder
+from app.domain.models import Pseudonym, RecordId, RequestId
+from app.ports.memory_store import Memory, MemoryStore
+from tests.fakes_memory import FakeMemoryStore
+from tests.servers.chroma import running_chroma
+
+DIM = 32
+
+
+def a_user() -> Pseudonym:
+    return Pseudonym(secrets.token_hex(32))
+
+
+def memories_of(user: Pseudonym, *, n: int) -> list[Memory]:
+    rows = np.random.default_rng(secrets.randbits(64)).standard_normal((n, DIM), dtype=np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return [
+        Memory(RecordId(secrets.token_hex(16)), user, secrets.token_urlsafe(60), row)
+        for row in rows
+    ]
+
+
+def an_order(memories: list[Memory], *, is_whole_user: bool = True) -> ErasureOrder:
+    ids = tuple(memory.record_id for memory in memories)
+    request_id = RequestId(secrets.token_hex(16))
+    return ErasureOrder(request_id, memories[0].pseudonym, is_whole_user, ids)
+
+
+@pytest.fixture(
+    params=["fake", "embedded", pytest.param("server", marks=pytest.mark.chroma)],
+)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryStore]:
+    # One shard count per store: a configured server may hold other suites' collections.
+    spec = CollectionSpec("test-embedder", DIM, n_shards=4)
+    if request.param == "fake":
+        yield FakeMemoryStore()
+    elif request.param == "embedded":
+        with ChromaDatabase.embedded(tmp_path) as database:
+            yield ChromaMemoryStore(database, spec=spec)
+    else:
+        with (
+            running_chroma(tmp_path) as server,
+            ChromaDatabase.server(server.url, directory=server.directory) as database,
+        ):
+            yield ChromaMemoryStore(database, spec=spec)
+
+
+def test_vectors_come_back_when_added(store: MemoryStore) -> None:
+    memories = memories_of(a_user(), n=5)
+
+    store.add(memories)
+
+    found = store.vectors(memories[0].pseudonym, [m.record_id for m in memories])
+    assert found.keys() == {m.record_id for m in memories}
+    for memory in memories:
+        np.testing.assert_allclose(found[memory.record_id], memory.embedding, atol=1e-6)
+        assert found[memory.record_id].dtype == np.float32
+
+
+def test_missing_ids_are_left_out_when_asked_for(store: MemoryStore) -> None:
+    memories = memories_of(a_user(), n=2)
+    unknown = RecordId(secrets.token_hex(16))
+    ids = [memories[0].record_id, unknown, memories[0].record_id]
+
+    assert store.vectors(memories[0].pseudonym, ids) == {}
+    store.add(memories)
+
+    assert store.vectors(memories[0].pseudonym, ids).keys() == {memories[0].record_id}
+    assert store.vectors(memories[0].pseudonym, []) == {}
+
+
+def test_last_write_wins_when_a_record_id_repeats(store: MemoryStore) -> None:
+    first, second = memories_of(a_user(), n=2)
+    again = Memory(first.record_id, first.pseudonym, second.document, second.embedding)
+
+    store.add([first])
+    store.add([first, again])
+
+    vector = store.vectors(first.pseudonym, [first.record_id])[first.record_id]
+    np.testing.assert_allclose(vector, second.embedding, atol=1e-6)
+    assert store.health().records == 1
+
+
+def test_only_the_order_goes_when_erased(store: MemoryStore) -> None:
+    mine, others = memories_of(a_user(), n=6), memories_of(a_user(), n=3)
+    store.add([*mine, *others])
+    order = an_order(mine[:4], is_whole_user=False)
+
+    assert store.count(order) == 4
+    assert store.erase(order) == 4
+
+    assert store.count(order) == 0
+    left = store.vectors(mine[0].pseudonym, [m.record_id for m in mine])
+    assert left.keys() == {m.record_id for m in mine[4:]}
+    assert store.count(an_order(others)) == 3
+
+
+def test_strays_go_too_when_the_whole_user_is_erased(store: MemoryStore) -> None:
+    mine, others = memories_of(a_user(), n=7), memories_of(a_user(), n=2)
+    store.add([*mine, *others])
+    order = an_order(mine[:2], is_whole_user=True)
+
+    assert store.count(order) == 7
+    assert store.erase(order) == 7
+
+    assert store.count(order) == 0
+    assert store.health().records == 2
+
+
+def test_nothing_happens_when_erased_twice(store: MemoryStore) -> None:
+    mine, others = memories_of(a_user(), n=3), memories_of(a_user(), n=2)
+    store.add([*mine, *others])
+    order = an_order(mine)
+
+    assert [store.erase(order), store.erase(order)] == [3, 0]
+
+    assert store.health().records == 2
+    kept = store.vectors(others[0].pseudonym, [m.record_id for m in others])
+    np.testing.assert_allclose(kept[others[0].record_id], others[0].embedding, atol=1e-6)
+
+
+def test_nothing_is_counted_when_the_store_is_empty(store: MemoryStore) -> None:
+    order = an_order(memories_of(a_user(), n=2))
+
+    assert store.erase(order) == 0
+    assert store.count(order) == 0
+    assert store.health().records == 0
+
+
+def test_everything_goes_when_more_than_one_batch_is_erased(store: MemoryStore) -> None:
+    mine = memories_of(a_user(), n=2_300)
+    store.add(mine)
+    order = an_order(mine, is_whole_user=False)
+
+    found = store.vectors(mine[0].pseudonym, order.record_ids)
+    assert len(found) == 2_300
+    assert store.erase(order) == 2_300
+
+    assert store.health().records == 0
+
+
+def test_records_stay_when_maintained(store: MemoryStore) -> None:
+    mine, others = memories_of(a_user(), n=120), memories_of(a_user(), n=130)
+    store.add([*mine, *others])
+    store.erase(an_order(mine))
+
+    store.maintain([mine[0].pseudonym])
+
+    assert store.health().records == 130
+    store.add(mine)
+    assert store.count(an_order(mine)) == 120
+
+
+def test_health_is_timed(store: MemoryStore) -> None:
+    assert 0.0 <= store.health().latency_ms < 5_000.0

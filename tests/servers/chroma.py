@@ -1,0 +1,104 @@
+"""A real Chroma server for tests: the one that is configured, or one from the wheel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+_START_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningChroma:
+    """A server that answers.
+
+    Args:
+        url: ``http://127.0.0.1:port``.
+        directory: its persist directory; None for a configured server elsewhere.
+        pid: of the process started here, None likewise.
+    """
+
+    url: str
+    directory: Path | None
+    pid: int | None
+
+
+def answers(url: str) -> bool:
+    """Whether a Chroma server is at ``url``."""
+    try:
+        return httpx.get(f"{url}/api/v2/heartbeat", timeout=2.0).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_chroma(directory: Path | None = None) -> Iterator[RunningChroma]:
+    """Give a Chroma server: LETHE_TEST_CHROMA_URL if that answers, else a new one.
+
+    Args:
+        directory: where a new one keeps its files; with it, a new one is always started.
+    """
+    configured = os.environ.get("LETHE_TEST_CHROMA_URL", "").rstrip("/")
+    if directory is None and configured and answers(configured):
+        yield RunningChroma(configured, directory=None, pid=None)
+        return
+    path = directory or Path(tempfile.mkdtemp(prefix="lethe-chroma-"))
+    try:
+        with _started(path) as server:
+            yield server
+    finally:
+        if directory is None:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _started(directory: Path) -> Iterator[RunningChroma]:
+    port = free_port()
+    program = Path(sys.executable).parent / "chroma"
+    command = [str(program), "run", "--path", str(directory)]
+    # Chroma's heap must not carry one user's bytes into another's file (docs/decisions/0008).
+    environment = os.environ | {"MALLOC_PERTURB_": "165", "ANONYMIZED_TELEMETRY": "False"}
+    with subprocess.Popen(
+        [*command, "--host", "127.0.0.1", "--port", str(port)],
+        env=environment,
+        cwd=directory,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait(process, url=url)
+            yield RunningChroma(url, directory=directory, pid=process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _wait(process: subprocess.Popen[bytes], *, url: str) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not answers(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            message = "the Chroma server did not start"
+            raise RuntimeError(message)
+        time.sleep(0.05)
