@@ -1,0 +1,49 @@
+"""Numbers given out in the order of commits.
+
+A database's own sequence gives numbers in the order of asking, so a reader could see 8, and 7
+only later. A row that is updated stays locked to the end of the transaction: whoever gets the
+next number has waited for the commit of the one before, and a rolled-back number is given again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from app.adapters.db.session import Session
+from app.adapters.db.tables import counter
+from app.domain.errors import IntegrityError
+
+CHANGE: Final = "change"
+PRUNED: Final = "change_pruned"
+AUDIT: Final = "audit"
+
+
+def read(session: Session, name: str) -> int:
+    """Return the number last given."""
+    row = session.first(sa.select(counter.c.value).where(counter.c.name == name))
+    if row is None:
+        raise IntegrityError(f"the counter {name} is missing")
+    return int(row.value)
+
+
+def lock(session: Session, name: str) -> None:
+    """Keep others from the counter until the transaction ends (SQLite: they are kept already)."""
+    statement = sa.select(counter.c.value).where(counter.c.name == name)
+    session.first(statement.with_for_update())
+
+
+def advance(session: Session, name: str, *, by: int) -> int:
+    """Take the next ``by`` numbers and return the last of them."""
+    update = sa.update(counter).where(counter.c.name == name)
+    row = session.first(update.values(value=counter.c.value + by).returning(counter.c.value))
+    if row is None:
+        raise IntegrityError(f"the counter {name} is missing")
+    return int(row.value)
+
+
+def raise_to(session: Session, name: str, value: int) -> None:
+    """Set the counter, but never back."""
+    update = sa.update(counter).where(counter.c.name == name, counter.c.value < value)
+    session.changed(update.values(value=value))

@@ -1,0 +1,96 @@
+"""The change feed and the processes that follow it, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.adapters.db import counters
+from app.adapters.db.session import Session
+from app.adapters.db.tables import change, process
+from app.domain.models import Pseudonym
+from app.ports.feed import LiveProcess
+
+
+@dataclass(frozen=True, slots=True)
+class SqlChanges:
+    """The ordered change feed."""
+
+    session: Session
+
+    def append(self, pseudonyms: Collection[Pseudonym]) -> int:
+        """See the port."""
+        changed = sorted(set(pseudonyms))
+        if not changed:
+            return self.head()
+        last = counters.advance(self.session, counters.CHANGE, by=len(changed))
+        first = last - len(changed) + 1
+        self.session.connection.execute(
+            sa.insert(change),
+            [
+                {"seq": seq, "pseudonym": pseudonym}
+                for seq, pseudonym in enumerate(changed, start=first)
+            ],
+        )
+        return last
+
+    def since(self, seq: int, *, limit: int) -> list[tuple[int, Pseudonym]]:
+        """See the port."""
+        rows = self.session.rows(
+            sa.select(change).where(change.c.seq > seq).order_by(change.c.seq).limit(limit)
+        )
+        return [(row.seq, row.pseudonym) for row in rows]
+
+    def head(self) -> int:
+        """See the port."""
+        return counters.read(self.session, counters.CHANGE)
+
+    def tail(self) -> int:
+        """See the port."""
+        return counters.read(self.session, counters.PRUNED)
+
+    def prune(self, *, upto: int) -> int:
+        """See the port."""
+        bound = min(upto, self.head())
+        counters.raise_to(self.session, counters.PRUNED, bound)
+        return self.session.changed(sa.delete(change).where(change.c.seq <= bound))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlProcesses:
+    """Processes that hold neighbours in memory."""
+
+    session: Session
+
+    def beat(self, process_id: str, *, acked_seq: int, lease_until: datetime) -> None:
+        """See the port."""
+        insert = self.session.insert(process).values(
+            process_id=process_id, acked_seq=acked_seq, lease_until=lease_until
+        )
+        self.session.connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=[process.c.process_id],
+                set_={
+                    "acked_seq": insert.excluded.acked_seq,
+                    "lease_until": insert.excluded.lease_until,
+                },
+            )
+        )
+
+    def live(self, *, now: datetime) -> list[LiveProcess]:
+        """See the port."""
+        rows = self.session.rows(
+            sa.select(process).where(process.c.lease_until > now).order_by(process.c.process_id)
+        )
+        return [LiveProcess(row.process_id, row.acked_seq, row.lease_until) for row in rows]
+
+    def remove(self, process_id: str) -> None:
+        """See the port."""
+        self.session.changed(sa.delete(process).where(process.c.process_id == process_id))
+
+    def remove_dead(self, *, before: datetime) -> int:
+        """See the port."""
+        return self.session.changed(sa.delete(process).where(process.c.lease_until < before))

@@ -1,0 +1,266 @@
+"""Users and interactions in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from app.adapters.db.session import Record, Session
+from app.adapters.db.tables import interaction, subject
+from app.domain.errors import DependencyUnavailableError, IntegrityError
+from app.domain.models import (
+    HistoryEntry,
+    Interaction,
+    ItemId,
+    Kind,
+    Pseudonym,
+    RecordId,
+    RequestId,
+    Subject,
+    SubjectStatus,
+)
+from app.ports.records import NewInteraction
+
+_CREATE_ATTEMPTS: Final = 3  # each needs somebody who inserts and deletes in between
+_KINDS: Final = {kind.value: kind for kind in Kind}
+_EVIDENCE_KINDS: Final = tuple(kind.value for kind in Kind if kind.is_evidence)
+
+_row = interaction.c
+_LIVE: Final = _row.erased_by.is_(None)
+_GET_SUBJECT: Final = sa.select(subject).where(subject.c.pseudonym == sa.bindparam("pseudonym"))
+_LOCK_SUBJECT: Final = _GET_SUBJECT.with_for_update()
+_HISTORY: Final = (
+    sa.select(
+        _row.record_id,
+        _row.event_key,
+        _row.kind,
+        _row.occurred_at,
+        _row.item_id,
+        _row.value,
+        _row.text,
+        _row.pending_until.is_not(None),
+    )
+    .where(_row.pseudonym == sa.bindparam("pseudonym"), _LIVE)
+    .order_by(_row.occurred_at.desc(), _row.record_id)
+)
+_EVIDENCE: Final = sa.select(_row.pseudonym, _row.item_id).where(
+    _LIVE, _row.kind.in_(_EVIDENCE_KINDS), _row.item_id.is_not(None)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlSubjects:
+    """Users."""
+
+    session: Session
+
+    def get(self, pseudonym: Pseudonym) -> Subject | None:
+        """See the port."""
+        return _subject(self.session.first(_GET_SUBJECT, {"pseudonym": pseudonym}))
+
+    def lock(self, pseudonym: Pseudonym) -> Subject | None:
+        """See the port. SQLite has one writer at a time, so there it is a plain read."""
+        return _subject(self.session.first(_LOCK_SUBJECT, {"pseudonym": pseudonym}))
+
+    def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:
+        """See the port."""
+        insert = (
+            self.session.insert(subject)
+            .values(pseudonym=pseudonym, status=SubjectStatus.ACTIVE.value, epoch=epoch)
+            .on_conflict_do_nothing()
+            .returning(*subject.c)
+        )
+        for _ in range(_CREATE_ATTEMPTS):
+            found = _subject(self.session.first(insert)) or self.lock(pseudonym)
+            if found is not None:
+                return found
+        raise DependencyUnavailableError("a user's row comes and goes; try again")
+
+    def raise_epoch(self, pseudonym: Pseudonym, *, status: SubjectStatus | None) -> int:
+        """See the port."""
+        values: dict[str, Any] = {"epoch": subject.c.epoch + 1}
+        if status is not None:
+            values["status"] = status.value
+        row = self.session.first(
+            sa.update(subject)
+            .where(subject.c.pseudonym == pseudonym)
+            .values(values)
+            .returning(subject.c.epoch)
+        )
+        if row is None:
+            raise IntegrityError("the epoch of a user without a row cannot be raised")
+        return int(row.epoch)
+
+    def set_status(self, pseudonym: Pseudonym, status: SubjectStatus) -> None:
+        """See the port."""
+        update = sa.update(subject).where(subject.c.pseudonym == pseudonym)
+        if self.session.changed(update.values(status=status.value)) != 1:
+            raise IntegrityError("the status of a user without a row cannot be set")
+
+    def delete(self, pseudonym: Pseudonym) -> int:
+        """See the port."""
+        return self.session.changed(sa.delete(subject).where(subject.c.pseudonym == pseudonym))
+
+    def count(self) -> int:
+        """See the port."""
+        return self.session.number(sa.select(sa.func.count()).select_from(subject))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlInteractions:
+    """Interactions. Live rows are those that no erasure has flagged."""
+
+    session: Session
+
+    def add(
+        self, rows: Sequence[NewInteraction], *, pending_until: datetime, received_at: datetime
+    ) -> list[NewInteraction]:
+        """See the port."""
+        if not rows:
+            return []
+        # One order for all writers, so that two batches with common keys cannot lock crosswise.
+        # The sort is stable: of two rows with one key the first wins.
+        ordered = sorted(rows, key=lambda r: (r.interaction.pseudonym, r.interaction.event_key))
+        insert = (
+            self.session.insert(interaction)
+            .on_conflict_do_nothing(index_elements=[_row.pseudonym, _row.event_key])
+            .returning(_row.record_id)
+        )
+        values = [
+            _values(row, pending_until=pending_until, received_at=received_at) for row in ordered
+        ]
+        inserted = {row.record_id for row in self.session.rows(insert, values)}
+        return [row for row in rows if row.record_id in inserted]
+
+    def mark_stored(self, record_ids: Sequence[RecordId]) -> set[RecordId]:
+        """See the port."""
+        rows = self.session.rows(
+            sa.update(interaction)
+            .where(self.session.within(_row.record_id, record_ids), _LIVE)
+            .values(pending_until=None)
+            .returning(_row.record_id)
+        )
+        return {row.record_id for row in rows}
+
+    def pending(self, *, expired_at: datetime, limit: int) -> list[NewInteraction]:
+        """See the port."""
+        rows = self.session.rows(
+            sa.select(interaction)
+            .where(_row.pending_until.is_not(None), _row.pending_until < expired_at, _LIVE)
+            .order_by(_row.pending_until, _row.record_id)
+            .limit(limit)
+        )
+        return [_new_interaction(row) for row in rows]
+
+    def history(self, pseudonym: Pseudonym) -> list[HistoryEntry]:
+        """See the port. Positional, because it is on the way of every recommendation."""
+        kinds = _KINDS
+        return [
+            HistoryEntry(record_id, key, kinds[kind], at, item_id, value, text, bool(is_pending))
+            for record_id, key, kind, at, item_id, value, text, is_pending in self.session.rows(
+                _HISTORY, {"pseudonym": pseudonym}
+            )
+        ]
+
+    def evidence_items(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, set[ItemId]]:
+        """See the port."""
+        found: dict[Pseudonym, set[ItemId]] = {pseudonym: set() for pseudonym in pseudonyms}
+        statement = _EVIDENCE.where(self.session.within(_row.pseudonym, found))
+        for pseudonym, item_id in self.session.rows(statement):
+            found[pseudonym].add(item_id)
+        return found
+
+    def all_evidence(self) -> Iterator[tuple[Pseudonym, set[ItemId]]]:
+        """See the port."""
+        rows = self.session.stream(_EVIDENCE.order_by(_row.pseudonym))
+        for pseudonym, group in groupby(rows, key=itemgetter(0)):
+            yield pseudonym, {item_id for _, item_id in group}
+
+    def flag(self, request_id: RequestId, record_ids: Sequence[RecordId]) -> int:
+        """See the port."""
+        return self.session.changed(
+            sa.update(interaction)
+            .where(self.session.within(_row.record_id, record_ids), _LIVE)
+            .values(erased_by=request_id)
+        )
+
+    def flagged(self, request_id: RequestId) -> list[RecordId]:
+        """See the port."""
+        rows = self.session.rows(
+            sa.select(_row.record_id).where(_row.erased_by == request_id).order_by(_row.record_id)
+        )
+        return [row.record_id for row in rows]
+
+    def flagged_pending_until(self, request_id: RequestId) -> datetime | None:
+        """See the port."""
+        latest = sa.func.max(_row.pending_until, type_=_row.pending_until.type)
+        row = self.session.first(
+            sa.select(latest.label("latest")).where(_row.erased_by == request_id)
+        )
+        return None if row is None else row.latest
+
+    def delete_flagged(self, request_id: RequestId) -> int:
+        """See the port."""
+        return self.session.changed(sa.delete(interaction).where(_row.erased_by == request_id))
+
+    def unflag(self, request_id: RequestId) -> int:
+        """See the port."""
+        update = sa.update(interaction).where(_row.erased_by == request_id)
+        return self.session.changed(update.values(erased_by=None))
+
+    def record_ids_of(self, pseudonym: Pseudonym) -> list[RecordId]:
+        """See the port."""
+        rows = self.session.rows(
+            sa.select(_row.record_id).where(_row.pseudonym == pseudonym).order_by(_row.record_id)
+        )
+        return [row.record_id for row in rows]
+
+    def count(self, pseudonym: Pseudonym | None = None) -> int:
+        """See the port."""
+        statement = sa.select(sa.func.count()).select_from(interaction).where(_LIVE)
+        if pseudonym is not None:
+            statement = statement.where(_row.pseudonym == pseudonym)
+        return self.session.number(statement)
+
+
+def _subject(row: Record | None) -> Subject | None:
+    if row is None:
+        return None
+    return Subject(row.pseudonym, SubjectStatus(row.status), row.epoch)
+
+
+def _values(
+    new: NewInteraction, *, pending_until: datetime, received_at: datetime
+) -> dict[str, object]:
+    told = new.interaction
+    return {
+        "pseudonym": told.pseudonym,
+        "event_key": told.event_key,
+        "item_id": told.item_id,
+        "kind": told.kind.value,
+        "value": told.value,
+        "occurred_at": told.occurred_at,
+        "received_at": received_at,
+        "text": told.text,
+        "record_id": new.record_id,
+        "pending_until": pending_until,
+    }
+
+
+def _new_interaction(row: Record) -> NewInteraction:
+    told = Interaction(
+        pseudonym=row.pseudonym,
+        event_key=row.event_key,
+        kind=Kind(row.kind),
+        occurred_at=row.occurred_at,
+        item_id=row.item_id,
+        value=row.value,
+        text=row.text,
+    )
+    return NewInteraction(told, row.record_id)

@@ -1,0 +1,295 @@
+"""Erasure requests, their leases and their journal in SQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement
+
+from app.adapters.db.session import Record, Session
+from app.adapters.db.tables import erasure_request, erasure_step
+from app.domain.errors import ConflictError
+from app.domain.forgetting import (
+    FINAL,
+    WORKABLE,
+    Claim,
+    ErasureRequest,
+    Ground,
+    Reason,
+    RequestState,
+    Step,
+    StepRecord,
+    require_legal,
+)
+from app.domain.models import Pseudonym, RequestId
+from app.domain.scope import scope_from_json, scope_to_json
+from app.ports.requests import KnownRequest, NewRequest
+
+_col = erasure_request.c
+_IS_WORKABLE: Final = _col.state.in_(sorted(WORKABLE))
+_IS_OPEN: Final = _col.state.not_in(sorted(FINAL))
+_STEP_ORDER: Final = {step: place for place, step in enumerate(Step)}
+_NO_LEASE: Final[dict[str, Any]] = {"lease_owner": None, "lease_until": None}
+
+
+def _may_claim(now: datetime) -> ColumnElement[bool]:
+    return sa.and_(
+        _IS_WORKABLE,
+        sa.or_(_col.lease_until.is_(None), _col.lease_until <= now),
+        sa.or_(_col.not_before.is_(None), _col.not_before <= now),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SqlErasureRequests:
+    """Erasure requests. Every move, claim and release is one conditional UPDATE."""
+
+    session: Session
+
+    def add(self, new: NewRequest) -> None:
+        """See the port."""
+        insert = (
+            self.session.insert(erasure_request)
+            .values(_values(new))
+            .on_conflict_do_nothing()
+            .returning(_col.request_id)
+        )
+        if self.session.first(insert) is None:
+            raise ConflictError("a request with one of these keys exists")
+
+    def get(self, request_id: RequestId) -> ErasureRequest | None:
+        """See the port."""
+        row = self.session.first(sa.select(erasure_request).where(_col.request_id == request_id))
+        return None if row is None else _request(row)
+
+    def find(
+        self, *, idempotency_hash: str | None, subject_request_hash: str | None
+    ) -> KnownRequest | None:
+        """See the port."""
+        keys = (
+            (_col.idempotency_hash, idempotency_hash),
+            (_col.subject_request_hash, subject_request_hash),
+        )
+        for column, value in keys:
+            if value is not None:
+                row = self.session.first(sa.select(erasure_request).where(column == value))
+                if row is not None:
+                    return KnownRequest(_request(row), row.body_hash)
+        return None
+
+    def find_open(self, pseudonym: Pseudonym, *, body_hash: str) -> KnownRequest | None:
+        """See the port."""
+        row = self.session.first(
+            sa.select(erasure_request)
+            .where(_col.pseudonym == pseudonym, _col.body_hash == body_hash, _IS_OPEN)
+            .order_by(_col.received_at, _col.request_id)
+            .limit(1)
+        )
+        return None if row is None else KnownRequest(_request(row), row.body_hash)
+
+    def open_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
+        """See the port."""
+        rows = self.session.rows(
+            sa.select(erasure_request)
+            .where(_col.pseudonym == pseudonym, _IS_WORKABLE)
+            .order_by(_col.received_at, _col.request_id)
+        )
+        return [_request(row) for row in rows]
+
+    def move(
+        self,
+        request_id: RequestId,
+        *,
+        source: RequestState,
+        target: RequestState,
+        at: datetime,
+        fence: int | None,
+        ground: Ground | None = None,
+        error_code: str | None = None,
+    ) -> bool:
+        """See the port."""
+        require_legal(source=source, target=target)
+        values: dict[str, Any] = {
+            "state": target.value,
+            "updated_at": at,
+            "error_code": error_code,
+        }
+        if ground is not None:
+            values["ground"] = ground.value
+        if target is RequestState.COMPLETED:
+            values["completed_at"] = at
+        if not {source, target} <= WORKABLE:
+            # Into or out of the workers' hands: no lease and no back-off is carried over.
+            values |= _NO_LEASE | {"not_before": None}
+        condition = sa.and_(_col.request_id == request_id, _col.state == source.value)
+        if fence is not None:
+            condition = sa.and_(condition, _col.fence == fence)
+        return self._update(condition, values)
+
+    def claim(
+        self, request_id: RequestId, *, owner: str, now: datetime, lease_until: datetime
+    ) -> Claim | None:
+        """See the port."""
+        row = self.session.first(
+            sa.update(erasure_request)
+            .where(_col.request_id == request_id, _may_claim(now))
+            .values(
+                lease_owner=owner,
+                lease_until=lease_until,
+                fence=_col.fence + 1,
+                attempts=_col.attempts + 1,
+            )
+            .returning(*_col)
+        )
+        if row is None:
+            return None
+        return Claim(_request(row), owner, fence=row.fence, lease_until=row.lease_until)
+
+    def heartbeat(self, request_id: RequestId, *, fence: int, lease_until: datetime) -> bool:
+        """See the port."""
+        # A beat that comes after the release must not take the lease again.
+        held = sa.and_(_held(request_id, fence), _col.lease_owner.is_not(None))
+        return self._update(held, {"lease_until": lease_until})
+
+    def release(self, request_id: RequestId, *, fence: int) -> bool:
+        """See the port."""
+        return self._update(_held(request_id, fence), _NO_LEASE)
+
+    def claimable(self, *, now: datetime, limit: int) -> list[RequestId]:
+        """See the port."""
+        rows = self.session.rows(
+            sa.select(_col.request_id)
+            .where(_may_claim(now))
+            .order_by(_col.due_at, _col.request_id)
+            .limit(limit)
+        )
+        return [row.request_id for row in rows]
+
+    def postpone(self, request_id: RequestId, *, fence: int, not_before: datetime) -> bool:
+        """See the port."""
+        return self._update(_held(request_id, fence), _NO_LEASE | {"not_before": not_before})
+
+    def clear_subject(self, request_id: RequestId, *, fence: int) -> bool:
+        """See the port."""
+        cleared = {"pseudonym": None, "scope": None, "body_hash": None}
+        return self._update(_held(request_id, fence), cleared)
+
+    def record_step(self, record: StepRecord) -> None:
+        """See the port."""
+        insert = self.session.insert(erasure_step).values(
+            request_id=record.request_id,
+            step=record.step.value,
+            store=record.store,
+            touched=record.touched,
+            duration_ms=record.duration_ms,
+            attempt=record.attempt,
+            finished_at=record.finished_at,
+        )
+        key = [erasure_step.c.request_id, erasure_step.c.step, erasure_step.c.store]
+        self.session.changed(insert.on_conflict_do_nothing(index_elements=key))
+
+    def clear_steps(self, request_id: RequestId) -> None:
+        """See the port."""
+        self.session.changed(sa.delete(erasure_step).where(erasure_step.c.request_id == request_id))
+
+    def steps(self, request_id: RequestId) -> list[StepRecord]:
+        """See the port."""
+        rows = self.session.rows(
+            sa.select(erasure_step).where(erasure_step.c.request_id == request_id)
+        )
+        records = [_step(row) for row in rows]
+        return sorted(records, key=lambda r: (_STEP_ORDER[r.step], r.finished_at, r.store))
+
+    def page(
+        self, *, state: RequestState | None, before: datetime | None, limit: int
+    ) -> list[ErasureRequest]:
+        """See the port."""
+        statement = sa.select(erasure_request)
+        if state is not None:
+            statement = statement.where(_col.state == state.value)
+        if before is not None:
+            statement = statement.where(_col.received_at < before)
+        newest = statement.order_by(_col.received_at.desc(), _col.request_id).limit(limit)
+        return [_request(row) for row in self.session.rows(newest)]
+
+    def count_by_state(self) -> Mapping[RequestState, int]:
+        """See the port."""
+        rows = self.session.rows(sa.select(_col.state, sa.func.count()).group_by(_col.state))
+        counts = dict.fromkeys(RequestState, 0)
+        return counts | {RequestState(state): n for state, n in rows}
+
+    def extend(self, request_id: RequestId, *, due_at: datetime, at: datetime) -> bool:
+        """See the port."""
+        later = sa.and_(_col.request_id == request_id, _IS_OPEN, _col.due_at < due_at)
+        return self._update(later, {"due_at": due_at, "updated_at": at})
+
+    def _update(self, condition: ColumnElement[bool], values: Mapping[str, Any]) -> bool:
+        return self.session.changed(sa.update(erasure_request).where(condition).values(values)) == 1
+
+
+def _held(request_id: RequestId, fence: int) -> ColumnElement[bool]:
+    return sa.and_(_col.request_id == request_id, _col.fence == fence)
+
+
+def _values(new: NewRequest) -> dict[str, Any]:
+    request = new.request
+    scope = None if request.scope is None else json.dumps(scope_to_json(request.scope))
+    return {
+        "request_id": request.request_id,
+        "pseudonym": request.pseudonym,
+        "scope_kind": request.scope_kind,
+        "scope": scope,
+        "state": request.state.value,
+        "reason": request.reason,
+        "ground": request.ground,
+        "error_code": request.error_code,
+        "received_at": request.received_at,
+        "due_at": request.due_at,
+        "updated_at": request.updated_at,
+        "completed_at": request.completed_at,
+        "epoch": request.epoch,
+        "change_seq": request.change_seq,
+        "fence": request.fence,
+        "attempts": request.attempts,
+        "idempotency_hash": new.idempotency_hash,
+        "subject_request_hash": new.subject_request_hash,
+        "body_hash": new.body_hash,
+    }
+
+
+def _request(row: Record) -> ErasureRequest:
+    return ErasureRequest(
+        request_id=row.request_id,
+        pseudonym=row.pseudonym,
+        scope_kind=row.scope_kind,
+        scope=None if row.scope is None else scope_from_json(json.loads(row.scope)),
+        state=RequestState(row.state),
+        received_at=row.received_at,
+        due_at=row.due_at,
+        updated_at=row.updated_at,
+        completed_at=row.completed_at,
+        epoch=row.epoch,
+        attempts=row.attempts,
+        fence=row.fence,
+        change_seq=row.change_seq,
+        reason=None if row.reason is None else Reason(row.reason),
+        ground=None if row.ground is None else Ground(row.ground),
+        error_code=row.error_code,
+    )
+
+
+def _step(row: Record) -> StepRecord:
+    return StepRecord(
+        request_id=row.request_id,
+        step=Step(row.step),
+        store=row.store,
+        touched=row.touched,
+        duration_ms=row.duration_ms,
+        attempt=row.attempt,
+        finished_at=row.finished_at,
+    )

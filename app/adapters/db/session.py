@@ -1,0 +1,68 @@
+"""One open transaction as the repositories see it, and the few places where dialects differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, Executable, Row, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+_STREAM_ROWS: Final = 1_000  # fetched at once by a streaming read
+
+Parameters = Mapping[str, object] | Sequence[Mapping[str, object]]
+Record = Row[*tuple[Any, ...]]
+Insert = postgresql.Insert | sqlite.Insert
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connection inside a transaction.
+
+    Args:
+        is_postgres: otherwise SQLite.
+    """
+
+    connection: Connection
+    is_postgres: bool
+
+    def rows(self, statement: Executable, parameters: Parameters | None = None) -> Sequence[Record]:
+        """Execute and return all rows."""
+        return self.connection.execute(statement, parameters).all()
+
+    def first(self, statement: Executable, parameters: Parameters | None = None) -> Record | None:
+        """Execute and return the first row, or None."""
+        return self.connection.execute(statement, parameters).first()
+
+    def number(self, statement: Executable) -> int:
+        """Execute and return the one number that it yields."""
+        return int(self.connection.execute(statement).scalar_one())
+
+    def changed(self, statement: Executable, parameters: Parameters | None = None) -> int:
+        """Execute and return how many rows it changed."""
+        return self.connection.execute(statement, parameters).rowcount
+
+    def stream(self, statement: Executable) -> Iterator[Record]:
+        """Execute and yield rows in constant memory (a server-side cursor on PostgreSQL)."""
+        options = {"yield_per": _STREAM_ROWS}
+        with self.connection.execute(statement, execution_options=options) as result:
+            yield from result
+
+    def insert(self, table: Table) -> Insert:
+        """Return an INSERT that knows ON CONFLICT."""
+        return postgresql.insert(table) if self.is_postgres else sqlite.insert(table)
+
+    def within(self, column: ColumnElement[Any], values: Collection[str]) -> ColumnElement[bool]:
+        """Return ``column IN values`` with one parameter, whatever the number of values.
+
+        A parameter a value would hit both databases' limits (32,766 and 65,535) and would
+        compile another statement for each length.
+        """
+        if self.is_postgres:
+            listed = sa.literal(list(values), postgresql.ARRAY(sa.String))
+            return column == sa.any_(listed)
+        table = sa.func.json_each(json.dumps(list(values))).table_valued("value")
+        return column.in_(sa.select(table.c.value))

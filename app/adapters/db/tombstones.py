@@ -1,0 +1,112 @@
+"""Tombstones in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from app.adapters.db.session import Record, Session
+from app.adapters.db.tables import tombstone
+from app.domain.forgetting import Tombstone
+from app.domain.models import RequestId
+
+_BEGINNING: Final = datetime(1, 1, 2, tzinfo=UTC)
+"""Kept for "from the beginning": part of the primary key, so it cannot be NULL. A day late, so
+that no zone turns it into a year zero, which Python does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqlTombstones:
+    """Keyed traces of erased data, a row for each (token, request, lower bound)."""
+
+    session: Session
+
+    def add(self, tombstones: Sequence[Tombstone]) -> None:
+        """See the port."""
+        widest: dict[tuple[str, str, datetime], dict[str, Any]] = {}
+        for stone in tombstones:
+            values = _values(stone)
+            key = (stone.token, stone.request_id, values["erased_from"])
+            widest[key] = _wider(widest.get(key, values), values)
+        if not widest:
+            return
+        insert = self.session.insert(tombstone)
+        old, new = tombstone.c, insert.excluded
+        statement = insert.on_conflict_do_update(
+            index_elements=[old.token, old.request_id, old.erased_from],
+            set_={
+                "erased_before": _greater(old.erased_before, new.erased_before),
+                "epoch": _greater(old.epoch, new.epoch),
+            },
+        )
+        self.session.connection.execute(statement, [widest[key] for key in sorted(widest)])
+
+    def find(self, tokens: Collection[str]) -> dict[str, list[Tombstone]]:
+        """See the port."""
+        rows = self.session.rows(
+            sa.select(tombstone)
+            .where(self.session.within(tombstone.c.token, tokens))
+            .order_by(
+                tombstone.c.token,
+                tombstone.c.erased_from,
+                tombstone.c.erased_before.desc(),
+                tombstone.c.request_id,
+            )
+        )
+        found: dict[str, list[Tombstone]] = {}
+        for stone in map(_tombstone, rows):
+            stones = found.setdefault(stone.token, [])
+            if stone.erased_from is None and stones:
+                # Several requests erased the same: the first has the latest bound already.
+                stones[0] = _merged(stones[0], stone)
+            else:
+                stones.append(stone)
+        return found
+
+    def remove_of(self, request_id: RequestId) -> int:
+        """See the port."""
+        return self.session.changed(
+            sa.delete(tombstone).where(tombstone.c.request_id == request_id)
+        )
+
+
+def _greater(old: Any, new: Any) -> sa.Case[Any]:  # noqa: ANN401 - columns of two types
+    return sa.case((old < new, new), else_=old)
+
+
+def _wider(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    bounds = {name: max(one[name], other[name]) for name in ("erased_before", "epoch")}
+    return one | bounds
+
+
+def _merged(first: Tombstone, other: Tombstone) -> Tombstone:
+    return Tombstone(
+        token=first.token,
+        request_id=first.request_id,
+        erased_before=first.erased_before,
+        epoch=max(first.epoch, other.epoch),
+    )
+
+
+def _values(stone: Tombstone) -> dict[str, Any]:
+    return {
+        "token": stone.token,
+        "request_id": stone.request_id,
+        "erased_from": stone.erased_from or _BEGINNING,
+        "erased_before": stone.erased_before,
+        "epoch": stone.epoch,
+    }
+
+
+def _tombstone(row: Record) -> Tombstone:
+    return Tombstone(
+        token=row.token,
+        request_id=row.request_id,
+        erased_before=row.erased_before,
+        erased_from=None if row.erased_from == _BEGINNING else row.erased_from,
+        epoch=row.epoch,
+    )

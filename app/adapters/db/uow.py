@@ -1,0 +1,148 @@
+"""Transactions: the only place that begins, commits and rolls back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import Connection, Engine
+
+from app.adapters.db import engine as engines
+from app.adapters.db import maintenance
+from app.adapters.db.audit_log import SqlAuditLog
+from app.adapters.db.feed import SqlChanges, SqlProcesses
+from app.adapters.db.items import SqlItems
+from app.adapters.db.records import SqlInteractions, SqlSubjects
+from app.adapters.db.requests import SqlErasureRequests
+from app.adapters.db.session import Session
+from app.adapters.db.tables import counter
+from app.adapters.db.tombstones import SqlTombstones
+from app.domain.errors import AppError, DependencyUnavailableError
+
+_log = structlog.get_logger(__name__)
+_PING: Final = sa.select(counter.c.value).limit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlUnitOfWork:
+    """One transaction with the repositories that work in it."""
+
+    subjects: SqlSubjects
+    interactions: SqlInteractions
+    items: SqlItems
+    requests: SqlErasureRequests
+    tombstones: SqlTombstones
+    changes: SqlChanges
+    processes: SqlProcesses
+    audit: SqlAuditLog
+    actions: list[Callable[[], None]] = field(default_factory=list)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """See the port."""
+        self.actions.append(action)
+
+
+class SqlUnitsOfWork:
+    """Opens transactions on SQLite or PostgreSQL. Safe to share between threads, not processes.
+
+    Args:
+        engine: from ``open_engine``; owned from here on.
+        lock_timeout_s: longest wait of a writer for the others of this process (SQLite).
+    """
+
+    def __init__(self, engine: Engine, *, lock_timeout_s: float = 5.0) -> None:
+        self._is_postgres = engine.dialect.name == "postgresql"
+        self._engine = engine
+        self._readers = engine.execution_options(**_read_options(is_postgres=self._is_postgres))
+        self._lock_timeout_s = lock_timeout_s
+        # SQLite's waiters sleep and retry, which starves some of them; a lock wakes one at once.
+        self._writer = threading.Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[SqlUnitOfWork]:
+        """See the port. The snapshot is taken by the first statement."""
+        with _connected(self._readers) as connection, connection.begin():
+            unit = self._unit(connection)
+            yield unit
+        _run(unit.actions)
+
+    @contextmanager
+    def write(self) -> Iterator[SqlUnitOfWork]:
+        """See the port."""
+        with self._turn(), _connected(self._engine) as connection, connection.begin():
+            unit = self._unit(connection)
+            yield unit
+        _run(unit.actions)
+
+    def ping(self) -> float:
+        """See the port. Reads a table, so a database that was never migrated is not well."""
+        started = time.perf_counter()
+        with _connected(self._readers) as connection, connection.begin():
+            connection.execute(_PING).all()
+        return (time.perf_counter() - started) * 1000
+
+    def scrub(self) -> None:
+        """Remove from the database's files what was deleted; see ``maintenance.scrub``."""
+        with self._turn():
+            maintenance.scrub(self._engine)
+
+    def close(self) -> None:
+        """Close all connections that are not in use. The next transaction opens new ones."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._is_postgres:
+            yield
+            return
+        if not self._writer.acquire(timeout=self._lock_timeout_s):
+            raise DependencyUnavailableError("the database is busy with another writer")
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+    def _unit(self, connection: Connection) -> SqlUnitOfWork:
+        session = Session(connection, self._is_postgres)
+        return SqlUnitOfWork(
+            subjects=SqlSubjects(session),
+            interactions=SqlInteractions(session),
+            items=SqlItems(session),
+            requests=SqlErasureRequests(session),
+            tombstones=SqlTombstones(session),
+            changes=SqlChanges(session),
+            processes=SqlProcesses(session),
+            audit=SqlAuditLog(session),
+        )
+
+
+def _read_options(*, is_postgres: bool) -> dict[str, str | bool]:
+    if is_postgres:
+        return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return {engines.BEGIN_OPTION: engines.READ}
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection of the pool; an empty pool is an unavailable database."""
+    try:
+        connection = engine.connect()
+    except sa.exc.TimeoutError as exc:
+        raise DependencyUnavailableError("all connections to the database are in use") from exc
+    with connection:
+        yield connection
+
+
+def _run(actions: list[Callable[[], None]]) -> None:
+    for action in actions:
+        try:
+            action()
+        except AppError as exc:
+            # The rows are committed, and the sweeper does what the action could not ring for.
+            _log.warning("after_commit_failed", code=exc.code)
