@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.settings import SettingsError, check_binding, environment_names, load_pepper, load_settings
+from app.settings import SettingsError, check_binding, load_pepper, load_settings
 
 SECRET = "0123456789abcdef0123456789abcdef"
 PRODUCTION = {
@@ -20,12 +20,6 @@ DISTRIBUTED = {
     "LETHE_REDIS__URL": "redis://localhost:6379/0",
     "LETHE_CHROMA__URL": "http://localhost:8001",
 }
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, _ in environment_names():
-        monkeypatch.delenv(name, raising=False)
 
 
 def _set(monkeypatch: pytest.MonkeyPatch, *groups: dict[str, str]) -> None:

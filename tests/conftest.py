@@ -1,0 +1,60 @@
+"""What all tests share: real servers, and no settings from the outside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import service_or_skip
+from tests.servers.chroma import RunningChroma, running_chroma
+from tests.servers.redis import RedisServer, running_redis
+from tests.servers.vllm import VllmMissingError, VllmServer, vllm_server
+
+MARKED_FIXTURES = {
+    "postgres_server": "postgres",
+    "redis_server": "redis",
+    "chroma_server": "chroma",
+    "llm_server": "vllm",
+}
+FOR_TESTS = ("LETHE_TEST_", "LETHE_REQUIRE_SERVICES", "LETHE_MOVIELENS_DIR")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the servers it asks for, so that ``-m "not vllm"`` means what it says."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if marker := MARKED_FIXTURES.get(fixture):
+                item.add_marker(marker)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the developer's own settings away, so that they cannot decide a test."""
+    for name in [*os.environ]:
+        is_setting = name.startswith("LETHE_") and not name.startswith(FOR_TESTS)
+        if is_setting or name == "WEB_CONCURRENCY":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server for the whole run; a test that flushes or kills one starts its own."""
+    with service_or_skip("Redis", running_redis()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def chroma_server() -> Iterator[RunningChroma]:
+    """A Chroma server for the whole run."""
+    with service_or_skip("Chroma", running_chroma()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def llm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """A vLLM server for the whole run: real protocol, random weights."""
+    server = vllm_server(tmp_path_factory.mktemp("vllm"))
+    with service_or_skip("vLLM", server, missing=VllmMissingError) as running:
+        yield running
