@@ -10,7 +10,6 @@ import pytest
 from tests.servers import ServerMissingError, service_or_skip
 from tests.servers.ports import stop, wait_until_up
 
-
 MISSING = ServerMissingError("binary xyz is not installed")
 
 
