@@ -1,0 +1,109 @@
+"""What requests are answered from: a model, less what was removed since it was fitted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from app.adapters.neighbours.ease import Downdate, Ease, Removal
+from app.adapters.neighbours.ranking import best
+from app.domain.models import ItemId, Pseudonym, Scored
+
+Items = frozenset[ItemId]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """The items a user had when a model's counts were taken, and those of them still there."""
+
+    had: Items
+    keeps: Items
+
+
+@dataclass(slots=True)
+class Losses:
+    """What users lost since a moment, and the items that nobody has any more.
+
+    Holds item sets of users who changed, the removed ones included, until the model that
+    it belongs to is replaced.
+    """
+
+    had: dict[Pseudonym, Items] = field(default_factory=dict)
+    lost: dict[Pseudonym, Loss] = field(default_factory=dict)
+    gone: set[ItemId] = field(default_factory=set)
+
+    def note(
+        self, pseudonym: Pseudonym, *, before: Items, after: Items, present: Collection[ItemId]
+    ) -> None:
+        """Record a change of a user's items; ``present`` are those that somebody has now."""
+        had = self.had.setdefault(pseudonym, before)
+        if had <= after:
+            self.lost.pop(pseudonym, None)
+        else:
+            self.lost[pseudonym] = Loss(had, had & after)
+        self.gone -= after
+        self.gone |= {item for item in before - after if item not in present}
+
+
+class Serving:
+    """An immutable answerer. The downdate is computed by the first request that needs it.
+
+    Args:
+        max_removals: the largest number of users with removals that a downdate takes.
+        previous: an answerer of the same model, whose work on the same losses is reused.
+    """
+
+    def __init__(
+        self, model: Ease, losses: Losses, *, max_removals: int, previous: Serving | None = None
+    ) -> None:
+        self.model = model
+        self._gone = model.positions(losses.gone)
+        self.removals: Mapping[Pseudonym, tuple[Loss, Removal]] = {
+            pseudonym: self._removal(pseudonym, loss, previous)
+            for pseudonym, loss in losses.lost.items()
+        }
+        self._max_removals = max_removals
+        self._lock = threading.Lock()
+        self._downdate: Downdate | None = None
+
+    def _removal(
+        self, pseudonym: Pseudonym, loss: Loss, previous: Serving | None
+    ) -> tuple[Loss, Removal]:
+        earlier = previous.removals.get(pseudonym) if previous else None
+        if earlier and earlier[0] == loss:
+            return earlier
+        had, keeps = self.model.positions(loss.had), self.model.positions(loss.keeps)
+        return loss, Removal(self.model, had=had, keeps=keeps)
+
+    def recommend(
+        self, history: Sequence[ItemId], *, top_n: int, exclude: Collection[ItemId]
+    ) -> list[Scored] | None:
+        """Return the best items; None where this answerer must not or cannot answer.
+
+        It must not if the downdate is unsound or too large; it cannot if it knows no item
+        of the history.
+        """
+        known = self.model.positions(history)
+        if not len(known) or len(self.removals) > self._max_removals:
+            return None
+        if self.removals:
+            downdate = self._downdated()
+            if not downdate.is_sound:
+                return None
+            scores = downdate.scores(known)
+        else:
+            scores = self.model.scores(known)
+        scores[known] = -np.inf
+        scores[self.model.positions(exclude)] = -np.inf
+        scores[self._gone] = -np.inf
+        return [Scored(self.model.items[at], float(scores[at])) for at in best(scores, top_n=top_n)]
+
+    def _downdated(self) -> Downdate:
+        with self._lock:
+            if self._downdate is None:
+                removals = [removal for _, removal in self.removals.values()]
+                self._downdate = Downdate(self.model, removals)
+            return self._downdate

@@ -1,0 +1,79 @@
+"""Recommendations straight from the posting lists: what the nearest users have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.adapters.neighbours.lists import Ints
+from app.adapters.neighbours.ranking import shortlist
+from app.adapters.neighbours.state import State
+from app.domain.models import ItemId, Scored
+
+_UNIT = 2**20
+"""Similarities are integers in this unit, so that a sum does not depend on its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserKnn:
+    """User-based nearest neighbours at query time: no derived state at all.
+
+    A neighbour v with c common items weighs c^2 / (h n_v^(2 length_penalty)): the square of
+    the asymmetric cosine, plain cosine at 0.5. An item's score is the sum of the weights of
+    the neighbours who have it.
+
+    Args:
+        n_neighbours: how many users to listen to, ties by pseudonym.
+        length_penalty: 0 to 1; how much a long list of items counts against a neighbour.
+        max_cells: how many posting-list entries to read for a history, rarest items first;
+            always at least one item's. Bounds the time of a request.
+    """
+
+    n_neighbours: int
+    length_penalty: float
+    max_cells: int
+
+    def recommend(
+        self, state: State, history: Sequence[ItemId], *, top_n: int, exclude: Collection[ItemId]
+    ) -> list[Scored]:
+        """Return up to ``top_n`` items with a score above 0, ties by item id."""
+        number = state.items.number
+        known = [number[item] for item in sorted(set(history)) if item in number]
+        if not known:
+            return []
+        neighbours, weights = self._nearest(state, np.array(known, dtype=np.int64))
+        items = state.postings.users.gather(neighbours)
+        spread = np.repeat(weights, state.postings.users.length[neighbours])
+        # float64 sums of integers below 2^53 are exact, in any order.
+        sums = np.bincount(items, weights=spread, minlength=len(state.items.key))
+        scores = sums.astype(np.float64, copy=False)
+        banned = [number[item] for item in {*history, *exclude} if item in number]
+        scores[banned] = 0
+        scores[scores == 0] = -np.inf
+        listed = shortlist(scores, top_n=top_n).tolist()
+        ranked = sorted((-scores[item], state.items.name(item)) for item in listed)
+        return [Scored(item, -float(score) / _UNIT) for score, item in ranked[:top_n]]
+
+    def _nearest(self, state: State, history: Ints) -> tuple[Ints, Ints]:
+        """Return the slots of the nearest users and their weights, both shape (k,)."""
+        degrees = state.postings.items.length[history]
+        rarest = np.argsort(degrees, kind="stable")
+        within = np.cumsum(degrees[rarest]) <= self.max_cells
+        within[0] = True
+        members = state.postings.items.gather(history[rarest[within]])
+        users, common = np.unique(members, return_counts=True)
+        lengths = state.postings.users.length[users]
+        # One scalar power for each distinct length: vectorised powers may differ in the
+        # last bit with the place in the array.
+        distinct, which = np.unique(lengths, return_inverse=True)
+        penalty = np.array([n ** (2 * self.length_penalty) for n in distinct.tolist()])[which]
+        weights = np.rint(_UNIT * common**2 / (len(history) * penalty)).astype(np.int64)
+        listed = shortlist(weights.astype(np.float64), top_n=self.n_neighbours)
+        if len(listed) > self.n_neighbours:
+            by_rank = sorted(
+                listed.tolist(), key=lambda at: (-weights[at], state.users.name(int(users[at])))
+            )
+            listed = np.array(by_rank[: self.n_neighbours])
+        return users[listed].astype(np.int64), weights[listed]

@@ -1,0 +1,185 @@
+"""The laws of the Neighbours port, on the real adapter, with and without dense counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.adapters.neighbours import ExactNeighbours
+from app.domain.models import ItemId, Pseudonym
+from app.ports.neighbours import Neighbours
+
+Histories = dict[Pseudonym, frozenset[ItemId]]
+
+USERS = [Pseudonym(f"user-{number}") for number in range(8)]
+ITEMS = [ItemId(f"item-{number}") for number in range(12)]
+
+item_sets = st.frozensets(st.sampled_from(ITEMS), max_size=8)
+batches = st.dictionaries(st.sampled_from(USERS), item_sets, max_size=4)
+# Below 12 items the catalogue crosses the limit in the middle of a sequence.
+limits = st.sampled_from([0, 5, 100])
+
+
+def built(histories: Mapping[Pseudonym, frozenset[ItemId]], *, dense_limit: int) -> Neighbours:
+    neighbours = ExactNeighbours(dense_limit=dense_limit, regularisation=3.0)
+    neighbours.build(histories.items())
+    return neighbours
+
+
+def random_histories(*, n_users: int, n_items: int, seed: int) -> Histories:
+    rng = np.random.default_rng(seed)
+    weights = 1 / np.arange(1, n_items + 1)
+    return {
+        Pseudonym(f"{user:064x}"): frozenset(
+            ItemId(str(item))
+            for item in rng.choice(n_items, rng.integers(1, 20), p=weights / weights.sum())
+        )
+        for user in range(n_users)
+    }
+
+
+def answers(neighbours: Neighbours, histories: Histories) -> list[object]:
+    return [neighbours.recommend(sorted(items), top_n=20) for items in histories.values()]
+
+
+@settings(max_examples=150, deadline=None)
+@given(start=batches, steps=st.lists(st.tuples(batches, st.booleans()), max_size=8), limit=limits)
+def test_equals_a_rebuild_after_any_changes(
+    start: Histories, steps: list[tuple[Histories, bool]], limit: int
+) -> None:
+    neighbours = built(start, dense_limit=limit)
+    now = dict(start)
+
+    for batch, with_refresh in steps:
+        neighbours.apply(batch)
+        now.update(batch)
+        if with_refresh:
+            neighbours.refresh()
+        assert neighbours.state_hash() == built(now, dense_limit=limit).state_hash()
+
+    neighbours.refresh()
+    fresh = built(now, dense_limit=limit)
+    assert neighbours.is_settled()
+    assert neighbours.popular(top_n=20) == fresh.popular(top_n=20)
+    for history in ([ITEMS[0]], ITEMS[:3], ITEMS[4:7]):
+        assert neighbours.recommend(history, top_n=20) == fresh.recommend(history, top_n=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(start=batches, forgotten=st.sampled_from(USERS), limit=limits)
+def test_forgetting_hides_what_only_that_user_had(
+    start: Histories, forgotten: Pseudonym, limit: int
+) -> None:
+    neighbours = built(start, dense_limit=limit)
+
+    neighbours.apply({forgotten: ()})
+
+    rest = {user: items for user, items in start.items() if user != forgotten}
+    left = frozenset[ItemId]().union(*rest.values())
+    shown = {scored.item_id for scored in neighbours.recommend(ITEMS[:4], top_n=50)}
+    assert shown <= left - set(ITEMS[:4])
+    assert {scored.item_id for scored in neighbours.popular(top_n=50)} == left
+
+
+def test_state_does_not_depend_on_the_order_of_calls() -> None:
+    histories = random_histories(n_users=60, n_items=40, seed=1)
+    one = built(histories, dense_limit=100)
+    other = built({}, dense_limit=100)
+
+    for user in sorted(histories, reverse=True):
+        other.apply({user: histories[user]})
+
+    assert one.state_hash() == other.state_hash()
+
+
+def test_apply_is_idempotent() -> None:
+    neighbours = built(random_histories(n_users=10, n_items=40, seed=2), dense_limit=100)
+    change = {Pseudonym("a"): [ItemId("1"), ItemId("1"), ItemId("2")]}
+    neighbours.apply(change)
+    state, generation = neighbours.state_hash(), neighbours.generation()
+
+    neighbours.apply(change)
+
+    assert (neighbours.state_hash(), neighbours.generation()) == (state, generation)
+
+
+def test_generation_rises_with_every_change() -> None:
+    neighbours = built({}, dense_limit=100)
+    before = neighbours.generation()
+
+    neighbours.apply({Pseudonym("a"): [ItemId("1")]})
+    between = neighbours.generation()
+    neighbours.apply({Pseudonym("a"): []})
+
+    assert before < between < neighbours.generation()
+
+
+@pytest.mark.parametrize("limit", [0, 100])
+def test_empty_answers_where_there_is_nothing(limit: int) -> None:
+    neighbours = built({}, dense_limit=limit)
+
+    assert neighbours.recommend([ItemId("1")], top_n=10) == []
+    assert neighbours.popular(top_n=10) == []
+    assert neighbours.is_settled()
+    assert len(neighbours.state_hash()) == 64
+
+
+@pytest.mark.parametrize("limit", [0, 100])
+def test_answers_exclude_history_and_exclusions(limit: int) -> None:
+    histories = random_histories(n_users=60, n_items=40, seed=3)
+    neighbours = built(histories, dense_limit=limit)
+    history, banned = [ItemId("0"), ItemId("1")], [ItemId("2"), ItemId("3")]
+
+    shown = {s.item_id for s in neighbours.recommend(history, top_n=100, exclude=banned)}
+    popular = {s.item_id for s in neighbours.popular(top_n=100, exclude=banned)}
+
+    assert shown
+    assert not shown & {*history, *banned}
+    assert popular
+    assert not popular & set(banned)
+
+
+@pytest.mark.parametrize("limit", [0, 100])
+def test_ties_are_broken_by_item_id(limit: int) -> None:
+    same = frozenset(map(ItemId, "gbxacf"))
+    neighbours = built({Pseudonym(f"u{n}"): same for n in range(5)}, dense_limit=limit)
+
+    shown = neighbours.recommend([ItemId("g")], top_n=3)
+    popular = neighbours.popular(top_n=3)
+
+    assert [scored.item_id for scored in shown] == ["a", "b", "c"]
+    assert [scored.item_id for scored in popular] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("limit", [0, 1000])
+def test_others_get_what_they_would_get_had_the_user_never_been_there(limit: int) -> None:
+    histories = random_histories(n_users=150, n_items=90, seed=4)
+    neighbours = built(histories, dense_limit=limit)
+    forgotten = sorted(histories)[7]
+
+    neighbours.apply({forgotten: ()})
+    neighbours.refresh()
+
+    others = {user: items for user, items in histories.items() if user != forgotten}
+    assert answers(neighbours, others) == answers(built(others, dense_limit=limit), others)
+
+
+def test_not_settled_from_a_removal_to_its_refresh() -> None:
+    histories = random_histories(n_users=60, n_items=40, seed=5)
+    neighbours = built(histories, dense_limit=100)
+    user = min(histories)
+    settled = [neighbours.is_settled()]
+
+    neighbours.apply({Pseudonym("new"): [ItemId("1")]})
+    settled.append(neighbours.is_settled())
+    neighbours.apply({user: ()})
+    settled.append(neighbours.is_settled())
+    refreshed = [neighbours.refresh(), neighbours.refresh()]
+    settled.append(neighbours.is_settled())
+
+    assert settled == [True, True, False, True]
+    assert refreshed == [True, False]
