@@ -1,0 +1,149 @@
+"""Ranking with any OpenAI-compatible server: a JSON object of scores, held by a schema.
+
+Slower than one pass by the tokens it writes; see docs/decisions/0012.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import log
+from typing import Final
+
+from app.adapters.llm_answers import at, normalised, parsed_object, tokens
+from app.adapters.llm_server import CHAT, LlmServer, chat_messages
+from app.domain.errors import DependencyUnavailableError, RankerError
+from app.domain.models import Item, ItemId
+from app.domain.prompt import (
+    DEFAULT_LIMITS,
+    TOP_SCORE,
+    AnswerForm,
+    PromptLimits,
+    RankingPrompt,
+    ranking_prompt,
+)
+from app.ports.ranker import LlmRanking, RankingTask
+
+TOKENS_PER_SCORE: Final = 10
+"""Enough for ``"A": 100,`` where every character is a token."""
+_FRAME_TOKENS: Final = 16
+_PROBE_SALT: Final = "0" * 64
+
+
+class JsonRanker:
+    """Ranks up to 52 candidates by asking for a score of each.
+
+    The schema names every label as a required key and allows no other, so an answer that
+    follows it scores each candidate exactly once; the answer is checked all the same.
+
+    Args:
+        server: any server with ``/v1/chat/completions`` and JSON-schema answers.
+        limits: how much of each text is shown.
+        warm_up_timeout_s: total seconds for the check.
+    """
+
+    def __init__(
+        self,
+        server: LlmServer,
+        *,
+        limits: PromptLimits = DEFAULT_LIMITS,
+        warm_up_timeout_s: float = 120.0,
+    ) -> None:
+        self._server = server
+        self._limits = limits
+        self._warm_up_timeout_s = warm_up_timeout_s
+        self._is_warm = False
+        self._is_vllm = False
+
+    def warm_up(self) -> None:
+        """Check that the model is served and answers two candidates as the schema says."""
+        model = self._server.describe_model(timeout_s=self._warm_up_timeout_s)
+        self._is_vllm = model.get("owned_by") == "vllm"
+        items = [Item(item_id=ItemId(name), title=name) for name in ("first", "second")]
+        self._ask(
+            RankingTask(
+                memories=(),
+                candidates=items,
+                cache_salt=_PROBE_SALT,
+                seed=0,
+                timeout_s=self._warm_up_timeout_s,
+            )
+        )
+        self._is_warm = True
+
+    def rank(self, task: RankingTask) -> LlmRanking:
+        """Score the first 52 candidates; the rest is absent from the result."""
+        if not self._is_warm:
+            message = "the LLM ranker is not warmed up"
+            raise DependencyUnavailableError(message)
+        return self._ask(task)
+
+    def status(self) -> str:
+        """Return ``ready`` or ``cold``."""
+        return "ready" if self._is_warm else "cold"
+
+    def _ask(self, task: RankingTask) -> LlmRanking:
+        prompt = ranking_prompt(
+            task.memories,
+            candidates=task.candidates,
+            seed=task.seed,
+            form=AnswerForm.SCORES,
+            limits=self._limits,
+        )
+        body = json_body(prompt, model=self._server.model)
+        if self._is_vllm:
+            # Others refuse the field; vLLM without it would share prompt blocks across users.
+            body["cache_salt"] = task.cache_salt
+        answer = self._server.post(CHAT, body, timeout_s=task.timeout_s)
+        scores = label_scores(answer, labels=list(prompt.items))
+        # Scores are read as the weights of a choice (Luce, 1959); one is added so that 0 has a
+        # logarithm.
+        shares = normalised({label: log(score + 1) for label, score in scores.items()})
+        return LlmRanking(
+            log_probabilities={prompt.items[label]: share for label, share in shares.items()},
+            prompt_tokens=tokens(answer, "prompt_tokens"),
+            completion_tokens=tokens(answer, "completion_tokens"),
+        )
+
+
+def json_body(prompt: RankingPrompt, *, model: str) -> dict[str, object]:
+    """Return the request that has every label of ``prompt`` scored in a JSON object."""
+    labels = list(prompt.items)
+    score = {"type": "integer", "minimum": 0, "maximum": TOP_SCORE}
+    schema = {
+        "type": "object",
+        "properties": dict.fromkeys(labels, score),
+        "required": labels,
+        "additionalProperties": False,
+    }
+    return {
+        "model": model,
+        "messages": chat_messages(prompt),
+        "max_tokens": TOKENS_PER_SCORE * len(labels) + _FRAME_TOKENS,
+        "temperature": 0,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "scores", "strict": True, "schema": schema},
+        },
+    }
+
+
+def label_scores(answer: Mapping[str, object], *, labels: Sequence[str]) -> dict[str, int]:
+    """Return the score in [0, 100] of each label.
+
+    Raises:
+        RankerError: the answer was cut off, is no JSON, or scores other labels than these.
+    """
+    if at(answer, "choices", 0, "finish_reason") != "stop":
+        message = "the LLM server's answer was cut off"
+        raise RankerError(message)
+    content = at(answer, "choices", 0, "message", "content")
+    scores = parsed_object(content) if isinstance(content, str) else {}
+    found = {
+        label: score
+        for label, score in scores.items()
+        if isinstance(score, int) and not isinstance(score, bool) and 0 <= score <= TOP_SCORE
+    }
+    if len(scores) != len(labels) or found.keys() != set(labels):
+        message = "the LLM server's answer does not score just the candidates asked for"
+        raise RankerError(message)
+    return {label: found[label] for label in labels}

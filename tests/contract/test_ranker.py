@@ -1,0 +1,202 @@
+"""The rankers over answers saved from a real vLLM; how they fail is in test_ranker_failures."""
+
+import json
+from collections.abc import Callable
+from math import log
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from app.adapters.llm import LlmConnection, RankerMode, connect_ranker
+from app.adapters.llm_json import JsonRanker
+from app.adapters.llm_server import LlmServer
+from app.adapters.vllm import OnePassUnsupportedError, VllmRanker
+from app.domain.errors import AppError, RankerError
+from app.domain.models import ItemId
+from app.ports.ranker import Ranker
+from tests.contract.ranker_suite import FakeRanker, RankerSuite, ranking_task
+from tests.servers.vllm_replay import SAVED, Replay, edited, replaying, saved
+
+FORMS: dict[str, Callable[[LlmServer], Ranker]] = {"one_pass": VllmRanker, "json": JsonRanker}
+SEED = 8
+SHOWN = (ItemId("i2"), ItemId("i1"), ItemId("i3"), ItemId("i0"))
+"""The order in which this seed shows four candidates."""
+
+
+def connected(replay: Replay, *, mode: RankerMode) -> Ranker:
+    connection = LlmConnection("http://llm/v1", model="tiny", mode=mode)
+    return connect_ranker(connection, transport=httpx.MockTransport(replay))
+
+
+class TestFake(RankerSuite):
+    @pytest.fixture
+    def cold(self) -> Ranker:
+        return FakeRanker()
+
+
+class TestOnePass(RankerSuite):
+    @pytest.fixture
+    def cold(self) -> Ranker:
+        return VllmRanker(Replay().server())
+
+
+class TestJson(RankerSuite):
+    @pytest.fixture
+    def cold(self) -> Ranker:
+        return JsonRanker(Replay(is_vllm=False).server())
+
+
+@pytest.mark.parametrize("is_vllm", [True, False])
+class TestAuto(RankerSuite):
+    @pytest.fixture
+    def cold(self, *, is_vllm: bool) -> Ranker:
+        return connected(Replay(is_vllm=is_vllm), mode="auto")
+
+
+def test_one_pass_reads_the_log_probabilities_of_the_right_items() -> None:
+    ranker = VllmRanker(Replay().server())
+    ranker.warm_up()
+
+    ranking = ranker.rank(ranking_task(4, seed=SEED))
+
+    top = SAVED["one_pass_4"]["body"]["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+    by_label = {entry["token"]: entry["logprob"] for entry in top}
+    shown = dict(zip(SHOWN, "ABCD", strict=True))
+    assert ranking.log_probabilities == pytest.approx(
+        {item: by_label[label] for item, label in shown.items()}, abs=1e-6
+    )
+    assert ranking.completion_tokens == 1
+
+
+def test_json_reads_the_scores_of_the_right_items_as_weights() -> None:
+    replay = Replay()
+    ranker = JsonRanker(replay.server())
+    ranker.warm_up()
+    replay.chat = edited(
+        "json_4", "choices", 0, "message", "content", to='{"D": 9, "A": 0, "B": 4, "C": 1}'
+    )
+
+    scores = ranker.rank(ranking_task(4, seed=SEED)).log_probabilities
+
+    weights = dict(zip(SHOWN, (1, 5, 2, 10), strict=True))
+    assert scores == pytest.approx({item: log(w / 18) for item, w in weights.items()})
+
+
+def test_one_pass_asks_for_one_masked_token_under_the_salt() -> None:
+    replay = Replay()
+    ranker = VllmRanker(replay.server())
+    ranker.warm_up()
+
+    ranker.rank(ranking_task(4, cache_salt="a" * 64))
+
+    body = replay.bodies[-1]
+    assert body["cache_salt"] == "a" * 64
+    assert (body["max_tokens"], body["temperature"], body["top_logprobs"]) == (1, 0, 4)
+    assert body["structured_outputs"] == {"choice": ["A", "B", "C", "D"]}
+    assert replay.bodies[0]["cache_salt"] == "0" * 64, "the probe shares no user's salt"
+
+
+@pytest.mark.parametrize(("is_vllm", "salt"), [(True, "a" * 64), (False, None)])
+def test_json_sends_the_salt_to_a_vllm_alone(*, is_vllm: bool, salt: str | None) -> None:
+    replay = Replay(is_vllm=is_vllm)
+    ranker = JsonRanker(replay.server())
+    ranker.warm_up()
+
+    ranker.rank(ranking_task(4, cache_salt="a" * 64))
+
+    assert replay.bodies[-1].get("cache_salt") == salt
+
+
+def test_two_permutations_average_an_order_and_its_reverse() -> None:
+    replay = Replay()
+    once, twice = VllmRanker(replay.server()), VllmRanker(replay.server(), permutations=2)
+    once.warm_up()
+    twice.warm_up()
+
+    one, two = (ranker.rank(ranking_task(4, seed=SEED)) for ranker in (once, twice))
+
+    # The replayed answer depends on places alone, so an item and its mirror image draw even.
+    scores = [two.log_probabilities[item] for item in SHOWN]
+    assert scores == pytest.approx(scores[::-1])
+    assert two.completion_tokens == 2
+    assert two.prompt_tokens == 2 * one.prompt_tokens
+    assert len({body["messages"][1]["content"] for body in replay.bodies[-2:]}) == 2
+
+
+def test_permutations_are_one_or_two() -> None:
+    with pytest.raises(ValueError, match="1 or 2"):
+        VllmRanker(Replay().server(), permutations=3)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_warm_up_fails_when_the_model_is_another(form: str) -> None:
+    with pytest.raises(RankerError, match="does not serve the model 'huge'"):
+        FORMS[form](Replay().server(model="huge")).warm_up()
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"data": {}}, {"data": [{"id": 1}, "tiny"]}], ids=["none", "no list", "strange"]
+)
+def test_warm_up_fails_when_models_are_not_listed(body: dict[str, object]) -> None:
+    server = LlmServer(
+        "http://llm",
+        model="tiny",
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json=body)),
+    )
+
+    with pytest.raises(RankerError):
+        VllmRanker(server).warm_up()
+
+
+def test_labels_of_several_tokens_are_left_out() -> None:
+    replay = Replay()
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/tokenize" and json.loads(request.content)["prompt"] > "D":
+            return httpx.Response(200, json={"count": 2})
+        return replay(request)
+
+    server = LlmServer("http://llm", model="tiny", transport=httpx.MockTransport(respond))
+
+    with pytest.raises(OnePassUnsupportedError, match="only 4 labels"):
+        VllmRanker(server).warm_up()
+
+
+def test_a_vllm_set_too_tight_is_an_error_and_no_reason_for_json() -> None:
+    ranker = connected(Replay(replaying("too_many_logprobs")), mode="auto")
+
+    with pytest.raises(RankerError, match="--max-logprobs of at least 52"):
+        ranker.warm_up()
+
+    assert ranker.status() == "cold"
+
+
+def test_auto_falls_back_to_json_when_the_mask_does_not_hold() -> None:
+    replay = Replay()
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        masked = "structured_outputs" in json.loads(request.content)
+        return saved("one_pass_unmasked") if masked else saved("json_2")
+
+    replay.chat = respond
+    ranker = connected(replay, mode="auto")
+    with capture_logs() as logged:
+        ranker.warm_up()
+
+    assert ranker.status() == "ready"
+    assert [entry["event"] for entry in logged] == ["ranker_falls_back_to_json", "ranker_ready"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "error"), [("one_pass", OnePassUnsupportedError), ("json", None), ("auto", None)]
+)
+def test_mode_decides_what_is_tried(mode: RankerMode, error: type[AppError] | None) -> None:
+    ranker = connected(Replay(is_vllm=False), mode=mode)
+
+    if error is None:
+        ranker.warm_up()
+        assert ranker.status() == "ready"
+    else:
+        with pytest.raises(error):
+            ranker.warm_up()

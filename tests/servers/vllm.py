@@ -1,0 +1,149 @@
+"""A real vLLM for tests and benchmarks: one that runs already, or one started from .venv-vllm.
+
+The model it serves is made by ``benchmarks/models/tiny_llm.py``: random weights. Whatever it
+ranks proves the protocol and nothing about quality.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+ROOT: Final = Path(__file__).parents[2]
+PYTHON: Final = ROOT / ".venv-vllm" / "bin" / "python"
+MODEL: Final = "tiny"
+START_TIMEOUT_S: Final = 240.0
+STOP_TIMEOUT_S: Final = 20.0
+MAX_MODEL_TOKENS: Final = 8192
+"""The tiny model's vocabulary takes about twice the tokens of a real one for the same prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class VllmServer:
+    """Where it listens, and the name of the model it serves."""
+
+    base_url: str
+    model: str
+
+
+class VllmMissingError(Exception):
+    """No server answers and none can be started; the message says what to do."""
+
+
+@contextmanager
+def vllm_server(folder: Path) -> Iterator[VllmServer]:
+    """Give the server at ``LETHE_TEST_VLLM_URL`` if it answers, else one started for the time.
+
+    Args:
+        folder: empty, for model, caches and log of a server started here.
+
+    Raises:
+        VllmMissingError: neither is there, or the started one does not come up.
+    """
+    url = os.environ.get("LETHE_TEST_VLLM_URL", "").rstrip("/").removesuffix("/v1")
+    if url and (models := _served_models(url)):
+        yield VllmServer(url, models[0])
+        return
+    if not PYTHON.is_file():
+        message = "no vLLM: LETHE_TEST_VLLM_URL does not answer and .venv-vllm is not there"
+        raise VllmMissingError(f"{message} (make setup-vllm)")
+    with _started(folder) as server:
+        yield server
+
+
+def _served_models(url: str) -> list[str]:
+    try:
+        answer = httpx.get(f"{url}/v1/models", timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        return []
+    return [model["id"] for model in answer.json()["data"]] if answer.is_success else []
+
+
+@contextmanager
+def _started(folder: Path) -> Iterator[VllmServer]:
+    model, log_path = folder / "model", folder / "vllm.log"
+    environment = _environment(folder)
+    make_model = [str(PYTHON), "benchmarks/models/tiny_llm.py", "--out", str(model)]
+    subprocess.run(make_model, cwd=ROOT, env=environment, check=True, capture_output=True)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            server_command(model, port=port),
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that its worker processes stop with it
+        )
+    try:
+        _wait_until_up(process, url=url, log_path=log_path)
+        yield VllmServer(url, MODEL)
+    finally:
+        _stop(process)
+
+
+def server_command(model: Path, *, port: int) -> Sequence[str]:
+    """Return the command line; on a GPU the same flags go to the ordinary package."""
+    return [
+        str(PYTHON),
+        *("-m", "vllm.entrypoints.openai.api_server"),
+        *("--model", str(model), "--served-model-name", MODEL),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--dtype", "bfloat16", "--max-model-len", str(MAX_MODEL_TOKENS)),
+        *("--max-logprobs", "64", "--enforce-eager"),
+        "--structured-outputs-config",
+        '{"backend": "xgrammar", "disable_any_whitespace": true}',
+    ]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_HOST_IP": "127.0.0.1",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_up(process: "subprocess.Popen[bytes]", *, url: str, log_path: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not _served_models(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-30:])
+            message = f"the vLLM server did not come up:\n{tail}"
+            raise VllmMissingError(message)
+        time.sleep(0.5)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """End the whole process group: vLLM's engine and workers are processes of their own."""
+    for stop in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, stop)
+            process.wait(timeout=STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            continue
+        except ProcessLookupError:
+            return

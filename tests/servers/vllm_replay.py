@@ -1,0 +1,70 @@
+"""A stand-in for a server: it replays what a real vLLM answered."""
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from app.adapters.llm_server import LlmServer
+from tests.servers.record_llm_answers import ANSWERS
+
+SAVED: dict[str, dict[str, Any]] = json.loads(ANSWERS.read_text(encoding="utf-8"))
+Respond = Callable[[httpx.Request], httpx.Response]
+
+
+def saved(name: str) -> httpx.Response:
+    return httpx.Response(SAVED[name]["status"], json=SAVED[name]["body"])
+
+
+def replaying(name: str) -> Respond:
+    """Answer what was saved under ``name``, whatever is asked."""
+    return lambda _: saved(name)
+
+
+def edited(name: str, *path: str | int, to: object) -> Respond:
+    """Answer what was saved under ``name`` with one value changed."""
+    body = copy.deepcopy(SAVED[name]["body"])
+    place = body
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = to
+    # NaN and infinity are no JSON, but a server may write them all the same.
+    return lambda _: httpx.Response(200, content=json.dumps(body).encode())
+
+
+class Replay:
+    """A vLLM that answers what the real one answered; ``chat`` replaces its chat route."""
+
+    def __init__(self, chat: Respond | None = None, *, is_vllm: bool = True) -> None:
+        self.chat = chat
+        self.is_vllm = is_vllm
+        self.bodies: list[dict[str, Any]] = []
+        self.paths: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.paths.append(request.url.path)
+        if request.url.path == "/v1/models":
+            return self._models()
+        if request.url.path == "/tokenize":
+            return saved("tokenize") if self.is_vllm else httpx.Response(404)
+        body = json.loads(request.content)
+        self.bodies.append(body)
+        return self.chat(request) if self.chat else self._rank(body)
+
+    def _models(self) -> httpx.Response:
+        body = copy.deepcopy(SAVED["models"]["body"])
+        body["data"][0]["owned_by"] = "vllm" if self.is_vllm else "someone"
+        return httpx.Response(200, json=body)
+
+    def _rank(self, body: dict[str, Any]) -> httpx.Response:
+        if not self.is_vllm and body.keys() & {"structured_outputs", "cache_salt"}:
+            return httpx.Response(400, json={"error": "unknown field"})
+        if "structured_outputs" in body:
+            return saved(f"one_pass_{len(body['structured_outputs']['choice'])}")
+        schema = body["response_format"]["json_schema"]["schema"]
+        return saved(f"json_{len(schema['required'])}")
+
+    def server(self, model: str = "tiny") -> LlmServer:
+        return LlmServer("http://llm", model=model, transport=httpx.MockTransport(self))
