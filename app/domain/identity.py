@@ -7,7 +7,14 @@ import hmac
 import json
 from dataclasses import dataclass, field
 
-from app.domain.models import EventKey, ItemId, Pseudonym, RequestId
+from app.domain.models import (
+    EventKey,
+    Interaction,
+    ItemId,
+    Pseudonym,
+    ReportedInteraction,
+    RequestId,
+)
 
 
 def _mac(key: bytes, *parts: str) -> str:
@@ -50,6 +57,19 @@ class Identity:
     def event_key(self, pseudonym: Pseudonym, event_id: str) -> EventKey:
         """Return the stored key of the caller's ``event_id``; ids are the user's own name space."""
         return EventKey(_mac(self._key("event"), pseudonym, event_id))
+
+    def interaction(self, reported: ReportedInteraction) -> Interaction:
+        """Return ``reported`` with the user id and event id replaced by their stored keys."""
+        pseudonym = self.pseudonym(reported.user)
+        return Interaction(
+            pseudonym=pseudonym,
+            event_key=self.event_key(pseudonym, reported.event_id),
+            kind=reported.kind,
+            occurred_at=reported.occurred_at,
+            item_id=reported.item_id,
+            value=reported.value,
+            text=reported.text,
+        )
 
     def tombstone_all(self, pseudonym: Pseudonym) -> str:
         """Return the token under which the erasure of everything of a user is remembered."""

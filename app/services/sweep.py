@@ -63,17 +63,18 @@ class SweepService:
         """
         with self._uows.read() as uow:
             waiting = uow.requests.claimable(now=self._clock.now(), limit=_BATCH)
-        completed = (
-            sum(self._erase.execute(request_id) for request_id in waiting) if take_over else 0
-        )
-        rung = 0
-        if not take_over:
-            for request_id in waiting:
+        completed = 0
+        for request_id in waiting:
+            if take_over:
+                completed += self._erase.execute(request_id)
+            else:
                 self._queue.ring(request_id)
-                rung += 1
+        rung = 0 if take_over else len(waiting)
+        return SweepResult(rung=rung, completed=completed, repaired=self._repair())
+
+    def _repair(self) -> int:
         try:
-            repaired = self._catalogue.repair() + self._ingest.repair()
+            return self._catalogue.repair() + self._ingest.repair()
         except DependencyUnavailableError as error:
             _log.warning("repair_deferred", code=error.code)
-            repaired = 0
-        return SweepResult(rung=rung, completed=completed, repaired=repaired)
+            return 0

@@ -1,0 +1,90 @@
+"""``/admin``: the audit log and the erasure requests."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from app.api.auth import Admin
+from app.api.forget import RequestIdIn
+from app.api.schemas import AuditOut, LeafOut, RejectIn, RequestOut, RequestsOut
+from app.api.state import StateDep
+from app.domain.audit import LeafKind
+from app.domain.forgetting import RequestState
+from app.domain.models import RequestId
+from app.services.audit import AuditQuery
+
+router = APIRouter(prefix="/admin", tags=["admin"])
+
+
+@router.get("/audit")
+def get_audit(
+    _caller: Admin,
+    state: StateDep,
+    *,
+    after: Annotated[int, Query(ge=-1, le=2**62)] = -1,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    kind: LeafKind | None = None,
+    request_id: Annotated[str | None, Query(pattern=r"^[0-9a-f]{32}$")] = None,
+) -> AuditOut:
+    """Read the audit log. The read is itself an entry."""
+    wanted = RequestId(request_id) if request_id else None
+    page = state.container.audit.page(
+        AuditQuery(after=after, limit=limit, kind=kind, request_id=wanted)
+    )
+    leaves = [
+        LeafOut(seq=leaf.seq, leaf_hash=leaf.leaf_hash.hex(), body=leaf.body.decode())
+        for leaf in page.leaves
+    ]
+    is_full = len(leaves) == limit
+    return AuditOut(leaves=leaves, size=page.size, next_after=leaves[-1].seq if is_full else None)
+
+
+@router.get("/requests")
+def get_requests(
+    _caller: Admin,
+    state: StateDep,
+    *,
+    status: RequestState | None = None,
+    before: AwareDatetime | None = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> RequestsOut:
+    """List erasure requests, newest first."""
+    page = state.container.operations.page(state=status, before=before, limit=limit)
+    return RequestsOut(
+        requests=[RequestOut.from_domain(request) for request in page.requests],
+        count_by_status=dict(page.count_by_state),
+    )
+
+
+@router.post("/requests/{request_id}/retry")
+def retry(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
+    """Give a failed request one more attempt."""
+    return RequestOut.from_domain(state.container.operations.retry(RequestId(request_id)))
+
+
+@router.post("/requests/{request_id}/hold")
+def hold(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
+    """Keep the data, suppressed, until release or rejection."""
+    return RequestOut.from_domain(state.container.operations.hold(RequestId(request_id)))
+
+
+@router.post("/requests/{request_id}/release")
+def release(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
+    """Let a held request go on."""
+    return RequestOut.from_domain(state.container.operations.release(RequestId(request_id)))
+
+
+@router.post("/requests/{request_id}/reject")
+def reject(request_id: RequestIdIn, body: RejectIn, _caller: Admin, state: StateDep) -> RequestOut:
+    """Refuse a request on a legal ground; the data come back into use."""
+    request = state.container.operations.reject(RequestId(request_id), ground=body.ground)
+    return RequestOut.from_domain(request)
+
+
+@router.post("/requests/{request_id}/extend")
+def extend(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
+    """Move the due date by two further months, once (GDPR Art. 12(3))."""
+    return RequestOut.from_domain(state.container.operations.extend(RequestId(request_id)))

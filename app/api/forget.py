@@ -1,0 +1,85 @@
+"""``POST /forget`` and ``GET /forget/{request_id}``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Request, status
+from pydantic import StringConstraints
+
+from app.api.auth import Anyone, Caller, Role, ServiceOrUser
+from app.api.schemas import AcceptedOut, ForgetIn, RequestOut, StatusOut, StepOut
+from app.api.state import State, StateDep
+from app.domain.errors import NotFoundError
+from app.domain.models import RequestId
+from app.services.forget import ForgetCommand, ForgetStatus
+
+router = APIRouter(tags=["forget"])
+RequestIdIn = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+_Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+@router.post("/forget", status_code=status.HTTP_202_ACCEPTED)
+def post_forget(
+    body: ForgetIn,
+    request: Request,
+    caller: ServiceOrUser,
+    state: StateDep,
+    idempotency_key: Annotated[_Key | None, Header()] = None,
+) -> AcceptedOut:
+    """Accept an erasure request: from this answer on, nothing rests on the data.
+
+    The same `Idempotency-Key` or `subject_request_id` gives the same request; with another
+    body it is 409.
+    """
+    caller.require_user(body.user)
+    container = state.container
+    pseudonym = container.identity.pseudonym(body.user)
+    accepted = container.forget.accept(
+        ForgetCommand(
+            pseudonym=pseudonym,
+            scope=body.scope.to_domain(container.identity, pseudonym),
+            reason=body.reason,
+            idempotency_key=idempotency_key,
+            subject_request_id=str(body.subject_request_id) if body.subject_request_id else None,
+        )
+    )
+    if accepted.is_new:
+        state.metrics.forget(scope_kind=body.scope.kind)
+    row = accepted.request
+    return AcceptedOut(
+        request_id=row.request_id,
+        status=row.state,
+        scope=row.scope_kind,
+        received_at=row.received_at,
+        due_at=row.due_at,
+        status_url=str(request.url_for("get_forget", request_id=row.request_id)),
+        capability=accepted.capability,
+    )
+
+
+@router.get("/forget/{request_id}")
+def get_forget(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> StatusOut:
+    """Tell how a request stands.
+
+    Open to the service, to admins, to the user until it is completed (from then on nothing here
+    says whose it was), and to whoever sends its capability as bearer token.
+    """
+    found = state.container.forget.status(RequestId(request_id))
+    if not _may_see(caller, found, state):
+        raise NotFoundError("no erasure request has this id")
+    return StatusOut(
+        **RequestOut.from_domain(found.request).model_dump(),
+        steps=[StepOut.from_domain(step) for step in found.steps],
+    )
+
+
+def _may_see(caller: Caller, found: ForgetStatus, state: State) -> bool:
+    identity = state.container.identity
+    match caller.role:
+        case Role.SERVICE | Role.ADMIN:
+            return True
+        case Role.USER:
+            return found.request.pseudonym == identity.pseudonym(caller.user or "")
+        case Role.BEARER:
+            return identity.is_capability(caller.token, request_id=found.request.request_id)

@@ -1,0 +1,47 @@
+"""``POST /items`` and ``PUT /items/{item_id}``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path
+
+from app.api.auth import Service
+from app.api.bodies import Batch
+from app.api.openapi import batch_body
+from app.api.schemas import ItemIdIn, ItemsOut
+from app.api.state import StateDep
+from app.domain.errors import FieldError, InvalidInputError
+from app.domain.models import Item
+from app.domain.wire import item_from_wire
+
+router = APIRouter(tags=["ingest"])
+
+
+@router.post("/items", openapi_extra=batch_body("items"))
+def post_items(entries: Batch, _caller: Service, state: StateDep) -> ItemsOut:
+    """Insert or replace a batch of catalogue entries, all or none; idempotent."""
+    errors: list[FieldError] = []
+    items: list[Item] = []
+    for index, entry in enumerate(entries):
+        try:
+            items.append(item_from_wire(entry, at=f"items.{index}"))
+        except InvalidInputError as error:
+            errors.extend(error.errors)
+    if errors:
+        raise InvalidInputError(*errors)
+    return ItemsOut(received=len(items), changed=state.container.catalogue.upsert(items))
+
+
+@router.put("/items/{item_id}")
+def put_item(
+    item_id: Annotated[ItemIdIn, Path()],
+    body: Annotated[dict[str, object], Body()],
+    _caller: Service,
+    state: StateDep,
+) -> ItemsOut:
+    """Insert or replace one catalogue entry; `item_id` may be left out of the body."""
+    if body.get("item_id", item_id) != item_id:
+        raise InvalidInputError(FieldError("item_id", "differs from the address"))
+    item = item_from_wire(body | {"item_id": item_id})
+    return ItemsOut(received=1, changed=state.container.catalogue.upsert([item]))

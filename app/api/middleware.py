@@ -1,0 +1,101 @@
+"""Around every request: an id, a size limit, a metric and a log line without personal data."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Final
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.errors import problem
+from app.observability import Metrics
+
+_log = structlog.get_logger("app.api")
+_QUIET_ROUTES: Final = frozenset({"/livez", "/readyz", "/metrics"})
+
+
+class RequestLog:
+    """Gives a request its id, times it, and writes one line naming the route, never the path."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        """Wrap ``app``."""
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        http_request_id = secrets.token_hex(8)
+        started_s = time.perf_counter()
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", http_request_id.encode()))
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(http_request_id=http_request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                self._done(scope, status=status, seconds=time.perf_counter() - started_s)
+
+    def _done(self, scope: Scope, *, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", None)
+        self._metrics.http(method=scope["method"], route=route, status=status, seconds=seconds)
+        if route not in _QUIET_ROUTES:
+            _log.info(
+                "request_done",
+                method=scope["method"],
+                route=route,
+                status=status,
+                ms=round(1_000 * seconds, 2),
+            )
+
+
+class _BodyTooLargeError(Exception):
+    """More bytes came than are allowed."""
+
+
+class BodyLimit:
+    """Refuses bodies over a limit, whatever their headers say."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        """Wrap ``app``; more than ``max_bytes`` is 413."""
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        received = 0
+        has_started = False
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_bytes:
+                raise _BodyTooLargeError
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, noted)
+        except _BodyTooLargeError:
+            if has_started:
+                raise
+            detail = f"a body may have at most {self._max_bytes} bytes"
+            await problem(413, code="body_too_large", detail=detail)(scope, receive, send)

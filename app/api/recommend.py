@@ -1,0 +1,50 @@
+"""``GET /recommend/{user}``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from app.api.auth import ServiceOrUser
+from app.api.schemas import ItemIdIn, RecommendOut, UserId
+from app.api.state import StateDep
+from app.domain.models import ItemId
+from app.domain.selection import Strategy
+from app.services.recommend import RecommendQuery
+
+router = APIRouter(tags=["recommend"])
+
+
+@router.get("/recommend/{user}")
+def recommend(
+    user: Annotated[UserId, Path()],
+    caller: ServiceOrUser,
+    state: StateDep,
+    *,
+    n: Annotated[int, Query(ge=1, le=100)] = 10,
+    strategy: Strategy = Strategy.ATTENTION,
+    exclude: Annotated[list[ItemIdIn] | None, Query(max_length=500)] = None,
+    personalise: bool = True,
+) -> RecommendOut:
+    """Recommend items from the user's own memory.
+
+    Someone unknown, erased, restricted or objecting gets the list of a stranger. `exclude` may
+    be repeated; `strategy` says which memories are shown to the LLM.
+    """
+    caller.require_user(user)
+    answer = state.container.recommend.recommend(
+        RecommendQuery(
+            pseudonym=state.container.identity.pseudonym(user),
+            n=n,
+            strategy=strategy,
+            exclude=frozenset(ItemId(item_id) for item_id in exclude or ()),
+            personalise=personalise,
+        )
+    )
+    state.metrics.recommendation(
+        ranked_by=answer.ranked_by,
+        is_personalised=answer.is_personalised,
+        is_degraded=answer.is_degraded,
+    )
+    return RecommendOut.from_domain(answer, user=user)

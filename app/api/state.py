@@ -1,0 +1,58 @@
+"""What routes get from the application: the use cases, the tokens, the limits, the metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from app.container import Container
+from app.observability import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """The tokens that open the service.
+
+    Args:
+        jwt_public_key: PEM of the key that signs users' tokens; None where users may not call.
+    """
+
+    service_token: str = field(repr=False)
+    admin_token: str = field(repr=False)
+    jwt_public_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may weigh.
+
+    Args:
+        max_body_bytes: of any body.
+        max_batch: entries of a batch.
+        future_skew: how far in the future an event may lie.
+    """
+
+    max_body_bytes: int = 8_388_608
+    max_batch: int = 1_000
+    future_skew: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything a route may use."""
+
+    container: Container
+    security: Security
+    limits: Limits
+    metrics: Metrics
+
+
+def state_of(request: Request) -> State:
+    """Return the state that ``create_app`` was given."""
+    return cast("State", request.app.state.lethe)
+
+
+StateDep = Annotated[State, Depends(state_of)]

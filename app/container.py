@@ -1,0 +1,36 @@
+"""Everything the entry points may call, put together by ``app.bootstrap``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.domain.identity import Identity
+from app.ports.clock import Clock
+from app.services.audit import AuditService
+from app.services.catalogue import CatalogueService
+from app.services.erase import EraseService
+from app.services.feed import FeedService
+from app.services.forget import ForgetService
+from app.services.health import HealthService
+from app.services.ingest import IngestService
+from app.services.operations import OperationsService
+from app.services.recommend import RecommendService
+from app.services.sweep import SweepService
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """The use cases of one process."""
+
+    identity: Identity
+    clock: Clock
+    recommend: RecommendService
+    ingest: IngestService
+    catalogue: CatalogueService
+    forget: ForgetService
+    erase: EraseService
+    sweep: SweepService
+    feed: FeedService
+    audit: AuditService
+    operations: OperationsService
+    health: HealthService

@@ -1,0 +1,79 @@
+"""Telling whether the service can do its work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from app.domain.errors import DependencyUnavailableError
+from app.ports.clock import Clock
+from app.ports.memory_store import MemoryStore
+from app.ports.ranker import Ranker
+from app.ports.unit_of_work import UnitsOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One thing the service stands on.
+
+    Args:
+        is_required: without it the service is not ready; without the others it degrades.
+        latency_ms: of the check, milliseconds.
+    """
+
+    status: str
+    is_well: bool
+    is_required: bool
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Every dependency by name."""
+
+    dependencies: Mapping[str, Dependency]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether everything that is required is well."""
+        return all(one.is_well for one in self.dependencies.values() if one.is_required)
+
+
+class HealthService:
+    """Answers ``GET /readyz``."""
+
+    def __init__(
+        self, *, uows: UnitsOfWork, memory: MemoryStore, ranker: Ranker | None, clock: Clock
+    ) -> None:
+        """Keep the collaborators."""
+        self._uows = uows
+        self._memory = memory
+        self._ranker = ranker
+        self._clock = clock
+
+    def readiness(self) -> Readiness:
+        """Ask every dependency once."""
+        return Readiness(
+            {
+                "database": self._check(self._uows.ping),
+                "memory": self._check(self._memory.health),
+                "llm": self._llm(),
+            }
+        )
+
+    def _check(self, ask: Callable[[], object]) -> Dependency:
+        started_s = self._clock.monotonic_s()
+        try:
+            ask()
+            status = "ready"
+        except DependencyUnavailableError as error:
+            status = error.code
+        latency_ms = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
+        return Dependency(
+            status, is_well=status == "ready", is_required=True, latency_ms=latency_ms
+        )
+
+    def _llm(self) -> Dependency:
+        status = "absent" if self._ranker is None else self._ranker.status()
+        is_well = status in {"ready", "absent"}
+        return Dependency(status, is_well=is_well, is_required=False, latency_ms=0.0)

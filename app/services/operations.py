@@ -1,0 +1,144 @@
+"""What administrators do with erasure requests: look, retry, hold, release, reject, extend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from app.domain.audit import Leaf, LeafKind
+from app.domain.errors import ConflictError, NotFoundError
+from app.domain.forgetting import ErasureRequest, Ground, RequestState, due_date
+from app.domain.models import RequestId, SubjectStatus
+from app.ports.clock import Clock
+from app.ports.job_queue import JobQueue
+from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
+from app.services.erasure_run import LeaseLostError, move
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPage:
+    """Requests, newest first, and how many are in each state."""
+
+    requests: Sequence[ErasureRequest]
+    count_by_state: Mapping[RequestState, int]
+
+
+class OperationsService:
+    """Every action is one transaction and leaves a leaf in the audit log."""
+
+    def __init__(self, *, uows: UnitsOfWork, queue: JobQueue, clock: Clock) -> None:
+        """Keep the collaborators."""
+        self._uows = uows
+        self._queue = queue
+        self._clock = clock
+
+    def page(
+        self, *, state: RequestState | None, before: datetime | None, limit: int
+    ) -> RequestPage:
+        """Return a page of requests."""
+        with self._uows.read() as uow:
+            return RequestPage(
+                uow.requests.page(state=state, before=before, limit=limit),
+                uow.requests.count_by_state(),
+            )
+
+    def retry(self, request_id: RequestId) -> ErasureRequest:
+        """Give a failed request one more attempt.
+
+        Raises:
+            NotFoundError: there is none of that id.
+            IllegalMoveError: it has not failed.
+        """
+        with self._uows.write() as uow:
+            request = self._get(uow, request_id)
+            self._move(uow, request, RequestState.ERASING)
+            uow.after_commit(partial(self._queue.ring, request_id))
+            return self._get(uow, request_id)
+
+    def hold(self, request_id: RequestId) -> ErasureRequest:
+        """Keep the data, suppressed, until release or rejection (a legal hold).
+
+        Raises:
+            NotFoundError: there is none of that id.
+            IllegalMoveError: the scrub has begun, or the request is final.
+        """
+        with self._uows.write() as uow:
+            self._move(uow, self._get(uow, request_id), RequestState.ON_HOLD)
+            return self._get(uow, request_id)
+
+    def release(self, request_id: RequestId) -> ErasureRequest:
+        """Let a held request go on.
+
+        Raises:
+            NotFoundError: there is none of that id.
+            IllegalMoveError: it is not on hold.
+        """
+        with self._uows.write() as uow:
+            self._move(uow, self._get(uow, request_id), RequestState.SUPPRESSED)
+            uow.after_commit(partial(self._queue.ring, request_id))
+            return self._get(uow, request_id)
+
+    def reject(self, request_id: RequestId, *, ground: Ground) -> ErasureRequest:
+        """Refuse a request on a legal ground: the data come back into use.
+
+        Raises:
+            NotFoundError: there is none of that id.
+            IllegalMoveError: the scrub has begun, or the request is final.
+        """
+        with self._uows.write() as uow:
+            request = self._get(uow, request_id)
+            self._move(uow, request, RequestState.REJECTED, ground=ground)
+            uow.interactions.unflag(request_id)
+            uow.tombstones.remove_of(request_id)
+            if request.pseudonym is not None:
+                if uow.subjects.lock(request.pseudonym) is not None:
+                    uow.subjects.raise_epoch(request.pseudonym, status=SubjectStatus.ACTIVE)
+                uow.changes.append({request.pseudonym})
+            return self._get(uow, request_id)
+
+    def extend(self, request_id: RequestId) -> ErasureRequest:
+        """Move the due date by the two further months of GDPR Art. 12(3), once.
+
+        Raises:
+            NotFoundError: there is none of that id.
+            ConflictError: extended before, or final.
+        """
+        with self._uows.write() as uow:
+            request = self._get(uow, request_id)
+            later, now = due_date(request.received_at, months=3), self._clock.now()
+            if request.due_at == later or not uow.requests.extend(request_id, due_at=later, at=now):
+                raise ConflictError("the due date of this request cannot be moved again")
+            facts = {"due_at": later.isoformat()}
+            uow.audit.append([Leaf(LeafKind.FORGET_EXTENDED, now, request_id, facts)])
+            return self._get(uow, request_id)
+
+    def _get(self, uow: UnitOfWork, request_id: RequestId) -> ErasureRequest:
+        request = uow.requests.get(request_id)
+        if request is None:
+            raise NotFoundError("no erasure request has this id")
+        return request
+
+    def _move(
+        self,
+        uow: UnitOfWork,
+        request: ErasureRequest,
+        target: RequestState,
+        *,
+        ground: Ground | None = None,
+    ) -> None:
+        facts = {"by": "admin"} | ({"ground": ground.value} if ground else {})
+        try:
+            move(
+                uow,
+                request,
+                target,
+                at=self._clock.now(),
+                fence=None,
+                facts=facts,
+                ground=ground,
+            )
+        except LeaseLostError:
+            # A worker moved the row between our look and our move.
+            raise ConflictError("the request is being worked on; look again") from None
