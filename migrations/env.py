@@ -43,7 +43,7 @@ def main() -> None:
     if context.is_offline_mode():
         message = "the schema differs between databases: run online"
         raise RuntimeError(message)
-    engine = open_engine(_url(), pool_size=1)
+    engine = open_engine(_url(), pool_size=1, statement_timeout_s=0)
     try:
         with engine.connect() as connection:
             _migrate(connection)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.servers import service_or_skip
 from tests.servers.chroma import RunningChroma, running_chroma
+from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import RedisServer, running_redis
 from tests.servers.vllm import VllmMissingError, VllmServer, vllm_server
 
@@ -36,6 +37,13 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         is_setting = name.startswith("LETHE_") and not name.startswith(FOR_TESTS)
         if is_setting or name == "WEB_CONCURRENCY":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the whole run; a test makes its own database in it."""
+    with service_or_skip("PostgreSQL", running_postgres()) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,8 @@ class Changes(Protocol):
         """Append one entry per user; return the highest number given.
 
         Numbers are allocated under a lock that lasts to the end of the transaction, so that
-        a reader who saw n will never later see a number below n appear.
+        a reader who saw n will never later see a number below n appear. Append late: all other
+        writers of the feed wait from here to the commit. No user, no entry: the head is returned.
         """
         ...
 
@@ -37,7 +38,7 @@ class Changes(Protocol):
         ...
 
     def prune(self, *, upto: int) -> int:
-        """Remove entries with a number <= ``upto``; return how many."""
+        """Remove entries with a number <= ``upto`` and <= the head; return how many."""
         ...
 
 
@@ -54,7 +55,7 @@ class Processes(Protocol):
     """Processes that hold neighbours in memory."""
 
     def beat(self, process_id: str, *, acked_seq: int, lease_until: datetime) -> None:
-        """Insert or update the process's lease and acknowledged number."""
+        """Insert or update the process's lease and acknowledged number, which may go back."""
         ...
 
     def live(self, *, now: datetime) -> list[LiveProcess]:

@@ -31,7 +31,11 @@ class Subjects(Protocol):
         ...
 
     def lock(self, pseudonym: Pseudonym) -> Subject | None:
-        """Return the subject and keep others from changing it until the transaction ends."""
+        """Return the subject and keep others from changing it until the transaction ends.
+
+        Others who ``lock`` the same user wait, also where there is no subject yet: an erasure
+        and a first interaction take turns. Lock several users in the order of pseudonyms.
+        """
         ...
 
     def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:
@@ -39,11 +43,19 @@ class Subjects(Protocol):
         ...
 
     def raise_epoch(self, pseudonym: Pseudonym, *, status: SubjectStatus | None) -> int:
-        """Add 1 to the epoch, set ``status`` unless None, return the new epoch."""
+        """Add 1 to the epoch, set ``status`` unless None, return the new epoch.
+
+        Raises:
+            IntegrityError: there is no such subject.
+        """
         ...
 
     def set_status(self, pseudonym: Pseudonym, status: SubjectStatus) -> None:
-        """Set the status."""
+        """Set the status.
+
+        Raises:
+            IntegrityError: there is no such subject.
+        """
         ...
 
     def delete(self, pseudonym: Pseudonym) -> int:

@@ -32,10 +32,15 @@ class NewRequest:
 
 @dataclass(frozen=True, slots=True)
 class KnownRequest:
-    """An earlier request found by one of its keys."""
+    """An earlier request found by one of its keys.
+
+    Args:
+        body_hash: None once a completed erasure has cleared it; then nobody can tell a repeat
+            from a misuse of the key any more, and the request is the answer to both.
+    """
 
     request: ErasureRequest
-    body_hash: str
+    body_hash: str | None
 
 
 class ErasureRequests(Protocol):
@@ -56,15 +61,15 @@ class ErasureRequests(Protocol):
     def find(
         self, *, idempotency_hash: str | None, subject_request_hash: str | None
     ) -> KnownRequest | None:
-        """Return the request stored under one of the keys."""
+        """Return the request stored under one of the keys; the idempotency key is asked first."""
         ...
 
     def find_open(self, pseudonym: Pseudonym, *, body_hash: str) -> KnownRequest | None:
-        """Return a request of this user for the same body that is not final yet."""
+        """Return the oldest request of this user for the same body that is not final yet."""
         ...
 
     def open_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
-        """Return the user's requests that are in a workable state."""
+        """Return the user's requests that are in a workable state, oldest first."""
         ...
 
     def move(
@@ -81,7 +86,8 @@ class ErasureRequests(Protocol):
         """Move by conditional UPDATE (id, source state and, unless None, fence must match).
 
         Returns whether the row moved. COMPLETED sets ``completed_at``; every move clears
-        ``error_code`` unless given.
+        ``error_code`` unless given. A move into or out of the workable states ends any lease
+        and back-off, so that a retried or released request may be claimed at once.
 
         Raises:
             IllegalMoveError: the table of legal moves has no such move.
@@ -93,12 +99,13 @@ class ErasureRequests(Protocol):
     ) -> Claim | None:
         """Take the lease if the state is workable and no other lease is valid at ``now``.
 
+        A valid lease keeps out its own owner as well, and ``not_before`` keeps out everyone.
         Adds 1 to ``fence`` and ``attempts``. Returns None where somebody else has it.
         """
         ...
 
     def heartbeat(self, request_id: RequestId, *, fence: int, lease_until: datetime) -> bool:
-        """Extend the lease; False when ``fence`` is no longer the newest."""
+        """Extend the lease; False when ``fence`` is not the newest or the lease was given back."""
         ...
 
     def release(self, request_id: RequestId, *, fence: int) -> bool:
@@ -148,11 +155,18 @@ class Tombstones(Protocol):
     """Keyed traces of erased data."""
 
     def add(self, tombstones: Sequence[Tombstone]) -> None:
-        """Insert; the same token again keeps the widest bounds (periods: one row each)."""
+        """Insert; the same token again keeps the widest bounds (periods: one row each).
+
+        The bounds of each request are kept apart, so that removing one request's leaves the
+        others' as they were.
+        """
         ...
 
     def find(self, tokens: Collection[str]) -> dict[str, list[Tombstone]]:
-        """Return the tombstones under these tokens."""
+        """Return the tombstones under these tokens: one with the widest bounds, and each period.
+
+        Tokens without a tombstone are absent.
+        """
         ...
 
     def remove_of(self, request_id: RequestId) -> int:

@@ -71,11 +71,23 @@ class UnitsOfWork(Protocol):
     """Opens transactions."""
 
     def read(self) -> AbstractContextManager[UnitOfWork]:
-        """Open a consistent snapshot; writing in it is an error."""
+        """Open a consistent snapshot as of its first statement.
+
+        Raises:
+            RuntimeError: something was written in it, which is a bug.
+            DependencyUnavailableError: the database does not answer.
+        """
         ...
 
     def write(self) -> AbstractContextManager[UnitOfWork]:
-        """Open a transaction that commits when the block ends and rolls back when it raises."""
+        """Open a transaction that commits when the block ends and rolls back when it raises.
+
+        Raises:
+            DependencyUnavailableError: the database does not answer, or another writer was too
+                slow. Where that happened to the commit itself, it may or may not stand.
+            InvalidInputError: a text or number that the database cannot store, such as NUL.
+            IntegrityError: rows that contradict each other.
+        """
         ...
 
     def ping(self) -> float:

@@ -4,7 +4,10 @@ SQLite: ``secure_delete`` zeroes freed bytes in the pages, but old pages stay in
 log, and a rebalanced page may keep a copy of a moved cell. VACUUM writes every live row anew, and
 the checkpoint moves the result into the database file and cuts the log to nothing.
 
-PostgreSQL: VACUUM removes dead rows from tables and indexes.
+PostgreSQL: VACUUM only marks the space of dead rows as free; their bytes stay in the pages (190 of
+200 copies of a canary did). VACUUM FULL writes table and indexes anew and drops the old files. It
+keeps everybody from one table at a time meanwhile, so it is for a batch of erasures, not for each.
+The server's own log (WAL) keeps old bytes until it is recycled; ciphertext is what protects there.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ def scrub(engine: Engine) -> None:
     """Remove from the files what was deleted from the tables. Idempotent; runs in no transaction.
 
     Raises:
-        DependencyUnavailableError: the database does not answer, or a reader still needs the
-            old pages; nothing is broken, call again.
+        DependencyUnavailableError: the database does not answer, or somebody still reads or
+            writes; nothing is broken, call again.
     """
     if engine.dialect.name == "postgresql":
         _vacuum_postgres(engine)
@@ -40,4 +43,7 @@ def _vacuum_sqlite(engine: Engine) -> None:
 
 def _vacuum_postgres(engine: Engine) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(f"VACUUM {', '.join(PERSONAL_TABLES)}")
+        # A large table takes longer than any query may; the connection is not used again.
+        connection.detach()
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql(f"VACUUM (FULL) {', '.join(PERSONAL_TABLES)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +36,9 @@ _row = interaction.c
 _LIVE: Final = _row.erased_by.is_(None)
 _GET_SUBJECT: Final = sa.select(subject).where(subject.c.pseudonym == sa.bindparam("pseudonym"))
 _LOCK_SUBJECT: Final = _GET_SUBJECT.with_for_update()
+_LOCK_NAME: Final = sa.select(
+    sa.func.pg_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger))
+)
 _HISTORY: Final = (
     sa.select(
         _row.record_id,
@@ -66,6 +70,9 @@ class SqlSubjects:
 
     def lock(self, pseudonym: Pseudonym) -> Subject | None:
         """See the port. SQLite has one writer at a time, so there it is a plain read."""
+        if self.session.is_postgres:
+            # A row that does not exist yet cannot be locked; its name can.
+            self.session.first(_LOCK_NAME, {"key": _signed_64_bits(pseudonym)})
         return _subject(self.session.first(_LOCK_SUBJECT, {"pseudonym": pseudonym}))
 
     def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:
@@ -227,6 +234,10 @@ class SqlInteractions:
         if pseudonym is not None:
             statement = statement.where(_row.pseudonym == pseudonym)
         return self.session.number(statement)
+
+
+def _signed_64_bits(pseudonym: Pseudonym) -> int:
+    return int.from_bytes(hashlib.sha256(pseudonym.encode()).digest()[:8], signed=True)
 
 
 def _subject(row: Record | None) -> Subject | None:
