@@ -1,0 +1,115 @@
+"""Reading a text file line by line, with positions, and past lines that are broken."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final, Literal, TypeVar
+
+from app.adapters.datasets.records import START, BadLine, Position
+from app.domain.errors import FieldError, InvalidInputError
+
+MAX_LINE_BYTES: Final = 1 << 20
+"""Far above the longest legal record (8,192 characters of text), so memory stays bounded."""
+
+Encoding = Literal["utf-8", "latin-1"]
+Record = TypeVar("Record")
+
+
+def refuse(message: str, *, field: str = "path") -> InvalidInputError:
+    """Return the error for a data set that cannot be read at all."""
+    return InvalidInputError(FieldError(field, message))
+
+
+def file_size(path: Path) -> int:
+    """Return the size of the regular file at ``path`` in bytes, above 0.
+
+    Raises:
+        InvalidInputError: it is missing, no file, not readable, or empty.
+    """
+    if not path.is_file():
+        raise refuse(f"there is no file {path.name}")
+    if not os.access(path, os.R_OK):
+        raise refuse(f"{path.name} may not be read")
+    if not (size := path.stat().st_size):
+        raise refuse(f"{path.name} is empty")
+    return size
+
+
+def read_records(
+    path: Path,
+    *,
+    make: Callable[[str, Position], Record],
+    after: Position = START,
+    encoding: Encoding = "utf-8",
+) -> Iterator[Record | BadLine]:
+    """Yield what ``make`` returns for each line behind ``after``; blank lines are passed over.
+
+    Args:
+        path: a file whose lines end in LF or CR LF; a byte order mark is dropped.
+        make: gets the line without its end, and the position behind it. What it raises as
+            InvalidInputError becomes a BadLine.
+        after: where an earlier reading stopped. Costs one seek.
+        encoding: of the file; a line that is not in it becomes a BadLine.
+
+    Raises:
+        InvalidInputError: the file cannot be opened, or ``after`` is no line end of it.
+    """
+    for raw, position in _raw_lines(path, after=after):
+        try:
+            text = _text(raw, encoding=encoding, is_first=position.line == 1)
+            record = make(text, position) if text.strip() else None
+        except InvalidInputError as error:
+            yield BadLine(path.name, position, error.message)
+        else:
+            if record is not None:
+                yield record
+
+
+def first_line(path: Path) -> tuple[str, Position]:
+    """Return the first line of a UTF-8 file, and the position behind it.
+
+    Raises:
+        InvalidInputError: the file cannot be opened, or its first line is no UTF-8.
+    """
+    raw, position = next(_raw_lines(path, after=START))
+    return _text(raw, encoding="utf-8", is_first=True), position
+
+
+def _raw_lines(path: Path, *, after: Position) -> Iterator[tuple[bytes, Position]]:
+    """Yield lines as bytes; of one that is too long, its first MAX_LINE_BYTES + 1 bytes."""
+    file_size(path)
+    with path.open("rb") as file:
+        _go_to(file, after, name=path.name)
+        number = after.line
+        while raw := file.readline(MAX_LINE_BYTES + 1):
+            rest = raw
+            while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
+                rest = file.readline(MAX_LINE_BYTES + 1)
+            number += 1
+            yield raw, Position(line=number, offset=file.tell())
+
+
+def _go_to(file: BinaryIO, position: Position, *, name: str) -> None:
+    """Move to ``position``; a file that was changed since must not be read from mid-line."""
+    if position == START:
+        return
+    file.seek(position.offset - 1)
+    last = file.read(1)
+    is_at_end = last != b"" and file.read(1) == b""
+    if last != b"\n" and not is_at_end:
+        raise refuse(f"{name} has changed: no line ends at the remembered position")
+    file.seek(position.offset)
+
+
+def _text(raw: bytes, *, encoding: Encoding, is_first: bool) -> str:
+    if len(raw) > MAX_LINE_BYTES:
+        raise refuse(f"has more than {MAX_LINE_BYTES} bytes", field="line")
+    if is_first:
+        raw = raw.removeprefix(codecs.BOM_UTF8)
+    try:
+        return raw.decode(encoding).rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise refuse(f"is not {encoding.upper()}", field="line") from error
