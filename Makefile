@@ -1,0 +1,90 @@
+# `make help` lists the targets. CI calls the same ones. Works with Python 3.11 and make alone.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+BASE_PYTHON ?= python3.11
+COOL_DOWN ?= P3D
+BIN := .venv/bin
+# Linear algebra on one thread gives the same bits everywhere, and leaves cores to the requests.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+
+# A stamp a set of locked versions: what is installed already costs nothing the second time.
+key = $(shell cat $(1) | cksum | cut -d' ' -f1)
+RUN_STAMP := .make/run-$(call key,requirements.lock pyproject.toml)
+DEV_STAMP := .make/dev-$(call key,requirements-dev.lock pyproject.toml)
+VLLM_STAMP := .make/vllm-$(call key,requirements-vllm.lock)
+# What is installed for development contains what it takes to run.
+SETUP_STAMP := $(if $(wildcard .make/dev-*),$(DEV_STAMP),$(RUN_STAMP))
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(SETUP_STAMP) ## Install what running needs into .venv
+.PHONY: setup-dev
+setup-dev: $(DEV_STAMP) ## Install what tests and benchmarks need, too
+.PHONY: setup-vllm
+setup-vllm: $(VLLM_STAMP) ## Install a vLLM for machines without a GPU into .venv-vllm (3.5 GB)
+
+.PHONY: run
+run: setup ## Serve on 127.0.0.1:8000, everything in one process, with demo data
+	@exec $(BIN)/lethe serve --demo
+
+.PHONY: migrate
+migrate: setup ## Bring the database of LETHE_DATABASE__URL up to date
+	@$(BIN)/alembic upgrade head
+
+.PHONY: check
+check: lint types contracts test ## Everything CI checks
+.PHONY: lint
+lint: setup-dev ## Style and likely mistakes
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+.PHONY: types
+types: setup-dev ## Types, strictly
+	@$(BIN)/mypy
+.PHONY: contracts
+contracts: setup-dev ## The floors: who may import whom
+	@$(BIN)/lint-imports --no-cache
+.PHONY: test
+test: setup-dev ## All tests; servers that are missing are named (LETHE_REQUIRE_SERVICES=1: fail)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+.PHONY: fmt
+fmt: setup-dev ## Format, and repair what can be repaired by machine
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+.PHONY: docs
+docs: setup-dev ## Make the pages that are made from the code
+	@$(BIN)/python -m tests.architecture.settings_page
+
+.PHONY: lock
+lock: setup-dev ## Choose versions anew, none younger than COOL_DOWN (P3D: three days)
+	@echo 'setuptools>=80' | $(COMPILE) pyproject.toml - -o requirements.lock
+	@$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --exclude-newer $(COOL_DOWN) \
+    --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+.PHONY: clean
+clean: ## Remove environments, stamps and caches; never data
+	@rm -rf .venv .venv-vllm .make .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf build dist *.egg-info .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN_STAMP): LOCK = requirements.lock
+$(DEV_STAMP): LOCK = requirements-dev.lock
+$(RUN_STAMP) $(DEV_STAMP): .venv/pyvenv.cfg
+	@rm -f .make/run-* .make/dev-*
+	@.ci/install .venv $(LOCK) --with-project
+	@mkdir -p .make && touch $@
+
+$(VLLM_STAMP): .venv-vllm/pyvenv.cfg
+	@.ci/install .venv-vllm requirements-vllm.lock
+	@mkdir -p .make && touch $@
+
+.venv/pyvenv.cfg .venv-vllm/pyvenv.cfg:
+	@$(BASE_PYTHON) -m venv $(@D)
