@@ -1,0 +1,184 @@
+"""Read the postings that really lie in an FTS5 index, those of deleted rows included.
+
+SQLite's own queries and ``fts5vocab`` hide what a delete marker covers; a search for whole texts
+cannot see it either, because the index holds trigrams. So the segments are read as they are.
+Format: the comment at the head of ``fts5_index.c`` and https://www.sqlite.org/fts5.html
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+_STRUCTURE_ROW: Final = 10
+_SEGMENT_SHIFT: Final = 37
+_MAIN_INDEX: Final = b"0"
+_V2_MAGIC: Final = b"\xff\x00\x00\x01"
+_COOKIE_BYTES: Final = 4
+_LEAF_HEADER_BYTES: Final = 4
+_VARINT_LAST: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A sorted run of terms: its id and the numbers of its first and last leaf page."""
+
+    segment_id: int
+    first_page: int
+    last_page: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A decoded page: of each term [begin, end) of its list; where the first term begins.
+
+    Args:
+        terms: in the order of the page.
+        last: the term whose list may go on over the next page; None where no term begins here.
+        first_rowid: where the first row number stands that no term precedes, 0 for none.
+        first_term: end of what belongs to the list of an earlier page.
+    """
+
+    data: bytes
+    terms: dict[bytes, tuple[int, int]]
+    last: bytes | None
+    first_rowid: int
+    first_term: int
+
+
+class FullTextIndex:
+    """Raw reader of one FTS5 table. Each read is short, so writers do not wait.
+
+    Args:
+        connection: read-only, and of a process that has no Chroma client open.
+        table: name of the FTS5 table.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, table: str) -> None:
+        self._connection = connection
+        self._leaf_sql = f"SELECT block FROM {table}_data WHERE id = ?"  # noqa: S608 - a constant
+        self._page_sql = (
+            f"SELECT pgno >> 1 FROM {table}_idx WHERE segid = ? AND term <= ? "  # noqa: S608
+            "ORDER BY term DESC LIMIT 1"
+        )
+        self._live_sql = f"SELECT 1 FROM {table}_content WHERE id = ?"  # noqa: S608
+        self._leaves: dict[int, _Leaf] = {}
+
+    def segments(self) -> list[Segment]:
+        """Return the segments there are now."""
+        return _segments(self._block(_STRUCTURE_ROW))
+
+    def is_live(self, rowid: int) -> bool:
+        """Whether the table has a row of that number."""
+        return self._connection.execute(self._live_sql, (rowid,)).fetchone() is not None
+
+    def rowids(self, term: str, *, segments: list[Segment]) -> set[int]:
+        """Return every row that some segment lists under ``term``, delete markers too."""
+        key = _MAIN_INDEX + term.encode()
+        return {rowid for segment in segments for rowid in self._postings(segment, key=key)}
+
+    def _block(self, block_id: int) -> bytes:
+        row = self._connection.execute(self._leaf_sql, (block_id,)).fetchone()
+        return b"" if row is None else bytes(row[0])
+
+    def _leaf(self, segment: Segment, *, page: int) -> _Leaf:
+        block_id = (segment.segment_id << _SEGMENT_SHIFT) + page
+        if block_id not in self._leaves:
+            self._leaves[block_id] = _leaf(self._block(block_id))
+        return self._leaves[block_id]
+
+    def _postings(self, segment: Segment, *, key: bytes) -> Iterator[int]:
+        row = self._connection.execute(self._page_sql, (segment.segment_id, key)).fetchone()
+        page = segment.first_page if row is None else int(row[0])
+        leaf = self._leaf(segment, page=page)
+        if key not in leaf.terms:
+            return
+        start, end = leaf.terms[key]
+        yield from _decode(leaf.data, start=start, end=end)
+        goes_on = key == leaf.last
+        while goes_on and page < segment.last_page:
+            page += 1
+            leaf = self._leaf(segment, page=page)
+            if leaf.first_rowid:
+                yield from _decode(leaf.data, start=leaf.first_rowid, end=leaf.first_term)
+            goes_on = leaf.last is None
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return SQLite's variable-length integer at ``at``, and where it ends.
+
+    Seven bits a byte, the highest says that more follow; a ninth byte has all eight.
+    """
+    value = 0
+    for _ in range(_VARINT_LAST - 1):
+        byte = data[at]
+        at += 1
+        value = (value << 7) | (byte & 0x7F)
+        if not byte & 0x80:
+            return value, at
+    return (value << 8) | data[at], at + 1
+
+
+def _segments(structure: bytes) -> list[Segment]:
+    if not structure:
+        return []
+    at = _COOKIE_BYTES
+    is_v2 = structure[at : at + len(_V2_MAGIC)] == _V2_MAGIC
+    at += len(_V2_MAGIC) if is_v2 else 0
+    n_levels, at = _varint(structure, at)
+    _n_segments, at = _varint(structure, at)
+    _write_counter, at = _varint(structure, at)
+    found: list[Segment] = []
+    for _ in range(n_levels):
+        _n_merge, at = _varint(structure, at)
+        n_segments, at = _varint(structure, at)
+        for _ in range(n_segments):
+            numbers = []
+            for _ in range(8 if is_v2 else 3):
+                number, at = _varint(structure, at)
+                numbers.append(number)
+            found.append(Segment(*numbers[:3]))
+    return found
+
+
+def _term_offsets(leaf: bytes) -> list[int]:
+    """Return where terms begin on the page: its footer, first absolute, then differences."""
+    at, offset, offsets = int.from_bytes(leaf[2:4], "big"), 0, []
+    while at < len(leaf):
+        step, at = _varint(leaf, at)
+        offset += step
+        offsets.append(offset)
+    return offsets
+
+
+def _leaf(data: bytes) -> _Leaf:
+    """Decode a page; a term but the first is written as its difference to the one before."""
+    if len(data) <= _LEAF_HEADER_BYTES:
+        return _Leaf(b"", {}, None, 0, 0)
+    footer = int.from_bytes(data[2:4], "big")
+    offsets = _term_offsets(data)
+    terms: dict[bytes, tuple[int, int]] = {}
+    term = b""
+    for number, (offset, end) in enumerate(pairwise([*offsets, footer])):
+        kept, at = (0, offset) if number == 0 else _varint(data, offset)
+        n_new, at = _varint(data, at)
+        term = term[:kept] + data[at : at + n_new]
+        terms[term] = (at + n_new, end)
+    first_rowid = int.from_bytes(data[:2], "big")
+    return _Leaf(data, terms, term or None, first_rowid, offsets[0] if offsets else footer)
+
+
+def _decode(leaf: bytes, *, start: int, end: int) -> Iterator[int]:
+    """Yield the row numbers of a list; the first is absolute, then differences."""
+    at, rowid = start, 0
+    while at < end:
+        step, at = _varint(leaf, at)
+        rowid += step
+        yield rowid
+        if at >= end:
+            return
+        size, at = _varint(leaf, at)
+        at += size >> 1  # the lowest bit marks a delete

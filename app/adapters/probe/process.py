@@ -1,0 +1,57 @@
+"""The Probe port over files, in a process that has no database open."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import app
+from app.adapters.probe.stores import ProbedStore
+from app.adapters.probe.wire import decode_reports, encode_task
+from app.domain.errors import DependencyUnavailableError
+from app.domain.residue import Needles, ProbeReport
+
+_ROOT: Final = Path(next(iter(app.__path__))).parent
+
+
+class FileProbe:
+    """Probe over the files of stores.
+
+    A child process does the search: closing any descriptor of ``chroma.sqlite3`` in the process
+    that has Chroma open would drop Chroma's own locks on it.
+
+    Args:
+        stores: where to look.
+        timeout_s: for the whole search.
+    """
+
+    def __init__(self, stores: Sequence[ProbedStore], *, timeout_s: float = 600.0) -> None:
+        self._stores = tuple(stores)
+        self._timeout_s = timeout_s
+
+    def search(self, needles: Needles, *, control: Needles) -> tuple[ProbeReport, ...]:
+        """Search all stores for ``needles``; return one report a store.
+
+        Raises:
+            DependencyUnavailableError: a store's files could not be read to the end.
+        """
+        task = encode_task(self._stores, needles=needles, control=control)
+        # A traceback of the child may quote a needle: its words are dropped, never logged.
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "app.adapters.probe"],
+                cwd=_ROOT,
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+                input=task,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=self._timeout_s,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError):
+            raise DependencyUnavailableError("the probe could not read every store") from None
+        return decode_reports(done.stdout)

@@ -1,0 +1,177 @@
+"""Search one store: its files byte by byte, and what only its own format shows."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from app.adapters.chroma.hnsw_header import HEADER_FILE
+from app.adapters.chroma.maintenance import LOCK_FILE, locked
+from app.adapters.probe.chroma_files import full_text_residue, index_residue
+from app.adapters.probe.scanner import Scanner
+from app.domain.residue import Finding, NeedleKind, Needles, Pattern, ProbeReport, patterns
+
+_COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
+
+
+class StoreFormat(StrEnum):
+    """How a store lies on disk."""
+
+    CHROMA = "chroma"
+    SQLITE = "sqlite"
+    DIRECTORY = "directory"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbedStore:
+    """A store the probe was told of.
+
+    Args:
+        name: as in the certificate.
+        format: CHROMA: a persist directory; SQLITE: a database file with its companions;
+            DIRECTORY: every file below, such as logs. A canary cannot live in logs, so the probe
+            plants a file of its own there for the time of the search.
+        path: absolute.
+        control: kinds of canary needles that the store holds.
+    """
+
+    name: str
+    format: StoreFormat
+    path: Path
+    control: frozenset[NeedleKind]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """One needle (or canary needle) met in one file."""
+
+    is_control: bool
+    kind: NeedleKind
+    needle: int
+    file: str
+
+
+class StoreSearch:
+    """Searches stores for the same needles, one pass a file.
+
+    Args:
+        needles: what must be gone.
+        control: of the canary.
+    """
+
+    def __init__(self, *, needles: Needles, control: Needles) -> None:
+        self._sides = ((False, needles), (True, control))
+        self._patterns: list[tuple[bool, Pattern]] = [
+            (is_control, pattern) for is_control, side in self._sides for pattern in patterns(side)
+        ]
+        self._scanner = Scanner([pattern.data for _, pattern in self._patterns])
+
+    def search(self, store: ProbedStore) -> ProbeReport:
+        """Search one store.
+
+        Raises:
+            OSError: a file or the store itself cannot be read.
+            ValueError: a file is of an unknown format.
+            sqlite3.Error: Chroma's database cannot be read.
+        """
+        started = time.perf_counter()
+        hits: set[_Hit] = set()
+        n_files, n_bytes = 0, 0
+        with ExitStack() as stack:
+            if store.format is StoreFormat.CHROMA:
+                # VACUUM moves pages while they are read; wait for it, and let it wait.
+                stack.enter_context(locked(store.path / LOCK_FILE))
+            if store.format is StoreFormat.DIRECTORY:
+                stack.enter_context(self._planted(store.path))
+            root = store.path if store.path.is_dir() else store.path.parent
+            for file in _files(store):
+                found, n_read = self._scan(file, name=file.relative_to(root).as_posix())
+                hits |= found
+                n_files, n_bytes = n_files + 1, n_bytes + n_read
+            if store.format is StoreFormat.CHROMA:
+                hits |= self._chroma_hits(store.path)
+        return ProbeReport(
+            store=store.name,
+            files=n_files,
+            bytes_read=n_bytes,
+            findings=_findings(hits),
+            control_found=_is_controlled(hits, store=store),
+            seconds=time.perf_counter() - started,
+        )
+
+    def _scan(self, file: Path, *, name: str) -> tuple[set[_Hit], int]:
+        try:
+            indices, n_read = self._scanner.scan(file)
+        except FileNotFoundError:
+            return set(), 0  # a journal, or a rotated log: what is gone holds nothing
+        met = (self._patterns[index] for index in indices)
+        return {_Hit(control, p.kind, p.needle, name) for control, p in met}, n_read
+
+    def _chroma_hits(self, directory: Path) -> set[_Hit]:
+        hits: set[_Hit] = set()
+        for is_control, side in self._sides:
+            for header in sorted(directory.glob(f"*/{HEADER_FILE}")):
+                for row in index_residue(header.parent, vectors=side.vectors):
+                    file = f"{header.parent.name}/slots"
+                    hits.add(_Hit(is_control, NeedleKind.VECTOR, row, file))
+            if not is_control:
+                for row in full_text_residue(directory, documents=side.documents + side.texts):
+                    hits.add(_Hit(is_control, NeedleKind.DOCUMENT, row, "full-text index"))
+        return hits
+
+    @contextmanager
+    def _planted(self, directory: Path) -> Iterator[None]:
+        """Keep a file with the control's strings in ``directory`` during the search."""
+        strings = [pattern.data for is_control, pattern in self._patterns if is_control]
+        file = directory / f"lethe-control-{secrets.token_hex(4)}"
+        file.write_bytes(b"\n".join(strings))
+        try:
+            yield
+        finally:
+            file.unlink()
+
+
+def _files(store: ProbedStore) -> Iterator[Path]:
+    """Yield the store's files.
+
+    Raises:
+        FileNotFoundError: there is no store there, so nothing was searched.
+    """
+    if store.format is StoreFormat.SQLITE:
+        if not store.path.is_file():
+            raise FileNotFoundError(store.name)
+        companions = (store.path.with_name(store.path.name + end) for end in _COMPANIONS)
+        yield from (file for file in companions if file.is_file())
+        return
+    if not store.path.is_dir():
+        raise FileNotFoundError(store.name)
+    for folder, _, names in os.walk(store.path, onerror=_raise):
+        for name in sorted(names):
+            file = Path(folder) / name
+            if file.is_file() and not file.is_symlink():
+                yield file
+
+
+def _raise(error: OSError) -> None:
+    """Refuse to skip a folder that cannot be listed."""
+    raise error
+
+
+def _findings(hits: set[_Hit]) -> tuple[Finding, ...]:
+    needles: dict[tuple[NeedleKind, str], set[int]] = {}
+    for hit in hits:
+        if not hit.is_control:
+            needles.setdefault((hit.kind, hit.file), set()).add(hit.needle)
+    return tuple(Finding(kind, file, len(met)) for (kind, file), met in sorted(needles.items()))
+
+
+def _is_controlled(hits: set[_Hit], *, store: ProbedStore) -> bool:
+    met = {hit.kind for hit in hits if hit.is_control}
+    return bool(store.control) and store.control <= met
