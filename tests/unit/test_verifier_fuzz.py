@@ -1,0 +1,71 @@
+"""Tamper fuzz: every byte of a certificate, and a sample of the bytes of a 1,000-leaf log.
+
+``benchmarks/audit/tamper.py`` flips every byte of both.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.data.verify_lethe import Wrong, parse_key, read_leaf, verify_document, verify_log
+from tests.audit_samples import SIGNER, MemoryLog, make_certificate, rotated
+
+PINNED = [parse_key(SIGNER.key.encode())]
+N_LEAVES = 1_000
+N_WHOLE_LOGS = 40
+
+
+def flipped(data: bytes, *, at: int, mask: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :]
+
+
+def test_every_flipped_byte_of_a_certificate_is_caught() -> None:
+    data = make_certificate(signer=rotated(SIGNER, 2)).encode()
+    rng = np.random.default_rng(1)
+    assert verify_document(data, pinned=PINNED).n_wrong == 0
+
+    missed = [
+        at
+        for at in range(len(data))
+        if not verify_document(
+            flipped(data, at=at, mask=int(rng.integers(1, 256))), pinned=PINNED
+        ).n_wrong
+    ]
+
+    assert missed == []
+
+
+@pytest.fixture(scope="module")
+def log() -> tuple[bytes, list[str]]:
+    memory = MemoryLog()
+    memory.fill(N_LEAVES)
+    return memory.export(), [memory.checkpoint().encode()]
+
+
+def test_flipped_byte_of_a_log_is_caught_wherever_it_is(log: tuple[bytes, list[str]]) -> None:
+    data, notes = log
+    rng = np.random.default_rng(2)
+    assert verify_log(data, notes=notes, pinned=PINNED).n_wrong == 0
+
+    for at in [*rng.choice(len(data), N_WHOLE_LOGS), len(data) - 1]:
+        report = verify_log(
+            flipped(data, at=at, mask=int(rng.integers(1, 256))), notes=notes, pinned=PINNED
+        )
+        assert report.n_wrong > 0, at
+
+
+def test_flipped_byte_of_a_leaf_is_caught_by_its_line_alone(log: tuple[bytes, list[str]]) -> None:
+    rng = np.random.default_rng(3)
+    for number, line in enumerate(log[0].splitlines()):
+        at = int(rng.integers(len(line)))
+        damaged = flipped(line, at=at, mask=int(rng.integers(1, 256)))
+        assert is_caught(damaged, number=number), number
+
+
+def is_caught(line: bytes, *, number: int) -> bool:
+    try:
+        seq, _ = read_leaf(line, number=number)
+    except Wrong:
+        return True
+    return seq != number  # a flipped digit leaves a whole line, in the wrong place
