@@ -1,0 +1,94 @@
+"""The rules of the code base, and for each rule a snippet that breaks it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from tests.architecture import sources as rules
+from tests.architecture.sources import Rule, Source, sources
+
+FOLDERS: Final = ("app", "workers")
+EDGES: Final[dict[Rule, frozenset[str]]] = {
+    # Checks certificates offline, without this package: one file is the point of it.
+    rules.file_too_long: frozenset({"app/data/verify_lethe.py"}),
+    # engine.py ends the transaction in which a new connection gets its own settings.
+    rules.transacts: frozenset({"app/adapters/db/uow.py", "app/adapters/db/engine.py"}),
+    rules.reads_the_clock: frozenset({"app/adapters/clock.py"}),
+    # The two processes hand their environment on to a child.
+    rules.reads_the_environment: frozenset(
+        {
+            "app/settings.py",
+            "app/adapters/chroma/maintenance_process.py",
+            "app/adapters/probe/process.py",
+        }
+    ),
+    rules.imports_settings: frozenset(
+        {"app/settings.py", "app/bootstrap/", "app/main.py", "app/cli/", "workers/"}
+    ),
+    # Threads: above them is nobody who could log the error.
+    rules.broad_except: frozenset({"app/adapters/loops.py"}),
+}
+"""Where a rule does not hold: the file, or the folder, that it is there for."""
+BREAKERS: Final[dict[Rule, str]] = {
+    rules.file_too_long: "x = 1\n" * 301,
+    rules.function_too_long: "def f():\n" + "    x = 1\n" * 40,
+    rules.broad_except: "try:\n    f()\nexcept (ValueError, Exception):\n    pass\n",
+    rules.transacts: "def f(engine):\n    with engine.begin():\n        pass\n",
+    rules.prints: "print('x')\n",
+    rules.reads_the_clock: "import datetime as dt\nnow = dt.datetime.now(dt.UTC)\n",
+    rules.reads_the_environment: "import os\nurl = os.environ['X']\n",
+    rules.imports_settings: "from app import settings\n",
+    rules.imports_inside: "def f():\n    from app.domain import models\n",
+    rules.logs_someone: "self._log.bind(user_id=user).info('seen', n=1)\n",
+    rules.logs_prose: "log.info(f'seen {user}')\n",
+}
+
+
+def _is_edge(rule: Rule, name: str) -> bool:
+    return any(name.startswith(edge) for edge in EDGES.get(rule, frozenset()))
+
+
+@pytest.mark.parametrize("rule", BREAKERS, ids=lambda rule: rule.__name__)
+def test_rule_holds(rule: Rule) -> None:
+    found = [
+        finding
+        for source in sources(*FOLDERS)
+        if not _is_edge(rule, source.name)
+        for finding in rule(source)
+    ]
+
+    assert found == [], rule.__doc__
+
+
+@pytest.mark.parametrize("rule", BREAKERS, ids=lambda rule: rule.__name__)
+def test_rule_sees_what_breaks_it(rule: Rule) -> None:
+    assert list(rule(Source.of("app/x.py", BREAKERS[rule])))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f():\n    '''" + "a\n" * 50 + "'''\n    return 1\n",
+        "try:\n    f()\nexcept ValueError:\n    g()\n",
+        "log.info('forget_step_done', request_id=request_id, touched=3)\n",
+        "import math\nfrom app.domain import models\ndef f():\n    import json\n",
+    ],
+)
+def test_rules_leave_good_code_alone(text: str) -> None:
+    source = Source.of("app/x.py", text)
+
+    assert [finding for rule in BREAKERS for finding in rule(source)] == []
+
+
+def test_every_exception_is_still_needed() -> None:
+    files = sources(*FOLDERS)
+    unneeded = []
+    for rule, edges in EDGES.items():
+        for edge in edges:
+            there = [source for source in files if source.name.startswith(edge)]
+            if there and edge.endswith(".py") and not any(list(rule(source)) for source in there):
+                unneeded.append((rule.__name__, edge))
+
+    assert unneeded == []
