@@ -13,6 +13,7 @@ from app.services.feed import FeedService
 from app.services.forget import ForgetService
 from app.services.health import HealthService
 from app.services.ingest import IngestService
+from app.services.load import LoadService
 from app.services.operations import OperationsService
 from app.services.recommend import RecommendService
 from app.services.sweep import SweepService
@@ -27,6 +28,7 @@ class Container:
     recommend: RecommendService
     ingest: IngestService
     catalogue: CatalogueService
+    load: LoadService
     forget: ForgetService
     erase: EraseService
     sweep: SweepService

@@ -2,6 +2,7 @@
 
     AppError
     ├── InvalidInputError        what was sent is wrong; names the fields
+    │   └── UnknownItemsError    interactions with items that are not in the catalogue
     ├── NotFoundError            nothing of that id
     ├── ConflictError            the request contradicts an earlier one or the present state
     │   ├── IdempotencyConflictError
@@ -54,6 +55,19 @@ class InvalidInputError(AppError):
         """Carry every field error found, at least one."""
         super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors[:5]))
         self.errors = errors
+
+
+class UnknownItemsError(InvalidInputError):
+    """Interactions name items that are not in the catalogue.
+
+    Args:
+        indices: 0-based places of those interactions in their batch.
+    """
+
+    def __init__(self, *errors: FieldError, indices: frozenset[int]) -> None:
+        """Carry the field errors and the places."""
+        super().__init__(*errors)
+        self.indices = indices
 
 
 class NotFoundError(AppError):

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from app.ports.audit_log import AuditLog
 from app.ports.feed import Changes, Processes
+from app.ports.loads import Loads
 from app.ports.records import Interactions, Items, Subjects
 from app.ports.requests import ErasureRequests, Tombstones
 
@@ -57,6 +58,11 @@ class UnitOfWork(Protocol):
     @property
     def audit(self) -> AuditLog:
         """Return the repository of the audit log."""
+        ...
+
+    @property
+    def loads(self) -> Loads:
+        """Return the repository of how far data sets were loaded."""
         ...
 
     def after_commit(self, action: Callable[[], None]) -> None:

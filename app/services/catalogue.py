@@ -52,6 +52,11 @@ class CatalogueService:
         with self._uows.write() as uow:
             uow.items.mark_indexed(latest)
 
+    def count(self) -> int:
+        """Return how many items there are."""
+        with self._uows.read() as uow:
+            return uow.items.count()
+
     def repair(self) -> int:
         """Index what is missing or old in the index; return how many items."""
         with self._uows.read() as uow:

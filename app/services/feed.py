@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +15,7 @@ from app.ports.neighbours import Neighbours
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
 
 _BATCH: Final = 1_000
+_BEATS_PER_LEASE: Final = 3
 _log = structlog.get_logger(__name__)
 
 
@@ -49,6 +51,7 @@ class FeedService:
         self._lock = threading.Lock()
         self._seq = -1
         self._acked = -1
+        self._beaten_s = -math.inf
 
     def start(self) -> None:
         """Build the neighbours from SQL, and count as live from then on."""
@@ -92,15 +95,18 @@ class FeedService:
         with self._lock:
             seq = self._seq
         self._neighbours.refresh()
-        if self._neighbours.is_settled():
-            self._acked = seq
-        now = self._clock.now()
-        lease_until = now + timedelta(seconds=self._config.lease_s)
+        acked = seq if self._neighbours.is_settled() else self._acked
+        beat_due_s = self._beaten_s + self._config.lease_s / _BEATS_PER_LEASE
+        if acked != self._acked or self._clock.monotonic_s() >= beat_due_s:
+            self._beat(acked)
+        return acked
+
+    def _beat(self, acked: int) -> None:
+        lease_until = self._clock.now() + timedelta(seconds=self._config.lease_s)
         with self._uows.write() as uow:
-            uow.processes.beat(
-                self._config.process_id, acked_seq=self._acked, lease_until=lease_until
-            )
-        return self._acked
+            uow.processes.beat(self._config.process_id, acked_seq=acked, lease_until=lease_until)
+        self._acked = acked
+        self._beaten_s = self._clock.monotonic_s()
 
     def prune(self) -> int:
         """Drop feed entries that every live process has acknowledged; return how many."""

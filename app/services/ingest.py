@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import structlog
 
-from app.domain.errors import DependencyUnavailableError, FieldError, InvalidInputError
+from app.domain.errors import DependencyUnavailableError, FieldError, UnknownItemsError
 from app.domain.forgetting import ErasureOrder
 from app.domain.identity import Identity
 from app.domain.memory import embedded_text, render_memory
@@ -105,7 +105,7 @@ class IngestService:
                 is refused, with it what occurred after the erasure is accepted.
 
         Raises:
-            InvalidInputError: an item is not in the catalogue (unless stubs are set).
+            UnknownItemsError: an item is not in the catalogue (unless stubs are set).
         """
         now = self._clock.now()
         with self._uows.write() as uow:
@@ -134,13 +134,15 @@ class IngestService:
         if not missing:
             return items
         if self._config.unknown_items is UnknownItems.REFUSE:
-            raise InvalidInputError(
-                *(
-                    FieldError(f"interactions.{index}.item_id", f"unknown item {one.item_id!r}")
-                    for index, one in enumerate(interactions)
-                    if one.item_id in missing
+            unknown = [index for index, one in enumerate(interactions) if one.item_id in missing]
+            errors = [
+                FieldError(
+                    f"interactions.{index}.item_id",
+                    f"unknown item {interactions[index].item_id!r}",
                 )
-            )
+                for index in unknown
+            ]
+            raise UnknownItemsError(*errors, indices=frozenset(unknown))
         stubs = [Item(item_id=item_id, title=item_id) for item_id in sorted(missing)]
         uow.items.upsert(stubs, at=at)
         return items | {stub.item_id: stub for stub in stubs}

@@ -117,15 +117,23 @@ class Ranking:
     def _cached(self, pseudonym: Pseudonym, key: str) -> dict[ItemId, float] | None:
         if self._config.cache_ttl_s <= 0:
             return None
-        raw = self._cache.get(pseudonym, key)
+        try:
+            raw = self._cache.get(pseudonym, key)
+        except DependencyUnavailableError as error:
+            _log.warning("cache_unavailable", code=error.code)
+            return None
         if raw is None:
             return None
         return {ItemId(item_id): float(score) for item_id, score in json.loads(raw).items()}
 
     def _keep(self, pseudonym: Pseudonym, key: str, scores: dict[ItemId, float]) -> None:
-        if self._config.cache_ttl_s > 0:
-            value = json.dumps(scores).encode()
+        if self._config.cache_ttl_s <= 0:
+            return
+        value = json.dumps(scores).encode()
+        try:
             self._cache.put(pseudonym, key, value, ttl_s=self._config.cache_ttl_s)
+        except DependencyUnavailableError as error:
+            _log.warning("cache_unavailable", code=error.code)
 
 
 def _evidence_key(request: RankingRequest) -> str:

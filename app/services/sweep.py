@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from app.domain.errors import DependencyUnavailableError
+from app.domain.models import RequestId
 from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.unit_of_work import UnitsOfWork
@@ -55,22 +56,31 @@ class SweepService:
         self._catalogue = catalogue
         self._clock = clock
 
-    def sweep(self, *, take_over: bool) -> SweepResult:
+    def sweep(self, *, take_over_after_s: float) -> SweepResult:
         """Look once over everything that waits.
 
         Args:
-            take_over: do the work here (no worker lives) instead of ringing for one.
+            take_over_after_s: a request that nobody has touched for this long is worked on
+                here, because no worker seems to live; the others are rung for.
         """
+        now = self._clock.now()
         with self._uows.read() as uow:
-            waiting = uow.requests.claimable(now=self._clock.now(), limit=_BATCH)
-        completed = 0
-        for request_id in waiting:
-            if take_over:
-                completed += self._erase.execute(request_id)
+            ids = uow.requests.claimable(now=now, limit=_BATCH)
+            waiting = [request for one in ids if (request := uow.requests.get(one)) is not None]
+        rung = completed = 0
+        for request in waiting:
+            if (now - request.updated_at).total_seconds() >= take_over_after_s:
+                completed += self._erase.execute(request.request_id)
             else:
-                self._queue.ring(request_id)
-        rung = 0 if take_over else len(waiting)
+                self._ring(request.request_id)
+                rung += 1
         return SweepResult(rung=rung, completed=completed, repaired=self._repair())
+
+    def _ring(self, request_id: RequestId) -> None:
+        try:
+            self._queue.ring(request_id)
+        except DependencyUnavailableError as error:
+            _log.warning("doorbell_unavailable", code=error.code)
 
     def _repair(self) -> int:
         try:

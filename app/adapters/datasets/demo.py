@@ -11,14 +11,14 @@ from typing import Final
 from app.adapters.datasets.lines import file_size, read_records, refuse
 from app.adapters.datasets.ndjson import item_record
 from app.adapters.datasets.readers import DEFAULT_SEED, Shelf, simulate
-from app.adapters.datasets.records import (
+from app.domain.models import Item, ReportedInteraction
+from app.ports.dataset import (
     START,
     BadLine,
     InteractionRecord,
     ItemRecord,
     Position,
 )
-from app.domain.models import Item, ReportedInteraction
 
 DEMO_FOLDER: Final = Path(__file__).resolve().parents[2] / "data" / "demo"
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeVar
 
-from app.adapters.datasets.records import START, BadLine, Position
 from app.domain.errors import FieldError, InvalidInputError
+from app.ports.dataset import START, BadLine, Position
 
 MAX_LINE_BYTES: Final = 1 << 20
 """Far above the longest legal record (8,192 characters of text), so memory stays bounded."""

@@ -14,15 +14,15 @@ from typing import Final
 
 from app.adapters.datasets.columns import moment, number, split
 from app.adapters.datasets.lines import file_size, read_records, refuse
-from app.adapters.datasets.records import (
+from app.domain.models import Kind
+from app.domain.wire import interaction_from_wire, item_from_wire
+from app.ports.dataset import (
     START,
     BadLine,
     InteractionRecord,
     ItemRecord,
     Position,
 )
-from app.domain.models import Kind
-from app.domain.wire import interaction_from_wire, item_from_wire
 
 _GENRES: Final = (
     None,  # "unknown": says nothing about the film

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from app.adapters.datasets.lines import file_size, read_records, refuse
-from app.adapters.datasets.records import (
+from app.domain.wire import interaction_from_wire, item_from_wire
+from app.ports.dataset import (
     START,
     BadLine,
     InteractionRecord,
     ItemRecord,
     Position,
 )
-from app.domain.wire import interaction_from_wire, item_from_wire
 
 ITEMS_FILE: Final = "items.ndjson"
 INTERACTIONS_FILE: Final = "interactions.ndjson"

@@ -16,15 +16,15 @@ from typing import Final
 
 from app.adapters.datasets.columns import moment, number, split
 from app.adapters.datasets.lines import file_size, first_line, read_records, refuse
-from app.adapters.datasets.records import (
+from app.domain.models import Kind
+from app.domain.wire import interaction_from_wire, item_from_wire
+from app.ports.dataset import (
     START,
     BadLine,
     InteractionRecord,
     ItemRecord,
     Position,
 )
-from app.domain.models import Kind
-from app.domain.wire import interaction_from_wire, item_from_wire
 
 _TYPES: Final = frozenset({"token", "token_seq", "float", "float_seq"})
 _TITLES: Final = ("title", "movie_title", "item_name", "name")

@@ -12,7 +12,7 @@ from app.adapters.datasets.lines import refuse
 from app.adapters.datasets.movielens import MovieLensDataset
 from app.adapters.datasets.ndjson import NdjsonDataset
 from app.adapters.datasets.recbole import RecBoleDataset
-from app.adapters.datasets.records import Dataset
+from app.ports.dataset import Dataset
 
 
 class DatasetKind(StrEnum):

@@ -217,6 +217,7 @@ load_progress: Final = Table(
     "load_progress",
     metadata,
     Column("dataset", String(128), primary_key=True),
+    Column("line", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )

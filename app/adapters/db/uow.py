@@ -18,6 +18,7 @@ from app.adapters.db import maintenance
 from app.adapters.db.audit_log import SqlAuditLog
 from app.adapters.db.feed import SqlChanges, SqlProcesses
 from app.adapters.db.items import SqlItems
+from app.adapters.db.loads import SqlLoads
 from app.adapters.db.records import SqlInteractions, SqlSubjects
 from app.adapters.db.requests import SqlErasureRequests
 from app.adapters.db.session import Session
@@ -41,6 +42,7 @@ class SqlUnitOfWork:
     changes: SqlChanges
     processes: SqlProcesses
     audit: SqlAuditLog
+    loads: SqlLoads
     actions: list[Callable[[], None]] = field(default_factory=list)
 
     def after_commit(self, action: Callable[[], None]) -> None:
@@ -119,6 +121,7 @@ class SqlUnitsOfWork:
             changes=SqlChanges(session),
             processes=SqlProcesses(session),
             audit=SqlAuditLog(session),
+            loads=SqlLoads(session),
         )
 
 

@@ -1,0 +1,79 @@
+"""Celery on Redis: how it must be set up, and the doorbell over it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from app.domain.errors import DependencyUnavailableError
+from app.domain.models import RequestId
+
+FORGET_RUN: Final = "forget.run"
+SWEEP_RUN: Final = "sweep.run"
+TIME_LIMIT_S: Final = 600
+VISIBILITY_TIMEOUT_S: Final = 900
+"""Seconds until Redis hands an unacknowledged message out again; above every time limit, or
+work that is still going on starts a second time."""
+_RESTORE_INTERVAL_S: Final = 5
+
+
+def make_celery(broker_url: str, *, sweep_s: float) -> Celery:
+    """Return the application that producers and workers share.
+
+    Args:
+        broker_url: Redis.
+        sweep_s: seconds between two sweeps that beat asks for.
+    """
+    app = Celery("lethe", broker=broker_url, set_as_current=False)
+    transport = {
+        "visibility_timeout": VISIBILITY_TIMEOUT_S,
+        # Redis is asked for lost messages every 5 s, not every 100 (kombu's defaults).
+        "unacked_restore_interval": _RESTORE_INTERVAL_S,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 5,
+        "health_check_interval": 10,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.2,
+        "interval_max": 0.5,
+    }
+    app.conf.update(
+        accept_content=["json"],
+        beat_schedule={"sweep": {"task": SWEEP_RUN, "schedule": sweep_s}},
+        broker_connection_retry_on_startup=True,
+        broker_transport_options=transport,
+        result_backend=None,
+        task_acks_late=True,
+        task_ignore_result=True,
+        task_publish_retry=False,
+        task_reject_on_worker_lost=True,
+        task_serializer="json",
+        task_soft_time_limit=TIME_LIMIT_S - 60,
+        task_time_limit=TIME_LIMIT_S,
+        timezone="UTC",
+        visibility_timeout=VISIBILITY_TIMEOUT_S,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=False,
+        worker_soft_shutdown_timeout=20.0,
+    )
+    return app
+
+
+class CeleryQueue:
+    """Rings for any worker. The message holds the request id and nothing else."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def ring(self, request_id: RequestId) -> None:
+        """See the port."""
+        try:
+            self._app.send_task(FORGET_RUN, args=[request_id], retry=False)
+        except OperationalError as exc:
+            raise DependencyUnavailableError("the broker does not answer") from exc

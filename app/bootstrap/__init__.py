@@ -1,0 +1,84 @@
+"""The one place that knows every concrete class: settings in, a running service out."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+from app.adapters.llm import GuardedRanker
+from app.adapters.loops import InlineQueue
+from app.api.state import Limits, Security, State
+from app.bootstrap.adapters import Adapters
+from app.bootstrap.services import container_of
+from app.container import Container
+from app.observability import Metrics
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A service that is put together and ready to be started.
+
+    Args:
+        inline: the queue of the embedded mode, None where Celery works.
+        ranker: the LLM, None where there is none.
+    """
+
+    container: Container
+    settings: Settings
+    metrics: Metrics
+    inline: InlineQueue | None
+    ranker: GuardedRanker | None
+    _stack: ExitStack
+
+    def close(self) -> None:
+        """Release connections, files and the lock."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def state(self) -> State:
+        """Return what the web application needs."""
+        auth, api = self.settings.auth, self.settings.api
+        return State(
+            container=self.container,
+            security=Security(
+                service_token=auth.service_token.get_secret_value(),
+                admin_token=auth.admin_token.get_secret_value(),
+                jwt_public_key=auth.jwt_public_key,
+            ),
+            limits=Limits(
+                max_body_bytes=api.max_body_bytes,
+                max_batch=api.max_batch,
+                future_skew=timedelta(seconds=api.future_skew_s),
+            ),
+            metrics=self.metrics,
+        )
+
+
+def build(settings: Settings) -> Runtime:
+    """Put the service together; nothing runs yet.
+
+    Raises:
+        ConflictError: another process uses the data directory.
+        SettingsError: the settings contradict each other.
+        DependencyUnavailableError: Chroma or Redis does not answer.
+        IntegrityError: stored vectors are another embedder's, or Redis evicts.
+    """
+    with ExitStack() as stack:
+        adapters = Adapters(settings, stack)
+        container = container_of(adapters)
+        return Runtime(
+            container=container,
+            settings=settings,
+            metrics=Metrics(),
+            inline=adapters.inline,
+            ranker=adapters.ranker,
+            _stack=stack.pop_all(),
+        )

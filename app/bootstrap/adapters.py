@@ -1,0 +1,140 @@
+"""The adapters that the settings ask for."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import ExitStack
+from typing import Final
+
+import redis
+
+from app.adapters.celery_queue import CeleryQueue, make_celery
+from app.adapters.chroma.catalogue import ChromaCatalogueIndex
+from app.adapters.chroma.client import ChromaDatabase
+from app.adapters.chroma.layout import CollectionSpec
+from app.adapters.chroma.memory import ChromaMemoryStore
+from app.adapters.clock import SystemClock
+from app.adapters.data_dir import DataDirLock
+from app.adapters.db.engine import open_engine
+from app.adapters.db.uow import SqlUnitsOfWork
+from app.adapters.embedders import MiniLMEmbedder, OpenAICompatibleEmbedder, StaticEmbedder
+from app.adapters.llm import GuardedRanker, LlmConnection, connect_ranker
+from app.adapters.local_cache import LocalCache
+from app.adapters.loops import InlineQueue
+from app.adapters.neighbours.exact import ExactNeighbours
+from app.adapters.neighbours.user_knn import UserKnn
+from app.adapters.redis_cache import RedisCache, require_noeviction
+from app.domain.identity import Identity
+from app.ports.cache import Cache
+from app.ports.embedder import Embedder
+from app.ports.job_queue import JobQueue
+from app.settings import Settings, SettingsError, load_pepper
+
+_KNN_CELLS: Final = 2_000_000
+"""Posting-list entries read for one request at most; bounds its time at any catalogue size."""
+
+
+class Adapters:
+    """Every adapter of one process.
+
+    Args:
+        settings: what to take.
+        closing: what must be released at the end is put on it.
+    """
+
+    def __init__(self, settings: Settings, closing: ExitStack) -> None:
+        self.settings = settings
+        if settings.chroma.url is None:
+            closing.callback(DataDirLock(settings.data_dir).close)
+        self.process_id = secrets.token_hex(8)
+        self.clock = SystemClock()
+        self.identity = Identity(load_pepper(settings))
+        self.uows = SqlUnitsOfWork(open_engine(settings.database_url))
+        closing.callback(self.uows.close)
+        self.embedder = _embedder(settings, closing)
+        chroma = _chroma(settings)
+        closing.callback(chroma.close)
+        self.memory = ChromaMemoryStore(chroma, spec=_spec(self.embedder, settings))
+        self.catalogue_index = ChromaCatalogueIndex(chroma, spec=_spec(self.embedder, None))
+        self.neighbours = ExactNeighbours(
+            dense_limit=settings.neighbours.dense_limit,
+            regularisation=settings.neighbours.ease_lambda,
+            knn=UserKnn(
+                n_neighbours=settings.neighbours.knn_k, length_penalty=0.5, max_cells=_KNN_CELLS
+            ),
+        )
+        self.cache = _cache(settings, closing, clock=self.clock)
+        self.ranker = _ranker(settings, closing)
+        self.inline = InlineQueue() if settings.queue == "inline" else None
+        self.queue: JobQueue = self.inline or CeleryQueue(
+            make_celery(broker_url(settings), sweep_s=settings.forget.sweep_s)
+        )
+
+
+def _cache(settings: Settings, closing: ExitStack, *, clock: SystemClock) -> Cache:
+    url = settings.redis.url
+    if url is None:
+        return LocalCache(clock=clock)
+    client = redis.Redis.from_url(url.get_secret_value(), socket_timeout=2.0)
+    closing.callback(client.close)
+    require_noeviction(client)
+    return RedisCache(client)
+
+
+def broker_url(settings: Settings) -> str:
+    """Return the address of the Celery broker.
+
+    Raises:
+        SettingsError: Celery is asked for without Redis.
+    """
+    if settings.redis.url is None:
+        raise SettingsError(["LETHE_REDIS__URL: required by Celery"])
+    return settings.redis.url.get_secret_value()
+
+
+def _spec(embedder: Embedder, settings: Settings | None) -> CollectionSpec:
+    n_shards = settings.chroma.n_shards if settings else 1
+    return CollectionSpec(embedder_id=embedder.embedder_id, dim=embedder.dim, n_shards=n_shards)
+
+
+def _chroma(settings: Settings) -> ChromaDatabase:
+    chroma = settings.chroma
+    if chroma.url is None:
+        return ChromaDatabase.embedded(settings.data_dir / "chroma")
+    return ChromaDatabase.server(chroma.url, directory=chroma.persist_dir)
+
+
+def _embedder(settings: Settings, closing: ExitStack) -> Embedder:
+    if settings.embedder == "static":
+        return StaticEmbedder()
+    if settings.embedder == "minilm":
+        return MiniLMEmbedder()
+    embedding = settings.embedding
+    if embedding.base_url is None or embedding.model is None or embedding.dim is None:
+        raise SettingsError(["LETHE_EMBEDDING__*: required by the embedder openai"])
+    embedder = OpenAICompatibleEmbedder(
+        base_url=embedding.base_url,
+        model=embedding.model,
+        dim=embedding.dim,
+        api_key=embedding.api_key.get_secret_value() if embedding.api_key else None,
+    )
+    closing.callback(embedder.close)
+    return embedder
+
+
+def _ranker(settings: Settings, closing: ExitStack) -> GuardedRanker | None:
+    llm = settings.llm
+    if llm.base_url is None or llm.model is None:
+        return None
+    ranker = connect_ranker(
+        LlmConnection(
+            base_url=llm.base_url,
+            model=llm.model,
+            api_key=llm.api_key.get_secret_value() if llm.api_key else None,
+            mode=llm.mode,
+            permutations=llm.permutations,
+            max_connections=llm.max_connections,
+        )
+    )
+    closing.callback(ranker.close)
+    return ranker

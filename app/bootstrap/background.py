@@ -1,0 +1,59 @@
+"""What runs beside the requests of an API process."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+import structlog
+
+from app.adapters.loops import Loop
+from app.bootstrap import Runtime
+from app.domain.errors import AppError
+
+_log = structlog.get_logger(__name__)
+_FOLLOW_S: Final = 0.2
+_TAKE_OVER_S: Final = 30.0
+"""Seconds without a worker's touch after which an API process erases itself."""
+
+
+class Background:
+    """The follower of the change feed, the sweeper, the inline queue, the LLM's warm-up."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        container, forget = runtime.container, runtime.settings.forget
+        self._follower = Loop("feed-follower", container.feed.acknowledge, interval_s=_FOLLOW_S)
+        self._sweeper = Loop("sweeper", self._sweep, interval_s=forget.sweep_s)
+
+    def _sweep(self) -> None:
+        container = self._runtime.container
+        is_inline = self._runtime.inline is not None
+        container.sweep.sweep(take_over_after_s=0.0 if is_inline else _TAKE_OVER_S)
+        container.feed.prune()
+
+    def start(self) -> None:
+        """Build the neighbours, then start everything; returns when requests may come."""
+        self._runtime.container.feed.start()
+        self._follower.start()
+        self._sweeper.start()
+        if self._runtime.inline is not None:
+            self._runtime.inline.start(self._runtime.container.erase.execute)
+        if self._runtime.ranker is not None:
+            threading.Thread(target=self._warm_up, name="llm-warm-up", daemon=True).start()
+
+    def _warm_up(self) -> None:
+        if self._runtime.ranker is None:
+            return
+        try:
+            self._runtime.ranker.warm_up()
+        except AppError as error:
+            _log.warning("llm_not_ready", code=error.code)
+
+    def stop(self) -> None:
+        """Stop everything in the reverse order."""
+        if self._runtime.inline is not None:
+            self._runtime.inline.stop()
+        self._sweeper.stop()
+        self._follower.stop()
+        self._runtime.container.feed.stop()

@@ -1,0 +1,25 @@
+"""Bringing the schema up to date, or refusing to run on an old one."""
+
+from __future__ import annotations
+
+from app.adapters.db import schema
+from app.domain.errors import ConflictError
+from app.settings import Settings
+
+
+def prepare_database(settings: Settings) -> None:
+    """Migrate a database that is a file; check one that is a server.
+
+    A server's schema is shared by processes of several versions, so it is migrated by
+    ``lethe migrate`` before any of them starts, and by none of them.
+
+    Raises:
+        ConflictError: the server's schema is not the one of this version.
+        DependencyUnavailableError: it does not answer.
+    """
+    url = settings.database_url
+    if url.startswith("sqlite"):
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        schema.upgrade(url)
+    elif schema.current(url) != schema.head():
+        raise ConflictError("the database's schema is not this version's; run `lethe migrate`")

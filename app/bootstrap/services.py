@@ -1,0 +1,127 @@
+"""The use cases over the adapters."""
+
+from __future__ import annotations
+
+from app.bootstrap.adapters import Adapters
+from app.container import Container
+from app.services.audit import AuditService
+from app.services.candidates import CandidateConfig, Candidates
+from app.services.catalogue import CatalogueService
+from app.services.erase import EraseConfig, EraseService
+from app.services.erasure_steps import ErasureSteps, StepsConfig
+from app.services.feed import FeedConfig, FeedService
+from app.services.forget import ForgetService
+from app.services.health import HealthService
+from app.services.ingest import IngestConfig, IngestService, UnknownItems
+from app.services.load import LoadService
+from app.services.operations import OperationsService
+from app.services.personalise import PersonaliseConfig, Personaliser
+from app.services.ranking import Ranking, RankingConfig
+from app.services.recommend import RecommendService
+from app.services.sweep import SweepService
+
+
+def container_of(adapters: Adapters) -> Container:
+    """Return the use cases over ``adapters``."""
+    uows, clock = adapters.uows, adapters.clock
+    feed = FeedService(
+        uows=uows,
+        neighbours=adapters.neighbours,
+        clock=clock,
+        config=FeedConfig(process_id=adapters.process_id),
+    )
+    catalogue = CatalogueService(
+        uows=uows, index=adapters.catalogue_index, embedder=adapters.embedder, clock=clock
+    )
+    ingest = IngestService(
+        uows=uows,
+        memory=adapters.memory,
+        embedder=adapters.embedder,
+        identity=adapters.identity,
+        clock=clock,
+        config=IngestConfig(unknown_items=UnknownItems(adapters.settings.unknown_items)),
+    )
+    erase = _erase(adapters)
+    return Container(
+        identity=adapters.identity,
+        clock=clock,
+        recommend=_recommend(adapters, feed),
+        ingest=ingest,
+        catalogue=catalogue,
+        load=LoadService(
+            uows=uows,
+            catalogue=catalogue,
+            ingest=ingest,
+            identity=adapters.identity,
+            clock=clock,
+        ),
+        forget=ForgetService(
+            uows=uows, queue=adapters.queue, identity=adapters.identity, clock=clock
+        ),
+        erase=erase,
+        sweep=SweepService(
+            uows=uows,
+            queue=adapters.queue,
+            erase=erase,
+            ingest=ingest,
+            catalogue=catalogue,
+            clock=clock,
+        ),
+        feed=feed,
+        audit=AuditService(uows=uows, clock=clock),
+        operations=OperationsService(uows=uows, queue=adapters.queue, clock=clock),
+        health=HealthService(
+            uows=uows, memory=adapters.memory, ranker=adapters.ranker, clock=clock
+        ),
+    )
+
+
+def _recommend(adapters: Adapters, feed: FeedService) -> RecommendService:
+    llm = adapters.settings.llm
+    candidates = Candidates(
+        neighbours=adapters.neighbours, catalogue=adapters.catalogue_index, config=CandidateConfig()
+    )
+    ranking = Ranking(
+        ranker=adapters.ranker,
+        cache=adapters.cache,
+        identity=adapters.identity,
+        config=RankingConfig(weight=llm.weight, timeout_s=llm.timeout_s, cache_ttl_s=llm.ttl_s),
+    )
+    personaliser = Personaliser(
+        uows=adapters.uows,
+        memory=adapters.memory,
+        catalogue=adapters.catalogue_index,
+        candidates=candidates,
+        ranking=ranking,
+        clock=adapters.clock,
+        config=PersonaliseConfig(window=llm.window),
+    )
+    return RecommendService(
+        uows=adapters.uows,
+        feed=feed,
+        personaliser=personaliser,
+        candidates=candidates,
+        clock=adapters.clock,
+    )
+
+
+def _erase(adapters: Adapters) -> EraseService:
+    forget = adapters.settings.forget
+    return EraseService(
+        uows=adapters.uows,
+        steps=ErasureSteps(
+            uows=adapters.uows,
+            memory=adapters.memory,
+            cache=adapters.cache,
+            clock=adapters.clock,
+            config=StepsConfig(),
+        ),
+        clock=adapters.clock,
+        owner=adapters.process_id,
+        config=EraseConfig(
+            lease_s=forget.lease_s,
+            heartbeat_s=forget.heartbeat_s,
+            max_attempts=forget.max_attempts,
+            backoff_s=forget.backoff_s,
+        ),
+    )

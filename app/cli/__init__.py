@@ -1,0 +1,38 @@
+"""The command line: ``lethe``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import typer
+
+from app.cli import data, serve
+from app.domain.errors import AppError
+from app.settings import SettingsError
+
+_FAILED: Final = 1
+app: Final = typer.Typer(
+    name="lethe",
+    help="Recommends from a user's own memory, and can prove that it has forgotten.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    serve.serve,
+    serve.worker,
+    serve.migrate,
+    data.load,
+    data.recommend,
+    data.forget,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run; what went wrong is one line on standard error and exit code 1."""
+    try:
+        app()
+    except (AppError, SettingsError) as error:
+        print(f"lethe: {error}", file=sys.stderr)
+        raise SystemExit(_FAILED) from None

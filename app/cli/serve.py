@@ -1,0 +1,66 @@
+"""``lethe serve``, ``worker`` and ``migrate``: processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from app.adapters.db import schema
+from app.cli.data import load_demo
+from app.settings import check_binding, load_settings
+
+DataDir = Annotated[
+    Path | None, typer.Option(help="Directory of all files; LETHE_DATA_DIR otherwise.")
+]
+
+
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
+    data_dir: DataDir = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Load the demo set at first.")] = False,
+) -> None:
+    """Serve the API."""
+    if data_dir is not None:
+        os.environ["LETHE_DATA_DIR"] = str(data_dir.absolute())
+    settings = load_settings()
+    address = host or settings.api.host
+    check_binding(settings, host=address)
+    if demo:
+        load_demo(settings)
+    uvicorn.run(
+        "app.main:create",
+        factory=True,
+        host=address,
+        port=settings.api.port if port is None else port,
+        workers=settings.web_concurrency,
+        log_config=None,  # ours is set up by the application, in each process
+        access_log=False,  # its lines hold the path, and the path holds the user id
+        server_header=False,
+    )
+
+
+def worker(
+    *,
+    concurrency: Annotated[int, typer.Option(help="Erasures at once.", min=1)] = 2,
+    beat: Annotated[bool, typer.Option("--beat", help="Ask for sweeps, too.")] = False,
+) -> None:
+    """Run a Celery worker."""
+    arguments = ["-m", "celery", "-A", "workers.celery_app:app", "worker"]
+    arguments += ["--loglevel", "INFO", "--concurrency", str(concurrency), "--without-mingle"]
+    arguments += ["--beat"] if beat else []
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - our own arguments
+
+
+def migrate() -> None:
+    """Bring the database's schema to this version's."""
+    settings = load_settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    schema.upgrade(settings.database_url)
+    print(f"schema at {schema.current(settings.database_url)}")

@@ -1,0 +1,26 @@
+"""The Celery application of the workers: ``celery -A workers.celery_app:app worker --beat``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from celery import signals
+
+from app.adapters.celery_queue import make_celery
+from app.bootstrap.adapters import broker_url
+from app.observability import configure_logging
+from app.settings import load_settings
+from workers.tasks import register
+
+_settings: Final = load_settings()
+app: Final = make_celery(broker_url(_settings), sweep_s=_settings.forget.sweep_s)
+register(app, _settings)
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _log_as_we_do(**_: object) -> None:
+    configure_logging(
+        level=_settings.log.level,
+        is_json=_settings.is_log_json,
+        is_strict=not _settings.is_production,
+    )

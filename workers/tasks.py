@@ -1,0 +1,48 @@
+"""The tasks: ids in, one service call."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from celery import Celery, signals
+
+from app.adapters.celery_queue import FORGET_RUN, SWEEP_RUN
+from app.bootstrap import Runtime, build
+from app.domain.models import RequestId
+from app.settings import Settings
+
+_RING_AFTER_S: Final = 60.0
+"""Beat's sweep rings; a worker takes over what nobody has touched for a minute."""
+
+
+class _Lazy:
+    """Builds the service in the worker's child process: connections must not cross a fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._runtime: Runtime | None = None
+
+    def get(self) -> Runtime:
+        if self._runtime is None:
+            self._runtime = build(self._settings)
+        return self._runtime
+
+    def close(self, **_: Any) -> None:  # noqa: ANN401 - what Celery's signal sends
+        if self._runtime is not None:
+            self._runtime.close()
+
+
+def register(app: Celery, settings: Settings) -> None:
+    """Add the tasks to ``app``."""
+    lazy = _Lazy(settings)
+    signals.worker_process_shutdown.connect(lazy.close, weak=False)
+
+    @app.task(name=FORGET_RUN)  # type: ignore[untyped-decorator] # Celery has no types
+    def forget_run(request_id: str) -> None:
+        lazy.get().container.erase.execute(RequestId(request_id))
+
+    @app.task(name=SWEEP_RUN)  # type: ignore[untyped-decorator] # Celery has no types
+    def sweep_run() -> None:
+        container = lazy.get().container
+        container.sweep.sweep(take_over_after_s=_RING_AFTER_S)
+        container.feed.prune()
