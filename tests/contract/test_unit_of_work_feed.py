@@ -1,0 +1,136 @@
+"""The change feed, its followers and the audit log, on both databases."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Engine
+
+from app.adapters.db.tables import audit_checkpoint, audit_leaf
+from app.adapters.db.uow import SqlUnitsOfWork
+from app.domain.audit import LeafKind, StoredLeaf
+from app.domain.errors import IntegrityError
+from app.ports.feed import LiveProcess
+from tests.contract.sql_rows import NOW, SECOND, leaf, request_id, user
+
+ANNA, BERT = user("anna"), user("bert")
+_REPLACE = {
+    "audit_leaf": "INSERT OR REPLACE INTO audit_leaf SELECT * FROM audit_leaf",
+    "audit_checkpoint": "INSERT OR REPLACE INTO audit_checkpoint SELECT * FROM audit_checkpoint",
+}
+
+
+def test_the_feed_begins_empty(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        assert (uow.changes.head(), uow.changes.tail()) == (0, 0)
+        assert uow.changes.since(0, limit=9) == []
+        assert uow.changes.append([]) == 0
+        assert uow.changes.prune(upto=99) == 0
+        assert uow.changes.tail() == 0
+
+
+def test_every_user_gets_one_number(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        assert uow.changes.append([ANNA, BERT, ANNA]) == 2
+        assert uow.changes.append([ANNA]) == 3
+        first, second = sorted([ANNA, BERT])
+        assert uow.changes.since(0, limit=9) == [(1, first), (2, second), (3, ANNA)]
+        assert uow.changes.since(1, limit=1) == [(2, second)]
+        assert uow.changes.since(3, limit=9) == []
+        assert uow.changes.head() == 3
+
+
+def test_pruning_remembers_how_far(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        for _ in range(4):
+            uow.changes.append([ANNA])
+        assert uow.changes.prune(upto=2) == 2
+        assert uow.changes.prune(upto=1) == 0
+        assert (uow.changes.tail(), uow.changes.head()) == (2, 4)
+        assert uow.changes.since(0, limit=9) == [(3, ANNA), (4, ANNA)]
+        assert uow.changes.prune(upto=99) == 2
+        assert (uow.changes.tail(), uow.changes.head()) == (4, 4)
+        assert uow.changes.append([BERT]) == 5
+
+
+def test_a_rolled_back_number_is_given_again(uows: SqlUnitsOfWork) -> None:
+    def append_and_stop() -> None:
+        with uows.write() as uow:
+            uow.changes.append([ANNA])
+            uow.audit.append([leaf("r")])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        append_and_stop()
+
+    with uows.write() as uow:
+        assert uow.changes.append([BERT]) == 1
+        assert uow.audit.append([leaf("r")]) == [0]
+
+
+def test_a_process_lives_by_its_lease(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        uow.processes.beat("b", acked_seq=1, lease_until=NOW)
+        uow.processes.beat("a", acked_seq=1, lease_until=NOW)
+        uow.processes.beat("a", acked_seq=7, lease_until=NOW + SECOND)
+        assert uow.processes.live(now=NOW) == [LiveProcess("a", 7, NOW + SECOND)]
+        assert [p.process_id for p in uow.processes.live(now=NOW - SECOND)] == ["a", "b"]
+
+        uow.processes.beat("a", acked_seq=2, lease_until=NOW + SECOND)
+        assert uow.processes.live(now=NOW) == [LiveProcess("a", 2, NOW + SECOND)]
+
+
+def test_dead_and_leaving_processes_are_removed(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        for n in range(3):
+            uow.processes.beat(str(n), acked_seq=0, lease_until=NOW + n * SECOND)
+        assert uow.processes.remove_dead(before=NOW + SECOND) == 1
+        uow.processes.remove("1")
+        uow.processes.remove("nobody")
+        assert [p.process_id for p in uow.processes.live(now=NOW)] == ["2"]
+
+
+def test_leaves_are_numbered_and_hashed(uows: SqlUnitsOfWork) -> None:
+    leaves = [leaf("r"), leaf("s"), leaf("r", kind=LeafKind.FORGET_COMPLETED)]
+    with uows.write() as uow:
+        assert uow.audit.append([]) == []
+        assert uow.audit.append(leaves[:2]) == [0, 1]
+        assert uow.audit.append(leaves[2:]) == [2]
+
+    stored = [
+        StoredLeaf(seq, one.canonical(), hashlib.sha256(b"\x00" + one.canonical()).digest())
+        for seq, one in enumerate(leaves)
+    ]
+    with uows.read() as uow:
+        assert uow.audit.size() == 3
+        assert uow.audit.page(after=-1, limit=9, kind=None, request_id=None) == stored
+        assert uow.audit.page(after=0, limit=1, kind=None, request_id=None) == stored[1:2]
+        mine = uow.audit.page(after=-1, limit=9, kind=None, request_id=request_id("r"))
+        assert mine == [stored[0], stored[2]]
+        done = uow.audit.page(after=-1, limit=9, kind="forget.completed", request_id=None)
+        assert done == [stored[2]]
+
+
+@pytest.mark.parametrize("table", [audit_leaf, audit_checkpoint], ids=lambda table: table.name)
+def test_the_log_only_grows(uows: SqlUnitsOfWork, engine: Engine, table: sa.Table) -> None:
+    """By plain SQL, as somebody with the service's own rights would try."""
+    with uows.write() as uow:
+        uow.audit.append([leaf("r")])
+    with engine.begin() as connection:
+        point = {"size": 1, "root": b"root", "note": "note", "at": NOW}
+        connection.execute(sa.insert(audit_checkpoint), point)
+    overwrite = {"sqlite": _REPLACE[table.name], "postgresql": f"TRUNCATE {table.name}"}
+    attacks: list[sa.Executable] = [
+        sa.update(table).values(at=NOW + SECOND),
+        sa.delete(table),
+        sa.text(overwrite[engine.dialect.name]),
+    ]
+
+    for attack in attacks:
+        with pytest.raises(IntegrityError), engine.begin() as connection:
+            connection.execute(attack)
+
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(table.c.at)).scalars().all() == [NOW]

@@ -1,0 +1,265 @@
+"""Users and interactions, on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.adapters.db.uow import SqlUnitsOfWork
+from app.domain.errors import IntegrityError
+from app.domain.models import HistoryEntry, ItemId, Kind, Subject, SubjectStatus
+from tests.contract.sql_rows import (
+    NOW,
+    SECOND,
+    add,
+    interaction,
+    record_id,
+    request_id,
+    user,
+)
+
+ANNA, BERT = user("anna"), user("bert")
+
+
+def test_a_subject_is_stored(uows: SqlUnitsOfWork) -> None:
+    created = Subject(ANNA, SubjectStatus.ACTIVE, 7)
+
+    with uows.write() as uow:
+        assert uow.subjects.lock(ANNA) is None
+        assert uow.subjects.create(ANNA, epoch=7) == created
+        assert uow.subjects.lock(ANNA) == created
+
+    with uows.read() as uow:
+        assert uow.subjects.get(ANNA) == created
+        assert uow.subjects.get(BERT) is None
+        assert uow.subjects.count() == 1
+
+
+def test_creating_a_subject_again_returns_the_first(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        first = uow.subjects.create(ANNA, epoch=7)
+        assert uow.subjects.create(ANNA, epoch=1) == first
+
+
+def test_an_epoch_is_raised_with_or_without_a_status(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        uow.subjects.create(ANNA, epoch=1)
+        assert uow.subjects.raise_epoch(ANNA, status=None) == 2
+        assert uow.subjects.get(ANNA) == Subject(ANNA, SubjectStatus.ACTIVE, 2)
+        assert uow.subjects.raise_epoch(ANNA, status=SubjectStatus.ERASING) == 3
+        assert uow.subjects.get(ANNA) == Subject(ANNA, SubjectStatus.ERASING, 3)
+
+
+def test_a_status_is_set_for_one_subject(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        uow.subjects.create(ANNA, epoch=1)
+        bert = uow.subjects.create(BERT, epoch=1)
+        uow.subjects.set_status(ANNA, SubjectStatus.RESTRICTED)
+
+    with uows.read() as uow:
+        assert uow.subjects.get(ANNA) == Subject(ANNA, SubjectStatus.RESTRICTED, 1)
+        assert uow.subjects.get(BERT) == bert
+
+
+def test_a_missing_subject_cannot_be_changed(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        with pytest.raises(IntegrityError):
+            uow.subjects.raise_epoch(ANNA, status=None)
+        with pytest.raises(IntegrityError):
+            uow.subjects.set_status(ANNA, SubjectStatus.ACTIVE)
+
+
+def test_deleting_a_subject_counts_the_row(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        uow.subjects.create(ANNA, epoch=1)
+        uow.subjects.create(BERT, epoch=1)
+        assert uow.subjects.delete(ANNA) == 1
+        assert uow.subjects.delete(ANNA) == 0
+        assert uow.subjects.count() == 1
+
+
+def test_added_rows_come_back_in_order_without_the_known(uows: SqlUnitsOfWork) -> None:
+    known = interaction("anna", "known")
+    rows = [interaction("anna", name) for name in ("c", "a")]
+    add(uows, known)
+
+    with uows.write() as uow:
+        again = replace(known, record_id=record_id("anna", "other"))
+        inserted = uow.interactions.add(
+            [rows[0], again, rows[1]], pending_until=NOW, received_at=NOW
+        )
+
+    assert inserted == rows
+
+
+def test_of_two_rows_with_one_key_the_first_is_kept(uows: SqlUnitsOfWork) -> None:
+    first = interaction("anna", "1", item="first")
+    second = replace(interaction("anna", "1", item="second"), record_id=record_id("anna", "x"))
+
+    with uows.write() as uow:
+        rows = [first, second]
+        assert uow.interactions.add(rows, pending_until=NOW, received_at=NOW) == [first]
+
+
+def test_event_keys_are_the_users_own(uows: SqlUnitsOfWork) -> None:
+    rows = [interaction("anna", "same"), interaction("bert", "same")]
+
+    with uows.write() as uow:
+        assert uow.interactions.add(rows, pending_until=NOW, received_at=NOW) == rows
+        assert uow.interactions.add([], pending_until=NOW, received_at=NOW) == []
+
+
+def test_history_is_exact_and_newest_first(uows: SqlUnitsOfWork) -> None:
+    rows = [
+        interaction("anna", "old", at=NOW - SECOND, value=0.1),
+        interaction("anna", "tie 1", kind=Kind.NOTE, item=None, value=None, text="Ünï 🙂"),
+        interaction("anna", "tie 2", kind=Kind.LIKE, value=None),
+        interaction("bert", "else"),
+    ]
+    add(uows, *rows)
+
+    with uows.read() as uow:
+        history = uow.interactions.history(ANNA)
+
+    mine = sorted(rows[:3], key=lambda row: (NOW - row.interaction.occurred_at, row.record_id))
+    assert history == [
+        HistoryEntry(
+            record_id=row.record_id,
+            event_key=row.interaction.event_key,
+            kind=row.interaction.kind,
+            occurred_at=row.interaction.occurred_at,
+            item_id=row.interaction.item_id,
+            value=row.interaction.value,
+            text=row.interaction.text,
+            is_pending=False,
+        )
+        for row in mine
+    ]
+
+
+def test_a_row_is_pending_until_it_is_marked(uows: SqlUnitsOfWork) -> None:
+    row, late = interaction("anna", "1"), interaction("anna", "2", text="words")
+    with uows.write() as uow:
+        uow.interactions.add([row], pending_until=NOW, received_at=NOW)
+        uow.interactions.add([late], pending_until=NOW + SECOND, received_at=NOW)
+        assert [entry.is_pending for entry in uow.interactions.history(ANNA)] == [True, True]
+        assert uow.interactions.pending(expired_at=NOW, limit=9) == []
+        assert uow.interactions.pending(expired_at=NOW + SECOND, limit=9) == [row]
+        assert uow.interactions.pending(expired_at=NOW + 2 * SECOND, limit=9) == [row, late]
+        assert uow.interactions.pending(expired_at=NOW + 2 * SECOND, limit=1) == [row]
+
+        assert uow.interactions.mark_stored([row.record_id]) == {row.record_id}
+
+        assert uow.interactions.pending(expired_at=NOW + 2 * SECOND, limit=9) == [late]
+
+
+def test_flagged_rows_are_seen_by_no_read(uows: SqlUnitsOfWork) -> None:
+    rows = [interaction("anna", str(n), item=str(n)) for n in range(3)]
+    doomed = [rows[0].record_id, rows[1].record_id]
+    with uows.write() as uow:
+        uow.interactions.add(rows, pending_until=NOW, received_at=NOW)
+        assert uow.interactions.flag(request_id("r"), [*doomed, record_id("nobody", "0")]) == 2
+
+    with uows.write() as uow:
+        live = uow.interactions
+        assert [entry.record_id for entry in live.history(ANNA)] == [rows[2].record_id]
+        assert live.evidence_items([ANNA]) == {ANNA: {"2"}}
+        assert list(live.all_evidence()) == [(ANNA, {"2"})]
+        assert live.pending(expired_at=NOW + SECOND, limit=9) == [rows[2]]
+        assert live.mark_stored([row.record_id for row in rows]) == {rows[2].record_id}
+        assert (live.count(), live.count(ANNA), live.count(BERT)) == (1, 1, 0)
+        assert live.flagged(request_id("r")) == sorted(doomed)
+        assert live.flagged(request_id("other")) == []
+        assert live.record_ids_of(ANNA) == sorted(row.record_id for row in rows)
+
+
+def test_a_flag_stays_with_the_first_request(uows: SqlUnitsOfWork) -> None:
+    row = interaction("anna", "1")
+    add(uows, row)
+
+    with uows.write() as uow:
+        assert uow.interactions.flag(request_id("first"), [row.record_id]) == 1
+        assert uow.interactions.flag(request_id("second"), [row.record_id]) == 0
+        assert uow.interactions.flagged(request_id("first")) == [row.record_id]
+
+
+def test_unflagged_rows_are_live_again(uows: SqlUnitsOfWork) -> None:
+    rows = [interaction("anna", str(n)) for n in range(3)]
+    add(uows, *rows)
+
+    with uows.write() as uow:
+        uow.interactions.flag(request_id("r"), [rows[0].record_id])
+        uow.interactions.flag(request_id("other"), [rows[1].record_id])
+        assert uow.interactions.unflag(request_id("r")) == 1
+        assert uow.interactions.count(ANNA) == 2
+        assert uow.interactions.flagged(request_id("r")) == []
+
+
+def test_only_the_requests_own_rows_are_deleted(uows: SqlUnitsOfWork) -> None:
+    rows = [interaction("anna", str(n)) for n in range(3)]
+    add(uows, *rows)
+
+    with uows.write() as uow:
+        uow.interactions.flag(request_id("r"), [rows[0].record_id])
+        uow.interactions.flag(request_id("other"), [rows[1].record_id])
+        assert uow.interactions.delete_flagged(request_id("r")) == 1
+        assert uow.interactions.delete_flagged(request_id("r")) == 0
+        kept = sorted([rows[1].record_id, rows[2].record_id])
+        assert uow.interactions.record_ids_of(ANNA) == kept
+
+
+def test_the_drain_learns_the_latest_pending_row(uows: SqlUnitsOfWork) -> None:
+    early, late, stored = (interaction("anna", str(n)) for n in range(3))
+    add(uows, stored)
+    with uows.write() as uow:
+        assert uow.interactions.flagged_pending_until(request_id("r")) is None
+        uow.interactions.flag(request_id("r"), [stored.record_id])
+        assert uow.interactions.flagged_pending_until(request_id("r")) is None
+        uow.interactions.add([early], pending_until=NOW, received_at=NOW)
+        uow.interactions.add([late], pending_until=NOW + SECOND, received_at=NOW)
+        uow.interactions.flag(request_id("r"), [early.record_id, late.record_id])
+
+        assert uow.interactions.flagged_pending_until(request_id("r")) == NOW + SECOND
+
+
+def test_evidence_is_distinct_items_of_kinds_that_count(uows: SqlUnitsOfWork) -> None:
+    add(
+        uows,
+        *(interaction("anna", kind.value, kind=kind, item=kind.value) for kind in Kind),
+        interaction("anna", "again", kind=Kind.VIEW, item="view"),
+        interaction("anna", "none", kind=Kind.VIEW, item=None),
+        interaction("bert", "1", kind=Kind.DISLIKE),
+    )
+    expected = {ItemId(kind.value) for kind in Kind if kind.is_evidence}
+
+    with uows.read() as uow:
+        assert uow.interactions.evidence_items([ANNA, BERT]) == {ANNA: expected, BERT: set()}
+        assert uow.interactions.evidence_items([]) == {}
+        assert list(uow.interactions.all_evidence()) == [(ANNA, expected)]
+
+
+def test_all_evidence_comes_by_pseudonym(uows: SqlUnitsOfWork) -> None:
+    """More rows than are fetched at once, users mixed."""
+    names = [f"user {n}" for n in range(50)]
+    rows = [interaction(who, str(n), item=str(n)) for n in range(60) for who in names]
+    add(uows, *rows)
+
+    with uows.read() as uow:
+        evidence = list(uow.interactions.all_evidence())
+
+    items = {ItemId(str(n)) for n in range(60)}
+    assert evidence == [(pseudonym, items) for pseudonym in sorted(map(user, names))]
+
+
+def test_a_large_batch_is_one_call(uows: SqlUnitsOfWork) -> None:
+    """Above every limit on the number of parameters: 65,535 on PostgreSQL, 32,766 on SQLite."""
+    rows = [interaction("anna", str(n)) for n in range(7_000)]
+    ids = [row.record_id for row in rows]
+
+    with uows.write() as uow:
+        added = uow.interactions.add(rows, pending_until=NOW, received_at=NOW)
+        assert added == rows
+        many = ids + [record_id("nobody", str(n)) for n in range(70_000)]
+        assert uow.interactions.flag(request_id("r"), many) == 7_000
+        assert uow.interactions.delete_flagged(request_id("r")) == 7_000

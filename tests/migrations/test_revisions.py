@@ -1,0 +1,170 @@
+"""The migrations make the schema that the code expects, forth and back, on both databases."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from app.adapters.db import schema
+from app.adapters.db.engine import open_engine
+from app.adapters.db.tables import PERSONAL_TABLES, metadata
+from app.domain.errors import DependencyUnavailableError
+from tests.servers.postgres import PostgresServer
+
+_ROOT = Path(__file__).parents[2]
+REVISIONS = [
+    script.revision
+    for script in reversed([*ScriptDirectory.from_config(schema.config()).walk_revisions()])
+]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of each kind without a schema."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'lethe.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    with server.database() as url:
+        yield url
+
+
+def _tables(url: str) -> set[str]:
+    engine = open_engine(url)
+    try:
+        return {*sa.inspect(engine).get_table_names()} - {"alembic_version"}
+    finally:
+        engine.dispose()
+
+
+def test_every_revision_goes_up_down_and_up(empty_url: str) -> None:
+    for revision in REVISIONS:
+        schema.upgrade(empty_url, revision=revision)
+        schema.downgrade(empty_url, revision="-1")
+        schema.upgrade(empty_url, revision=revision)
+
+    assert schema.current(empty_url) == schema.head()
+    assert _tables(empty_url) == {*metadata.tables}
+
+
+def test_nothing_is_left_at_the_base(empty_url: str) -> None:
+    schema.upgrade(empty_url)
+    schema.downgrade(empty_url, revision="base")
+
+    assert schema.current(empty_url) is None
+    assert _tables(empty_url) == set()
+
+
+def test_the_migrations_make_the_tables_of_the_code(empty_url: str) -> None:
+    schema.upgrade(empty_url)
+    engine = open_engine(empty_url)
+
+    with engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        drift = compare_metadata(context, metadata)
+
+    engine.dispose()
+    assert drift == []
+
+
+def test_upgrading_again_changes_nothing(empty_url: str) -> None:
+    assert schema.current(empty_url) is None
+    schema.upgrade(empty_url)
+    schema.upgrade(empty_url)
+
+    assert schema.current(empty_url) == schema.head() == REVISIONS[-1]
+
+
+def test_processes_that_start_together_upgrade_once(empty_url: str) -> None:
+    """As processes, because Alembic's context belongs to the process."""
+    code = "import sys; from app.adapters.db import schema; schema.upgrade(sys.argv[1])"
+
+    def upgrade(_: int) -> None:
+        subprocess.run([sys.executable, "-c", code, empty_url], check=True, cwd=_ROOT)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(upgrade, range(3)))
+
+    assert schema.current(empty_url) == schema.head()
+
+
+@pytest.mark.parametrize("way", ["argument", "environment"])
+def test_alembics_own_command_finds_the_database(tmp_path: Path, way: str) -> None:
+    url = f"sqlite:///{tmp_path / 'lethe.db'}"
+    argument = ["-x", f"url={url}"] if way == "argument" else []
+    environment = os.environ | ({} if argument else {"LETHE_DATABASE__URL": url})
+    command = [sys.executable, "-m", "alembic", *argument, "upgrade", "head"]
+
+    subprocess.run(command, check=True, cwd=_ROOT, env=environment)
+
+    assert schema.current(url) == schema.head()
+
+
+def test_without_a_database_nothing_is_guessed() -> None:
+    with pytest.raises(RuntimeError, match="no database"):
+        schema.upgrade("")
+
+
+def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(DependencyUnavailableError):
+        schema.upgrade(f"sqlite:///{tmp_path / 'none' / 'lethe.db'}")
+
+
+def test_a_new_file_forgets_from_its_first_page(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'lethe.db'}"
+    schema.upgrade(url)
+    engine = open_engine(url)
+
+    with engine.connect() as connection:
+        settings = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("secure_delete", "journal_mode", "foreign_keys", "synchronous")
+        }
+
+    engine.dispose()
+    assert settings == {
+        "secure_delete": 1,
+        "journal_mode": "wal",
+        "foreign_keys": 1,
+        "synchronous": 2,
+    }
+
+
+def test_maintenance_cleans_every_table_with_a_person_in_it() -> None:
+    named = {
+        table.name
+        for table in metadata.tables.values()
+        if {"pseudonym", "token"} & {column.name for column in table.columns}
+    }
+
+    assert named == {*PERSONAL_TABLES}
+
+
+@pytest.mark.postgres
+def test_postgres_keeps_no_statistics_about_people(postgres_server: PostgresServer) -> None:
+    with postgres_server.database() as url:
+        schema.upgrade(url)
+        engine = open_engine(url)
+        query = sa.text(
+            "SELECT attrelid::regclass || '.' || attname FROM pg_attribute"
+            " WHERE attname IN ('pseudonym', 'token', 'event_key', 'record_id', 'text', 'scope',"
+            " 'body_hash', 'topic_id', 'topic_text') AND attstattarget <> 0"
+            " AND attrelid IN (SELECT oid FROM pg_class"
+            " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace)"
+        )
+        with engine.connect() as connection:
+            measured = connection.execute(query).scalars().all()
+        engine.dispose()
+
+    assert measured == []
