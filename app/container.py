@@ -16,6 +16,8 @@ from app.services.ingest import IngestService
 from app.services.load import LoadService
 from app.services.operations import OperationsService
 from app.services.recommend import RecommendService
+from app.services.resolve import ScopeResolver
+from app.services.suppressions import SuppressionService
 from app.services.sweep import SweepService
 
 
@@ -29,6 +31,8 @@ class Container:
     ingest: IngestService
     catalogue: CatalogueService
     load: LoadService
+    resolver: ScopeResolver
+    suppressions: SuppressionService
     forget: ForgetService
     erase: EraseService
     sweep: SweepService

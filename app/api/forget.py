@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Request, status
 from pydantic import StringConstraints
 
 from app.api.auth import Anyone, Caller, Role, ServiceOrUser
-from app.api.schemas import AcceptedOut, ForgetIn, RequestOut, StatusOut, StepOut
+from app.api.schemas import (
+    AcceptedOut,
+    ForgetIn,
+    PreviewEntryOut,
+    PreviewOut,
+    RequestOut,
+    StatusOut,
+    StepOut,
+)
 from app.api.state import State, StateDep
 from app.domain.errors import NotFoundError
 from app.domain.models import RequestId
@@ -16,6 +24,7 @@ from app.services.forget import ForgetCommand, ForgetStatus
 
 router = APIRouter(tags=["forget"])
 RequestIdIn = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+_PREVIEW_ENTRIES: Final = 1_000
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
@@ -55,6 +64,21 @@ def post_forget(
         due_at=row.due_at,
         status_url=str(request.url_for("get_forget", request_id=row.request_id)),
         capability=accepted.capability,
+    )
+
+
+@router.post("/forget/preview")
+def preview_forget(body: ForgetIn, caller: ServiceOrUser, state: StateDep) -> PreviewOut:
+    """Show what an erasure of this scope would take now; nothing is changed."""
+    caller.require_user(body.user)
+    identity = state.container.identity
+    pseudonym = identity.pseudonym(body.user)
+    scope = body.scope.to_domain(identity, pseudonym)
+    entries = state.container.resolver.preview(pseudonym, scope)
+    return PreviewOut(
+        scope=scope.kind,
+        n_memories=len(entries),
+        memories=[PreviewEntryOut.from_domain(one) for one in entries[:_PREVIEW_ENTRIES]],
     )
 
 

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Body, Path
 from app.api.auth import Service
 from app.api.bodies import Batch
 from app.api.openapi import batch_body
-from app.api.schemas import ItemIdIn, ItemsOut
+from app.api.schemas import ItemsOut
+from app.api.scopes import ItemIdIn
 from app.api.state import StateDep
 from app.domain.errors import FieldError, InvalidInputError
 from app.domain.models import Item

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from app.api.auth import ServiceOrUser
-from app.api.schemas import ItemIdIn, RecommendOut, UserId
+from app.api.schemas import RecommendOut
+from app.api.scopes import ItemIdIn, UserId
 from app.api.state import StateDep
 from app.domain.models import ItemId
 from app.domain.selection import Strategy

@@ -2,114 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from datetime import datetime
+from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel
 
+from app.api.scopes import In, ScopeIn, UserId
 from app.domain.forgetting import ErasureRequest, Ground, Reason, RequestState, StepRecord
-from app.domain.identity import Identity
-from app.domain.models import Item, ItemId, Pseudonym
-from app.domain.scope import (
-    AllScope,
-    EventsScope,
-    ItemsScope,
-    PeriodScope,
-    Scope,
-    TopicScope,
-)
-from app.domain.wire import MAX_ID_CHARS, MAX_USER_CHARS
+from app.domain.models import Item, Kind
+from app.domain.topic import MatchedBy
 from app.services.personalise import Recommended
 from app.services.recommend import Recommendation
-
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
-UserId = Annotated[
-    str, StringConstraints(min_length=1, max_length=MAX_USER_CHARS, pattern=_PRINTABLE)
-]
-ItemIdIn = Annotated[
-    str, StringConstraints(min_length=1, max_length=MAX_ID_CHARS, pattern=_PRINTABLE)
-]
+from app.services.resolve import PreviewEntry
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-
-class AllScopeIn(_In):
-    """Everything."""
-
-    kind: Literal["all"]
-
-    def to_domain(self, _identity: Identity, _pseudonym: Pseudonym) -> Scope:
-        """Return the domain's value."""
-        return AllScope()
-
-
-class ItemsScopeIn(_In):
-    """Every interaction with these items."""
-
-    kind: Literal["items"]
-    item_ids: Annotated[list[ItemIdIn], Field(min_length=1, max_length=1_000)]
-
-    def to_domain(self, _identity: Identity, _pseudonym: Pseudonym) -> Scope:
-        """Return the domain's value; order and repeats do not matter."""
-        return ItemsScope(tuple(sorted({ItemId(item_id) for item_id in self.item_ids})))
-
-
-class EventsScopeIn(_In):
-    """These events, by the ids they were sent with."""
-
-    kind: Literal["events"]
-    event_ids: Annotated[list[UserId], Field(min_length=1, max_length=1_000)]
-
-    def to_domain(self, identity: Identity, pseudonym: Pseudonym) -> Scope:
-        """Return the domain's value; the ids become keys here and go no further."""
-        keys = {identity.event_key(pseudonym, event_id) for event_id in self.event_ids}
-        return EventsScope(tuple(sorted(keys)))
-
-
-class PeriodScopeIn(_In):
-    """Interactions that occurred from ``from`` (inclusive) to ``to`` (exclusive)."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
-    kind: Literal["period"]
-    start: Annotated[AwareDatetime, Field(alias="from")]
-    end: Annotated[AwareDatetime, Field(alias="to")]
-
-    @model_validator(mode="after")
-    def _is_ordered(self) -> Self:
-        if self.start >= self.end:
-            message = "from must lie before to"
-            raise ValueError(message)
-        return self
-
-    def to_domain(self, _identity: Identity, _pseudonym: Pseudonym) -> Scope:
-        """Return the domain's value."""
-        return PeriodScope(self.start.astimezone(UTC), self.end.astimezone(UTC))
-
-
-class TopicScopeIn(_In):
-    """Whatever is about this."""
-
-    kind: Literal["topic"]
-    text: Annotated[
-        str,
-        StringConstraints(strip_whitespace=True, min_length=2, max_length=256, pattern=_PRINTABLE),
-    ]
-
-    def to_domain(self, _identity: Identity, _pseudonym: Pseudonym) -> Scope:
-        """Return the domain's value."""
-        return TopicScope(self.text)
-
-
-ScopeIn = Annotated[
-    AllScopeIn | ItemsScopeIn | EventsScopeIn | PeriodScopeIn | TopicScopeIn,
-    Field(discriminator="kind"),
-]
-
-
-class ForgetIn(_In):
+class ForgetIn(In):
     """An erasure request."""
 
     user: UserId
@@ -118,7 +26,7 @@ class ForgetIn(_In):
     subject_request_id: UUID | None = None
 
 
-class RejectIn(_In):
+class RejectIn(In):
     """Why a request is refused."""
 
     ground: Ground
@@ -203,6 +111,44 @@ class AcceptedOut(BaseModel):
     due_at: datetime
     status_url: str
     capability: str
+
+
+class PreviewEntryOut(BaseModel):
+    """A memory that an erasure would take; ``matched_by`` and ``nearness`` for topics only."""
+
+    item_id: str | None
+    title: str | None
+    kind: Kind
+    occurred_at: datetime
+    matched_by: MatchedBy | None
+    nearness: float | None
+
+    @classmethod
+    def from_domain(cls, one: PreviewEntry) -> Self:
+        """Return the wire form."""
+        return cls(
+            item_id=one.entry.item_id,
+            title=one.item.title if one.item else None,
+            kind=one.entry.kind,
+            occurred_at=one.entry.occurred_at,
+            matched_by=one.match.by if one.match else None,
+            nearness=round(one.match.nearness, 4) if one.match else None,
+        )
+
+
+class PreviewOut(BaseModel):
+    """What an erasure would take: how many memories, and the newest thousand."""
+
+    scope: str
+    n_memories: int
+    memories: list[PreviewEntryOut]
+
+
+class SuppressionOut(BaseModel):
+    """A topic that the user does not want."""
+
+    topic_id: str
+    text: str
 
 
 class StepOut(BaseModel):

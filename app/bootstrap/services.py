@@ -18,12 +18,19 @@ from app.services.operations import OperationsService
 from app.services.personalise import PersonaliseConfig, Personaliser
 from app.services.ranking import Ranking, RankingConfig
 from app.services.recommend import RecommendService
+from app.services.resolve import ScopeResolver
+from app.services.suppressions import SuppressionService
 from app.services.sweep import SweepService
+from app.services.topics import Topics
 
 
 def container_of(adapters: Adapters) -> Container:
     """Return the use cases over ``adapters``."""
     uows, clock = adapters.uows, adapters.clock
+    topics = Topics(
+        embedder=adapters.embedder, memory=adapters.memory, catalogue=adapters.catalogue_index
+    )
+    resolver = ScopeResolver(uows=uows, topics=topics)
     feed = FeedService(
         uows=uows,
         neighbours=adapters.neighbours,
@@ -37,6 +44,7 @@ def container_of(adapters: Adapters) -> Container:
         uows=uows,
         memory=adapters.memory,
         embedder=adapters.embedder,
+        topics=topics,
         identity=adapters.identity,
         clock=clock,
         config=IngestConfig(unknown_items=UnknownItems(adapters.settings.unknown_items)),
@@ -45,7 +53,7 @@ def container_of(adapters: Adapters) -> Container:
     return Container(
         identity=adapters.identity,
         clock=clock,
-        recommend=_recommend(adapters, feed),
+        recommend=_recommend(adapters, feed, topics),
         ingest=ingest,
         catalogue=catalogue,
         load=LoadService(
@@ -55,8 +63,14 @@ def container_of(adapters: Adapters) -> Container:
             identity=adapters.identity,
             clock=clock,
         ),
+        resolver=resolver,
+        suppressions=SuppressionService(uows=uows),
         forget=ForgetService(
-            uows=uows, queue=adapters.queue, identity=adapters.identity, clock=clock
+            uows=uows,
+            resolver=resolver,
+            queue=adapters.queue,
+            identity=adapters.identity,
+            clock=clock,
         ),
         erase=erase,
         sweep=SweepService(
@@ -76,7 +90,7 @@ def container_of(adapters: Adapters) -> Container:
     )
 
 
-def _recommend(adapters: Adapters, feed: FeedService) -> RecommendService:
+def _recommend(adapters: Adapters, feed: FeedService, topics: Topics) -> RecommendService:
     llm = adapters.settings.llm
     candidates = Candidates(
         neighbours=adapters.neighbours, catalogue=adapters.catalogue_index, config=CandidateConfig()
@@ -93,6 +107,7 @@ def _recommend(adapters: Adapters, feed: FeedService) -> RecommendService:
         catalogue=adapters.catalogue_index,
         candidates=candidates,
         ranking=ranking,
+        topics=topics,
         clock=adapters.clock,
         config=PersonaliseConfig(window=llm.window),
     )
@@ -101,6 +116,7 @@ def _recommend(adapters: Adapters, feed: FeedService) -> RecommendService:
         feed=feed,
         personaliser=personaliser,
         candidates=candidates,
+        topics=topics,
         clock=adapters.clock,
     )
 

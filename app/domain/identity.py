@@ -87,6 +87,10 @@ class Identity:
         """Return the token under which a user's erased periods are remembered."""
         return _mac(self._key("tombstone"), "period", pseudonym)
 
+    def topic_id(self, pseudonym: Pseudonym, text: str) -> str:
+        """Return the id of a user's topic; case and white space make no difference."""
+        return _mac(self._key("topic"), pseudonym, " ".join(text.casefold().split()))
+
     def request_key(self, value: str) -> str:
         """Return the stored form of an idempotency key or subject request id."""
         return _mac(self._key("request"), value)

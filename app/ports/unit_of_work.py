@@ -15,6 +15,7 @@ from app.ports.feed import Changes, Processes
 from app.ports.loads import Loads
 from app.ports.records import Interactions, Items, Subjects
 from app.ports.requests import ErasureRequests, Tombstones
+from app.ports.suppressions import Suppressions
 
 
 class UnitOfWork(Protocol):
@@ -63,6 +64,11 @@ class UnitOfWork(Protocol):
     @property
     def loads(self) -> Loads:
         """Return the repository of how far data sets were loaded."""
+        ...
+
+    @property
+    def suppressions(self) -> Suppressions:
+        """Return the repository of topics that users do not want."""
         ...
 
     def after_commit(self, action: Callable[[], None]) -> None:

@@ -107,6 +107,7 @@ class ErasureSteps:
         with self._uows.write() as uow:
             touched = uow.interactions.delete_flagged(order.request_id)
             if order.is_whole_user:
+                touched += uow.suppressions.remove_all(order.pseudonym)
                 touched += uow.subjects.delete(order.pseudonym)
             live = uow.processes.live(now=self._clock.now())
             upto = min((process.acked_seq for process in live), default=uow.changes.head())

@@ -20,19 +20,22 @@ from app.domain.forgetting import (
     due_date,
 )
 from app.domain.identity import Identity
-from app.domain.models import HistoryEntry, Pseudonym, RequestId, SubjectStatus
+from app.domain.models import HistoryEntry, Pseudonym, RecordId, RequestId, SubjectStatus
 from app.domain.scope import (
     AllScope,
     EventsScope,
     ItemsScope,
     PeriodScope,
     Scope,
+    TopicScope,
     scope_to_json,
 )
+from app.domain.topic import Topic
 from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.requests import KnownRequest, NewRequest
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
+from app.services.resolve import ScopeResolver, entries_in_scope
 
 _JOIN_ATTEMPTS: Final = 3
 
@@ -79,10 +82,17 @@ class ForgetService:
     """Accepts erasure requests and tells how they stand."""
 
     def __init__(
-        self, *, uows: UnitsOfWork, queue: JobQueue, identity: Identity, clock: Clock
+        self,
+        *,
+        uows: UnitsOfWork,
+        resolver: ScopeResolver,
+        queue: JobQueue,
+        identity: Identity,
+        clock: Clock,
     ) -> None:
         """Keep the collaborators."""
         self._uows = uows
+        self._resolver = resolver
         self._queue = queue
         self._identity = identity
         self._clock = clock
@@ -97,10 +107,11 @@ class ForgetService:
             IdempotencyConflictError: the key was used with another body.
             DependencyUnavailableError: nothing was recorded.
         """
+        about = self._resolver.about(command.pseudonym, command.scope)
         for _ in range(_JOIN_ATTEMPTS):
             try:
                 with self._uows.write() as uow:
-                    return self._accept(uow, command)
+                    return self._accept(uow, command, about=frozenset(about))
             except IdempotencyConflictError:
                 raise
             except ConflictError:
@@ -108,7 +119,9 @@ class ForgetService:
                 continue
         raise ConflictError("too many posts with the same key at once; send it again")
 
-    def _accept(self, uow: UnitOfWork, command: ForgetCommand) -> Accepted:
+    def _accept(
+        self, uow: UnitOfWork, command: ForgetCommand, *, about: frozenset[RecordId]
+    ) -> Accepted:
         body_hash = self._body_hash(command)
         subject = uow.subjects.lock(command.pseudonym)
         known = self._find(uow, command, body_hash=body_hash)
@@ -121,7 +134,7 @@ class ForgetService:
             status = SubjectStatus.ERASING if isinstance(command.scope, AllScope) else None
             epoch = uow.subjects.raise_epoch(command.pseudonym, status=status)
         history = uow.interactions.history(command.pseudonym)
-        doomed = entries_in_scope(command.scope, history)
+        doomed = entries_in_scope(command.scope, history, about=about)
         uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
         uow.tombstones.add(self._tombstones(command, request_id, doomed, now=now, epoch=epoch))
         request = ErasureRequest(
@@ -140,6 +153,10 @@ class ForgetService:
             change_seq=uow.changes.append({command.pseudonym}),
             reason=command.reason,
         )
+        if isinstance(command.scope, TopicScope):
+            topic_id = self._identity.topic_id(command.pseudonym, command.scope.text)
+            topic = Topic(topic_id, command.scope.text)
+            uow.suppressions.add(command.pseudonym, topic, request_id=request_id, at=now)
         uow.requests.add(self._new(command, request, body_hash=body_hash))
         uow.audit.append(_leaves(request, n_memories=len(doomed)))
         uow.after_commit(partial(self._queue.ring, request_id))
@@ -215,23 +232,6 @@ class ForgetService:
             if request is None:
                 raise NotFoundError("no erasure request has this id")
             return ForgetStatus(request, uow.requests.steps(request_id))
-
-
-def entries_in_scope(scope: Scope, history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
-    """Return the entries of a live history that a scope covers."""
-    match scope:
-        case AllScope():
-            return list(history)
-        case ItemsScope(item_ids=item_ids):
-            wanted = set(item_ids)
-            return [entry for entry in history if entry.item_id in wanted]
-        case EventsScope(event_keys=event_keys):
-            keys = set(event_keys)
-            return [entry for entry in history if entry.event_key in keys]
-        case PeriodScope(start=start, end=end):
-            return [entry for entry in history if start <= entry.occurred_at < end]
-        case _:
-            raise ConflictError("topics are not resolved yet")
 
 
 def _leaves(request: ErasureRequest, *, n_memories: int) -> list[Leaf]:

@@ -16,6 +16,7 @@ from app.domain.forgetting import ErasureOrder
 from app.domain.identity import Identity
 from app.domain.memory import embedded_text, render_memory
 from app.domain.models import (
+    EventKey,
     Interaction,
     Item,
     ItemId,
@@ -23,12 +24,14 @@ from app.domain.models import (
     RecordId,
     RequestId,
 )
+from app.domain.topic import mentions
 from app.ports.clock import Clock
 from app.ports.embedder import Embedder
 from app.ports.memory_store import Memory, MemoryStore
 from app.ports.records import NewInteraction
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.gate import Gate
+from app.services.topics import Topics
 
 _log = structlog.get_logger(__name__)
 
@@ -82,6 +85,7 @@ class IngestService:
         uows: UnitsOfWork,
         memory: MemoryStore,
         embedder: Embedder,
+        topics: Topics,
         identity: Identity,
         clock: Clock,
         config: IngestConfig,
@@ -90,6 +94,7 @@ class IngestService:
         self._uows = uows
         self._memory = memory
         self._embedder = embedder
+        self._topics = topics
         self._identity = identity
         self._clock = clock
         self._config = config
@@ -107,11 +112,16 @@ class IngestService:
         Raises:
             UnknownItemsError: an item is not in the catalogue (unless stubs are set).
         """
+        unwanted = self._unwanted(interactions)
         now = self._clock.now()
         with self._uows.write() as uow:
             items = self._known_items(uow, interactions, at=now)
             gate = Gate(self._identity, uow, interactions, renewed_consent=renewed_consent)
-            allowed = [one for one in interactions if gate.admits(one)]
+            allowed = [
+                one
+                for one in interactions
+                if gate.admits(one) and (one.pseudonym, one.event_key) not in unwanted
+            ]
             rows = [NewInteraction(one, RecordId(secrets.token_hex(16))) for one in allowed]
             lease = now + timedelta(seconds=self._config.write_lease_s)
             inserted = uow.interactions.add(rows, pending_until=lease, received_at=now)
@@ -124,6 +134,25 @@ class IngestService:
             duplicate=len(allowed) - accepted,
             refused=len(interactions) - len(allowed),
         )
+
+    def _unwanted(self, interactions: Sequence[Interaction]) -> set[tuple[Pseudonym, EventKey]]:
+        """Return the interactions about topics that their users do not want remembered."""
+        with self._uows.read() as uow:
+            topics = uow.suppressions.of({one.pseudonym for one in interactions})
+            mine = [one for one in interactions if one.pseudonym in topics]
+            items = uow.items.get_many({one.item_id for one in mine if one.item_id})
+        found: set[tuple[Pseudonym, EventKey]] = set()
+        for pseudonym, unwanted in topics.items():
+            theirs = [one for one in mine if one.pseudonym == pseudonym]
+            known = [items[one.item_id] for one in theirs if one.item_id in items]
+            about = self._topics.items_about_or_mentioning(unwanted, known)
+            found |= {
+                (pseudonym, one.event_key)
+                for one in theirs
+                if one.item_id in about
+                or any(mentions(one.text or "", topic=topic.text) for topic in unwanted)
+            }
+        return found
 
     def _known_items(
         self, uow: UnitOfWork, interactions: Sequence[Interaction], *, at: datetime

@@ -92,6 +92,7 @@ class OperationsService:
             self._move(uow, request, RequestState.REJECTED, ground=ground)
             uow.interactions.unflag(request_id)
             uow.tombstones.remove_of(request_id)
+            uow.suppressions.remove_of(request_id)
             if request.pseudonym is not None:
                 if uow.subjects.lock(request.pseudonym) is not None:
                     uow.subjects.raise_epoch(request.pseudonym, status=SubjectStatus.ACTIVE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,16 @@ from numpy.typing import NDArray
 from app.domain.memory import render_memory, strengths
 from app.domain.models import HistoryEntry, Item, ItemId, Subject
 from app.domain.selection import Strategy, select_memories
+from app.domain.topic import Topic
 from app.ports.clock import Clock
 from app.ports.memory_store import CatalogueIndex, MemoryStore
 from app.ports.unit_of_work import UnitsOfWork
 from app.services.candidates import Candidates
 from app.services.ranking import RankedBy, Ranking, RankingRequest
+from app.services.topics import Topics
+
+_TOPIC_OVERFETCH: Final = 2
+"""How many times the candidates are gathered for someone who wants some of them not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,11 @@ class PersonaliseConfig:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What one snapshot says of a user: live history, newest first, not empty."""
+    """What one snapshot says of a user: live history, newest first, and unwanted topics."""
 
     subject: Subject
     history: Sequence[HistoryEntry]
+    topics: Sequence[Topic] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,7 @@ class Personaliser:
         catalogue: CatalogueIndex,
         candidates: Candidates,
         ranking: Ranking,
+        topics: Topics,
         clock: Clock,
         config: PersonaliseConfig,
     ) -> None:
@@ -115,6 +123,7 @@ class Personaliser:
         self._catalogue = catalogue
         self._candidates = candidates
         self._ranking = ranking
+        self._topics = topics
         self._clock = clock
         self._config = config
 
@@ -131,17 +140,24 @@ class Personaliser:
             for entry in known.history
             if entry.item_id is not None and entry.kind.is_evidence
         ]
+        wanted = max(self._config.window, n)
         pool = self._candidates.gather(
             evidence=evidence,
             profile=memories.profile(),
             exclude=seen | exclude,
-            top_n=max(self._config.window, n),
+            top_n=wanted * _TOPIC_OVERFETCH if known.topics else wanted,
         )
         watch.lap("candidates")
         pool_ids = [one.item_id for one in pool]
         with self._uows.read() as uow:
             items = uow.items.get_many({*pool_ids, *_item_ids(memories.entries)})
         vectors = self._catalogue.vectors(pool_ids)
+        unwanted = self._topics.items_about(
+            known.topics,
+            [items[item_id] for item_id in pool_ids if item_id in items],
+            vectors=vectors,
+        )
+        pool_ids = [item_id for item_id in pool_ids if item_id not in unwanted][:wanted]
         shown = self._choose(memories, pool_ids, vectors, strategy=strategy)
         watch.lap("selection")
         ordered = self._ranking.order(

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
+
+import structlog
 
 from app.domain.errors import DependencyUnavailableError
 from app.domain.fusion import by_position
-from app.domain.models import ItemId, Pseudonym, Subject
+from app.domain.models import Item, ItemId, Pseudonym, Subject
 from app.domain.selection import Strategy
+from app.domain.topic import Topic
 from app.ports.clock import Clock
-from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
+from app.ports.unit_of_work import UnitsOfWork
 from app.services.candidates import Candidates
 from app.services.feed import FeedService
 from app.services.personalise import Known, Personalised, Personaliser, Recommended
 from app.services.ranking import RankedBy
+from app.services.topics import Topics
 
+_log = structlog.get_logger(__name__)
+_TOPIC_OVERFETCH: Final = 3
 _ATTEMPTS: Final = 3
 """Recomputations after a forget commits under way; then the non-personalised list is given."""
 
@@ -66,6 +73,7 @@ class RecommendService:
         feed: FeedService,
         personaliser: Personaliser,
         candidates: Candidates,
+        topics: Topics,
         clock: Clock,
     ) -> None:
         """Keep the collaborators."""
@@ -73,6 +81,7 @@ class RecommendService:
         self._feed = feed
         self._personaliser = personaliser
         self._candidates = candidates
+        self._topics = topics
         self._clock = clock
 
     def recommend(self, query: RecommendQuery) -> Recommendation:
@@ -90,20 +99,23 @@ class RecommendService:
         return answer
 
     def _answer(self, query: RecommendQuery) -> Recommendation:
+        topics: Sequence[Topic] = ()
         is_degraded = False
         for _ in range(_ATTEMPTS):
             known = self._known(query)
-            if known is None:
+            topics = known.topics if known else ()
+            if known is None or not known.history:
                 break
             try:
                 made = self._personalise(query, known)
-            except DependencyUnavailableError:
+            except DependencyUnavailableError as error:
                 # Without the vector store there is no memory to recommend from.
+                _log.warning("recommendation_degraded", code=error.code)
                 is_degraded = True
                 break
             if self._is_current(known.subject):
                 return _personalised(made, known)
-        return self._stranger(query, is_degraded=is_degraded)
+        return self._stranger(query, topics=topics, is_degraded=is_degraded)
 
     def _personalise(self, query: RecommendQuery, known: Known) -> Personalised:
         return self._personaliser.personalise(
@@ -118,24 +130,24 @@ class RecommendService:
             if subject is None or not subject.is_personalised or not query.personalise:
                 return None
             history = uow.interactions.history(query.pseudonym)
-            return Known(subject, history) if history else None
+            topics = uow.suppressions.of([query.pseudonym]).get(query.pseudonym, [])
+            return Known(subject, history, topics)
 
     def _is_current(self, subject: Subject) -> bool:
         with self._uows.read() as uow:
             return uow.subjects.get(subject.pseudonym) == subject
 
-    def _stranger(self, query: RecommendQuery, *, is_degraded: bool) -> Recommendation:
-        """Return what anyone gets of whom the service knows nothing."""
-        popular = self._candidates.popular(exclude=query.exclude, top_n=query.n)
-        with self._uows.read() as uow:
-            item_ids = [one.item_id for one in popular]
-            item_ids += self._filler(uow, query, known=set(item_ids))
-            items = uow.items.get_many(item_ids)
-        known_ids = [item_id for item_id in item_ids if item_id in items]
+    def _stranger(
+        self, query: RecommendQuery, *, topics: Sequence[Topic], is_degraded: bool
+    ) -> Recommendation:
+        """Return what anyone gets of whom the service knows nothing, less unwanted topics."""
+        items = self._popular(query, top_n=query.n * (_TOPIC_OVERFETCH if topics else 1))
+        unwanted = self._topics.items_about_or_mentioning(topics, items)
+        chosen = {one.item_id: one for one in items if one.item_id not in unwanted}
         return Recommendation(
             items=[
-                Recommended(items[one.item_id], round(one.score, 6))
-                for one in by_position(known_ids)
+                Recommended(chosen[one.item_id], round(one.score, 6))
+                for one in by_position(list(chosen)[: query.n])
             ],
             ranked_by=RankedBy.POPULARITY,
             is_personalised=False,
@@ -143,19 +155,20 @@ class RecommendService:
             epoch=0,
         )
 
-    def _filler(
-        self, uow: UnitOfWork, query: RecommendQuery, *, known: set[ItemId]
-    ) -> list[ItemId]:
-        """Return catalogue items that nobody has touched yet, by id, to make up the number."""
-        filler: list[ItemId] = []
-        if len(known) >= query.n:
-            return filler
-        for item in uow.items.all_items():
-            if item.item_id not in known and item.item_id not in query.exclude:
-                filler.append(item.item_id)
-            if len(known) + len(filler) == query.n:
-                break
-        return filler
+    def _popular(self, query: RecommendQuery, *, top_n: int) -> list[Item]:
+        """Return the most popular items, then some that nobody has touched yet, by id."""
+        popular = self._candidates.popular(exclude=query.exclude, top_n=top_n)
+        with self._uows.read() as uow:
+            known = uow.items.get_many([one.item_id for one in popular])
+            items = [known[one.item_id] for one in popular if one.item_id in known]
+            if len(items) < top_n:
+                untouched = (
+                    one
+                    for one in uow.items.all_items()
+                    if one.item_id not in known and one.item_id not in query.exclude
+                )
+                items += islice(untouched, top_n - len(items))
+        return items
 
 
 def _personalised(made: Personalised, known: Known) -> Recommendation:

@@ -103,6 +103,7 @@ def _create_records() -> None:
     op.create_table(
         "load_progress",
         sa.Column("dataset", sa.String(128), nullable=False),
+        sa.Column("line", sa.BigInteger, nullable=False),
         sa.Column("position", sa.BigInteger, nullable=False),
         sa.Column("updated_at", _moment(), nullable=False),
         sa.PrimaryKeyConstraint("dataset", name="pk_load_progress"),

@@ -194,6 +194,15 @@ audit_leaf: Final = Table(
     Column("leaf_hash", LargeBinary, nullable=False),
 )
 
+# Inner nodes of the Merkle tree over audit_leaf; level 0 is audit_leaf.leaf_hash.
+audit_node: Final = Table(
+    "audit_node",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
 audit_checkpoint: Final = Table(
     "audit_checkpoint",
     metadata,

@@ -22,6 +22,7 @@ from app.adapters.db.loads import SqlLoads
 from app.adapters.db.records import SqlInteractions, SqlSubjects
 from app.adapters.db.requests import SqlErasureRequests
 from app.adapters.db.session import Session
+from app.adapters.db.suppressions import SqlSuppressions
 from app.adapters.db.tables import counter
 from app.adapters.db.tombstones import SqlTombstones
 from app.domain.errors import AppError, DependencyUnavailableError
@@ -43,6 +44,7 @@ class SqlUnitOfWork:
     processes: SqlProcesses
     audit: SqlAuditLog
     loads: SqlLoads
+    suppressions: SqlSuppressions
     actions: list[Callable[[], None]] = field(default_factory=list)
 
     def after_commit(self, action: Callable[[], None]) -> None:
@@ -122,6 +124,7 @@ class SqlUnitsOfWork:
             processes=SqlProcesses(session),
             audit=SqlAuditLog(session),
             loads=SqlLoads(session),
+            suppressions=SqlSuppressions(session),
         )
 
 

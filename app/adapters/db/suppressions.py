@@ -1,0 +1,69 @@
+"""Topics that users do not want."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.adapters.db.session import Session
+from app.adapters.db.tables import suppression
+from app.domain.models import Pseudonym, RequestId
+from app.domain.topic import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class SqlSuppressions:
+    """Suppressed topics by user."""
+
+    session: Session
+
+    def add(
+        self, pseudonym: Pseudonym, topic: Topic, *, request_id: RequestId, at: datetime
+    ) -> None:
+        """See the port."""
+        self.session.changed(
+            self.session.insert(suppression)
+            .values(
+                pseudonym=pseudonym,
+                topic_id=topic.topic_id,
+                topic_text=topic.text,
+                request_id=request_id,
+                created_at=at,
+            )
+            .on_conflict_do_nothing()
+        )
+
+    def of(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, list[Topic]]:
+        """See the port."""
+        columns = (suppression.c.pseudonym, suppression.c.topic_id, suppression.c.topic_text)
+        rows = self.session.rows(
+            sa.select(*columns)
+            .where(self.session.within(suppression.c.pseudonym, pseudonyms))
+            .order_by(suppression.c.pseudonym, suppression.c.topic_id)
+        )
+        topics: dict[Pseudonym, list[Topic]] = {}
+        for pseudonym, topic_id, text in rows:
+            topics.setdefault(Pseudonym(pseudonym), []).append(Topic(topic_id, text))
+        return topics
+
+    def remove(self, pseudonym: Pseudonym, *, topic_id: str) -> bool:
+        """See the port."""
+        statement = sa.delete(suppression).where(
+            suppression.c.pseudonym == pseudonym, suppression.c.topic_id == topic_id
+        )
+        return self.session.changed(statement) > 0
+
+    def remove_all(self, pseudonym: Pseudonym) -> int:
+        """See the port."""
+        return self.session.changed(
+            sa.delete(suppression).where(suppression.c.pseudonym == pseudonym)
+        )
+
+    def remove_of(self, request_id: RequestId) -> int:
+        """See the port."""
+        return self.session.changed(
+            sa.delete(suppression).where(suppression.c.request_id == request_id)
+        )

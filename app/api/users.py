@@ -1,0 +1,37 @@
+"""``/users/{user}``: what a user may see and decide of their own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, status
+
+from app.api.auth import ServiceOrUser
+from app.api.schemas import SuppressionOut
+from app.api.scopes import UserId
+from app.api.state import StateDep
+
+router = APIRouter(prefix="/users", tags=["users"])
+
+
+@router.get("/{user}/suppressions")
+def get_suppressions(
+    user: Annotated[UserId, Path()], caller: ServiceOrUser, state: StateDep
+) -> list[SuppressionOut]:
+    """List the topics the user does not want: neither remembered nor recommended."""
+    caller.require_user(user)
+    topics = state.container.suppressions.list(state.container.identity.pseudonym(user))
+    return [SuppressionOut(topic_id=topic.topic_id, text=topic.text) for topic in topics]
+
+
+@router.delete("/{user}/suppressions/{topic_id}", status_code=status.HTTP_204_NO_CONTENT)
+def delete_suppression(
+    user: Annotated[UserId, Path()],
+    topic_id: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")],
+    caller: ServiceOrUser,
+    state: StateDep,
+) -> None:
+    """Lift a topic: from now on it may be remembered and recommended again."""
+    caller.require_user(user)
+    pseudonym = state.container.identity.pseudonym(user)
+    state.container.suppressions.lift(pseudonym, topic_id=topic_id)
