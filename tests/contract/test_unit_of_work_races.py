@@ -6,8 +6,11 @@ import threading
 from datetime import timedelta
 from functools import partial
 
+import pytest
+
+from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.domain.errors import ConflictError
+from app.domain.errors import ConflictError, DependencyUnavailableError
 from app.domain.forgetting import Claim, Tombstone
 from app.domain.models import Pseudonym, Subject
 from tests.contract.sql_rows import (
@@ -92,6 +95,22 @@ def test_no_raise_of_an_epoch_is_lost(uows: SqlUnitsOfWork) -> None:
     given = [epoch for epochs in at_once(N_THREADS, raise_epoch) for epoch in epochs]
 
     assert sorted(given) == list(range(1, N_THREADS * ROUNDS + 1))
+
+
+def test_a_locked_subject_changes_for_nobody_else(database_url: str) -> None:
+    """Also for somebody who does not lock first."""
+    first = SqlUnitsOfWork(open_engine(database_url))
+    second = SqlUnitsOfWork(open_engine(database_url, lock_timeout_s=0.2))
+    with first.write() as uow:
+        uow.subjects.create(ANNA, epoch=0)
+
+    with first.write() as uow:
+        uow.subjects.lock(ANNA)
+        with pytest.raises(DependencyUnavailableError), second.write() as other:
+            other.subjects.raise_epoch(ANNA, status=None)
+
+    first.close()
+    second.close()
 
 
 def test_a_first_interaction_and_an_erasure_take_turns(uows: SqlUnitsOfWork) -> None:
