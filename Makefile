@@ -37,7 +37,10 @@ run: setup ## Serve on 127.0.0.1:8000, everything in one process, with demo data
 
 .PHONY: migrate
 migrate: setup ## Bring the database of LETHE_DATABASE__URL up to date
-	@$(BIN)/alembic upgrade head
+	@$(BIN)/lethe migrate
+.PHONY: env
+env: ## Write .env with fresh secrets for docker compose
+	@.ci/new-env
 
 .PHONY: check
 check: lint types contracts test ## Everything CI checks
