@@ -24,7 +24,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 DEFAULT_SEED: Final = 20_240_607
 VOCABULARY: Final = 2048
-CONTEXT_TOKENS: Final = 8192
+CONTEXT_TOKENS: Final = 16_384
 CORPUS_LINES: Final = 6000
 ONSETS: Final = (*"bcdfgklmnprstv", "ch", "st", "tr")
 VOWELS: Final = (*"aeiou", "ea", "ou")
