@@ -75,9 +75,11 @@ class MemoryLog:
             request_id = RequestId(f"{number // 6:032x}")
             self.append(Leaf(kinds[number % len(kinds)], at, request_id, payload))
 
+    def checkpoint_value(self) -> Checkpoint:
+        return Checkpoint(ORIGIN, self.frontier.size, self.frontier.root())
+
     def checkpoint(self, signer: SigningKey = SIGNER) -> SignedNote:
-        text = Checkpoint(ORIGIN, self.frontier.size, self.frontier.root()).text()
-        return SignedNote(text).signed(signer.sign)
+        return SignedNote(self.checkpoint_value().text()).signed(signer.sign)
 
     def prove(self, index: int, *, signer: SigningKey = SIGNER) -> LogProof:
         path = inclusion_proof(

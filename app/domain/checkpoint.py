@@ -206,6 +206,15 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """A checkpoint, the note that carries it with its signatures, and when it was made."""
+
+    checkpoint: Checkpoint
+    note: SignedNote
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRotation:
     """The statement by which an old key names its successor; signed by both."""
 

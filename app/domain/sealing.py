@@ -17,10 +17,13 @@ from app.domain.canonical import canonical_json
 from app.domain.checkpoint import (
     SIGNATURE_BYTES,
     CheckpointError,
+    IsSigned,
+    KeyRotation,
     NoteSignature,
     Sign,
     SignedNote,
     VerifierKey,
+    successors,
 )
 from app.domain.errors import IntegrityError
 from app.domain.fields import Fields
@@ -106,6 +109,18 @@ class SigningKey:
     key: VerifierKey
     rotations: tuple[SignedNote, ...]
     sign: Sign = field(repr=False)
+
+
+def trusted_chain(signer: SigningKey, *, is_signed: IsSigned) -> tuple[VerifierKey, ...]:
+    """Return every key the service has ever signed with, oldest first.
+
+    Raises:
+        CheckpointError: a rotation is not signed by both of its keys.
+    """
+    if not signer.rotations:
+        return (signer.key,)
+    first = KeyRotation.parse(signer.rotations[0].text).old
+    return successors([first], rotations=signer.rotations, is_signed=is_signed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import TypedDict
 
 import sqlalchemy as sa
 
 from app.adapters.db import counters
-from app.adapters.db.session import Session
-from app.adapters.db.tables import audit_leaf
+from app.adapters.db.session import Record, Session
+from app.adapters.db.tables import audit_checkpoint, audit_leaf, audit_node
 from app.domain.audit import Leaf, StoredLeaf
+from app.domain.checkpoint import Checkpoint, SignedCheckpoint, SignedNote
+from app.domain.errors import IntegrityError
+from app.domain.merkle import Frontier, Node, NodeId, extend, leaf_hash, peak_nodes
 from app.domain.models import RequestId
-
-_LEAF_PREFIX: Final = b"\x00"  # RFC 9162 section 2.1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +29,24 @@ class SqlAuditLog:
         """See the port."""
         if not leaves:
             return []
+        self.lock()
+        size = counters.advance(self.session, counters.AUDIT, by=len(leaves))
+        numbers = list(range(size - len(leaves), size))
+        rows = [_row(leaf, seq=seq) for seq, leaf in zip(numbers, leaves, strict=True)]
+        self.session.connection.execute(sa.insert(audit_leaf), rows)
+        before = self._frontier(size - len(leaves))
+        _, completed = extend(before, [row["leaf_hash"] for row in rows])
+        if completed:
+            self.session.connection.execute(sa.insert(audit_node), list(map(_node, completed)))
+        return numbers
+
+    def lock(self) -> None:
+        """See the port. SQLite has one writer anyway."""
         if self.session.is_postgres:
             # A transaction appends to both logs in whatever order; taking the feed's lock first
             # in either case keeps two of them from waiting for each other.
             counters.lock(self.session, counters.CHANGE)
-        size = counters.advance(self.session, counters.AUDIT, by=len(leaves))
-        numbers = list(range(size - len(leaves), size))
-        self.session.connection.execute(
-            sa.insert(audit_leaf),
-            [_values(leaf, seq=seq) for seq, leaf in zip(numbers, leaves, strict=True)],
-        )
-        return numbers
+            counters.lock(self.session, counters.AUDIT)
 
     def page(
         self, *, after: int, limit: int, kind: str | None, request_id: RequestId | None
@@ -58,8 +66,76 @@ class SqlAuditLog:
         """See the port."""
         return counters.read(self.session, counters.AUDIT)
 
+    def frontier(self) -> Frontier:
+        """See the port."""
+        return self._frontier(self.size())
 
-def _values(leaf: Leaf, *, seq: int) -> dict[str, object]:
+    def _frontier(self, size: int) -> Frontier:
+        places = peak_nodes(size)
+        found = self.nodes(places)
+        if len(found) < len(places):
+            raise IntegrityError(f"the audit log's tree of {size} leaves has holes")
+        return Frontier(size, tuple(found[place] for place in places))
+
+    def nodes(self, ids: Collection[NodeId]) -> dict[NodeId, bytes]:
+        """See the port."""
+        leaves = [at.position for at in ids if at.level == 0]
+        inner = [(at.level, at.position) for at in ids if at.level > 0]
+        found: dict[NodeId, bytes] = {}
+        if leaves:
+            one = audit_leaf.c
+            rows = self.session.rows(sa.select(one.seq, one.leaf_hash).where(one.seq.in_(leaves)))
+            found |= {NodeId(0, row.seq): bytes(row.leaf_hash) for row in rows}
+        if inner:
+            node = audit_node.c
+            rows = self.session.rows(
+                sa.select(audit_node).where(sa.tuple_(node.level, node.position).in_(inner))
+            )
+            found |= {NodeId(row.level, row.position): bytes(row.hash) for row in rows}
+        return found
+
+    def add_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
+        """See the port."""
+        self.session.connection.execute(
+            sa.insert(audit_checkpoint).values(
+                size=checkpoint.checkpoint.size,
+                root=checkpoint.checkpoint.root,
+                note=checkpoint.note.encode(),
+                at=checkpoint.at,
+            )
+        )
+
+    def newest_checkpoint(self) -> SignedCheckpoint | None:
+        """See the port."""
+        newest = sa.select(audit_checkpoint).order_by(audit_checkpoint.c.size.desc()).limit(1)
+        row = self.session.first(newest)
+        return None if row is None else _checkpoint(row)
+
+    def checkpoints(self, *, after: int, limit: int) -> list[SignedCheckpoint]:
+        """See the port."""
+        statement = sa.select(audit_checkpoint).where(audit_checkpoint.c.size > after)
+        rows = self.session.rows(statement.order_by(audit_checkpoint.c.size).limit(limit))
+        return [_checkpoint(row) for row in rows]
+
+
+def _checkpoint(row: Record) -> SignedCheckpoint:
+    note = SignedNote.parse(row.note)
+    checkpoint = Checkpoint.parse(note.text)
+    if (checkpoint.size, checkpoint.root) != (row.size, bytes(row.root)):
+        raise IntegrityError(f"the checkpoint of size {row.size} is not the one that was signed")
+    return SignedCheckpoint(checkpoint, note, row.at)
+
+
+class _LeafRow(TypedDict):
+    seq: int
+    kind: str
+    request_id: RequestId | None
+    at: datetime
+    body: bytes
+    leaf_hash: bytes
+
+
+def _row(leaf: Leaf, *, seq: int) -> _LeafRow:
     body = leaf.canonical()
     return {
         "seq": seq,
@@ -67,5 +143,9 @@ def _values(leaf: Leaf, *, seq: int) -> dict[str, object]:
         "request_id": leaf.request_id,
         "at": leaf.at,
         "body": body,
-        "leaf_hash": hashlib.sha256(_LEAF_PREFIX + body).digest(),
+        "leaf_hash": leaf_hash(body),
     }
+
+
+def _node(node: Node) -> dict[str, object]:
+    return {"level": node.at.level, "position": node.at.position, "hash": node.hash}
