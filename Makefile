@@ -57,6 +57,9 @@ contracts: setup-dev ## The floors: who may import whom
 .PHONY: test
 test: setup-dev ## All tests; servers that are missing are named (LETHE_REQUIRE_SERVICES=1: fail)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+.PHONY: coverage
+coverage: setup-dev ## The tests again, with the lines and branches that none of them reaches
+	@$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 .PHONY: fmt
 fmt: setup-dev ## Format, and repair what can be repaired by machine
 	@$(BIN)/ruff check --fix .

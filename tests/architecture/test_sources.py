@@ -15,11 +15,14 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
     rules.file_too_long: frozenset({"app/data/verify_lethe.py"}),
     # engine.py ends the transaction in which a new connection gets its own settings.
     rules.transacts: frozenset({"app/adapters/db/uow.py", "app/adapters/db/engine.py"}),
-    rules.reads_the_clock: frozenset({"app/adapters/clock.py"}),
-    # The two processes hand their environment on to a child.
+    # The command line talks to people: it prints, and says how long a load took.
+    rules.prints: frozenset({"app/cli/"}),
+    rules.reads_the_clock: frozenset({"app/adapters/clock.py", "app/cli/"}),
+    # All but the first hand their environment on to a child.
     rules.reads_the_environment: frozenset(
         {
             "app/settings.py",
+            "app/cli/serve.py",
             "app/adapters/chroma/maintenance_process.py",
             "app/adapters/probe/process.py",
         }

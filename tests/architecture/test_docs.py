@@ -1,0 +1,88 @@
+"""The pages say what the code says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.settings import environment_names
+from tests.architecture.settings_page import PAGE, render
+from tests.architecture.sources import ROOT
+
+SECRET_NAMES = ("TOKEN", "API_KEY", "PEPPER", "DATABASE__URL", "REDIS__URL")
+
+
+def _tracked(*patterns: str) -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [path for line in listed.stdout.splitlines() if (path := ROOT / line).is_file()]
+
+
+def test_page_of_settings_is_fresh() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render(), "run make docs"
+
+
+def test_every_setting_says_what_it_means() -> None:
+    silent = [name for name, field in environment_names() if len(field.description or "") < 15]
+
+    assert silent == []
+
+
+def test_every_secret_setting_is_typed_as_a_secret() -> None:
+    readable = [
+        name
+        for name, field in environment_names()
+        if name.endswith(SECRET_NAMES) and "SecretStr" not in str(field.annotation)
+    ]
+
+    assert readable == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    dead = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in _tracked("*.md")
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
+
+    assert dead == []
+
+
+def test_decisions_have_numbers_of_their_own_and_the_agreed_parts() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    numbers = [page.name[:4] for page in pages]
+    parts = ("Status:", "Date:", "## Context", "## Decision", "## Consequences", "## Alternatives")
+
+    assert len(set(numbers)) == len(numbers)
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert [part for part in parts if part not in text] == [], page.name
+
+
+def test_make_help_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    phony = set(re.findall(r"^\.PHONY: ([a-z-]+)$", makefile, re.MULTILINE))
+
+    listed = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
+
+    assert phony == set(re.findall(r"^  \x1b\[1m([a-z-]+)", listed.stdout, re.MULTILINE))
+
+
+@pytest.mark.parametrize("private", ["/wor" + "k/", "file:" + "///opt", "find-" + "links ="])
+def test_nothing_of_a_developers_machine_is_committed(private: str) -> None:
+    leaks = [
+        path.relative_to(ROOT).as_posix()
+        for path in _tracked("*.py", "*.md", "*.toml", "*.lock", "*.yml", "Makefile", ".ci/*")
+        if private in path.read_text(encoding="utf-8", errors="replace")
+    ]
+
+    assert leaks == []
