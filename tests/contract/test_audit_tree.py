@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from app.adapters.db import schema
+from app.adapters.db.engine import open_engine
 from app.adapters.db.tables import audit_checkpoint, audit_leaf, audit_node
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.checkpoint import SignedCheckpoint
@@ -168,6 +171,31 @@ def test_upgrading_computes_the_tree_of_an_older_log(database_url: str, engine: 
         found = connection.execute(sa.select(audit_node)).all()
     nodes = {NodeId(row.level, row.position): bytes(row.hash) for row in found}
     assert nodes == {at: hashed for at, hashed in twin.nodes.items() if at.level > 0}
+
+
+def test_nodes_are_looked_up_and_never_scanned_for(migrated_file: Path, tmp_path: Path) -> None:
+    """SQLite reads the whole table for ``(level, position) IN (...)``; found by a benchmark."""
+    shutil.copyfile(migrated_file, tmp_path / "lethe.db")
+    engine = open_engine(f"sqlite:///{tmp_path / 'lethe.db'}")
+    plans: list[str] = []
+
+    def explain(
+        connection: sa.Connection, _: object, text: str, values: object, *__: object
+    ) -> None:
+        if text.startswith("SELECT audit_"):
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            cursor = raw.cursor()
+            cursor.execute(f"EXPLAIN QUERY PLAN {text}", values)
+            plans.extend(str(row[3]) for row in cursor.fetchall())
+
+    with SqlUnitsOfWork(engine).read() as uow:
+        event.listen(engine, "before_cursor_execute", explain)
+        uow.audit.nodes([NodeId(0, 1), NodeId(0, 9), NodeId(1, 4), NodeId(1, 5), NodeId(7, 3)])
+    engine.dispose()
+
+    assert plans
+    assert not [plan for plan in plans if plan.startswith("SCAN")], plans
 
 
 def without_triggers(engine: Engine, statement: sa.Executable) -> None:

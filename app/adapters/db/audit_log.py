@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,18 +80,22 @@ class SqlAuditLog:
 
     def nodes(self, ids: Collection[NodeId]) -> dict[NodeId, bytes]:
         """See the port."""
-        leaves = [at.position for at in ids if at.level == 0]
-        inner = [(at.level, at.position) for at in ids if at.level > 0]
+        by_level: dict[int, list[int]] = defaultdict(list)
+        for at in ids:
+            by_level[at.level].append(at.position)
         found: dict[NodeId, bytes] = {}
-        if leaves:
+        if leaves := by_level.pop(0, None):
             one = audit_leaf.c
             rows = self.session.rows(sa.select(one.seq, one.leaf_hash).where(one.seq.in_(leaves)))
             found |= {NodeId(0, row.seq): bytes(row.leaf_hash) for row in rows}
-        if inner:
+        if by_level:
+            # Not (level, position) IN (...): for that, SQLite reads the whole table.
             node = audit_node.c
-            rows = self.session.rows(
-                sa.select(audit_node).where(sa.tuple_(node.level, node.position).in_(inner))
+            wanted = (
+                sa.and_(node.level == level, node.position.in_(positions))
+                for level, positions in by_level.items()
             )
+            rows = self.session.rows(sa.select(audit_node).where(sa.or_(*wanted)))
             found |= {NodeId(row.level, row.position): bytes(row.hash) for row in rows}
         return found
 
