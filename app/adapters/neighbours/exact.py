@@ -50,14 +50,14 @@ class ExactNeighbours:
         self,
         *,
         dense_limit: int = 10_000,
-        regularisation: float = 500.0,
+        regularisation: float = 600.0,
         max_removals: int = 128,
         knn: UserKnn | None = None,
     ) -> None:
         self._dense_limit = dense_limit
         self._regularisation = regularisation
         self._max_removals = max_removals
-        self._knn = knn or UserKnn(n_neighbours=100, length_penalty=0.5, max_cells=2_000_000)
+        self._knn = knn or UserKnn(n_neighbours=100, length_penalty=0.6, max_cells=2_000_000)
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
         self._state = State(dense_limit=dense_limit)

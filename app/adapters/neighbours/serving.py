@@ -61,11 +61,12 @@ class Serving:
     ) -> None:
         self.model = model
         self._gone = model.positions(losses.gone)
+        self._is_withheld = len(losses.lost) > max_removals
         self.removals: Mapping[Pseudonym, tuple[Loss, Removal]] = {
             pseudonym: self._removal(pseudonym, loss, previous)
             for pseudonym, loss in losses.lost.items()
+            if not self._is_withheld
         }
-        self._max_removals = max_removals
         self._lock = threading.Lock()
         self._downdate: Downdate | None = None
 
@@ -87,7 +88,7 @@ class Serving:
         of the history.
         """
         known = self.model.positions(history)
-        if not len(known) or len(self.removals) > self._max_removals:
+        if self._is_withheld or not len(known):
             return None
         if self.removals:
             downdate = self._downdated()

@@ -12,7 +12,7 @@ from app.adapters.neighbours.ranking import shortlist
 from app.adapters.neighbours.state import State
 from app.domain.models import ItemId, Scored
 
-_UNIT = 2**20
+_UNIT = 2**32
 """Similarities are integers in this unit, so that a sum does not depend on its order."""
 
 
@@ -20,13 +20,17 @@ _UNIT = 2**20
 class UserKnn:
     """User-based nearest neighbours at query time: no derived state at all.
 
-    A neighbour v with c common items weighs c^2 / (h n_v^(2 length_penalty)): the square of
-    the asymmetric cosine, plain cosine at 0.5. An item's score is the sum of the weights of
-    the neighbours who have it.
+    A neighbour v with c common items weighs (c / (h^(1 - p) n_v^p))^4: the fourth power of
+    the asymmetric cosine, h and n_v the numbers of items of both and p the length penalty.
+    An item's score is the sum of the weights of the neighbours who have it.
+
+    Source: Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated
+    Datasets", RecSys 2013; there too a power sharpens the similarity.
 
     Args:
         n_neighbours: how many users to listen to, ties by pseudonym.
-        length_penalty: 0 to 1; how much a long list of items counts against a neighbour.
+        length_penalty: p, 0 to 1; how much a long list counts against a neighbour; 0.5 is
+            the plain cosine.
         max_cells: how many posting-list entries to read for a history, rarest items first;
             always at least one item's. Bounds the time of a request.
     """
@@ -68,8 +72,9 @@ class UserKnn:
         # One scalar power for each distinct length: vectorised powers may differ in the
         # last bit with the place in the array.
         distinct, which = np.unique(lengths, return_inverse=True)
-        penalty = np.array([n ** (2 * self.length_penalty) for n in distinct.tolist()])[which]
-        weights = np.rint(_UNIT * common**2 / (len(history) * penalty)).astype(np.int64)
+        lowered = np.array([n ** (-2 * self.length_penalty) for n in distinct.tolist()])[which]
+        squared = common**2 * lowered * len(history) ** (2 * self.length_penalty - 2)
+        weights = np.rint(_UNIT * (squared * squared)).astype(np.int64)
         listed = shortlist(weights.astype(np.float64), top_n=self.n_neighbours)
         if len(listed) > self.n_neighbours:
             by_rank = sorted(

@@ -1,0 +1,80 @@
+"""Ranking quality over the full catalogue, and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.data import Ints
+
+Floats = NDArray[np.float64]
+Scorer = Callable[[Ints], NDArray[np.floating]]
+"""Scores of every item for these users, shape (len(users), n_items); larger is better."""
+
+METRICS: Final = ("ndcg@10", "recall@20", "hr@10")
+_DEPTH: Final = 20
+_AT: Final = 10
+_BLOCK: Final = 512
+_DRAWS: Final = 5000
+
+
+def evaluate(
+    scorer: Scorer, *, users: Ints, seen: Sequence[Sequence[Ints]], wanted: Sequence[Ints]
+) -> dict[str, Floats]:
+    """Measure a scorer on each user, full ranking, no sampled negatives.
+
+    Args:
+        scorer: the model.
+        users: whom to measure; users with nothing in ``wanted`` get NaN.
+        seen: parts of the data, by user, whose items are never ranked.
+        wanted: the held-out items by user.
+
+    Returns:
+        By metric one value a user, shape (len(users),), in [0, 1]: NDCG@10 with the ideal
+        over min(10, held-out items); recall@20 = hits / held-out items; HR@10 = any hit.
+    """
+    found = {metric: np.full(len(users), np.nan) for metric in METRICS}
+    for begin in range(0, len(users), _BLOCK):
+        block = users[begin : begin + _BLOCK]
+        scores = np.array(scorer(block), dtype=np.float64)
+        for row, user in enumerate(block.tolist()):
+            for part in seen:
+                scores[row, part[user]] = -np.inf
+            if len(wanted[user]):
+                values = _measure(_top(scores[row]), wanted[user])
+                for metric, value in zip(METRICS, values, strict=True):
+                    found[metric][begin + row] = value
+    return found
+
+
+def _top(scores: Floats) -> Ints:
+    listed = np.argpartition(-scores, _DEPTH)[:_DEPTH]
+    return listed[np.lexsort((listed, -scores[listed]))]
+
+
+def _measure(ranked: Ints, wanted: Ints) -> tuple[float, float, float]:
+    hits = np.isin(ranked, wanted)
+    discounts = 1 / np.log2(np.arange(2, _AT + 2))
+    ideal = discounts[: len(wanted)].sum()
+    ndcg = float((hits[:_AT] * discounts).sum() / ideal)
+    return ndcg, float(hits.sum() / len(wanted)), float(hits[:_AT].any())
+
+
+def interval(values: Floats, *, seed: int) -> tuple[float, float, float]:
+    """Return the mean over users and its 95 % interval by bootstrap over users (5,000 draws)."""
+    values = values[~np.isnan(values)]
+    rng = np.random.default_rng(seed)
+    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(_DRAWS)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(values.mean()), float(low), float(high)
+
+
+def summary(found: Mapping[str, Floats], *, seed: int) -> dict[str, object]:
+    """Return mean and interval of every metric."""
+    return {
+        metric: dict(zip(("mean", "low", "high"), interval(values, seed=seed), strict=True))
+        for metric, values in found.items()
+    }
