@@ -116,6 +116,8 @@ class ErasureRequest:
         attempts: how often a worker has claimed it.
         fence: raised by every claim; a writer with an older one has lost its lease.
         change_seq: the change feed's number that every live process must have acknowledged.
+        outages: how many of the attempts ended because something the service stands on was down;
+            they say nothing against the request.
         error_code: code of the last failure, None while there is none.
     """
 
@@ -135,6 +137,7 @@ class ErasureRequest:
     reason: Reason | None = None
     ground: Ground | None = None
     error_code: str | None = None
+    outages: int = 0
 
 
 @dataclass(frozen=True, slots=True)

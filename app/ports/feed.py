@@ -62,6 +62,14 @@ class Processes(Protocol):
         """Return processes whose lease is valid."""
         ...
 
+    def note_worker(self, *, at: datetime) -> None:
+        """Note that a worker did a task; an earlier time than the noted one changes nothing."""
+        ...
+
+    def worker_seen_at(self) -> datetime | None:
+        """Return when a worker last did a task, to the millisecond; None for never."""
+        ...
+
     def remove(self, process_id: str) -> None:
         """Take the process off the list (orderly shutdown)."""
         ...

@@ -91,8 +91,14 @@ class Interactions(Protocol):
         """
         ...
 
-    def pending(self, *, expired_at: datetime, limit: int) -> list[NewInteraction]:
-        """Return live rows whose memory write was due before ``expired_at`` and is not done."""
+    def lease_pending(
+        self, *, expired_at: datetime, until: datetime, limit: int
+    ) -> list[NewInteraction]:
+        """Take over live rows whose memory write was due before ``expired_at`` and is not done.
+
+        They are pending until ``until`` from then on, so that an erasure waits for the new
+        writer as it waits for the first.
+        """
         ...
 
     def history(self, pseudonym: Pseudonym) -> list[HistoryEntry]:
@@ -122,8 +128,16 @@ class Interactions(Protocol):
         """Return the latest ``pending_until`` among rows flagged by a request, or None."""
         ...
 
+    def pending_until_of(self, pseudonym: Pseudonym) -> datetime | None:
+        """Return the latest ``pending_until`` among all rows of the user, flagged or not."""
+        ...
+
     def delete_flagged(self, request_id: RequestId) -> int:
         """Delete the rows flagged by a request; return how many."""
+        ...
+
+    def delete_all_of(self, pseudonym: Pseudonym) -> int:
+        """Delete all rows of the user, flagged by whatever request or not; return how many."""
         ...
 
     def unflag(self, request_id: RequestId) -> int:

@@ -116,8 +116,19 @@ class ErasureRequests(Protocol):
         """Return workable requests, unleased and past their ``not_before``, by due date."""
         ...
 
-    def postpone(self, request_id: RequestId, *, fence: int, not_before: datetime) -> bool:
-        """Release, but let nobody claim before ``not_before``; False when fence is old."""
+    def postpone(
+        self,
+        request_id: RequestId,
+        *,
+        fence: int,
+        not_before: datetime,
+        error_code: str | None = None,
+        is_outage: bool = False,
+    ) -> bool:
+        """Release, but let nobody claim before ``not_before``; False when fence is old.
+
+        ``error_code`` says why, and an outage is counted.
+        """
         ...
 
     def clear_subject(self, request_id: RequestId, *, fence: int) -> bool:

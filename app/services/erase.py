@@ -8,18 +8,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 import structlog
 
+from app.domain.audit import LeafKind
 from app.domain.errors import AppError, DependencyUnavailableError, IntegrityError
 from app.domain.forgetting import Claim, RequestState, Step
 from app.domain.models import RequestId
 from app.ports.clock import Clock
 from app.ports.unit_of_work import UnitsOfWork
-from app.services.erasure_run import ErasureRun, LeaseLostError, move
+from app.services.erasure_run import ErasureRun, LeaseLostError, OnPoint, move, pass_by
 from app.services.erasure_steps import ErasureSteps
 
 _log = structlog.get_logger(__name__)
+_EXHAUSTED: Final = "attempts_exhausted"
+"""Code of a request whose attempts ended without a word, as when each one killed its worker."""
+_MOST_RETRIES: Final = 1_000
+_MOST_DOUBLINGS: Final = 20  # of the back-off; a thousand would not fit a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,8 @@ class EraseConfig:
     Args:
         lease_s: seconds a claim holds without a heartbeat.
         heartbeat_s: seconds between heartbeats, well below ``lease_s``.
-        max_attempts: claims after which a request fails and waits for an admin.
+        max_attempts: claims after which a request fails and waits for an admin. Those that an
+            outage ended do not count, and each retry by an admin allows one more.
         backoff_s: seconds before the second attempt; doubled for each further one.
         backoff_limit_s: most seconds between two attempts.
     """
@@ -52,6 +59,7 @@ class EraseService:
         clock: Clock,
         owner: str,
         config: EraseConfig,
+        on_point: OnPoint = pass_by,
     ) -> None:
         """Keep the collaborators; ``owner`` is a random name of this process."""
         self._uows = uows
@@ -59,15 +67,19 @@ class EraseService:
         self._clock = clock
         self._owner = owner
         self._config = config
+        self._on_point = on_point
 
     def execute(self, request_id: RequestId) -> bool:
         """Do all that is left of a request; return whether it is completed by this call.
 
         Nothing happens when another worker holds it or there is nothing to do. A dependency
-        that is down puts the request off; too many attempts fail it.
+        that is down puts the request off; too many attempts of other ends fail it.
         """
         claim = self._claim(request_id)
         if claim is None:
+            return False
+        if self._used(claim) > self._allowed(claim):
+            self._fail(claim, code=_EXHAUSTED)
             return False
         try:
             with self._heartbeat(claim) as check:
@@ -132,17 +144,38 @@ class EraseService:
             attempt=request.attempts,
             code=error.code,
         )
-        if request.attempts >= self._config.max_attempts:
-            self._fail(claim, error)
+        is_outage = isinstance(error, DependencyUnavailableError)
+        if not is_outage and self._used(claim) >= self._allowed(claim):
+            self._fail(claim, code=error.code)
             return
-        delay_s = self._config.backoff_s * 2 ** (request.attempts - 1)
-        delay = timedelta(seconds=min(delay_s, self._config.backoff_limit_s))
         with self._uows.write() as uow:
             uow.requests.postpone(
-                request.request_id, fence=claim.fence, not_before=self._clock.now() + delay
+                request.request_id,
+                fence=claim.fence,
+                not_before=self._clock.now() + self._backoff(request.attempts),
+                error_code=error.code,
+                is_outage=is_outage,
             )
 
-    def _fail(self, claim: Claim, error: AppError) -> None:
+    def _backoff(self, attempts: int) -> timedelta:
+        delay_s = self._config.backoff_s * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS)
+        return timedelta(seconds=min(delay_s, self._config.backoff_limit_s))
+
+    def _used(self, claim: Claim) -> int:
+        return claim.request.attempts - claim.request.outages
+
+    def _allowed(self, claim: Claim) -> int:
+        """Return how many attempts count as too many; every earlier failure was retried by hand."""
+        with self._uows.read() as uow:
+            failures = uow.audit.page(
+                after=-1,
+                limit=_MOST_RETRIES,
+                kind=LeafKind.FORGET_FAILED,
+                request_id=claim.request.request_id,
+            )
+        return self._config.max_attempts + len(failures)
+
+    def _fail(self, claim: Claim, *, code: str) -> None:
         with self._uows.write() as uow:
             request = uow.requests.get(claim.request.request_id)
             if request is not None and request.fence == claim.fence:
@@ -152,12 +185,18 @@ class EraseService:
                     RequestState.FAILED,
                     at=self._clock.now(),
                     fence=claim.fence,
-                    facts={"code": error.code, "attempts": request.attempts},
-                    error_code=error.code,
+                    facts={"code": code, "attempts": request.attempts},
+                    error_code=code,
                 )
 
     def _work(self, claim: Claim, check: Callable[[], None]) -> None:
-        run = ErasureRun(uows=self._uows, clock=self._clock, claim=claim, check=check)
+        run = ErasureRun(
+            uows=self._uows,
+            clock=self._clock,
+            claim=claim,
+            check=check,
+            on_point=self._on_point,
+        )
         order = run.order()
         steps = self._steps
         run.enter(RequestState.ERASING)
@@ -173,5 +212,9 @@ class EraseService:
         except IntegrityError:
             run.start_over()
             raise
-        run.step(Step.ROWS, "interaction", partial(steps.delete_rows, order))
+        run.step(
+            Step.ROWS,
+            "interaction",
+            partial(steps.delete_rows, order, require_fence=run.require_fence),
+        )
         run.complete()

@@ -40,6 +40,14 @@ _WAY: Final = (
 )
 
 
+OnPoint = Callable[[str, int], None]
+"""Called with a point of the work, such as ``memory:before``, and the attempt that passes it."""
+
+
+def pass_by(_point: str, _attempt: int, /) -> None:
+    """Do nothing at any point."""
+
+
 class LeaseLostError(Exception):
     """Another worker has the request now; this one must stop without a word in SQL."""
 
@@ -79,13 +87,20 @@ class ErasureRun:
     """The state and journal of one claimed request; every write checks the fence."""
 
     def __init__(
-        self, *, uows: UnitsOfWork, clock: Clock, claim: Claim, check: Callable[[], None]
+        self,
+        *,
+        uows: UnitsOfWork,
+        clock: Clock,
+        claim: Claim,
+        check: Callable[[], None],
+        on_point: OnPoint = pass_by,
     ) -> None:
         """Read how far earlier attempts came; ``check`` raises once the lease is lost."""
         self._uows = uows
         self._clock = clock
         self._claim = claim
         self._check = check
+        self._on_point = on_point
         self._request_id = claim.request.request_id
         self._state = claim.request.state
         with uows.read() as uow:
@@ -132,8 +147,10 @@ class ErasureRun:
         self._check()
         if step in self._done:
             return
+        self._pass(f"{step}:before")
         started_s = self._clock.monotonic_s()
         touched = action()
+        self._pass(f"{step}:done")
         self._check()
         record = StepRecord(
             request_id=self._request_id,
@@ -145,11 +162,19 @@ class ErasureRun:
             finished_at=self._clock.now(),
         )
         with self._uows.write() as uow:
-            self._require_fence(uow)
+            self.require_fence(uow)
             uow.requests.record_step(record)
         self._done.add(step)
 
-    def _require_fence(self, uow: UnitOfWork) -> None:
+    def _pass(self, point: str) -> None:
+        self._on_point(point, self._claim.request.attempts)
+
+    def require_fence(self, uow: UnitOfWork) -> None:
+        """Check, in the caller's transaction, that nobody has claimed the request since.
+
+        Raises:
+            LeaseLostError: somebody has.
+        """
         request = uow.requests.get(self._request_id)
         if request is None or request.fence != self._claim.fence:
             raise LeaseLostError
@@ -162,6 +187,7 @@ class ErasureRun:
 
     def complete(self) -> None:
         """Close the request and forget whom it was about, in one transaction."""
+        self._pass("complete:before")
         with self._uows.write() as uow:
             touched = {
                 f"touched_{record.step}": record.touched
@@ -170,3 +196,4 @@ class ErasureRun:
             self._move(uow, RequestState.COMPLETED, touched)
             if not uow.requests.clear_subject(self._request_id, fence=self._claim.fence):
                 raise LeaseLostError
+        self._pass("complete:done")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from app.domain.errors import DependencyUnavailableError, IntegrityError
@@ -10,7 +12,7 @@ from app.domain.forgetting import ErasureOrder, ErasureRequest
 from app.ports.cache import Cache
 from app.ports.clock import Clock
 from app.ports.memory_store import MemoryStore
-from app.ports.unit_of_work import UnitsOfWork
+from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
 
 _POLL_S: Final = 0.05
 
@@ -53,14 +55,20 @@ class ErasureSteps:
         waited = 0
         deadline_s = self._clock.monotonic_s() + self._config.wait_s
         while True:
-            with self._uows.read() as uow:
-                until = uow.interactions.flagged_pending_until(order.request_id)
+            until = self._pending_until(order)
             if until is None or until <= self._clock.now():
                 return waited
             if self._clock.monotonic_s() > deadline_s:
                 raise DependencyUnavailableError("memory writes of this user are under way")
             waited += 1
             self._clock.sleep(_POLL_S)
+
+    def _pending_until(self, order: ErasureOrder) -> datetime | None:
+        with self._uows.read() as uow:
+            if order.is_whole_user:
+                # Rows that another request flagged first are of this user, too.
+                return uow.interactions.pending_until_of(order.pseudonym)
+            return uow.interactions.flagged_pending_until(order.request_id)
 
     def erase_memory(self, order: ErasureOrder) -> int:
         """Scrub, delete and flush the memories."""
@@ -102,11 +110,21 @@ class ErasureSteps:
             raise IntegrityError("records are left after the scrub")
         return 2
 
-    def delete_rows(self, order: ErasureOrder) -> int:
-        """Delete the rows, the feed entries that name the user, and for ``all`` the subject."""
+    def delete_rows(
+        self, order: ErasureOrder, *, require_fence: Callable[[UnitOfWork], None]
+    ) -> int:
+        """Delete the rows, the feed entries that name the user, and for ``all`` the subject.
+
+        Args:
+            order: what is to go.
+            require_fence: raises unless the lease is still held. A worker that was frozen here
+                and wakes after another one finished would delete what came with a new consent.
+        """
         with self._uows.write() as uow:
+            require_fence(uow)
             touched = uow.interactions.delete_flagged(order.request_id)
             if order.is_whole_user:
+                touched += uow.interactions.delete_all_of(order.pseudonym)
                 touched += uow.suppressions.remove_all(order.pseudonym)
                 touched += uow.subjects.delete(order.pseudonym)
             live = uow.processes.live(now=self._clock.now())

@@ -47,9 +47,13 @@ class Gate:
         return tokens
 
     def _arrive(self, uow: UnitOfWork, user: Pseudonym, *, renewed_consent: bool) -> Subject | None:
-        """Create a subject, above the epoch of an erased one; None where consent is missing."""
+        """Create a subject, above the epoch of an erased one; None where consent is missing.
+
+        Also None while an erasure is under way: its last steps take all of the user, so they
+        would take what came back as well.
+        """
         erased = self._tombstones.get(self._identity.tombstone_all(user), [])
-        if erased and not renewed_consent:
+        if erased and (not renewed_consent or uow.requests.open_of(user)):
             return None
         epoch = 1 + max((tombstone.epoch for tombstone in erased), default=0)
         return uow.subjects.create(user, epoch=epoch)

@@ -228,9 +228,12 @@ class IngestService:
 
     def repair(self) -> int:
         """Finish writes to the vector store that failed or died; return how many."""
-        limit = self._config.repair_batch
-        with self._uows.read() as uow:
-            rows = uow.interactions.pending(expired_at=self._clock.now(), limit=limit)
+        now, limit = self._clock.now(), self._config.repair_batch
+        # Without a lease of its own, an erasure would not wait for this writer, and the memory
+        # would come back behind its scrub.
+        lease = now + timedelta(seconds=self._config.write_lease_s)
+        with self._uows.write() as uow:
+            rows = uow.interactions.lease_pending(expired_at=now, until=lease, limit=limit)
             items = uow.items.get_many(
                 {row.interaction.item_id for row in rows if row.interaction.item_id is not None}
             )

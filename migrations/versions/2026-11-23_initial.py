@@ -142,6 +142,7 @@ def _create_requests() -> None:
         sa.Column("not_before", _moment()),
         sa.Column("fence", sa.BigInteger, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("outages", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("request_id", name="pk_erasure_request"),
         sa.UniqueConstraint("idempotency_hash", name="uq_erasure_request_idempotency_hash"),
         sa.UniqueConstraint(

@@ -134,3 +134,15 @@ def test_the_log_only_grows(uows: SqlUnitsOfWork, engine: Engine, table: sa.Tabl
 
     with engine.connect() as connection:
         assert connection.execute(sa.select(table.c.at)).scalars().all() == [NOW]
+
+
+def test_the_latest_sign_of_a_worker_is_kept(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        assert uow.processes.worker_seen_at() is None
+        uow.processes.note_worker(at=NOW + SECOND)
+        uow.processes.note_worker(at=NOW)
+
+    with uows.read() as uow:
+        seen_at = uow.processes.worker_seen_at()
+    assert seen_at is not None
+    assert abs(seen_at - (NOW + SECOND)) < SECOND / 1_000

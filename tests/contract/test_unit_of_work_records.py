@@ -144,14 +144,28 @@ def test_a_row_is_pending_until_it_is_marked(uows: SqlUnitsOfWork) -> None:
         uow.interactions.add([row], pending_until=NOW, received_at=NOW)
         uow.interactions.add([late], pending_until=NOW + SECOND, received_at=NOW)
         assert [entry.is_pending for entry in uow.interactions.history(ANNA)] == [True, True]
-        assert uow.interactions.pending(expired_at=NOW, limit=9) == []
-        assert uow.interactions.pending(expired_at=NOW + SECOND, limit=9) == [row]
-        assert uow.interactions.pending(expired_at=NOW + 2 * SECOND, limit=9) == [row, late]
-        assert uow.interactions.pending(expired_at=NOW + 2 * SECOND, limit=1) == [row]
+        assert uow.interactions.pending_until_of(ANNA) == NOW + SECOND
+        assert uow.interactions.pending_until_of(BERT) is None
 
         assert uow.interactions.mark_stored([row.record_id]) == {row.record_id}
 
-        assert uow.interactions.pending(expired_at=NOW + 2 * SECOND, limit=9) == [late]
+        assert [entry.is_pending for entry in uow.interactions.history(ANNA)] == [False, True]
+
+
+def test_a_late_write_is_taken_over_by_one_writer_at_a_time(uows: SqlUnitsOfWork) -> None:
+    row, late = interaction("anna", "1"), interaction("anna", "2", text="words")
+    until = NOW + 60 * SECOND
+    with uows.write() as uow:
+        uow.interactions.add([row], pending_until=NOW, received_at=NOW)
+        uow.interactions.add([late], pending_until=NOW + SECOND, received_at=NOW)
+
+    with uows.write() as uow:
+        live, soon = uow.interactions, NOW + 2 * SECOND
+        assert live.lease_pending(expired_at=NOW, until=until, limit=9) == []
+        assert live.lease_pending(expired_at=soon, until=until, limit=1) == [row]
+        assert live.lease_pending(expired_at=soon, until=until, limit=9) == [late]
+        assert live.lease_pending(expired_at=soon, until=until, limit=9) == []
+        assert live.pending_until_of(ANNA) == until
 
 
 def test_flagged_rows_are_seen_by_no_read(uows: SqlUnitsOfWork) -> None:
@@ -166,8 +180,11 @@ def test_flagged_rows_are_seen_by_no_read(uows: SqlUnitsOfWork) -> None:
         assert [entry.record_id for entry in live.history(ANNA)] == [rows[2].record_id]
         assert live.evidence_items([ANNA]) == {ANNA: {"2"}}
         assert list(live.all_evidence()) == [(ANNA, {"2"})]
-        assert live.pending(expired_at=NOW + SECOND, limit=9) == [rows[2]]
+        leased = live.lease_pending(expired_at=NOW + SECOND, until=NOW + SECOND, limit=9)
+        assert leased == [rows[2]]
+        assert live.flagged_pending_until(request_id("r")) == NOW
         assert live.mark_stored([row.record_id for row in rows]) == {rows[2].record_id}
+        assert live.flagged_pending_until(request_id("r")) is None
         assert (live.count(), live.count(ANNA), live.count(BERT)) == (1, 1, 0)
         assert live.flagged(request_id("r")) == sorted(doomed)
         assert live.flagged(request_id("other")) == []
@@ -194,6 +211,17 @@ def test_unflagged_rows_are_live_again(uows: SqlUnitsOfWork) -> None:
         assert uow.interactions.unflag(request_id("r")) == 1
         assert uow.interactions.count(ANNA) == 2
         assert uow.interactions.flagged(request_id("r")) == []
+
+
+def test_all_rows_of_a_user_are_deleted_whoever_flagged_them(uows: SqlUnitsOfWork) -> None:
+    rows = [interaction("anna", str(n)) for n in range(3)]
+    add(uows, *rows, interaction("bert", "1"))
+
+    with uows.write() as uow:
+        uow.interactions.flag(request_id("r"), [rows[0].record_id])
+        assert uow.interactions.delete_all_of(ANNA) == 3
+        assert uow.interactions.record_ids_of(ANNA) == []
+        assert uow.interactions.count() == 1
 
 
 def test_only_the_requests_own_rows_are_deleted(uows: SqlUnitsOfWork) -> None:

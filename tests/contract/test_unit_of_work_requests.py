@@ -324,6 +324,18 @@ def test_the_most_urgent_is_claimable_first(uows: SqlUnitsOfWork) -> None:
         assert uow.requests.claimable(now=NOW + SECOND, limit=9) == [taken, soon, late]
 
 
+def test_an_outage_is_counted_and_named(uows: SqlUnitsOfWork) -> None:
+    _add(uows, new_request("r"))
+    _claim(uows)
+
+    with uows.write() as uow:
+        uow.requests.postpone(R, fence=1, not_before=NOW, error_code="x", is_outage=True)
+        assert not uow.requests.postpone(R, fence=0, not_before=NOW, is_outage=True)
+
+    found = _get(uows)
+    assert (found.attempts, found.outages, found.error_code) == (1, 1, "x")
+
+
 def test_a_cleared_request_names_nobody(uows: SqlUnitsOfWork) -> None:
     new = new_request("r", key="key", scope=TopicScope("Harry Potter"))
     _add(uows, new)

@@ -18,14 +18,22 @@ from app.domain.errors import IntegrityError
 CHANGE: Final = "change"
 PRUNED: Final = "change_pruned"
 AUDIT: Final = "audit"
+WORKER_SEEN_MS: Final = "worker_seen_ms"
+"""When a worker last did a task, in milliseconds since 1970; made by the first."""
 
 
 def read(session: Session, name: str) -> int:
     """Return the number last given."""
-    row = session.first(sa.select(counter.c.value).where(counter.c.name == name))
-    if row is None:
+    value = find(session, name)
+    if value is None:
         raise IntegrityError(f"the counter {name} is missing")
-    return int(row.value)
+    return value
+
+
+def find(session: Session, name: str) -> int | None:
+    """Return the counter's value, None where it was never made."""
+    row = session.first(sa.select(counter.c.value).where(counter.c.name == name))
+    return None if row is None else int(row.value)
 
 
 def lock(session: Session, name: str) -> None:
@@ -47,3 +55,15 @@ def raise_to(session: Session, name: str, value: int) -> None:
     """Set the counter, but never back."""
     update = sa.update(counter).where(counter.c.name == name, counter.c.value < value)
     session.changed(update.values(value=value))
+
+
+def note_maximum(session: Session, name: str, value: int) -> None:
+    """Set the counter, but never back; make it where it is missing."""
+    insert = session.insert(counter).values(name=name, value=value)
+    session.connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=[counter.c.name],
+            set_={"value": insert.excluded.value},
+            where=counter.c.value < insert.excluded.value,
+        )
+    )

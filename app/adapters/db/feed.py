@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
@@ -87,6 +87,15 @@ class SqlProcesses:
         )
         return [LiveProcess(row.process_id, row.acked_seq, row.lease_until) for row in rows]
 
+    def note_worker(self, *, at: datetime) -> None:
+        """See the port."""
+        counters.note_maximum(self.session, counters.WORKER_SEEN_MS, _ms(at))
+
+    def worker_seen_at(self) -> datetime | None:
+        """See the port."""
+        seen_ms = counters.find(self.session, counters.WORKER_SEEN_MS)
+        return None if seen_ms is None else datetime.fromtimestamp(seen_ms / 1_000, UTC)
+
     def remove(self, process_id: str) -> None:
         """See the port."""
         self.session.changed(sa.delete(process).where(process.c.process_id == process_id))
@@ -94,3 +103,7 @@ class SqlProcesses:
     def remove_dead(self, *, before: datetime) -> int:
         """See the port."""
         return self.session.changed(sa.delete(process).where(process.c.lease_until < before))
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1_000)

@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy import ColumnElement
 
 from app.adapters.db.session import Record, Session
 from app.adapters.db.tables import interaction, subject
@@ -149,21 +150,27 @@ class SqlInteractions:
         """See the port."""
         rows = self.session.rows(
             sa.update(interaction)
-            .where(self.session.within(_row.record_id, record_ids), _LIVE)
+            .where(self.session.within(_row.record_id, record_ids))
             .values(pending_until=None)
-            .returning(_row.record_id)
+            .returning(_row.record_id, _row.erased_by)
         )
-        return {row.record_id for row in rows}
+        return {row.record_id for row in rows if row.erased_by is None}
 
-    def pending(self, *, expired_at: datetime, limit: int) -> list[NewInteraction]:
-        """See the port."""
+    def lease_pending(
+        self, *, expired_at: datetime, until: datetime, limit: int
+    ) -> list[NewInteraction]:
+        """See the port. Sorted here, because UPDATE ... RETURNING keeps no order."""
+        is_due = sa.and_(_row.pending_until.is_not(None), _row.pending_until < expired_at, _LIVE)
+        due = sa.select(_row.record_id).where(is_due).order_by(_row.pending_until, _row.record_id)
+        # A row that another process takes at this moment is left to it.
+        first = due.limit(limit).with_for_update(skip_locked=True).scalar_subquery()
         rows = self.session.rows(
-            sa.select(interaction)
-            .where(_row.pending_until.is_not(None), _row.pending_until < expired_at, _LIVE)
-            .order_by(_row.pending_until, _row.record_id)
-            .limit(limit)
+            sa.update(interaction)
+            .where(_row.record_id.in_(first))
+            .values(pending_until=until)
+            .returning(*_row)
         )
-        return [_new_interaction(row) for row in rows]
+        return [_new_interaction(row) for row in sorted(rows, key=lambda row: row.record_id)]
 
     def history(self, pseudonym: Pseudonym) -> list[HistoryEntry]:
         """See the port. Positional, because it is on the way of every recommendation."""
@@ -212,9 +219,19 @@ class SqlInteractions:
         )
         return None if row is None else row.latest
 
+    def pending_until_of(self, pseudonym: Pseudonym) -> datetime | None:
+        """See the port."""
+        latest = sa.func.max(_row.pending_until, type_=_row.pending_until.type)
+        row = self.session.first(sa.select(latest.label("latest")).where(_of(pseudonym)))
+        return None if row is None else row.latest
+
     def delete_flagged(self, request_id: RequestId) -> int:
         """See the port."""
         return self.session.changed(sa.delete(interaction).where(_row.erased_by == request_id))
+
+    def delete_all_of(self, pseudonym: Pseudonym) -> int:
+        """See the port."""
+        return self.session.changed(sa.delete(interaction).where(_of(pseudonym)))
 
     def unflag(self, request_id: RequestId) -> int:
         """See the port."""
@@ -234,6 +251,10 @@ class SqlInteractions:
         if pseudonym is not None:
             statement = statement.where(_row.pseudonym == pseudonym)
         return self.session.number(statement)
+
+
+def _of(pseudonym: Pseudonym) -> ColumnElement[bool]:
+    return _row.pseudonym == pseudonym
 
 
 def _signed_64_bits(pseudonym: Pseudonym) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
-from app.adapters.db.session import Record, Session
+from app.adapters.db.request_rows import request_of, step_of, values_of
+from app.adapters.db.session import Session
 from app.adapters.db.tables import erasure_request, erasure_step
 from app.domain.errors import ConflictError
 from app.domain.forgetting import (
@@ -20,14 +20,12 @@ from app.domain.forgetting import (
     Claim,
     ErasureRequest,
     Ground,
-    Reason,
     RequestState,
     Step,
     StepRecord,
     require_legal,
 )
 from app.domain.models import Pseudonym, RequestId
-from app.domain.scope import scope_from_json, scope_to_json
 from app.ports.requests import KnownRequest, NewRequest
 
 _col = erasure_request.c
@@ -55,7 +53,7 @@ class SqlErasureRequests:
         """See the port."""
         insert = (
             self.session.insert(erasure_request)
-            .values(_values(new))
+            .values(values_of(new))
             .on_conflict_do_nothing()
             .returning(_col.request_id)
         )
@@ -65,7 +63,7 @@ class SqlErasureRequests:
     def get(self, request_id: RequestId) -> ErasureRequest | None:
         """See the port."""
         row = self.session.first(sa.select(erasure_request).where(_col.request_id == request_id))
-        return None if row is None else _request(row)
+        return None if row is None else request_of(row)
 
     def find(
         self, *, idempotency_hash: str | None, subject_request_hash: str | None
@@ -79,7 +77,7 @@ class SqlErasureRequests:
             if value is not None:
                 row = self.session.first(sa.select(erasure_request).where(column == value))
                 if row is not None:
-                    return KnownRequest(_request(row), row.body_hash)
+                    return KnownRequest(request_of(row), row.body_hash)
         return None
 
     def find_open(self, pseudonym: Pseudonym, *, body_hash: str) -> KnownRequest | None:
@@ -90,7 +88,7 @@ class SqlErasureRequests:
             .order_by(_col.received_at, _col.request_id)
             .limit(1)
         )
-        return None if row is None else KnownRequest(_request(row), row.body_hash)
+        return None if row is None else KnownRequest(request_of(row), row.body_hash)
 
     def open_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
         """See the port."""
@@ -99,7 +97,7 @@ class SqlErasureRequests:
             .where(_col.pseudonym == pseudonym, _IS_WORKABLE)
             .order_by(_col.received_at, _col.request_id)
         )
-        return [_request(row) for row in rows]
+        return [request_of(row) for row in rows]
 
     def move(
         self,
@@ -148,7 +146,7 @@ class SqlErasureRequests:
         )
         if row is None:
             return None
-        return Claim(_request(row), owner, fence=row.fence, lease_until=row.lease_until)
+        return Claim(request_of(row), owner, fence=row.fence, lease_until=row.lease_until)
 
     def heartbeat(self, request_id: RequestId, *, fence: int, lease_until: datetime) -> bool:
         """See the port."""
@@ -170,9 +168,22 @@ class SqlErasureRequests:
         )
         return [row.request_id for row in rows]
 
-    def postpone(self, request_id: RequestId, *, fence: int, not_before: datetime) -> bool:
+    def postpone(
+        self,
+        request_id: RequestId,
+        *,
+        fence: int,
+        not_before: datetime,
+        error_code: str | None = None,
+        is_outage: bool = False,
+    ) -> bool:
         """See the port."""
-        return self._update(_held(request_id, fence), _NO_LEASE | {"not_before": not_before})
+        values = {
+            "not_before": not_before,
+            "error_code": error_code,
+            "outages": _col.outages + int(is_outage),
+        }
+        return self._update(_held(request_id, fence), _NO_LEASE | values)
 
     def clear_subject(self, request_id: RequestId, *, fence: int) -> bool:
         """See the port."""
@@ -202,7 +213,7 @@ class SqlErasureRequests:
         rows = self.session.rows(
             sa.select(erasure_step).where(erasure_step.c.request_id == request_id)
         )
-        records = [_step(row) for row in rows]
+        records = [step_of(row) for row in rows]
         return sorted(records, key=lambda r: (_STEP_ORDER[r.step], r.finished_at, r.store))
 
     def page(
@@ -215,7 +226,7 @@ class SqlErasureRequests:
         if before is not None:
             statement = statement.where(_col.received_at < before)
         newest = statement.order_by(_col.received_at.desc(), _col.request_id).limit(limit)
-        return [_request(row) for row in self.session.rows(newest)]
+        return [request_of(row) for row in self.session.rows(newest)]
 
     def count_by_state(self) -> Mapping[RequestState, int]:
         """See the port."""
@@ -234,62 +245,3 @@ class SqlErasureRequests:
 
 def _held(request_id: RequestId, fence: int) -> ColumnElement[bool]:
     return sa.and_(_col.request_id == request_id, _col.fence == fence)
-
-
-def _values(new: NewRequest) -> dict[str, Any]:
-    request = new.request
-    scope = None if request.scope is None else json.dumps(scope_to_json(request.scope))
-    return {
-        "request_id": request.request_id,
-        "pseudonym": request.pseudonym,
-        "scope_kind": request.scope_kind,
-        "scope": scope,
-        "state": request.state.value,
-        "reason": request.reason,
-        "ground": request.ground,
-        "error_code": request.error_code,
-        "received_at": request.received_at,
-        "due_at": request.due_at,
-        "updated_at": request.updated_at,
-        "completed_at": request.completed_at,
-        "epoch": request.epoch,
-        "change_seq": request.change_seq,
-        "fence": request.fence,
-        "attempts": request.attempts,
-        "idempotency_hash": new.idempotency_hash,
-        "subject_request_hash": new.subject_request_hash,
-        "body_hash": new.body_hash,
-    }
-
-
-def _request(row: Record) -> ErasureRequest:
-    return ErasureRequest(
-        request_id=row.request_id,
-        pseudonym=row.pseudonym,
-        scope_kind=row.scope_kind,
-        scope=None if row.scope is None else scope_from_json(json.loads(row.scope)),
-        state=RequestState(row.state),
-        received_at=row.received_at,
-        due_at=row.due_at,
-        updated_at=row.updated_at,
-        completed_at=row.completed_at,
-        epoch=row.epoch,
-        attempts=row.attempts,
-        fence=row.fence,
-        change_seq=row.change_seq,
-        reason=None if row.reason is None else Reason(row.reason),
-        ground=None if row.ground is None else Ground(row.ground),
-        error_code=row.error_code,
-    )
-
-
-def _step(row: Record) -> StepRecord:
-    return StepRecord(
-        request_id=row.request_id,
-        step=Step(row.step),
-        store=row.store,
-        touched=row.touched,
-        duration_ms=row.duration_ms,
-        attempt=row.attempt,
-        finished_at=row.finished_at,
-    )

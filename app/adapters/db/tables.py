@@ -133,6 +133,7 @@ erasure_request: Final = Table(
     Column("not_before", UtcDateTime),
     Column("fence", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("outages", Integer, nullable=False),
     Index(None, "state", "due_at"),
 )
 
