@@ -179,6 +179,8 @@ def _unfit(settings: Settings) -> Iterator[str]:
             yield f"{name}: in production {_WEAK}"
     if settings.pepper is None:
         yield "LETHE_PEPPER: required in production"
+    if settings.forget.stop_at is not None:
+        yield "LETHE_FORGET__STOP_AT: for tests; in production it would stop every erasure"
     if settings.queue == "inline" and settings.web_concurrency > 1:
         yield "LETHE_QUEUE: inline in production bears one process; take celery"
 

@@ -154,6 +154,13 @@ class ForgetSettings(Group):
     """Seconds between two looks for requests that do not move."""
     backoff_s: Seconds = 0.5
     """Seconds before the second attempt, doubled for each further one, a minute at most."""
+    take_over_s: Seconds = 30.0
+    """Seconds without a sign of any Celery worker after which an API process erases itself."""
+    process_lease_s: Seconds = 15.0
+    """Seconds for which a silent API process counts as serving; an erasure waits for it."""
+    stop_at: Annotated[str, Field(pattern=r"^[a-z]+:(before|done)$")] | None = None
+    """For tests that kill: the process stops itself (SIGSTOP) when the first attempt of an erasure
+    comes to this point, such as `memory:before` or `complete:done`. Never in production."""
 
 
 class ApiSettings(Group):

@@ -11,8 +11,8 @@ from app.bootstrap import Runtime, build
 from app.domain.models import RequestId
 from app.settings import Settings
 
-_RING_AFTER_S: Final = 60.0
-"""Beat's sweep rings; a worker takes over what nobody has touched for a minute."""
+_NEVER_S: Final = 86_400.0 * 365
+"""A worker that gets this task lives, so what waits is rung for and not worked on here."""
 
 
 class _Lazy:
@@ -44,5 +44,6 @@ def register(app: Celery, settings: Settings) -> None:
     @app.task(name=SWEEP_RUN)  # type: ignore[untyped-decorator] # Celery has no types
     def sweep_run() -> None:
         container = lazy.get().container
-        container.sweep.sweep(take_over_after_s=_RING_AFTER_S)
+        container.sweep.note_worker()
+        container.sweep.sweep(take_over_after_s=_NEVER_S)
         container.feed.prune()

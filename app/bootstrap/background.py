@@ -13,8 +13,6 @@ from app.domain.errors import AppError
 
 _log = structlog.get_logger(__name__)
 _FOLLOW_S: Final = 0.2
-_TAKE_OVER_S: Final = 30.0
-"""Seconds without a worker's touch after which an API process erases itself."""
 
 
 class Background:
@@ -29,7 +27,8 @@ class Background:
     def _sweep(self) -> None:
         container = self._runtime.container
         is_inline = self._runtime.inline is not None
-        container.sweep.sweep(take_over_after_s=0.0 if is_inline else _TAKE_OVER_S)
+        take_over_s = self._runtime.settings.forget.take_over_s
+        container.sweep.sweep(take_over_after_s=0.0 if is_inline else take_over_s)
         container.feed.prune()
 
     def start(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.bootstrap.adapters import Adapters
+from app.bootstrap.faults import stopping_at
 from app.container import Container
 from app.services.audit import AuditService
 from app.services.candidates import CandidateConfig, Candidates
@@ -35,7 +36,9 @@ def container_of(adapters: Adapters) -> Container:
         uows=uows,
         neighbours=adapters.neighbours,
         clock=clock,
-        config=FeedConfig(process_id=adapters.process_id),
+        config=FeedConfig(
+            process_id=adapters.process_id, lease_s=adapters.settings.forget.process_lease_s
+        ),
     )
     catalogue = CatalogueService(
         uows=uows, index=adapters.catalogue_index, embedder=adapters.embedder, clock=clock
@@ -140,4 +143,5 @@ def _erase(adapters: Adapters) -> EraseService:
             max_attempts=forget.max_attempts,
             backoff_s=forget.backoff_s,
         ),
+        on_point=stopping_at(forget.stop_at),
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
 
 from app.domain.errors import DependencyUnavailableError
-from app.domain.models import RequestId
+from app.domain.forgetting import ErasureRequest
 from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.unit_of_work import UnitsOfWork
@@ -18,6 +20,7 @@ from app.services.ingest import IngestService
 
 _log = structlog.get_logger(__name__)
 _BATCH: Final = 100
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +63,35 @@ class SweepService:
         """Look once over everything that waits.
 
         Args:
-            take_over_after_s: a request that nobody has touched for this long is worked on
-                here, because no worker seems to live; the others are rung for.
+            take_over_after_s: where no worker has done a task for this long, a request that has
+                not moved for as long is worked on here; the others are rung for.
         """
         now = self._clock.now()
         with self._uows.read() as uow:
             ids = uow.requests.claimable(now=now, limit=_BATCH)
             waiting = [request for one in ids if (request := uow.requests.get(one)) is not None]
-        rung = completed = 0
-        for request in waiting:
-            if (now - request.updated_at).total_seconds() >= take_over_after_s:
-                completed += self._erase.execute(request.request_id)
-            else:
-                self._ring(request.request_id)
-                rung += 1
+            seen_at = uow.processes.worker_seen_at() or _NEVER
+        late = now - timedelta(seconds=take_over_after_s)
+        ours = [request for request in waiting if max(request.updated_at, seen_at) <= late]
+        theirs = [request for request in waiting if max(request.updated_at, seen_at) > late]
+        rung = self._ring(theirs)
+        completed = sum(self._erase.execute(request.request_id) for request in ours)
         return SweepResult(rung=rung, completed=completed, repaired=self._repair())
 
-    def _ring(self, request_id: RequestId) -> None:
-        try:
-            self._queue.ring(request_id)
-        except DependencyUnavailableError as error:
-            _log.warning("doorbell_unavailable", code=error.code)
+    def note_worker(self) -> None:
+        """Note that a task has come through the queue to a worker, and the worker to SQL."""
+        with self._uows.write() as uow:
+            uow.processes.note_worker(at=self._clock.now())
+
+    def _ring(self, requests: Sequence[ErasureRequest]) -> int:
+        """Ring for each; after one failure the others would only wait for it again."""
+        for rung, request in enumerate(requests):
+            try:
+                self._queue.ring(request.request_id)
+            except DependencyUnavailableError as error:
+                _log.warning("doorbell_unavailable", code=error.code)
+                return rung
+        return len(requests)
 
     def _repair(self) -> int:
         try:
