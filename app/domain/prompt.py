@@ -208,6 +208,6 @@ def as_data(text: str, *, max_chars: int) -> str:
 
 def _plain(char: str) -> str:
     category = unicodedata.category(char)
-    if category == "Cc" or category[0] == "Z":
+    if category == "Cc":
         return " "
     return "" if category in _DROPPED else char

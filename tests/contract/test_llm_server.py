@@ -98,6 +98,22 @@ def test_a_call_that_finds_no_thread_in_time_is_never_sent() -> None:
     assert seen == ["/first", "/third"]
 
 
+def test_a_call_whose_time_is_over_is_never_sent() -> None:
+    seen = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.path)
+        return httpx.Response(200, json={})
+
+    with closing(LlmServer("http://llm", model="m", transport=httpx.MockTransport(note))) as llm:
+        for _ in range(50):
+            with pytest.raises(DependencyUnavailableError, match="in time"):
+                llm.post("/late", {}, timeout_s=-1)
+        llm.post("/in-time", {}, timeout_s=5)
+
+    assert seen == ["/in-time"]
+
+
 def test_is_unavailable_when_nobody_listens() -> None:
     unreachable = pytest.raises(DependencyUnavailableError, match="cannot be reached")
 

@@ -43,7 +43,6 @@ ANY_FORM: dict[str, tuple[Respond, type[AppError]]] = {
     "a list": (lambda _: httpx.Response(200, json=[ANSWER]), RankerError),
     "deep": (lambda _: httpx.Response(200, text="[" * 100_000), RankerError),
     "empty": (lambda _: httpx.Response(200, json={}), RankerError),
-    "large": (lambda _: httpx.Response(200, content=b" " * (MAX_ANSWER_BYTES + 1)), RankerError),
 }
 ONE_PASS: dict[str, Respond] = {
     "no logprobs": replaying("one_pass_without_logprobs"),
@@ -61,6 +60,7 @@ ONE_PASS: dict[str, Respond] = {
 }
 JSON: dict[str, Respond] = {
     "cut": replaying("json_cut"),
+    "stopped early": edited("json_4", "choices", 0, "finish_reason", to="length"),
     "prose": edited("json_4", *CONTENT, to=f"I think {ANSWER}"),
     "no content": edited("json_4", *CONTENT, to=None),
     "a label short": edited("json_4", *CONTENT, to='{"A": 1, "B": 2, "C": 3}'),
@@ -115,3 +115,13 @@ def test_no_ranking_is_read_from_a_wrong_one_pass_answer(case: str) -> None:
 @pytest.mark.parametrize("case", JSON)
 def test_no_ranking_is_read_from_a_wrong_json_answer(case: str) -> None:
     assert type(fails("json", JSON[case])) is RankerError
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_is_not_read_beyond_its_largest_size(form: str) -> None:
+    right = replaying("one_pass_4" if form == "one_pass" else "json_4")
+
+    def padded(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=right(request).content + b" " * MAX_ANSWER_BYTES)
+
+    assert "too large" in fails(form, padded).message

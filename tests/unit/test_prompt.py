@@ -166,7 +166,7 @@ def test_control_tokens_of_chat_templates_do_not_survive() -> None:
 
     shown = as_data(attack, max_chars=200)
 
-    assert not set("<>[]{}\n") & set(shown)
+    assert not set("<>[]{}\n\uff1c\uff1e") & set(shown)
 
 
 def test_a_title_cannot_start_a_line_end_the_fence_or_ask_again() -> None:
