@@ -20,8 +20,8 @@ router = APIRouter(tags=["ingest"])
 
 @router.post("/interactions", openapi_extra=batch_body("interactions"))
 def post_interactions(
-    entries: Batch,
     _caller: Service,
+    entries: Batch,
     state: StateDep,
     *,
     renewed_consent: Annotated[bool, Query()] = False,

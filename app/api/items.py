@@ -20,7 +20,7 @@ router = APIRouter(tags=["ingest"])
 
 
 @router.post("/items", openapi_extra=batch_body("items"))
-def post_items(entries: Batch, _caller: Service, state: StateDep) -> ItemsOut:
+def post_items(_caller: Service, entries: Batch, state: StateDep) -> ItemsOut:
     """Insert or replace a batch of catalogue entries, all or none; idempotent."""
     errors: list[FieldError] = []
     items: list[Item] = []

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
-from app.adapters.llm import GuardedRanker
 from app.adapters.loops import InlineQueue
 from app.api.state import Limits, Security, State
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.services import container_of
 from app.container import Container
 from app.observability import Metrics
+from app.ports.ranker import Ranker
 from app.settings import Settings
 
 
@@ -30,7 +30,7 @@ class Runtime:
     settings: Settings
     metrics: Metrics
     inline: InlineQueue | None
-    ranker: GuardedRanker | None
+    ranker: Ranker | None
     _stack: ExitStack
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ from app.domain.identity import Identity
 from app.ports.cache import Cache
 from app.ports.embedder import Embedder
 from app.ports.job_queue import JobQueue
+from app.ports.ranker import Ranker
 from app.settings import Settings, SettingsError, load_pepper
 
 _KNN_CELLS: Final = 2_000_000
@@ -64,7 +65,7 @@ class Adapters:
             ),
         )
         self.cache = _cache(settings, closing, clock=self.clock)
-        self.ranker = _ranker(settings, closing)
+        self.ranker: Ranker | None = _ranker(settings, closing)
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or CeleryQueue(
             make_celery(broker_url(settings), sweep_s=settings.forget.sweep_s)

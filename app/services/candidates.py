@@ -65,7 +65,8 @@ class Candidates:
         content = self._content(profile, exclude=exclude, depth=depth)
         popular = self._neighbours.popular(top_n=depth, exclude=exclude)
         rankings = [
-            (config.weight_neighbours, [one.item_id for one in neighbours]),
+            # A score of 0 or less is no evidence for an item, however the list goes on.
+            (config.weight_neighbours, [one.item_id for one in neighbours if one.score > 0]),
             (config.weight_content, [one.item_id for one in content]),
             (config.weight_popularity, [one.item_id for one in popular]),
         ]

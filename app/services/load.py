@@ -22,7 +22,8 @@ from app.ports.unit_of_work import UnitsOfWork
 from app.services.catalogue import CatalogueService
 from app.services.ingest import IngestResult, IngestService
 
-_BATCH: Final = 1_000
+_BATCH: Final = 5_000
+"""Large, because a batch touches nearly every shard, and a shard write costs by the call."""
 Record = TypeVar("Record", ItemRecord, InteractionRecord)
 
 

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi.testclient import TestClient
+
+from app.api.application import create_app
+from app.api.state import Limits, Security, State
+from app.observability import Metrics
+from tests.world import World, open_world
+
+SERVICE = {"Authorization": "Bearer a-service-token"}
+ADMIN = {"Authorization": "Bearer an-admin-token"}
+FAR_FUTURE = 4_000_000_000
+
+
+@dataclass
+class Api:
+    """The application over a populated world."""
+
+    world: World
+    client: TestClient
+    key: Ed25519PrivateKey
+
+    def user_token(self, user: str, **claims: object) -> dict[str, str]:
+        token = jwt.encode({"sub": user, "exp": FAR_FUTURE} | claims, self.key, algorithm="EdDSA")
+        return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    with open_world(tmp_path_factory.mktemp("api")) as world:
+        world.populate()
+        state = State(
+            container=world.container,
+            security=Security("a-service-token", "an-admin-token", public.decode()),
+            limits=Limits(max_body_bytes=100_000, max_batch=50),
+            metrics=Metrics(),
+        )
+        client = TestClient(create_app(state), raise_server_exceptions=False)
+        yield Api(world, client, key)

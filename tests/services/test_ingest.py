@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.domain.errors import UnknownItemsError
+from app.domain.forgetting import ErasureOrder
+from app.domain.models import Item, ItemId, RequestId
+from app.domain.scope import AllScope
+from app.ports.memory_store import Memory
+from app.services.forget import ForgetCommand
+from tests.world import START, World, catalogue, open_world, unavailable
+
+SEA = [f"sea-{number:02d}" for number in range(6)]
+
+
+def n_memories(world: World, name: str) -> int:
+    order = ErasureOrder(RequestId(""), world.user(name), is_whole_user=True, record_ids=())
+    return world.adapters.memory.count(order)
+
+
+def test_a_repeat_changes_nothing(shared_world: World) -> None:
+    assert shared_world.read("twice", SEA) == (6, 0, 0)
+    assert shared_world.read("twice", SEA) == (0, 6, 0)
+    assert n_memories(shared_world, "twice") == 6
+
+
+def test_an_unknown_item_refuses_the_batch_and_names_it(shared_world: World) -> None:
+    with pytest.raises(UnknownItemsError, match=r"interactions\.1\.item_id.*'atlantis'") as caught:
+        shared_world.read("lost", ["sea-00", "atlantis"])
+
+    assert caught.value.indices == {1}
+    assert n_memories(shared_world, "lost") == 0
+    with shared_world.adapters.uows.read() as uow:
+        assert uow.subjects.get(shared_world.user("lost")) is None
+
+
+def test_an_unknown_item_becomes_a_stub_where_that_is_set(tmp_path: Path) -> None:
+    with open_world(tmp_path, unknown_items="stub") as world:
+        assert world.read("explorer", ["atlantis"]) == (1, 0, 0)
+        with world.adapters.uows.read() as uow:
+            items = uow.items.get_many({ItemId("atlantis")})
+
+    assert items == {ItemId("atlantis"): Item(ItemId("atlantis"), title="atlantis")}
+
+
+def test_memories_that_could_not_be_written_are_written_later(
+    own_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(own_world.adapters.memory, "add", unavailable)
+        assert own_world.read("patient", SEA) == (6, 0, 0)
+    assert n_memories(own_world, "patient") == 0
+    monkeypatch.setattr(
+        own_world.adapters.clock, "now", lambda: START + timedelta(days=10_000), raising=True
+    )
+
+    assert own_world.container.ingest.repair() == 6
+    assert n_memories(own_world, "patient") == 6
+    assert own_world.container.ingest.repair() == 0
+
+
+def test_a_memory_written_after_its_erasure_is_taken_back(
+    own_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = own_world.adapters.memory.add
+    command = ForgetCommand(pseudonym=own_world.user("late"), scope=AllScope())
+
+    def erased_meanwhile(memories: Sequence[Memory]) -> None:
+        own_world.container.forget.accept(command)
+        write(memories)
+
+    monkeypatch.setattr(own_world.adapters.memory, "add", erased_meanwhile)
+
+    own_world.read("late", SEA)
+
+    assert n_memories(own_world, "late") == 0
+
+
+def test_items_that_could_not_be_indexed_are_indexed_later(
+    own_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = Item(ItemId("sea-99"), title="Whale voyage 99")
+    with monkeypatch.context() as patch:
+        patch.setattr(own_world.adapters.catalogue_index, "upsert", unavailable)
+        assert own_world.container.catalogue.upsert([new]) == 1
+    assert own_world.adapters.catalogue_index.vectors([new.item_id]) == {}
+
+    assert own_world.container.catalogue.repair() == 1
+
+    assert list(own_world.adapters.catalogue_index.vectors([new.item_id])) == [new.item_id]
+
+
+def test_the_same_catalogue_again_changes_nothing(shared_world: World) -> None:
+    assert shared_world.container.catalogue.upsert(catalogue()) == 0

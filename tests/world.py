@@ -1,0 +1,168 @@
+"""A small world for tests: three tastes, their readers, and a service over real adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zlib import crc32
+
+from app.bootstrap.adapters import Adapters
+from app.bootstrap.database import prepare_database
+from app.bootstrap.services import container_of
+from app.container import Container
+from app.domain.errors import DependencyUnavailableError
+from app.domain.models import Interaction, Item, ItemId, Kind, Pseudonym, RequestId
+from app.ports.ranker import LlmRanking, RankingTask
+from app.settings import Settings
+from app.settings_groups import ChromaSettings, NeighboursSettings
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+TASTES = {
+    "sea": ("Whale voyage", "Sailors and storms on the ocean", "adventure at sea"),
+    "crime": ("Murder clue", "A detective finds the murderer", "detective mystery"),
+    "stars": ("Rocket planet", "Travellers between distant planets", "science fiction"),
+}
+
+
+def catalogue() -> list[Item]:
+    """Sixty books, twenty a taste; the first three of each are most read."""
+    return [
+        Item(
+            item_id=ItemId(f"{taste}-{number:02d}"),
+            title=f"{title} {number}",
+            description=description,
+            attributes={"subjects": [subject], "year": 1900 + number},
+        )
+        for taste, (title, description, subject) in TASTES.items()
+        for number in range(20)
+    ]
+
+
+@dataclass
+class StubRanker:
+    """An LLM with a taste that has nothing to do with the user's, or that fails as told.
+
+    Args:
+        error: raised instead of an answer.
+        before_answer: called while the "LLM" is at work.
+    """
+
+    error: Exception | None = None
+    before_answer: list[object] = field(default_factory=list)
+    tasks: list[RankingTask] = field(default_factory=list)
+
+    def warm_up(self) -> None:
+        pass
+
+    def rank(self, task: RankingTask) -> LlmRanking:
+        self.tasks.append(task)
+        while self.before_answer:
+            action = self.before_answer.pop()
+            assert callable(action)
+            action()
+        if self.error is not None:
+            raise self.error
+        scores = {
+            one.item_id: -float(crc32(one.item_id.encode())) / 2**32 for one in task.candidates
+        }
+        return LlmRanking(scores, prompt_tokens=100, completion_tokens=1)
+
+    def status(self) -> str:
+        return "ready"
+
+
+@dataclass
+class World:
+    """A running service without HTTP, threads or queue: tests call its steps themselves."""
+
+    adapters: Adapters
+    container: Container
+
+    def user(self, name: str) -> Pseudonym:
+        return self.adapters.identity.pseudonym(name)
+
+    def read(
+        self,
+        name: str,
+        items: Sequence[str],
+        *,
+        at: datetime = START,
+        kind: Kind = Kind.RATING,
+        renewed_consent: bool = False,
+    ) -> tuple[int, int, int]:
+        """Let a user read items, one a day; return accepted, duplicate, refused."""
+        pseudonym = self.user(name)
+        identity = self.adapters.identity
+        result = self.container.ingest.record(
+            [
+                Interaction(
+                    pseudonym=pseudonym,
+                    event_key=identity.event_key(pseudonym, f"{name}-{item}-{at}"),
+                    kind=kind,
+                    occurred_at=at + timedelta(days=day),
+                    item_id=ItemId(item),
+                    value=5.0 if kind is Kind.RATING else None,
+                )
+                for day, item in enumerate(items)
+            ],
+            renewed_consent=renewed_consent,
+        )
+        return result.accepted, result.duplicate, result.refused
+
+    def note(self, name: str, text: str, *, event_id: str = "note") -> None:
+        """Let a user say something."""
+        pseudonym = self.user(name)
+        event_key = self.adapters.identity.event_key(pseudonym, event_id)
+        self.container.ingest.record(
+            [Interaction(pseudonym, event_key, Kind.NOTE, START, text=text)]
+        )
+
+    def settle(self) -> None:
+        """Do what the background threads do."""
+        self.container.feed.acknowledge()
+
+    def erase(self, request_id: RequestId) -> bool:
+        """Do what a worker does."""
+        self.settle()
+        return self.container.erase.execute(request_id)
+
+    def populate(self) -> None:
+        """Fill the catalogue, and let thirty readers read ten books of one taste."""
+        self.container.catalogue.upsert(catalogue())
+        for number in range(30):
+            taste = list(TASTES)[number % 3]
+            books = [f"{taste}-{(number + step) % 20:02d}" for step in range(8)]
+            self.read(f"reader-{number}", [*books, f"{taste}-18", f"{taste}-19"][:10])
+        self.container.feed.start()
+
+
+def settings_for(folder: Path, **changes: object) -> Settings:
+    """Return embedded settings with few shards, whatever the environment says."""
+    defaults: dict[str, object] = {
+        "data_dir": folder,
+        "chroma": ChromaSettings(n_shards=2),
+        "neighbours": NeighboursSettings(ease_lambda=5.0),
+    }
+    return Settings.model_validate(defaults | changes)
+
+
+@contextmanager
+def open_world(
+    folder: Path, *, ranker: StubRanker | None = None, **changes: object
+) -> Iterator[World]:
+    """Open a world in ``folder``; with a ``ranker`` the service has an LLM."""
+    settings = settings_for(folder, **changes)
+    prepare_database(settings)
+    with ExitStack() as closing:
+        adapters = Adapters(settings, closing)
+        if ranker is not None:
+            adapters.ranker = ranker
+        yield World(adapters, container_of(adapters))
+
+
+def unavailable(*_: object, **__: object) -> None:
+    """Stand in for a dependency that does not answer."""
+    raise DependencyUnavailableError("not there")
