@@ -15,7 +15,7 @@ from app.adapters.llm_json import JsonRanker
 from app.adapters.llm_server import LlmServer
 from app.adapters.vllm import OnePassUnsupportedError, VllmRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
-from app.domain.prompt import DEFAULT_LIMITS, PromptLimits
+from app.domain.prompt import DEFAULT_LIMITS, LABELS, PromptLimits
 from app.ports.ranker import LlmRanking, Ranker, RankingTask
 
 RankerMode = Literal["auto", "one_pass", "json"]
@@ -155,6 +155,7 @@ class LlmConnection:
         model: name under which it serves the model.
         api_key: bearer token; None sends none.
         mode: ``auto`` decides between the other two at warm-up.
+        window: candidates ranked at most, 2 to 52; the server's ``--max-logprobs`` at least.
         permutations: passes of the one-pass form, 1 or 2.
         limits: how much of each text is shown.
         max_connections: calls under way at once, >= 1.
@@ -167,6 +168,7 @@ class LlmConnection:
     model: str
     api_key: str | None = field(default=None, repr=False)
     mode: RankerMode = "auto"
+    window: int = len(LABELS)
     permutations: int = 1
     limits: PromptLimits = DEFAULT_LIMITS
     max_connections: int = 16
@@ -193,12 +195,16 @@ def connect_ranker(
     )
     one_pass = VllmRanker(
         server,
+        window=connection.window,
         permutations=connection.permutations,
         limits=connection.limits,
         warm_up_timeout_s=connection.warm_up_timeout_s,
     )
     by_json = JsonRanker(
-        server, limits=connection.limits, warm_up_timeout_s=connection.warm_up_timeout_s
+        server,
+        window=connection.window,
+        limits=connection.limits,
+        warm_up_timeout_s=connection.warm_up_timeout_s,
     )
     rankers: dict[RankerMode, Ranker] = {
         "auto": AutoRanker(one_pass=one_pass, fallback=by_json),

@@ -15,6 +15,7 @@ from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import Item, ItemId
 from app.domain.prompt import (
     DEFAULT_LIMITS,
+    LABELS,
     TOP_SCORE,
     AnswerForm,
     PromptLimits,
@@ -37,6 +38,7 @@ class JsonRanker:
 
     Args:
         server: any server with ``/v1/chat/completions`` and JSON-schema answers.
+        window: candidates ranked at most, 1 to 52.
         limits: how much of each text is shown.
         warm_up_timeout_s: total seconds for the check.
     """
@@ -45,10 +47,12 @@ class JsonRanker:
         self,
         server: LlmServer,
         *,
+        window: int = len(LABELS),
         limits: PromptLimits = DEFAULT_LIMITS,
         warm_up_timeout_s: float = 120.0,
     ) -> None:
         self._server = server
+        self._labels = LABELS[:window]
         self._limits = limits
         self._warm_up_timeout_s = warm_up_timeout_s
         self._is_warm = False
@@ -87,6 +91,7 @@ class JsonRanker:
             candidates=task.candidates,
             seed=task.seed,
             form=AnswerForm.SCORES,
+            labels=self._labels,
             limits=self._limits,
         )
         body = json_body(prompt, model=self._server.model)

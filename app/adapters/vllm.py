@@ -39,7 +39,8 @@ class VllmRanker:
     """Ranks up to 52 candidates for the price of one token.
 
     Args:
-        server: a vLLM of 0.30 or later (CVE-2026-105756), ``--max-logprobs`` at least 52.
+        server: a vLLM of 0.30 or later (CVE-2026-105756), ``--max-logprobs`` at least ``window``.
+        window: candidates ranked at most, 1 to 52.
         permutations: 1, or 2 to average a second pass that shows the candidates in reverse,
             against the model's liking for a place.
         limits: how much of each text is shown.
@@ -51,6 +52,7 @@ class VllmRanker:
         self,
         server: LlmServer,
         *,
+        window: int = len(LABELS),
         permutations: int = 1,
         limits: PromptLimits = DEFAULT_LIMITS,
         warm_up_timeout_s: float = 120.0,
@@ -59,6 +61,7 @@ class VllmRanker:
             message = "permutations is 1 or 2"
             raise ValueError(message)
         self._server = server
+        self._window = window
         self._permutations = permutations
         self._limits = limits
         self._warm_up_timeout_s = warm_up_timeout_s
@@ -74,8 +77,9 @@ class VllmRanker:
         """
         deadline = monotonic() + self._warm_up_timeout_s
         self._server.describe_model(timeout_s=self._warm_up_timeout_s)
-        labels = [label for label in LABELS if self._is_one_token(label, deadline=deadline)]
-        if len(labels) < MIN_LABELS:
+        single = [label for label in LABELS if self._is_one_token(label, deadline=deadline)]
+        labels = single[: self._window]
+        if len(labels) < min(MIN_LABELS, self._window):
             message = f"only {len(labels)} labels are one token of this model"
             raise OnePassUnsupportedError(message)
         self._probe(labels, deadline=deadline)

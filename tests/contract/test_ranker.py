@@ -124,6 +124,20 @@ def test_two_permutations_average_an_order_and_its_reverse() -> None:
     assert len({body["messages"][1]["content"] for body in replay.bodies[-2:]}) == 2
 
 
+@pytest.mark.parametrize("is_vllm", [True, False])
+def test_no_more_candidates_are_ranked_than_the_window_holds(*, is_vllm: bool) -> None:
+    replay = Replay(is_vllm=is_vllm)
+    transport = httpx.MockTransport(replay)
+    connection = LlmConnection("http://llm", model="tiny", window=4)
+    ranker = connect_ranker(connection, transport=transport)
+    ranker.warm_up()
+
+    scores = ranker.rank(ranking_task(52)).log_probabilities
+
+    assert scores.keys() == {"i0", "i1", "i2", "i3"}
+    assert max(body.get("top_logprobs", 0) for body in replay.bodies) == (4 if is_vllm else 0)
+
+
 def test_permutations_are_one_or_two() -> None:
     with pytest.raises(ValueError, match="1 or 2"):
         VllmRanker(Replay().server(), permutations=3)

@@ -23,7 +23,7 @@ MODEL: Final = "tiny"
 START_TIMEOUT_S: Final = 240.0
 STOP_TIMEOUT_S: Final = 20.0
 MAX_MODEL_TOKENS: Final = 16_384
-"""The tiny model's vocabulary takes about three times the tokens of a real one for a full prompt."""
+"""The tiny vocabulary takes about three times the tokens of a real one for a full prompt."""
 
 
 @dataclass(frozen=True, slots=True)
