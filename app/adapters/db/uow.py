@@ -57,10 +57,11 @@ class SqlUnitsOfWork:
 
     Args:
         engine: from ``open_engine``; owned from here on.
-        lock_timeout_s: longest wait of a writer for the others of this process (SQLite).
+        lock_timeout_s: longest wait of a writer for the others of this process (SQLite), which
+            may be a scrub: about 5 s for a million interactions.
     """
 
-    def __init__(self, engine: Engine, *, lock_timeout_s: float = 5.0) -> None:
+    def __init__(self, engine: Engine, *, lock_timeout_s: float = 30.0) -> None:
         self._is_postgres = engine.dialect.name == "postgresql"
         self._engine = engine
         self._readers = engine.execution_options(**_read_options(is_postgres=self._is_postgres))
