@@ -98,6 +98,7 @@ class ProbeReport:
     """What the search of one store found. Holds no personal data.
 
     Args:
+        patterns: byte strings that were searched for, the control's not counted.
         control_found: every kind of canary that the store should hold was found in the same
             search; without that, an empty ``findings`` means nothing.
         seconds: wall time.
@@ -106,9 +107,15 @@ class ProbeReport:
     store: str
     files: int
     bytes_read: int
+    patterns: int
     findings: tuple[Finding, ...]
     control_found: bool
     seconds: float
+
+    @property
+    def residue(self) -> int:
+        """Return how many needles were found, one met in two files counted twice."""
+        return sum(finding.needles for finding in self.findings)
 
     @property
     def is_clean(self) -> bool:

@@ -15,10 +15,17 @@ from app.adapters.chroma.layout import CollectionSpec
 from app.domain.models import Item, ItemId
 from app.ports.memory_store import CatalogueIndex
 from tests.fakes_memory import FakeCatalogueIndex
-from tests.servers.chroma import running_chroma
+from tests.planted import emptied
+from tests.servers.chroma import RunningChroma, running_chroma
 
 DIM = 32
 SPEC = CollectionSpec("test-embedder", DIM)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningChroma]:
+    with running_chroma(tmp_path_factory.mktemp("chroma")) as running:
+        yield running
 
 
 @pytest.fixture(
@@ -31,11 +38,9 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CatalogueI
         with ChromaDatabase.embedded(tmp_path) as database:
             yield ChromaCatalogueIndex(database, spec=SPEC)
     else:
-        with (
-            running_chroma(tmp_path) as server,
-            ChromaDatabase.server(server.url) as database,
-        ):
-            yield ChromaCatalogueIndex(database, spec=SPEC)
+        server: RunningChroma = request.getfixturevalue("server")
+        with ChromaDatabase.server(server.url) as database:
+            yield ChromaCatalogueIndex(emptied(database), spec=SPEC)
 
 
 def items(n: int) -> list[Item]:

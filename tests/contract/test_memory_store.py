@@ -12,39 +12,25 @@ import pytest
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.layout import CollectionSpec
 from app.adapters.chroma.memory import ChromaMemoryStore
-from app.domain.forgetting import ErasureOrder
-from app.domain.models import Pseudonym, RecordId, RequestId
+from app.domain.models import RecordId
 from app.ports.memory_store import Memory, MemoryStore
 from tests.fakes_memory import FakeMemoryStore
-from tests.servers.chroma import running_chroma
+from tests.planted import a_user, an_order, emptied, memories_of
+from tests.servers.chroma import RunningChroma, running_chroma
 
 DIM = 32
 
 
-def a_user() -> Pseudonym:
-    return Pseudonym(secrets.token_hex(32))
-
-
-def memories_of(user: Pseudonym, *, n: int) -> list[Memory]:
-    rows = np.random.default_rng(secrets.randbits(64)).standard_normal((n, DIM), dtype=np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return [
-        Memory(RecordId(secrets.token_hex(16)), user, secrets.token_urlsafe(60), row)
-        for row in rows
-    ]
-
-
-def an_order(memories: list[Memory], *, is_whole_user: bool = True) -> ErasureOrder:
-    ids = tuple(memory.record_id for memory in memories)
-    request_id = RequestId(secrets.token_hex(16))
-    return ErasureOrder(request_id, memories[0].pseudonym, is_whole_user, ids)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningChroma]:
+    with running_chroma(tmp_path_factory.mktemp("chroma")) as running:
+        yield running
 
 
 @pytest.fixture(
     params=["fake", "embedded", pytest.param("server", marks=pytest.mark.chroma)],
 )
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryStore]:
-    # One shard count per store: a configured server may hold other suites' collections.
     spec = CollectionSpec("test-embedder", DIM, n_shards=4)
     if request.param == "fake":
         yield FakeMemoryStore()
@@ -52,11 +38,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryStor
         with ChromaDatabase.embedded(tmp_path) as database:
             yield ChromaMemoryStore(database, spec=spec)
     else:
-        with (
-            running_chroma(tmp_path) as server,
-            ChromaDatabase.server(server.url, directory=server.directory) as database,
-        ):
-            yield ChromaMemoryStore(database, spec=spec)
+        server: RunningChroma = request.getfixturevalue("server")
+        with ChromaDatabase.server(server.url, directory=server.directory) as database:
+            yield ChromaMemoryStore(emptied(database), spec=spec)
 
 
 def test_vectors_come_back_when_added(store: MemoryStore) -> None:

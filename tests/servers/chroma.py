@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.servers.ports import free_port, stop, wait_until_up
 
 _START_TIMEOUT_S = 60.0
 
@@ -40,13 +40,6 @@ def answers(url: str) -> bool:
         return httpx.get(f"{url}/api/v2/heartbeat", timeout=2.0).is_success
     except httpx.HTTPError:
         return False
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -85,20 +78,7 @@ def _started(directory: Path) -> Iterator[RunningChroma]:
     ) as process:
         try:
             url = f"http://127.0.0.1:{port}"
-            _wait(process, url=url)
+            wait_until_up(lambda: answers(url), process, timeout_s=_START_TIMEOUT_S)
             yield RunningChroma(url, directory=directory, pid=process.pid)
         finally:
-            process.terminate()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _wait(process: subprocess.Popen[bytes], *, url: str) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while not answers(url):
-        if process.poll() is not None or time.monotonic() > deadline:
-            message = "the Chroma server did not start"
-            raise RuntimeError(message)
-        time.sleep(0.05)
+            stop(process)

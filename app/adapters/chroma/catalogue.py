@@ -40,15 +40,26 @@ class ChromaCatalogueIndex:
         ids = list(rows)
         for start in range(0, len(ids), BATCH):
             chunk = {item_id: rows[item_id] for item_id in ids[start : start + BATCH]}
-            self._items.write(ITEMS, partial(_upsert, rows=chunk), default=None)
+            self._items.write(ITEMS, partial(_upsert, rows=chunk))
 
     def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
         """Return up to ``top_n`` items by cosine to ``query`` (shape (dim,)), ties by item id."""
-        return self._items.read(ITEMS, partial(_search, query=query, top_n=top_n), default=[])
+        return self._items.read(
+            ITEMS,
+            partial(_search, query=query, top_n=top_n),
+            default=[],
+            is_whole=lambda found: len(found) == top_n,
+        )
 
     def vectors(self, item_ids: Sequence[ItemId]) -> dict[ItemId, NDArray[np.float32]]:
         """Return item embeddings by id; missing ids are left out."""
-        return self._items.read(ITEMS, partial(_vectors, ids=item_ids), default={})
+        unique = list(dict.fromkeys(item_ids))
+        return self._items.read(
+            ITEMS,
+            partial(_vectors, ids=unique),
+            default={},
+            is_whole=lambda found: len(found) == len(unique),
+        )
 
 
 def _upsert(collection: Collection, *, rows: dict[ItemId, NDArray[np.float32]]) -> None:
@@ -68,9 +79,8 @@ def _search(collection: Collection, *, query: NDArray[np.float32], top_n: int) -
 
 def _vectors(collection: Collection, *, ids: Sequence[ItemId]) -> dict[ItemId, NDArray[np.float32]]:
     found: dict[ItemId, NDArray[np.float32]] = {}
-    unique = list(dict.fromkeys(ids))
-    for start in range(0, len(unique), BATCH):
-        answer = collection.get(ids=list(unique[start : start + BATCH]), include=["embeddings"])
+    for start in range(0, len(ids), BATCH):
+        answer = collection.get(ids=list(ids[start : start + BATCH]), include=["embeddings"])
         rows = np.asarray(answer["embeddings"], dtype=np.float32)
         found.update(zip(map(ItemId, answer["ids"]), rows, strict=True))
     return found

@@ -2,26 +2,30 @@
 
 A family (``memory-07``, ``items``) is stored in numbered generations, so that a name is never
 used twice. The present generation is the highest that is marked ready. While a re-index fills
-the next one, writers do each write in both (first the present one), so nothing is lost; readers
-stay on the present one until it is dropped, then find the next.
+the next one, writers do each write in both, the present one first; readers stay on the present
+one until it is dropped, then find the next. Chroma tells neither that a collection is being
+dropped under a call, so both look afterwards whether it is still there.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from chromadb.api.models.Collection import Collection
-from chromadb.errors import NotFoundError
+from chromadb.errors import InternalError, NotFoundError
 
 from app.adapters.chroma.client import ChromaDatabase, vendor_errors
 from app.adapters.chroma.layout import CollectionSpec, collection_name, parse_name
 from app.domain.errors import DependencyUnavailableError
 
 T = TypeVar("T")
-_ATTEMPTS: Final = 3
+_ATTEMPTS: Final = 6
+_PAUSE_S: Final = 0.02
+_BUSY: Final = "the vector store does not answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,44 +87,54 @@ class Generations:
         """Return the present generations that are known, by family."""
         return [generation for _, generation in sorted(self._present.items())]
 
-    def successor(self, generation: Generation) -> Collection | None:
-        """Return the next generation, ready or not, if one is being made."""
-        name = collection_name(generation.family, generation=generation.number + 1)
-        return self._database.find(name)
+    def read(
+        self,
+        family: str,
+        action: Callable[[Collection], T],
+        *,
+        default: T,
+        is_whole: Callable[[T], bool],
+    ) -> T:
+        """Return ``action(collection)`` of the present generation, ``default`` where none is.
 
-    def read(self, family: str, action: Callable[[Collection], T], *, default: T) -> T:
-        """Return ``action(collection)`` of the present generation, ``default`` where none is."""
-        for _ in range(_ATTEMPTS):
-            generation = self.present(family)
-            if generation is None:
-                return default
-            with vendor_errors():
-                try:
-                    return action(generation.collection)
-                except NotFoundError:
-                    pass  # a re-index has just dropped it
-            self.refresh()
-        raise DependencyUnavailableError("the vector store is being re-indexed")
-
-    def write(self, family: str, action: Callable[[Collection], T], *, default: T) -> T:
-        """Do ``action`` on the present generation and on its successor, if one is being made.
-
-        ``action`` must be idempotent. Returns what the present one answered, ``default`` where
-        there is no collection.
+        Args:
+            family: which one.
+            action: reads; may be done more than once.
+            default: the answer of no collection.
+            is_whole: whether the answer lacks nothing. One that does may come from a generation
+                that is just being dropped, so it counts only if that is still there afterwards.
         """
-        for _ in range(_ATTEMPTS):
+        for _ in self._attempts():
             generation = self.present(family)
             if generation is None:
                 return default
-            with vendor_errors():
-                try:
-                    answer = action(generation.collection)
-                except NotFoundError:
-                    self.refresh()
-                    continue
-            self._mirror(generation, action)
-            return answer
-        raise DependencyUnavailableError("the vector store is being re-indexed")
+            done, answer = self._try(generation.collection, action)
+            if done and (is_whole(answer[0]) or self._exists(generation)):
+                return answer[0]
+            self.refresh()
+        raise DependencyUnavailableError(_BUSY)
+
+    def write(self, family: str, action: Callable[[Collection], None]) -> None:
+        """Do ``action`` on the present generation and on every later one that is being made.
+
+        A write into a generation that is being dropped may be accepted and lost, so the last one
+        written to must still be there afterwards, without a successor; else all is done again.
+        ``action`` must be idempotent; it is not done where there is no collection.
+        """
+        for _ in self._attempts():
+            generation = self.present(family)
+            if generation is None:
+                return
+            last = generation
+            following: Generation | None = generation
+            while following is not None:
+                last = following
+                done, _ = self._try(last.collection, action)
+                following = self._successor(last) if done else None
+            if done and self._exists(last):
+                return
+            self.refresh()
+        raise DependencyUnavailableError(_BUSY)
 
     def ensure(self, family: str) -> None:
         """Make the first generation of a family that has none."""
@@ -128,11 +142,31 @@ class Generations:
             self._database.ensure(collection_name(family, generation=1), spec=self.spec)
             self.refresh()
 
-    def _mirror(self, generation: Generation, action: Callable[[Collection], T]) -> None:
-        successor = self.successor(generation)
-        if successor is not None:
-            with vendor_errors():
-                try:
-                    action(successor)
-                except NotFoundError:
-                    return  # an unfinished copy was given up; the present one has the write
+    def _attempts(self) -> Iterator[int]:
+        """Yield the numbers of the attempts, with a pause that grows before each but the first."""
+        for attempt in range(_ATTEMPTS):
+            time.sleep(attempt * _PAUSE_S)
+            yield attempt
+
+    def _try(
+        self, collection: Collection, action: Callable[[Collection], T]
+    ) -> tuple[bool, list[T]]:
+        """Return (True, [answer]), or (False, []) where it may work when tried again."""
+        with vendor_errors():
+            try:
+                return True, [action(collection)]
+            except NotFoundError:
+                return False, []  # a re-index has just dropped it
+            except InternalError:
+                # "Error finding id": a record was deleted between Chroma's two look-ups of it.
+                return False, []
+
+    def _successor(self, generation: Generation) -> Generation | None:
+        """Return the next generation, ready or not, if one is being made."""
+        number = generation.number + 1
+        found = self._database.find(collection_name(generation.family, generation=number))
+        return None if found is None else Generation(generation.family, number, found)
+
+    def _exists(self, generation: Generation) -> bool:
+        found = self._database.find(generation.collection.name)
+        return found is not None and found.id == generation.collection.id

@@ -53,24 +53,36 @@ class ChromaMemoryStore:
             self._shards.ensure(family)
             for batch in batches(list(unique)):
                 write = partial(_upsert, memories=[unique[i] for i in batch])
-                self._shards.write(family, write, default=None)
+                self._shards.write(family, write)
 
     def vectors(
         self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
     ) -> dict[RecordId, NDArray[np.float32]]:
         """Return the embeddings of one user's records by id; missing ids are left out."""
-        read = partial(_embeddings, ids=record_ids)
-        return self._shards.read(self._family(pseudonym), read, default={})
+        unique = list(dict.fromkeys(record_ids))
+        return self._shards.read(
+            self._family(pseudonym),
+            partial(_embeddings, ids=unique),
+            default={},
+            is_whole=lambda found: len(found) == len(unique),
+        )
 
     def erase(self, order: ErasureOrder) -> int:
         """Scrub, delete and flush the order's records; return how many were still there."""
-        erase = partial(_erase, order=order, dim=self._spec.dim)
-        return self._shards.write(self._family(order.pseudonym), erase, default=0)
+        # Told apart by id: a re-index under way shows a record twice, in two generations.
+        erased: set[RecordId] = set()
+        erase = partial(_erase, order=order, dim=self._spec.dim, erased=erased)
+        self._shards.write(self._family(order.pseudonym), erase)
+        return len(erased)
 
     def count(self, order: ErasureOrder) -> int:
         """Return how many records of the order the store still knows."""
-        count = partial(_n_ordered, order=order)
-        return self._shards.read(self._family(order.pseudonym), count, default=0)
+        return self._shards.read(
+            self._family(order.pseudonym),
+            partial(_n_ordered, order=order),
+            default=0,
+            is_whole=lambda _: False,
+        )
 
     def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
         """Clean the database's files in a process of its own; return bytes freed.
@@ -108,8 +120,10 @@ class ChromaMemoryStore:
         """Ask Chroma whether it is well."""
         latency_ms = self._database.ping()
         families = [generation.family for generation in self._shards.all_present()]
-        records = sum(self._shards.read(f, _n_records, default=0) for f in families)
-        return StoreHealth(records=records, latency_ms=latency_ms)
+        records = [
+            self._shards.read(family, _n_records, default=0, is_whole=bool) for family in families
+        ]
+        return StoreHealth(records=sum(records), latency_ms=latency_ms)
 
     def _reachable_directory(self) -> Path:
         directory = self._database.directory
@@ -146,7 +160,7 @@ def _embeddings(
     collection: Collection, *, ids: Sequence[RecordId]
 ) -> dict[RecordId, NDArray[np.float32]]:
     found: dict[RecordId, NDArray[np.float32]] = {}
-    for batch in batches(list(dict.fromkeys(ids))):
+    for batch in batches(ids):
         answer = collection.get(ids=list(batch), include=["embeddings"])
         rows = np.asarray(answer["embeddings"], dtype=np.float32)
         found.update(zip(map(RecordId, answer["ids"]), rows, strict=True))
@@ -166,10 +180,9 @@ def _n_ordered(collection: Collection, *, order: ErasureOrder) -> int:
     return len(known(collection, _ordered(collection, order=order)))
 
 
-def _erase(collection: Collection, *, order: ErasureOrder, dim: int) -> int:
-    erased = scrub(collection, _ordered(collection, order=order), dim=dim)
+def _erase(collection: Collection, *, order: ErasureOrder, dim: int, erased: set[RecordId]) -> None:
+    erased.update(scrub(collection, _ordered(collection, order=order), dim=dim))
     flush(collection)
-    return erased
 
 
 def _n_records(collection: Collection) -> int:

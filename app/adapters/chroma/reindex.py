@@ -8,20 +8,28 @@ is in the copy but not in the original was erased meanwhile.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from chromadb.api.models.Collection import Collection
+from chromadb.api.types import GetResult
+from chromadb.errors import InternalError
 
 from app.adapters.chroma.client import ChromaDatabase, vendor_errors
 from app.adapters.chroma.generations import Generation, Generations
 from app.adapters.chroma.layout import collection_name
 from app.adapters.chroma.maintenance import locked
 from app.adapters.chroma.scrub import batches, flush, scrub
+from app.domain.errors import DependencyUnavailableError
 from app.domain.models import RecordId
 
 LOCK_FILE: Final = "lethe-reindex.lock"
+_ATTEMPTS: Final = 10
+_PAUSE_S: Final = 0.02
 
 
 def reindex(
@@ -61,6 +69,7 @@ def reindex(
 
 def drop_superseded(database: ChromaDatabase, *, generations: Generations) -> int:
     """Drop what a re-index that was killed left below the present generations; return how many."""
+    generations.refresh()
     present = {g.family: g.number for g in generations.all_present()}
     dropped = 0
     for family, number in present.items():
@@ -78,9 +87,7 @@ def _ids(collection: Collection) -> list[RecordId]:
 def _fill(copy: Collection, *, present: Generation) -> int:
     ids = _ids(present.collection)
     for batch in batches(ids):
-        records: Any = present.collection.get(
-            ids=list(batch), include=["embeddings", "documents", "metadatas"]
-        )
+        records = _records(present.collection, ids=batch)
         if records["ids"]:
             copy.upsert(
                 ids=records["ids"],
@@ -89,6 +96,15 @@ def _fill(copy: Collection, *, present: Generation) -> int:
                 metadatas=records["metadatas"],
             )
     return len(ids)
+
+
+def _records(collection: Collection, *, ids: Sequence[RecordId]) -> GetResult:
+    """Return what Chroma has of ``ids``; it fails where one is deleted between its two look-ups."""
+    for attempt in range(_ATTEMPTS):
+        time.sleep(attempt * _PAUSE_S)
+        with suppress(InternalError):
+            return collection.get(ids=list(ids), include=["embeddings", "documents", "metadatas"])
+    raise DependencyUnavailableError("the vector store does not answer")
 
 
 def _drop_erased(copy: Collection, *, present: Generation, dim: int) -> None:

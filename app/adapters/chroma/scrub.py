@@ -36,8 +36,8 @@ def known(collection: Collection, ids: Sequence[RecordId]) -> list[RecordId]:
     return found
 
 
-def scrub(collection: Collection, ids: Sequence[RecordId], *, dim: int) -> int:
-    """Overwrite the records in place, then delete them; return how many were there.
+def scrub(collection: Collection, ids: Sequence[RecordId], *, dim: int) -> list[RecordId]:
+    """Overwrite the records in place, then delete them; return those that were there.
 
     The index never frees a slot, so what is in it must be replaced before the delete.
     """
@@ -50,7 +50,7 @@ def scrub(collection: Collection, ids: Sequence[RecordId], *, dim: int) -> int:
             metadatas=[{"p": _BLANK}] * len(batch),
         )
         collection.delete(ids=list(batch))
-    return len(present)
+    return present
 
 
 def flush(collection: Collection) -> None:

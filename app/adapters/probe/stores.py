@@ -101,6 +101,7 @@ class StoreSearch:
             store=store.name,
             files=n_files,
             bytes_read=n_bytes,
+            patterns=sum(not is_control for is_control, _ in self._patterns),
             findings=_findings(hits),
             control_found=_is_controlled(hits, store=store),
             seconds=time.perf_counter() - started,

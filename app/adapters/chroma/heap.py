@@ -1,0 +1,37 @@
+"""Whether a process overwrites the heap it frees, so that no file picks up what was there."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+VARIABLE: Final = "MALLOC_PERTURB_"
+VALUE: Final = "165"
+"""glibc fills freed memory with this byte and new memory with its complement; any but 0 will do."""
+_TUNABLES: Final = "GLIBC_TUNABLES="
+_TUNABLE: Final = "glibc.malloc.perturb"
+
+
+def is_heap_overwritten(pid: int | None = None) -> bool | None:
+    """Whether glibc's malloc of a process overwrites memory: MALLOC_PERTURB_ or its tunable.
+
+    Chroma writes parts of its index files from uninitialised memory. glibc reads the setting when
+    a process starts, so the environment of that moment counts, not ``os.environ``.
+
+    Args:
+        pid: of the process that writes: the Chroma server, or None for this one (embedded).
+
+    Returns:
+        None where it cannot be known: another container's process, or no Linux.
+    """
+    try:
+        raw = Path(f"/proc/{os.getpid() if pid is None else pid}/environ").read_bytes()
+    except OSError:
+        return None
+    # glibc 2.36 cuts GLIBC_TUNABLES at its colons in place, later ones leave it whole.
+    entries = os.fsdecode(raw).removeprefix(_TUNABLES).replace(f"\0{_TUNABLES}", "\0")
+    settings = dict(entry.partition("=")[::2] for entry in re.split("[\0:]", entries))
+    values = (settings.get(VARIABLE, "0"), settings.get(_TUNABLE, "0"))
+    return any(value.isdigit() and int(value) for value in values)
