@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,7 +181,7 @@ def test_nodes_are_looked_up_and_never_scanned_for(migrated_file: Path, tmp_path
     plans: list[str] = []
 
     def explain(
-        connection: sa.Connection, _: object, text: str, values: object, *__: object
+        connection: sa.Connection, _: object, text: str, values: Sequence[object], *__: object
     ) -> None:
         if text.startswith("SELECT audit_"):
             raw = connection.connection.dbapi_connection
