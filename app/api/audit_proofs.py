@@ -1,0 +1,142 @@
+"""``/admin/audit/…``: checkpoints, proofs, the check of the whole log, and its export."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from app.api.auth import Admin
+from app.domain.checkpoint import SignedCheckpoint
+from app.services.audit_check import AuditCheckService, LogReport
+from app.services.audit_export import AuditExportService
+from app.services.checkpoints import CheckpointService, ConsistencyProof, InclusionProof
+
+Size = Annotated[int, Query(ge=1, le=2**53 - 1)]
+Seq = Annotated[int, Path(ge=0, le=2**53 - 1)]
+
+
+class CheckpointOut(BaseModel):
+    """A signed checkpoint; ``note`` is what the signature covers and a verifier reads."""
+
+    origin: str
+    size: int
+    root: str
+    note: str
+    at: datetime
+
+    @classmethod
+    def of(cls, signed: SignedCheckpoint) -> Self:
+        """Return the wire form."""
+        checkpoint = signed.checkpoint
+        return cls(
+            origin=checkpoint.origin,
+            size=checkpoint.size,
+            root=_base64(checkpoint.root),
+            note=signed.note.encode(),
+            at=signed.at,
+        )
+
+
+class InclusionOut(BaseModel):
+    """RFC 9162 inclusion proof; hashes in base64, leaf side first."""
+
+    seq: int
+    leaf_hash: str
+    path: list[str]
+    checkpoint: CheckpointOut
+
+    @classmethod
+    def of(cls, proof: InclusionProof) -> Self:
+        """Return the wire form."""
+        return cls(
+            seq=proof.seq,
+            leaf_hash=_base64(proof.leaf_hash),
+            path=[_base64(step) for step in proof.path],
+            checkpoint=CheckpointOut.of(proof.checkpoint),
+        )
+
+
+class ConsistencyOut(BaseModel):
+    """RFC 9162 consistency proof; hashes in base64."""
+
+    first: int
+    second: int
+    first_root: str
+    second_root: str
+    path: list[str]
+
+    @classmethod
+    def of(cls, proof: ConsistencyProof) -> Self:
+        """Return the wire form."""
+        return cls(
+            first=proof.first,
+            second=proof.second,
+            first_root=_base64(proof.first_root),
+            second_root=_base64(proof.second_root),
+            path=[_base64(step) for step in proof.path],
+        )
+
+
+class LogReportOut(BaseModel):
+    """What a check of the whole log found; ``problems`` is empty for a whole log."""
+
+    is_whole: bool
+    n_leaves: int
+    n_checkpoints: int
+    root: str
+    problems: list[str]
+
+    @classmethod
+    def of(cls, report: LogReport) -> Self:
+        """Return the wire form."""
+        return cls(
+            is_whole=report.is_whole,
+            n_leaves=report.n_leaves,
+            n_checkpoints=report.n_checkpoints,
+            root=_base64(report.root),
+            problems=list(report.problems),
+        )
+
+
+def audit_proofs_router(
+    checkpoints: CheckpointService, *, checker: AuditCheckService, exporter: AuditExportService
+) -> APIRouter:
+    """Return the routes over these services."""
+    router = APIRouter(prefix="/admin/audit", tags=["admin"])
+
+    @router.get("/checkpoint")
+    def get_checkpoint(_caller: Admin) -> CheckpointOut:
+        """Return the newest signed checkpoint."""
+        return CheckpointOut.of(checkpoints.newest())
+
+    @router.get("/leaves/{seq}/proof")
+    def get_inclusion(seq: Seq, _caller: Admin) -> InclusionOut:
+        """Prove that a leaf stands in the log."""
+        return InclusionOut.of(checkpoints.prove(seq))
+
+    @router.get("/consistency")
+    def get_consistency(_caller: Admin, *, first: Size, second: Size) -> ConsistencyOut:
+        """Prove that the log of ``first`` leaves begins the log of ``second``."""
+        return ConsistencyOut.of(checkpoints.prove_consistency(first=first, second=second))
+
+    @router.post("/check")
+    def check(_caller: Admin) -> LogReportOut:
+        """Recompute every leaf, node and signature of the log."""
+        return LogReportOut.of(checker.check())
+
+    @router.get("/export")
+    def export(_caller: Admin, *, size: Size) -> StreamingResponse:
+        """Return the first ``size`` leaves, one a line; take a checkpoint's size."""
+        lines = exporter.export(size=size)
+        return StreamingResponse(lines, media_type="application/x-ndjson")
+
+    return router
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
