@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.quality.metrics import Floats
 
+PEERS: Final = {"als": "implicit_als", "bm25": "implicit_bm25", "ease_als": "ease_plus_als"}
 CASES: Final = {"0": "before", "0.1": "after"}
 
 Run = tuple[Path, Mapping[str, Any]]
@@ -42,10 +43,10 @@ def read_runs(folder: Path, *, data: str) -> dict[str, Learned]:
         family = [run for run in trained if bool(run[1]["setting"]["layers"]) is is_layered]
         if family:
             found[name] = _best_of(family)
-    for name in ("als", "bm25"):
-        family = [run for run in runs if run[0].name.startswith(f"{data}-{name}-")]
+    for stem, name in PEERS.items():
+        family = [run for run in runs if run[0].name.startswith(f"{data}-{stem}-")]
         if family:
-            found[f"implicit_{name}"] = _gathered(family, facts=dict(family[0][1]))
+            found[name] = _gathered(family, facts=dict(family[0][1]))
     return found
 
 

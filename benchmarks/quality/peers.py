@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,18 @@ from implicit.nearest_neighbours import BM25Recommender
 from scipy.sparse import csr_matrix
 
 from benchmarks.data import Ints, Split, forgotten_users, load, split
+from benchmarks.quality import models
 from benchmarks.quality.metrics import Scorer, evaluate
 
+Fit = Callable[..., Scorer]
+
 SEEDS = (0, 1, 2)
+SHARES = (0.3, 0.6, 1.0)
 
 
 def als_settings() -> Iterator[dict[str, Any]]:
     """Return the settings of ALS that are tried."""
-    for factors, alpha, penalty in product((16, 32, 64), (1.0, 4.0), (3.0, 10.0, 30.0)):
+    for factors, alpha, penalty in product((32, 64), (1.0, 4.0, 10.0), (10.0, 30.0, 100.0)):
         yield {"factors": factors, "alpha": alpha, "regularization": penalty, "iterations": 20}
 
 
@@ -70,52 +74,96 @@ def without(parts: Split, *, gone: Ints) -> list[Ints]:
     return [row[:0] if user in lost else row for user, row in enumerate(parts.train)]
 
 
+def fused(train: list[Ints], other: Scorer, *, n_items: int, share: float) -> Scorer:
+    """Add standardised scores of EASE and ``share`` times those of another model."""
+    scorer = models.ease(models.matrix(train, n_items=n_items), regularisation=600.0)
+
+    def standard(scores: np.ndarray) -> np.ndarray:
+        centred = scores - scores.mean(axis=1, keepdims=True)
+        return centred / (centred.std(axis=1, keepdims=True) + 1e-12)
+
+    return lambda users: standard(scorer(users)) + share * standard(other(users))
+
+
+class Peers:
+    """One data set; writes what is measured into a folder."""
+
+    def __init__(self, data: str, *, out: Path) -> None:
+        self._data, self._out = data, out
+        self._dataset = load(data)
+        self._parts = split(self._dataset.histories)
+        self._everybody = np.arange(len(self._dataset.histories))
+        out.mkdir(parents=True, exist_ok=True)
+
+    def valid(self, scorer: Scorer) -> float:
+        """Return NDCG@10 on the validation part."""
+        found = evaluate(
+            scorer,
+            users=self._everybody,
+            seen=[self._parts.train],
+            wanted=self._parts.valid,
+        )
+        return float(np.nanmean(found["ndcg@10"]))
+
+    def choose(self, fit: Fit, settings: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the facts of the setting that is best on the validation part."""
+        tried = []
+        interactions = sparse(self._parts.train, n_items=self._dataset.n_items)
+        for setting in settings:
+            begun = time.process_time()
+            scorer = fit(interactions, seed=0, setting=setting)
+            cpu_s = round(time.process_time() - begun, 1)
+            facts = {"setting": setting, "cpu_s": cpu_s, "valid_ndcg@10": self.valid(scorer)}
+            tried.append(facts)
+            print(facts, flush=True)
+        best = max(tried, key=lambda facts: facts["valid_ndcg@10"])
+        return {**best, "settings_tried": len(tried), "version": implicit.__version__}
+
+    def choose_share(self, fit: Fit, setting: dict[str, Any]) -> dict[str, Any]:
+        """Return how much of the model to add to EASE, by the validation part."""
+        train = self._parts.train
+        other = fit(sparse(train, n_items=self._dataset.n_items), seed=0, setting=setting)
+        tried = [
+            (self.valid(fused(train, other, n_items=self._dataset.n_items, share=share)), share)
+            for share in SHARES
+        ]
+        value, share = max(tried)
+        return {"share": share, "valid_ndcg@10": value, "settings_tried": len(tried)}
+
+    def measure(self, name: str, fit: Fit, facts: dict[str, Any], *, share: float | None) -> None:
+        """Measure before and after forgetting, alone or added to EASE, with every seed."""
+        for forgotten in (0.0, 0.1):
+            gone = forgotten_users(len(self._everybody), share=forgotten)
+            users = np.setdiff1d(self._everybody, gone)
+            train = without(self._parts, gone=gone)
+            left = sparse(train, n_items=self._dataset.n_items)
+            for seed in SEEDS if fit is als else SEEDS[:1]:
+                scorer = fit(left, seed=seed, setting=facts["setting"])
+                if share is not None:
+                    scorer = fused(train, scorer, n_items=self._dataset.n_items, share=share)
+                seen = [self._parts.train, self._parts.valid]
+                test = evaluate(scorer, users=users, seen=seen, wanted=self._parts.test)
+                stem = f"{self._data}-{name}-s{seed}-f{forgotten:g}"
+                np.savez(self._out / f"{stem}.npz", users=users, **test)
+                text = json.dumps(facts) + "\n"
+                (self._out / f"{stem}.json").write_text(text, encoding="utf-8")
+                print(
+                    stem, {k: round(float(np.nanmean(v)), 4) for k, v in test.items()}, flush=True
+                )
+
+
 def main() -> None:
     """Choose settings, measure before and after forgetting, write by user and in sum."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    dataset = load(options.data)
-    parts = split(dataset.histories)
-    everybody = np.arange(len(dataset.histories))
-    interactions = sparse(parts.train, n_items=dataset.n_items)
-    options.out.mkdir(parents=True, exist_ok=True)
-    for name, fit, settings in (
-        ("als", als, list(als_settings())),
-        ("bm25", bm25, list(bm25_settings())),
-    ):
-        tried = []
-        for setting in settings:
-            begun = time.process_time()
-            scorer = fit(interactions, seed=0, setting=setting)
-            cpu_s = time.process_time() - begun
-            found = evaluate(scorer, users=everybody, seen=[parts.train], wanted=parts.valid)
-            tried.append((float(np.nanmean(found["ndcg@10"])), cpu_s, setting))
-            print(name, tried[-1], flush=True)
-        value, cpu_s, setting = max(tried, key=lambda row: row[0])
-        facts = {
-            "setting": setting,
-            "valid_ndcg@10": value,
-            "cpu_s": round(cpu_s, 1),
-            "settings_tried": len(tried),
-            "version": implicit.__version__,
-        }
-        for share in (0.0, 0.1):
-            gone = forgotten_users(len(everybody), share=share)
-            users = np.setdiff1d(everybody, gone)
-            left = sparse(without(parts, gone=gone), n_items=dataset.n_items)
-            for seed in SEEDS if name == "als" else SEEDS[:1]:
-                test = evaluate(
-                    fit(left, seed=seed, setting=setting),
-                    users=users,
-                    seen=[parts.train, parts.valid],
-                    wanted=parts.test,
-                )
-                stem = options.out / f"{options.data}-{name}-s{seed}-f{share:g}"
-                np.savez(f"{stem}.npz", users=users, **test)
-                Path(f"{stem}.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
-                print(stem.name, {k: round(float(np.nanmean(v)), 4) for k, v in test.items()})
+    peers = Peers(options.data, out=options.out)
+    facts = peers.choose(als, list(als_settings()))
+    peers.measure("als", als, facts, share=None)
+    added = {**facts, **peers.choose_share(als, facts["setting"])}
+    peers.measure("ease_als", als, added, share=added["share"])
+    peers.measure("bm25", bm25, peers.choose(bm25, list(bm25_settings())), share=None)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""Draw the pictures of forgetting and of quality from the result files alone.
+
+``python -m benchmarks.quality.pictures`` writes ``docs/images/quality.svg`` and
+``docs/images/forget.svg``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from benchmarks.harness import RESULTS
+
+IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
+NAMES: Final = {
+    "popularity": "popularity",
+    "bpr": "BPR",
+    "item_knn": "item-kNN",
+    "user_knn": "user-kNN",
+    "lightgcn": "LightGCN",
+    "implicit_als": "iALS (implicit)",
+    "service": "Lethe",
+}
+COLOURS: Final = {"before": "#9db7c9", "after": "#1f5673"}
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return a result file."""
+    document: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+    return document
+
+
+def draw_quality() -> None:
+    """Draw NDCG@10 with its interval, before and after 10 % of the users are forgotten."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6))
+    for axis, data in zip(axes, ("ml-100k", "ml-1m"), strict=True):
+        result = read(f"quality_{data}")
+        names = [name for name in NAMES if name in result["before"]["models"]]
+        for shift, case in ((-0.2, "before"), (0.2, "after")):
+            shown = [name for name in names if name in result[case]["models"]]
+            values = [result[case]["models"][name]["ndcg@10"] for name in shown]
+            axis.barh(
+                [names.index(name) + shift for name in shown],
+                [value["mean"] for value in values],
+                xerr=[
+                    [value["mean"] - value["low"] for value in values],
+                    [value["high"] - value["mean"] for value in values],
+                ],
+                height=0.38,
+                color=COLOURS[case],
+                label=f"{case} forgetting 10 % of the users",
+            )
+        axis.set_yticks(range(len(names)), [NAMES[name] for name in names])
+        axis.set_title(f"{data}: NDCG@10, 95 % interval", fontsize=10)
+    axes[0].legend(fontsize=7, loc="lower right")
+    save(figure, name="quality")
+
+
+def draw_forget() -> None:
+    """Draw the time of a forget against the number of users."""
+    sizes = read("neighbours_scaling")["sizes"]
+    figure, axis = plt.subplots(figsize=(5, 3.4))
+    users = [size["users"] for size in sizes]
+    for part, style in (("p50", "o-"), ("p99", "s--")):
+        times = [size["forget_cpu_ms"][part] for size in sizes]
+        axis.plot(users, times, style, color=COLOURS["after"], label=part)
+    axis.set(xscale="log", ylim=(0, None), xlabel="users (60,000 items)", ylabel="ms, CPU")
+    axis.set_title("Forgetting one user does not depend on the others", fontsize=10)
+    axis.legend()
+    save(figure, name="forget")
+
+
+def save(figure: Figure, *, name: str) -> None:
+    """Write a picture whose bytes depend on the figures alone."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(IMAGES / f"{name}.svg", metadata={"Date": None})
+    plt.close(figure)
+
+
+def main() -> None:
+    """Draw both."""
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "lethe"
+    draw_quality()
+    draw_forget()
+
+
+if __name__ == "__main__":
+    main()
