@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import threading
 
 from app.services.erasure_run import OnPoint, pass_by
 
 
 def stopping_at(wanted: str | None) -> OnPoint:
-    """Return what an erasure calls at each point: stop this process at ``wanted``, once a request.
+    """Return what an erasure calls at each point: stop this process at ``wanted`` (``*``: at all).
 
     The process stops and does not die: whoever started it sees that it did, and chooses between
     SIGKILL to any part of it and SIGCONT. Later attempts pass, so the request can be finished.
@@ -18,7 +18,8 @@ def stopping_at(wanted: str | None) -> OnPoint:
         return pass_by
 
     def stop(point: str, attempt: int, /) -> None:
-        if point == wanted and attempt == 1:
-            os.kill(os.getpid(), signal.SIGSTOP)
+        if attempt == 1 and wanted in {"*", point}:
+            # Sent to this thread, it takes effect here; sent to the process, some steps later.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     return stop
