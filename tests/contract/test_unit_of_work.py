@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import traceback
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
 from app.adapters.db.engine import open_engine
+from app.adapters.db.tables import counter
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.errors import DependencyUnavailableError, IntegrityError, InvalidInputError
 from app.domain.models import Kind, RecordId
@@ -149,13 +149,12 @@ def test_ping_measures_milliseconds(uows: SqlUnitsOfWork) -> None:
     assert 0 < uows.ping() < 5_000
 
 
-def test_ping_says_so_when_the_schema_is_missing(tmp_path: Path) -> None:
-    uows = SqlUnitsOfWork(open_engine(f"sqlite:///{tmp_path / 'empty.db'}"))
+def test_ping_says_so_when_the_schema_is_missing(uows: SqlUnitsOfWork, engine: Engine) -> None:
+    with engine.begin() as connection:
+        counter.drop(connection)
 
     with pytest.raises(DependencyUnavailableError):
         uows.ping()
-
-    uows.close()
 
 
 @pytest.mark.parametrize(
