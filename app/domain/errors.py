@@ -10,6 +10,7 @@
     ├── UnauthenticatedError     no or wrong token
     ├── ForbiddenError           the token's role may not do this
     ├── DependencyUnavailableError   a store, queue or model does not answer
+    │   └── KeyUnavailableError      a user's key cannot be had, so neither can what it seals
     ├── RankerError              the LLM answered, but nothing a ranking can be read from
     └── IntegrityError           stored data contradict each other; fail closed
 
@@ -110,6 +111,12 @@ class DependencyUnavailableError(AppError):
     """A store, a queue or a model does not answer; the same call may succeed later."""
 
     code = "dependency_unavailable"
+
+
+class KeyUnavailableError(DependencyUnavailableError):
+    """A user's key cannot be had: the vault does not answer, or does not hold it."""
+
+    code = "key_unavailable"
 
 
 class RankerError(AppError):

@@ -14,7 +14,10 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
     # Checks certificates offline, without this package: one file is the point of it.
     rules.file_too_long: frozenset({"app/data/verify_lethe.py"}),
     # engine.py ends the transaction in which a new connection gets its own settings.
-    rules.transacts: frozenset({"app/adapters/db/uow.py", "app/adapters/db/engine.py"}),
+    # The vault is another database, with transactions of its own.
+    rules.transacts: frozenset(
+        {"app/adapters/db/uow.py", "app/adapters/db/engine.py", "app/adapters/vault/sql.py"}
+    ),
     # The command line talks to people: it prints, and says how long a load took.
     rules.prints: frozenset({"app/cli/"}),
     rules.reads_the_clock: frozenset({"app/adapters/clock.py", "app/cli/"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
@@ -33,6 +33,7 @@ def open_engine(
     pool_size: int = 20,
     lock_timeout_s: float = 5.0,
     statement_timeout_s: float = 30.0,
+    journal_mode: Literal["WAL", "DELETE"] = "WAL",
 ) -> Engine:
     """Open a pool of connections; nothing is connected yet.
 
@@ -41,6 +42,7 @@ def open_engine(
         pool_size: connections kept; as many again may be opened under load.
         lock_timeout_s: longest wait for another writer.
         statement_timeout_s: longest single statement, PostgreSQL only.
+        journal_mode: SQLite only; DELETE keeps old pages no longer than a transaction lasts.
 
     Raises:
         ValueError: another database, or SQLite without a file.
@@ -55,7 +57,9 @@ def open_engine(
     }
     match parsed.get_backend_name():
         case "sqlite":
-            engine = _open_sqlite(parsed, options, lock_timeout_s=lock_timeout_s)
+            engine = _open_sqlite(
+                parsed, options, lock_timeout_s=lock_timeout_s, journal_mode=journal_mode
+            )
         case "postgresql" | "postgres":
             engine = _open_postgres(
                 parsed.set(drivername="postgresql+psycopg"),
@@ -70,7 +74,9 @@ def open_engine(
     return engine
 
 
-def _open_sqlite(url: URL, options: dict[str, Any], *, lock_timeout_s: float) -> Engine:
+def _open_sqlite(
+    url: URL, options: dict[str, Any], *, lock_timeout_s: float, journal_mode: str
+) -> Engine:
     if url.database in {None, "", ":memory:"}:
         message = "an SQLite database must be a file: several connections share it"
         raise ValueError(message)
@@ -82,7 +88,7 @@ def _open_sqlite(url: URL, options: dict[str, Any], *, lock_timeout_s: float) ->
         for pragma in (
             f"busy_timeout={int(lock_timeout_s * 1000)}",
             "secure_delete=ON",  # before the first page is written: freed bytes become zeros
-            "journal_mode=WAL",
+            f"journal_mode={journal_mode}",
             "synchronous=FULL",  # a 202 survives a power cut
             "foreign_keys=ON",
             "recursive_triggers=ON",  # REPLACE would otherwise pass the append-only triggers
@@ -129,6 +135,22 @@ def _open_postgres(
 
     event.listen(engine, "connect", prepare)
     return engine
+
+
+def run_alone(engine: Engine, statement: str) -> None:
+    """Execute a statement outside of any transaction, however long it takes, such as VACUUM.
+
+    Raises:
+        DependencyUnavailableError: the database does not answer, or is in use.
+    """
+    if engine.dialect.name == "sqlite":
+        with engine.connect().execution_options(**{BEGIN_OPTION: NO_TRANSACTION}) as connection:
+            connection.exec_driver_sql(statement)
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()  # the next setting is for this statement alone
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql(statement)
 
 
 def _translate(context: ExceptionContext) -> Exception | None:

@@ -21,11 +21,13 @@ from app.adapters.db.items import SqlItems
 from app.adapters.db.loads import SqlLoads
 from app.adapters.db.records import SqlInteractions, SqlSubjects
 from app.adapters.db.requests import SqlErasureRequests
+from app.adapters.db.sealed import SealedInteractions, SealedSuppressions
 from app.adapters.db.session import Session
 from app.adapters.db.suppressions import SqlSuppressions
 from app.adapters.db.tables import counter
 from app.adapters.db.tombstones import SqlTombstones
 from app.domain.errors import AppError, DependencyUnavailableError
+from app.ports.cipher import Cipher
 
 _log = structlog.get_logger(__name__)
 _PING: Final = sa.select(counter.c.value).limit(1)
@@ -57,13 +59,17 @@ class SqlUnitsOfWork:
 
     Args:
         engine: from ``open_engine``; owned from here on.
+        cipher: seals users' own words; None keeps them as they come, for tests of SQL alone.
         lock_timeout_s: longest wait of a writer for the others of this process (SQLite), which
             may be a scrub: about 5 s for a million interactions.
     """
 
-    def __init__(self, engine: Engine, *, lock_timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, engine: Engine, *, cipher: Cipher | None = None, lock_timeout_s: float = 30.0
+    ) -> None:
         self._is_postgres = engine.dialect.name == "postgresql"
         self._engine = engine
+        self._cipher = cipher
         self._readers = engine.execution_options(**_read_options(is_postgres=self._is_postgres))
         self._lock_timeout_s = lock_timeout_s
         # SQLite's waiters sleep and retry, which starves some of them; a lock wakes one at once.
@@ -115,9 +121,13 @@ class SqlUnitsOfWork:
 
     def _unit(self, connection: Connection) -> SqlUnitOfWork:
         session = Session(connection, self._is_postgres)
+        interactions, suppressions = SqlInteractions(session), SqlSuppressions(session)
+        if self._cipher is not None:
+            interactions = SealedInteractions(session, self._cipher)
+            suppressions = SealedSuppressions(session, self._cipher)
         return SqlUnitOfWork(
             subjects=SqlSubjects(session),
-            interactions=SqlInteractions(session),
+            interactions=interactions,
             items=SqlItems(session),
             requests=SqlErasureRequests(session),
             tombstones=SqlTombstones(session),
@@ -125,7 +135,7 @@ class SqlUnitsOfWork:
             processes=SqlProcesses(session),
             audit=SqlAuditLog(session),
             loads=SqlLoads(session),
-            suppressions=SqlSuppressions(session),
+            suppressions=suppressions,
         )
 
 

@@ -1,0 +1,104 @@
+"""The two repositories that hold users' own words, with the words sealed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from app.adapters.db.records import SqlInteractions
+from app.adapters.db.suppressions import SqlSuppressions
+from app.domain.models import HistoryEntry, Pseudonym, RequestId
+from app.domain.topic import Topic
+from app.ports.cipher import Cipher
+from app.ports.records import NewInteraction
+
+_TEXT: Final = "text"
+_TOPIC: Final = "topic"
+Texts = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedInteractions(SqlInteractions):
+    """Interactions whose text is ciphertext. Who has a row here has a key in the vault."""
+
+    cipher: Cipher
+
+    def add(
+        self, rows: Sequence[NewInteraction], *, pending_until: datetime, received_at: datetime
+    ) -> list[NewInteraction]:
+        """See the port. The rows returned are those given, in clear."""
+        self.cipher.prepare({row.interaction.pseudonym for row in rows})
+        sealed = self._translated(rows, to_clear=False)
+        inserted = SqlInteractions.add(
+            self, sealed, pending_until=pending_until, received_at=received_at
+        )
+        ids = {row.record_id for row in inserted}
+        return [row for row in rows if row.record_id in ids]
+
+    def lease_pending(
+        self, *, expired_at: datetime, until: datetime, limit: int
+    ) -> list[NewInteraction]:
+        """See the port."""
+        rows = SqlInteractions.lease_pending(self, expired_at=expired_at, until=until, limit=limit)
+        return self._translated(rows, to_clear=True)
+
+    def history(self, pseudonym: Pseudonym) -> list[HistoryEntry]:
+        """See the port. Most users have written nothing, and then there is nothing to open."""
+        entries = SqlInteractions.history(self, pseudonym)
+        sealed: Texts = {one.record_id: one.text for one in entries if one.text is not None}
+        if not sealed:
+            return entries
+        texts = self.cipher.open(sealed, pseudonym=pseudonym, purpose=_TEXT)
+        return [
+            replace(one, text=texts[one.record_id]) if one.record_id in texts else one
+            for one in entries
+        ]
+
+    def _translated(
+        self, rows: Sequence[NewInteraction], *, to_clear: bool
+    ) -> list[NewInteraction]:
+        """Return the rows with every text opened, or sealed."""
+        translate = self.cipher.open if to_clear else self.cipher.seal
+        given: dict[Pseudonym, Texts] = defaultdict(dict)
+        for row in rows:
+            if row.interaction.text is not None:
+                given[row.interaction.pseudonym][row.record_id] = row.interaction.text
+        texts: Texts = {}
+        for pseudonym, theirs in given.items():
+            texts |= translate(theirs, pseudonym=pseudonym, purpose=_TEXT)
+        return [
+            replace(row, interaction=replace(row.interaction, text=texts.get(row.record_id)))
+            for row in rows
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSuppressions(SqlSuppressions):
+    """Suppressed topics whose words are ciphertext."""
+
+    cipher: Cipher
+
+    def add(
+        self, pseudonym: Pseudonym, topic: Topic, *, request_id: RequestId, at: datetime
+    ) -> None:
+        """See the port."""
+        self.cipher.prepare([pseudonym])
+        texts = {topic.topic_id: topic.text}
+        sealed = self.cipher.seal(texts, pseudonym=pseudonym, purpose=_TOPIC)
+        topic = replace(topic, text=sealed[topic.topic_id])
+        SqlSuppressions.add(self, pseudonym, topic, request_id=request_id, at=at)
+
+    def of(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, list[Topic]]:
+        """See the port."""
+        return {
+            pseudonym: self._opened(topics, pseudonym=pseudonym)
+            for pseudonym, topics in SqlSuppressions.of(self, pseudonyms).items()
+        }
+
+    def _opened(self, topics: Sequence[Topic], *, pseudonym: Pseudonym) -> list[Topic]:
+        sealed = {topic.topic_id: topic.text for topic in topics}
+        texts = self.cipher.open(sealed, pseudonym=pseudonym, purpose=_TOPIC)
+        return [replace(topic, text=texts[topic.topic_id]) for topic in topics]

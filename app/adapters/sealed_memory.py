@@ -1,0 +1,104 @@
+"""What stands before the vector store: nothing gets past it that reads without the user's key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.adapters.vault.cipher import seal
+from app.domain.errors import KeyUnavailableError
+from app.domain.forgetting import ErasureOrder
+from app.domain.models import Pseudonym, RecordId
+from app.domain.rotation import rotate, unrotate
+from app.ports.memory_store import Memory, MemoryStore, StoreHealth
+from app.ports.vault import DataKey, KeyVault
+
+_DOCUMENT = "document"
+_ROTATION = "rotation"
+
+
+class SealedMemoryStore:
+    """MemoryStore over another: documents sealed and vectors rotated on the way in.
+
+    Makes no keys: those of all users with memories exist, and one that is missing belongs to a
+    user whose erasure has come that far. A probe has to search for what ``store`` itself holds.
+
+    Args:
+        store: keeps what cannot be read.
+        vault: keeps the keys.
+    """
+
+    def __init__(self, store: MemoryStore, *, vault: KeyVault) -> None:
+        self._store = store
+        self._vault = vault
+
+    def add(self, memories: Sequence[Memory]) -> None:
+        """See the port.
+
+        Raises:
+            KeyUnavailableError: as the vault; nothing was written.
+        """
+        by_user: dict[Pseudonym, list[Memory]] = {}
+        for memory in memories:
+            by_user.setdefault(memory.pseudonym, []).append(memory)
+        keys = self._vault.get(by_user.keys())
+        if len(keys) < len(by_user):
+            raise KeyUnavailableError("a user's key is not in the vault")
+        self._store.add(
+            [one for user, theirs in by_user.items() for one in _sealed(theirs, key=keys[user])]
+        )
+
+    def vectors(
+        self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
+    ) -> dict[RecordId, NDArray[np.float32]]:
+        """See the port.
+
+        Raises:
+            KeyUnavailableError: as the vault, or the user has vectors and no key.
+        """
+        found = self._store.vectors(pseudonym, record_ids)
+        if not found:
+            return {}
+        key = self._vault.get([pseudonym]).get(pseudonym)
+        if key is None:
+            raise KeyUnavailableError("a user's key is not in the vault")
+        ids = list(found)
+        rotated = np.stack([found[record_id] for record_id in ids])
+        plain = unrotate(rotated, key=key.subkey(_ROTATION), labels=ids)
+        return dict(zip(ids, plain, strict=True))
+
+    def erase(self, order: ErasureOrder) -> int:
+        """See the port. Needs no key."""
+        return self._store.erase(order)
+
+    def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
+        """See the port."""
+        return self._store.maintain(pseudonyms)
+
+    def count(self, order: ErasureOrder) -> int:
+        """See the port."""
+        return self._store.count(order)
+
+    def health(self) -> StoreHealth:
+        """See the port."""
+        return self._store.health()
+
+
+def _sealed(memories: Sequence[Memory], *, key: DataKey) -> list[Memory]:
+    """Return one user's memories as they may be stored."""
+    ids = [memory.record_id for memory in memories]
+    plain = np.stack([memory.embedding for memory in memories])
+    rotated = rotate(plain, key=key.subkey(_ROTATION), labels=ids)
+    return [
+        Memory(
+            record_id=memory.record_id,
+            pseudonym=memory.pseudonym,
+            document=seal({memory.record_id: memory.document}, key=key, purpose=_DOCUMENT)[
+                memory.record_id
+            ],
+            embedding=row,
+        )
+        for memory, row in zip(memories, rotated, strict=True)
+    ]
