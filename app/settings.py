@@ -9,11 +9,8 @@ misspelt setting is one that silently does not apply. No error message repeats a
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
-import secrets
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -22,6 +19,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.secret_files import create_secret_file
 from app.settings_groups import (
     DEVELOPMENT_ADMIN_TOKEN,
     DEVELOPMENT_SERVICE_TOKEN,
@@ -37,6 +35,7 @@ from app.settings_groups import (
     LogSettings,
     NeighboursSettings,
     RedisSettings,
+    VaultSettings,
 )
 
 PREFIX: Final = "LETHE_"
@@ -73,8 +72,8 @@ class Settings(BaseSettings):
     )
 
     env: Literal["development", "production"] = "development"
-    """`production` refuses to start with development tokens, without a pepper, or with jobs that
-    would run inside several processes."""
+    """`production` refuses to start with development tokens, without a pepper or a key-encryption
+    key, or with jobs that would run inside several processes."""
     data_dir: Folder = Path("lethe-data")
     """Directory of everything that is kept in files."""
     pepper: SecretStr | None = None
@@ -92,6 +91,7 @@ class Settings(BaseSettings):
     web_concurrency: Annotated[int, Field(ge=1, le=256, validation_alias="WEB_CONCURRENCY")] = 1
     """API processes that the server starts; uvicorn reads the same variable, hence its name."""
     database: DatabaseSettings = DatabaseSettings()
+    vault: VaultSettings = VaultSettings()
     chroma: ChromaSettings = ChromaSettings()
     redis: RedisSettings = RedisSettings()
     llm: LlmSettings = LlmSettings()
@@ -110,9 +110,15 @@ class Settings(BaseSettings):
     @property
     def database_url(self) -> str:
         """The address of the relational database, password included."""
-        if self.database.url is not None:
-            return self.database.url.get_secret_value()
-        return f"sqlite:///{self.data_dir / 'lethe.db'}"
+        return self._address(self.database.url, file="lethe.db")
+
+    @property
+    def vault_url(self) -> str:
+        """The address of the key vault's database, password included."""
+        return self._address(self.vault.url, file="vault.db")
+
+    def _address(self, url: SecretStr | None, *, file: str) -> str:
+        return url.get_secret_value() if url else f"sqlite:///{self.data_dir / file}"
 
     @property
     def is_log_json(self) -> bool:
@@ -166,6 +172,9 @@ def _unshared(settings: Settings) -> Iterator[str]:
     if settings.chroma.url is None:
         # A second process on Chroma's files reads erased ids and loses writes, without an error.
         yield "LETHE_CHROMA__URL: required by several processes; Chroma's files bear only one"
+    if settings.vault.url is None:
+        # On another machine a worker would destroy a key in a vault that never held it.
+        yield "LETHE_VAULT__URL: required by several processes, which must share one vault"
 
 
 def _unfit(settings: Settings) -> Iterator[str]:
@@ -179,6 +188,8 @@ def _unfit(settings: Settings) -> Iterator[str]:
             yield f"{name}: in production {_WEAK}"
     if settings.pepper is None:
         yield "LETHE_PEPPER: required in production"
+    if settings.vault.kek is None and settings.vault.kek_file is None:
+        yield "LETHE_VAULT__KEK: required in production, or LETHE_VAULT__KEK_FILE"
     if settings.forget.stop_at is not None:
         yield "LETHE_FORGET__STOP_AT: for tests; in production it would stop every erasure"
     if settings.queue == "inline" and settings.web_concurrency > 1:
@@ -247,25 +258,13 @@ def load_pepper(settings: Settings) -> bytes:
     if settings.pepper is not None:
         return settings.pepper.get_secret_value().encode()
     path = settings.data_dir / "pepper"
-    if not path.exists():
-        _create_secret_file(path)
+    create_secret_file(path)
     pepper = SecretStr(path.read_text(encoding="ascii").strip())
     if _is_weak(pepper):
         raise SettingsError(
             [f"{path}: not a pepper; restore it from a backup, or set LETHE_PEPPER"]
         )
     return pepper.get_secret_value().encode()
-
-
-def _create_secret_file(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        draft = Path(folder) / path.name
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_hex(32) + "\n", encoding="ascii")
-        # A link, unlike a rename, never replaces what another process has begun to use.
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(draft)
 
 
 def _is_loopback(host: str) -> bool:

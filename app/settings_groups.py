@@ -50,6 +50,27 @@ class DatabaseSettings(Group):
     unset means the file `lethe.db` in the data directory."""
 
 
+class VaultSettings(Group):
+    """The key vault: every user's key, without which what is stored of them cannot be read."""
+
+    url: SecretStr | None = None
+    """SQLAlchemy address of a database of its own, on a server whose backups are kept apart; unset
+    means the file `vault.db` in the data directory. Required by several processes."""
+    kek: SecretStr | None = None
+    """Key-encryption key: 64 hexadecimal digits, such as `openssl rand -hex 32` writes. After a
+    comma, former keys, until all is rewrapped. **Losing it makes all personal data unreadable.**
+    Unset means a file."""
+    kek_file: Folder | None = None
+    """File with the same, readable by its owner only, best on a medium that the vault is not on.
+    Unset in development means `kek` in the data directory, made at first start; production needs
+    this or the key itself."""
+    cache_keys: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    """Users' keys held unwrapped in a process's memory at most; 0 holds none."""
+    cache_ttl_s: Seconds = 60.0
+    """Seconds a key stays there at most. A key that was destroyed is used by no process from then
+    on; this is how long it may still lie in another one's memory."""
+
+
 class ChromaSettings(Group):
     """The vector database."""
 

@@ -22,8 +22,8 @@ underscores. A `LETHE_` name that is not on this page stops the start, and so do
 range and settings that contradict each other; all problems are named at once, without their
 values. An empty value means unset. This page is made by `make docs` from `app/settings.py`.
 
-`LETHE_ENV=production` refuses development tokens, a missing pepper, and inline jobs in several
-processes. Development tokens work on the loopback interface only.
+`LETHE_ENV=production` refuses development tokens, a missing pepper or key-encryption key, and
+inline jobs in several processes. Development tokens work on the loopback interface only.
 """
 
 

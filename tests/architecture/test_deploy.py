@@ -17,7 +17,7 @@ COMPOSE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").re
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 DOCKERFILE: Final = (ROOT / "Dockerfile").read_text()
 NEW_ENV: Final = ROOT / ".ci" / "new-env"
-STORES: Final = ("postgres", "redis", "chroma", "vllm-gpu", "vllm-cpu")
+STORES: Final = ("postgres", "vault", "redis", "chroma", "vllm-gpu", "vllm-cpu")
 OURS: Final = ("api", "worker", "beat", "migrate", "chroma")
 
 
@@ -70,6 +70,7 @@ def test_service_starts_with_what_make_env_writes(
     assert settings.is_production
     assert settings.queue == "celery"
     assert dotenv["POSTGRES_PASSWORD"] in settings.database_url
+    assert dotenv["VAULT_PASSWORD"] in settings.vault_url
     check_binding(settings, host=settings.api.host)
 
 

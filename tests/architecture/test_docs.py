@@ -12,7 +12,7 @@ from app.settings import environment_names
 from tests.architecture.settings_page import PAGE, render
 from tests.architecture.sources import ROOT
 
-SECRET_NAMES = ("TOKEN", "API_KEY", "PEPPER", "DATABASE__URL", "REDIS__URL")
+SECRET_NAMES = ("TOKEN", "API_KEY", "PEPPER", "KEK", "DATABASE__URL", "VAULT__URL", "REDIS__URL")
 
 
 def _tracked(*patterns: str) -> list[Path]:

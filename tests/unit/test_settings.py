@@ -12,6 +12,7 @@ SECRET = "0123456789abcdef0123456789abcdef"
 PRODUCTION = {
     "LETHE_ENV": "production",
     "LETHE_PEPPER": "p" + SECRET,
+    "LETHE_VAULT__KEK": SECRET + SECRET,
     "LETHE_AUTH__SERVICE_TOKEN": "s" + SECRET,
     "LETHE_AUTH__ADMIN_TOKEN": "a" + SECRET,
 }
@@ -19,6 +20,7 @@ DISTRIBUTED = {
     "LETHE_QUEUE": "celery",
     "LETHE_REDIS__URL": "redis://localhost:6379/0",
     "LETHE_CHROMA__URL": "http://localhost:8001",
+    "LETHE_VAULT__URL": "postgresql://localhost/vault",
 }
 
 
@@ -117,6 +119,8 @@ def test_no_secret_shows_in_repr_or_error(monkeypatch: pytest.MonkeyPatch) -> No
         "LETHE_PEPPER": "canary-pepper-" + SECRET,
         "LETHE_DATABASE__URL": "postgresql+psycopg://lethe:canary-database@localhost/lethe",
         "LETHE_REDIS__URL": "redis://:canary-redis@localhost",
+        "LETHE_VAULT__URL": "postgresql+psycopg://lethe:canary-vault@localhost/vault",
+        "LETHE_VAULT__KEK": "canary-kek-" + SECRET,
         "LETHE_LLM__API_KEY": "canary-llm",
         "LETHE_EMBEDDING__API_KEY": "canary-embedding",
         "LETHE_AUTH__SERVICE_TOKEN": "canary-service-" + SECRET,
@@ -155,7 +159,12 @@ def test_production_names_everything_that_is_missing_at_once(
 ) -> None:
     problems = _problems(monkeypatch, {"LETHE_ENV": "production"})
 
-    assert problems == ["LETHE_AUTH__SERVICE_TOKEN", "LETHE_AUTH__ADMIN_TOKEN", "LETHE_PEPPER"]
+    assert problems == [
+        "LETHE_AUTH__SERVICE_TOKEN",
+        "LETHE_AUTH__ADMIN_TOKEN",
+        "LETHE_PEPPER",
+        "LETHE_VAULT__KEK",
+    ]
 
 
 def test_production_refuses_inline_jobs_in_several_processes(
@@ -170,6 +179,7 @@ def test_several_processes_need_shared_stores(monkeypatch: pytest.MonkeyPatch) -
     assert _problems(monkeypatch, {"WEB_CONCURRENCY": "2"}) == [
         "LETHE_REDIS__URL",
         "LETHE_CHROMA__URL",
+        "LETHE_VAULT__URL",
     ]
 
 
@@ -177,6 +187,7 @@ def test_celery_needs_redis_and_a_chroma_server(monkeypatch: pytest.MonkeyPatch)
     assert _problems(monkeypatch, {"LETHE_QUEUE": "celery"}) == [
         "LETHE_REDIS__URL",
         "LETHE_CHROMA__URL",
+        "LETHE_VAULT__URL",
     ]
 
 
