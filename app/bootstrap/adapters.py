@@ -24,6 +24,9 @@ from app.adapters.loops import InlineQueue
 from app.adapters.neighbours.exact import ExactNeighbours
 from app.adapters.neighbours.user_knn import UserKnn
 from app.adapters.redis_cache import RedisCache, require_noeviction
+from app.adapters.sealed_memory import SealedMemoryStore
+from app.adapters.vault.cipher import VaultCipher
+from app.bootstrap.vault import open_vault, require_keys
 from app.domain.identity import Identity
 from app.ports.cache import Cache
 from app.ports.embedder import Embedder
@@ -50,12 +53,17 @@ class Adapters:
         self.process_id = secrets.token_hex(8)
         self.clock = SystemClock()
         self.identity = Identity(load_pepper(settings))
-        self.uows = SqlUnitsOfWork(open_engine(settings.database_url))
+        self.vault = open_vault(settings, closing, clock=self.clock)
+        cipher = VaultCipher(self.vault)
+        self.uows = SqlUnitsOfWork(open_engine(settings.database_url), cipher=cipher)
         closing.callback(self.uows.close)
+        require_keys(self.uows, self.vault)
         self.embedder = _embedder(settings, closing)
         chroma = _chroma(settings)
         closing.callback(chroma.close)
-        self.memory = ChromaMemoryStore(chroma, spec=_spec(self.embedder, settings))
+        self.memory = SealedMemoryStore(
+            ChromaMemoryStore(chroma, spec=_spec(self.embedder, settings)), vault=self.vault
+        )
         self.catalogue_index = ChromaCatalogueIndex(chroma, spec=_spec(self.embedder, None))
         self.neighbours = ExactNeighbours(
             dense_limit=settings.neighbours.dense_limit,
@@ -133,6 +141,7 @@ def _ranker(settings: Settings, closing: ExitStack) -> GuardedRanker | None:
             model=llm.model,
             api_key=llm.api_key.get_secret_value() if llm.api_key else None,
             mode=llm.mode,
+            window=llm.window,
             permutations=llm.permutations,
             max_connections=llm.max_connections,
         )

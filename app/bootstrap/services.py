@@ -132,6 +132,7 @@ def _erase(adapters: Adapters) -> EraseService:
             uows=adapters.uows,
             memory=adapters.memory,
             cache=adapters.cache,
+            vault=adapters.vault,
             clock=adapters.clock,
             config=StepsConfig(),
         ),

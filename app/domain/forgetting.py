@@ -69,12 +69,14 @@ class Step(StrEnum):
     """The steps of an erasure, in the order they are done; each is idempotent.
 
     The rows go last: they are invisible from the first moment, and until the other stores are
-    verified they alone know the ids that must be searched for.
+    verified they alone know the ids that must be searched for. A key goes before the long work
+    on files: from then on whatever they still hold of the user is noise.
     """
 
     DRAIN = "drain"
     MEMORY = "memory"
     CACHES = "caches"
+    KEYS = "keys"
     MAINTENANCE = "maintenance"
     NEIGHBOURS = "neighbours"
     PROBE = "probe"

@@ -203,6 +203,9 @@ class EraseService:
         run.step(Step.DRAIN, "interaction", partial(steps.drain, order))
         run.step(Step.MEMORY, "memory", partial(steps.erase_memory, order))
         run.step(Step.CACHES, "cache", partial(steps.erase_cache, order))
+        run.step(
+            Step.KEYS, "vault", partial(steps.shred_key, order, require_fence=run.require_fence)
+        )
         run.step(Step.MAINTENANCE, "memory", partial(steps.maintain, order))
         run.enter(RequestState.SCRUBBED)
         run.enter(RequestState.VERIFYING)

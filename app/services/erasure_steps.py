@@ -13,8 +13,12 @@ from app.ports.cache import Cache
 from app.ports.clock import Clock
 from app.ports.memory_store import MemoryStore
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
+from app.ports.vault import KeyVault
 
 _POLL_S: Final = 0.05
+RequireFence = Callable[[UnitOfWork], None]
+"""Raises unless the lease is still held. A worker that was frozen and wakes after another one
+finished would otherwise destroy what came with a new consent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class ErasureSteps:
         uows: UnitsOfWork,
         memory: MemoryStore,
         cache: Cache,
+        vault: KeyVault,
         clock: Clock,
         config: StepsConfig,
     ) -> None:
@@ -44,6 +49,7 @@ class ErasureSteps:
         self._uows = uows
         self._memory = memory
         self._cache = cache
+        self._vault = vault
         self._clock = clock
         self._config = config
 
@@ -78,6 +84,23 @@ class ErasureSteps:
         """Drop everything cached for the user; what was cached may rest on what must go."""
         return self._cache.erase(order.pseudonym)
 
+    def shred_key(self, order: ErasureOrder, *, require_fence: RequireFence) -> int:
+        """Destroy the user's key, and with it what old backups, logs and freed pages hold.
+
+        Nothing is destroyed where only a part is erased: the rest is sealed by the same key.
+        """
+        if not order.is_whole_user:
+            return 0
+        with self._uows.write() as uow:
+            # Nobody makes a key meanwhile: whoever does holds this lock.
+            uow.subjects.lock(order.pseudonym)
+            require_fence(uow)
+            # Their words are sealed by the key, and a batch of several users is read as one.
+            uow.suppressions.remove_all(order.pseudonym)
+            touched = self._vault.shred(order.pseudonym)
+        self._vault.flush()
+        return touched
+
     def maintain(self, order: ErasureOrder) -> int:
         """Clean the files of the user's shard."""
         return self._memory.maintain([order.pseudonym])
@@ -106,28 +129,28 @@ class ErasureSteps:
             IntegrityError: something is left. Nothing may be reported done.
         """
         left = self._memory.count(order) + self._cache.count(order.pseudonym)
+        if order.is_whole_user:
+            left += self._vault.count(order.pseudonym)
         if left:
             raise IntegrityError("records are left after the scrub")
-        return 2
+        return 3
 
-    def delete_rows(
-        self, order: ErasureOrder, *, require_fence: Callable[[UnitOfWork], None]
-    ) -> int:
-        """Delete the rows, the feed entries that name the user, and for ``all`` the subject.
-
-        Args:
-            order: what is to go.
-            require_fence: raises unless the lease is still held. A worker that was frozen here
-                and wakes after another one finished would delete what came with a new consent.
-        """
+    def delete_rows(self, order: ErasureOrder, *, require_fence: RequireFence) -> int:
+        """Delete the rows, the feed entries that name the user, and for ``all`` the subject."""
+        late = 0
         with self._uows.write() as uow:
+            uow.subjects.lock(order.pseudonym)
             require_fence(uow)
             touched = uow.interactions.delete_flagged(order.request_id)
             if order.is_whole_user:
+                # A topic that the user named meanwhile was sealed by a new key.
+                late = self._vault.shred(order.pseudonym)
                 touched += uow.interactions.delete_all_of(order.pseudonym)
                 touched += uow.suppressions.remove_all(order.pseudonym)
                 touched += uow.subjects.delete(order.pseudonym)
             live = uow.processes.live(now=self._clock.now())
             upto = min((process.acked_seq for process in live), default=uow.changes.head())
             touched += uow.changes.prune(upto=upto)
-            return touched
+        if late:
+            self._vault.flush()
+        return touched + late

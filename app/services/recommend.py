@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from app.domain.errors import DependencyUnavailableError
+from app.domain.errors import DependencyUnavailableError, KeyUnavailableError
 from app.domain.fusion import by_position
 from app.domain.models import Item, ItemId, Pseudonym, Subject
 from app.domain.selection import Strategy
@@ -92,6 +92,8 @@ class RecommendService:
 
         Raises:
             DependencyUnavailableError: the relational database does not answer.
+            KeyUnavailableError: nor does the key vault, and the user has topics that they do not
+                want, which only their key reads.
         """
         started_s = self._clock.monotonic_s()
         answer = self._answer(query)
@@ -102,7 +104,13 @@ class RecommendService:
         topics: Sequence[Topic] = ()
         is_degraded = False
         for _ in range(_ATTEMPTS):
-            known = self._known(query)
+            try:
+                known = self._known(query)
+            except KeyUnavailableError as error:
+                # What the user wrote cannot be read now; what they do not want must be.
+                _log.warning("recommendation_degraded", code=error.code)
+                topics, is_degraded = self._topics_of(query.pseudonym), True
+                break
             topics = known.topics if known else ()
             if known is None or not known.history:
                 break
@@ -132,6 +140,10 @@ class RecommendService:
             history = uow.interactions.history(query.pseudonym)
             topics = uow.suppressions.of([query.pseudonym]).get(query.pseudonym, [])
             return Known(subject, history, topics)
+
+    def _topics_of(self, pseudonym: Pseudonym) -> Sequence[Topic]:
+        with self._uows.read() as uow:
+            return uow.suppressions.of([pseudonym]).get(pseudonym, ())
 
     def _is_current(self, subject: Subject) -> bool:
         with self._uows.read() as uow:

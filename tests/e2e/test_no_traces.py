@@ -97,6 +97,7 @@ def test_distributed_nothing_names_the_user(
         environment = QUICK | {
             "LETHE_DATA_DIR": str(tmp_path / "data"),
             "LETHE_DATABASE__URL": database.replace("postgresql://", "postgresql+psycopg://"),
+            "LETHE_VAULT__URL": f"sqlite:///{tmp_path / 'data' / 'vault.db'}",
             "LETHE_CHROMA__URL": chroma.url,
             "LETHE_CHROMA__PERSIST_DIR": str(tmp_path / "chroma"),
             "LETHE_REDIS__URL": queue,
