@@ -115,6 +115,14 @@ def test_a_user_given_twice_has_the_items_of_both() -> None:
     assert twice.frozen().digest() == once.frozen().digest()
 
 
+def test_any_text_may_be_an_id() -> None:
+    state = State(dense_limit=10)
+
+    state.load([(Pseudonym("u"), [ItemId("\ud800"), ItemId("\u00e9"), ItemId("")])])
+
+    assert len(state.frozen().digest()) == 64
+
+
 def test_memory_is_stated_and_small() -> None:
     state = State(dense_limit=1000)
     state.load((Pseudonym(f"u{n}"), [ItemId(str(n % 500))]) for n in range(2000))

@@ -95,7 +95,7 @@ class Frozen:
         for keys in (self.users, self.items):
             digest.update(b"%d\n" % len(keys))
             for key in keys:
-                encoded = key.encode()
+                encoded = key.encode("utf-8", "surrogatepass")
                 digest.update(b"%d:" % len(encoded) + encoded)
         digest.update(self.lengths.astype("<i8").tobytes())
         digest.update(np.sort(self.pairs).astype("<i8").tobytes())
