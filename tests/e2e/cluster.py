@@ -49,6 +49,7 @@ def cluster(
             "LETHE_QUEUE": "celery",
             "LETHE_DATABASE__URL": database_url,
             "LETHE_REDIS__URL": redis.database(0),
+            "LETHE_VAULT__URL": f"sqlite:///{folder / 'data' / 'vault.db'}",
             "LETHE_CHROMA__URL": chroma.url,
             "LETHE_CHROMA__PERSIST_DIR": str(folder / "chroma"),
         }
