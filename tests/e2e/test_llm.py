@@ -1,0 +1,68 @@
+"""The whole service with a real vLLM behind it: real protocol, random weights."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.calls import Api, Json, calling, user
+from tests.e2e.processes import QUICK, serving, wait_for
+from tests.servers.vllm import VllmServer
+
+_GENERATED = re.compile(r"^vllm:generation_tokens_total\{[^}]*\} ([\d.e+]+)$", re.MULTILINE)
+
+
+def _generated(server: VllmServer) -> float:
+    """Return how many tokens the server has generated in its life."""
+    found = _GENERATED.search(httpx.get(f"{server.base_url}/metrics", timeout=10).text)
+    assert found is not None
+    return float(found[1])
+
+
+@pytest.mark.timeout(600)
+def test_the_llm_ranks_with_one_token_a_request(tmp_path: Path, llm_server: VllmServer) -> None:
+    environment = QUICK | {
+        "LETHE_DATA_DIR": str(tmp_path / "data"),
+        "LETHE_LLM__BASE_URL": llm_server.base_url,
+        "LETHE_LLM__MODEL": llm_server.model,
+        "LETHE_LLM__TIMEOUT_S": "30",
+        "LETHE_LLM__WINDOW": "12",
+    }
+    with serving(environment, folder=tmp_path) as server, calling(server.url) as api:
+        api.load(range(8))
+        wait_for("the LLM is warm", lambda: _is_ready(api), timeout_s=300)
+        before = _generated(llm_server)
+
+        answers = [api.recommend(user(n), n=8) for n in range(8)]
+
+        assert {answer["ranked_by"] for answer in answers} == {"llm"}
+        assert not any(answer["degraded"] for answer in answers)
+        assert _generated(llm_server) - before == len(answers)
+        for answer in answers:
+            items = [one["item_id"] for one in answer["items"]]
+            assert len(items) == len(set(items)) == 8
+
+
+def _is_ready(api: Api) -> bool:
+    told: Json = api.ask("GET", "/readyz")
+    return bool(told["dependencies"]["llm"]["status"] == "ready")
+
+
+def test_an_llm_that_is_not_there_costs_the_answer_nothing_but_its_rank(tmp_path: Path) -> None:
+    environment = QUICK | {
+        "LETHE_DATA_DIR": str(tmp_path / "data"),
+        "LETHE_LLM__BASE_URL": "http://127.0.0.1:9",
+        "LETHE_LLM__MODEL": "nobody",
+    }
+    with serving(environment, folder=tmp_path) as server, calling(server.url) as api:
+        api.load(range(4))
+
+        answer = api.recommend(user(1))
+
+        assert answer["personalised"]
+        assert answer["degraded"]
+        assert answer["ranked_by"] == "retrieval"
+        assert api.ask("GET", "/readyz")["dependencies"]["llm"]["required"] is False
