@@ -119,6 +119,38 @@ def test_a_missing_or_foreign_field_is_named(document: Certificate | Receipt, pa
 
 
 @pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("signature", "AAAA"),
+        ("signature", "not base64"),
+        ("key", "no key"),
+        ("key_history", ["no note"]),
+        ("key_history", [7]),
+        ("proof.checkpoint", "no note"),
+        ("proof.path", ["AAAA"]),
+        ("proof.path", ["not base64"]),
+        ("proof.index", -1),
+        ("proof.index", True),
+        ("salt", "00"),
+        ("statement.subject.commitment", "AB" * 32),
+        ("statement.probes.0.control_found", 1),
+    ],
+)
+def test_a_value_of_the_wrong_form_is_named(path: str, value: object) -> None:
+    def put(parent: dict[str, object], name: str) -> None:
+        parent[name] = value
+
+    with pytest.raises(InvalidInputError) as caught:
+        Certificate.decode(changed(CERTIFICATE.encode(), path, put))
+    assert caught.value.errors[0].field.startswith(path)
+
+
+def test_what_is_no_document_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="document: not an object"):
+        Certificate.decode(b"[]")
+
+
+@pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"scope_kind": "some"}, "statement.scope_kind"),

@@ -15,6 +15,7 @@ from app.data import verify_lethe
 from app.domain.audit import LeafKind
 from app.domain.canonical import canonical_json
 from app.domain.certificate import Certificate, LogProof
+from app.domain.checkpoint import SignedNote
 from app.domain.receipt import Receipt
 from tests.audit_samples import (
     ORIGIN,
@@ -166,6 +167,26 @@ def test_bad_proof_is_named_even_when_signed(
     assert "ok     signature" in out
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("another.example/log\n24\n", "the checkpoint is of another log"),
+        (f"{ORIGIN}\n024\n", "not the three lines origin, size, root"),
+        (f"{ORIGIN}\n", "not the three lines origin, size, root"),
+    ],
+)
+def test_checkpoint_of_another_kind_is_named_even_when_signed(
+    certificate: Path, capsys: pytest.CaptureFixture[str], text: str, named: str
+) -> None:
+    whole = Certificate.decode(certificate.read_bytes()).proof
+    root = whole.checkpoint.text.split("\n")[2]
+    note = SignedNote(f"{text}{root}\n").signed(SIGNER.sign)
+    certificate.write_bytes(forged(replace(whole, checkpoint=note)))
+
+    assert verify(certificate, "--key", KEY) == 1
+    assert f"WRONG  inclusion proof: {named}" in capsys.readouterr().out
+
+
 def test_leaf_of_another_statement_is_named(
     certificate: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -197,22 +218,34 @@ def signed_again(document: dict[str, object]) -> bytes:
     return canonical_json({**document, "signature": signature})
 
 
+PROBE = {"needles": 1, "residue": 0, "scanned_bytes": 1, "store": "memory", "control_found": True}
+
+
 @pytest.mark.parametrize(
-    ("field", "value", "named"),
+    ("change", "named"),
     [
-        ("residue", 1, "residue was found in memory"),
-        ("control_found", False, "the probe of memory did not find its control"),
+        ({"probes": [PROBE | {"residue": 1}]}, "residue was found in memory"),
+        (
+            {"probes": [PROBE | {"control_found": False}]},
+            "the probe of memory did not find its control",
+        ),
+        ({"probes": [PROBE | {"residue": "0"}]}, "residue: not of the right type"),
+        ({"probes": []}, "no stores, or no probes"),
+        ({"stores": []}, "no stores, or no probes"),
+        (
+            {"stores": [{"store": "memory", "before": 3, "after": 1}]},
+            "records are left in memory",
+        ),
     ],
 )
 def test_statement_of_failure_is_refused_even_when_signed(
     certificate: Path,
     capsys: pytest.CaptureFixture[str],
-    field: str,
-    value: object,
+    change: dict[str, object],
     named: str,
 ) -> None:
     document = json.loads(certificate.read_bytes())
-    document["statement"]["probes"][0][field] = value
+    document["statement"] |= change
     certificate.write_bytes(signed_again(document))
 
     assert verify(certificate, "--key", KEY) == 1

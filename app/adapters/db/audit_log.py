@@ -30,7 +30,7 @@ class SqlAuditLog:
         """See the port."""
         if not leaves:
             return []
-        self.lock()
+        self._take_turn()
         size = counters.advance(self.session, counters.AUDIT, by=len(leaves))
         numbers = list(range(size - len(leaves), size))
         rows = [_row(leaf, seq=seq) for seq, leaf in zip(numbers, leaves, strict=True)]
@@ -43,11 +43,15 @@ class SqlAuditLog:
 
     def lock(self) -> None:
         """See the port. SQLite has one writer anyway."""
+        self._take_turn()
         if self.session.is_postgres:
-            # A transaction appends to both logs in whatever order; taking the feed's lock first
-            # in either case keeps two of them from waiting for each other.
-            counters.lock(self.session, counters.CHANGE)
             counters.lock(self.session, counters.AUDIT)
+
+    def _take_turn(self) -> None:
+        # A transaction appends to both logs in whatever order; taking the feed's lock first in
+        # either case keeps two of them from waiting for each other.
+        if self.session.is_postgres:
+            counters.lock(self.session, counters.CHANGE)
 
     def page(
         self, *, after: int, limit: int, kind: str | None, request_id: RequestId | None
