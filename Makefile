@@ -11,6 +11,8 @@ BIN := .venv/bin
 # Linear algebra on one thread gives the same bits everywhere, and leaves cores to the requests.
 export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
+# Chroma writes unused index slots from uninitialised memory; glibc overwrites what is freed.
+export MALLOC_PERTURB_ := 165
 
 # A stamp a set of locked versions: what is installed already costs nothing the second time.
 key = $(shell cat $(1) | cksum | cut -d' ' -f1)
@@ -74,6 +76,10 @@ lock: setup-dev ## Choose versions anew, none younger than COOL_DOWN (P3D: three
 	@$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --exclude-newer $(COOL_DOWN) \
     --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+.PHONY: bench-erasure
+bench-erasure: setup-dev ## What is left of a user on disk after each way of erasing (PEERS=1: more)
+	@$(BIN)/python -m benchmarks.erasure.run $(if $(PEERS),--peers)
 
 .PHONY: clean
 clean: ## Remove environments, stamps and caches; never data

@@ -313,3 +313,19 @@ def test_heap_setting_is_read_as_the_process_began(
 
 def test_heap_setting_is_unknown_when_there_is_no_such_process() -> None:
     assert is_heap_overwritten(2**22 + 1) is None
+
+
+def test_program_starts_anew_when_its_heap_is_not_overwritten() -> None:
+    code = """if True:
+        import sys
+        from app.adapters.chroma.heap import is_heap_overwritten, require_overwritten_heap
+        require_overwritten_heap()
+        print(is_heap_overwritten(), *sys.argv[1:])
+    """
+    kept = {k: v for k, v in os.environ.items() if k != "MALLOC_PERTURB_"}
+    command = [sys.executable, "-c", code, "an argument", "--flag"]
+    for variables, expected in (({}, True), ({"MALLOC_PERTURB_": "0"}, False)):
+        done = subprocess.run(
+            command, env=kept | variables, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == f"{expected} an argument --flag"

@@ -96,7 +96,7 @@ def test_identifier_is_found_in_a_log_and_the_canary_is_taken_away(tmp_path: Pat
     logs.mkdir(parents=True)
     (logs / "a.log").write_text(f'{{"event": "served", "user": "{mine.pseudonyms[0]}"}}\n')
     (logs / "b.log").write_text('{"event": "started"}\n')
-    store = ProbedStore("logs", StoreFormat.DIRECTORY, tmp_path / "logs", ROWS)
+    store = ProbedStore("logs", StoreFormat.LOGS, tmp_path / "logs", ROWS)
 
     (report,) = FileProbe([store]).search(mine, control=canary)
 

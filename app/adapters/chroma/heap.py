@@ -1,9 +1,14 @@
-"""Whether a process overwrites the heap it frees, so that no file picks up what was there."""
+"""Makes a process overwrite the heap it frees, so that no file picks up what was there.
+
+Chroma writes the first file of an index with 100 slots and fills the unused ones from
+uninitialised memory: texts, ids and vectors of anybody (docs/decisions/0008).
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +22,8 @@ _TUNABLE: Final = "glibc.malloc.perturb"
 def is_heap_overwritten(pid: int | None = None) -> bool | None:
     """Whether glibc's malloc of a process overwrites memory: MALLOC_PERTURB_ or its tunable.
 
-    Chroma writes parts of its index files from uninitialised memory. glibc reads the setting when
-    a process starts, so the environment of that moment counts, not ``os.environ``.
+    glibc reads the setting when a process starts, so the environment of that moment counts, not
+    ``os.environ``.
 
     Args:
         pid: of the process that writes: the Chroma server, or None for this one (embedded).
@@ -35,3 +40,14 @@ def is_heap_overwritten(pid: int | None = None) -> bool | None:
     settings = dict(entry.partition("=")[::2] for entry in re.split("[\0:]", entries))
     values = (settings.get(VARIABLE, "0"), settings.get(_TUNABLE, "0"))
     return any(value.isdigit() and int(value) for value in values)
+
+
+def require_overwritten_heap() -> None:
+    """Start this program anew, in the same process, unless its heap is overwritten already.
+
+    For the first line of a program that will open Chroma embedded; does not return where it acts.
+    Outside Linux, or with another C library, there is nothing it could do, and it returns.
+    """
+    is_new = os.environ.get(VARIABLE) is None
+    if is_new and is_heap_overwritten() is False:
+        os.execve(sys.executable, sys.orig_argv, os.environ | {VARIABLE: VALUE})  # noqa: S606 - us

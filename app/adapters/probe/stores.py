@@ -27,6 +27,7 @@ class StoreFormat(StrEnum):
     CHROMA = "chroma"
     SQLITE = "sqlite"
     DIRECTORY = "directory"
+    LOGS = "logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class ProbedStore:
     Args:
         name: as in the certificate.
         format: CHROMA: a persist directory; SQLITE: a database file with its companions;
-            DIRECTORY: every file below, such as logs. A canary cannot live in logs, so the probe
-            plants a file of its own there for the time of the search.
+            DIRECTORY: every file below; LOGS: the same, but no canary can live in logs, so the
+            probe plants a file of its own there for the time of the search.
         path: absolute.
         control: kinds of canary needles that the store holds.
     """
@@ -88,7 +89,7 @@ class StoreSearch:
             if store.format is StoreFormat.CHROMA:
                 # VACUUM moves pages while they are read; wait for it, and let it wait.
                 stack.enter_context(locked(store.path / LOCK_FILE))
-            if store.format is StoreFormat.DIRECTORY:
+            if store.format is StoreFormat.LOGS:
                 stack.enter_context(self._planted(store.path))
             root = store.path if store.path.is_dir() else store.path.parent
             for file in _files(store):
