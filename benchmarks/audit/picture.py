@@ -43,7 +43,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     for axes in (left, middle, right):
         axes.set_xlabel("leaves")
         axes.grid(visible=True, alpha=0.3)
-        axes.legend(fontsize=8, framealpha=0.6)
+        axes.legend(fontsize=8)
+    middle.legend(fontsize=8, loc="center left", bbox_to_anchor=(0.0, 0.36))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     plt.close(figure)
