@@ -138,15 +138,11 @@ def _open_postgres(
 
 
 def run_alone(engine: Engine, statement: str) -> None:
-    """Execute a statement outside of any transaction, however long it takes, such as VACUUM.
+    """Execute a statement outside of any transaction, however long it takes. PostgreSQL only.
 
     Raises:
         DependencyUnavailableError: the database does not answer, or is in use.
     """
-    if engine.dialect.name == "sqlite":
-        with engine.connect().execution_options(**{BEGIN_OPTION: NO_TRANSACTION}) as connection:
-            connection.exec_driver_sql(statement)
-        return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.detach()  # the next setting is for this statement alone
         connection.exec_driver_sql("SET statement_timeout = 0")

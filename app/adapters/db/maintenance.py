@@ -28,7 +28,7 @@ def scrub(engine: Engine) -> None:
             writes; nothing is broken, call again.
     """
     if engine.dialect.name == "postgresql":
-        _vacuum_postgres(engine)
+        engines.run_alone(engine, f"VACUUM (FULL) {', '.join(PERSONAL_TABLES)}")
     else:
         _vacuum_sqlite(engine)
 
@@ -40,11 +40,3 @@ def _vacuum_sqlite(engine: Engine) -> None:
         blocked, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
     if blocked:
         raise DependencyUnavailableError("a reader keeps the write-ahead log from being emptied")
-
-
-def _vacuum_postgres(engine: Engine) -> None:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        # A large table takes longer than any query may; the connection is not used again.
-        connection.detach()
-        connection.exec_driver_sql("SET statement_timeout = 0")
-        connection.exec_driver_sql(f"VACUUM (FULL) {', '.join(PERSONAL_TABLES)}")
