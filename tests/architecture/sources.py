@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -37,13 +38,14 @@ class Source:
 Rule = Callable[[Source], Iterator[str]]
 
 
-def sources(*folders: str) -> list[Source]:
-    """Return every Python file below these folders of the repository."""
+@cache
+def sources(*folders: str) -> tuple[Source, ...]:
+    """Return every Python file below these folders of the repository, as it is at first asking."""
     paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    return [
+    return tuple(
         Source.of(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
         for path in paths
-    ]
+    )
 
 
 def file_too_long(source: Source) -> Iterator[str]:

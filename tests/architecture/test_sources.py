@@ -21,11 +21,12 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
     # The command line talks to people: it prints, and says how long a load took.
     rules.prints: frozenset({"app/cli/"}),
     rules.reads_the_clock: frozenset({"app/adapters/clock.py", "app/cli/"}),
-    # All but the first hand their environment on to a child.
+    # All but the first start a program with their own environment.
     rules.reads_the_environment: frozenset(
         {
             "app/settings.py",
             "app/cli/serve.py",
+            "app/adapters/chroma/heap.py",
             "app/adapters/chroma/maintenance_process.py",
             "app/adapters/probe/process.py",
         }
