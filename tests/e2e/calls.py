@@ -15,10 +15,6 @@ _SUBJECTS: Final = (
     "whales rivers crowns ghosts trains islands winters orchards comets clocks",
     "mirrors harbours deserts lanterns bridges wolves gardens letters storms violins",
 )
-_SUBJECTS: Final = (
-    "whales rivers crowns ghosts trains islands winters orchards comets clocks",
-    "mirrors harbours deserts lanterns bridges wolves gardens letters storms violins",
-)
 ITEMS: Final = [
     {"item_id": f"i{n:02}", "title": f"Title {n}", "description": f"A story about {word}."}
     for n, word in enumerate(" ".join(_SUBJECTS).split())
