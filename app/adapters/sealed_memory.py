@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.adapters.vault.cipher import seal
-from app.domain.errors import KeyUnavailableError
+from app.domain.errors import KeyMissingError
 from app.domain.forgetting import ErasureOrder
 from app.domain.models import Pseudonym, RecordId
 from app.domain.rotation import rotate, unrotate
@@ -38,14 +38,14 @@ class SealedMemoryStore:
         """See the port.
 
         Raises:
-            KeyUnavailableError: as the vault; nothing was written.
+            KeyUnavailableError: as the vault, or a user has no key; nothing was written.
         """
         by_user: dict[Pseudonym, list[Memory]] = {}
         for memory in memories:
             by_user.setdefault(memory.pseudonym, []).append(memory)
         keys = self._vault.get(by_user.keys())
         if len(keys) < len(by_user):
-            raise KeyUnavailableError("a user's key is not in the vault")
+            raise KeyMissingError("a user's key is not in the vault")
         self._store.add(
             [one for user, theirs in by_user.items() for one in _sealed(theirs, key=keys[user])]
         )
@@ -63,7 +63,7 @@ class SealedMemoryStore:
             return {}
         key = self._vault.get([pseudonym]).get(pseudonym)
         if key is None:
-            raise KeyUnavailableError("a user's key is not in the vault")
+            raise KeyMissingError("a user's key is not in the vault")
         ids = list(found)
         rotated = np.stack([found[record_id] for record_id in ids])
         plain = unrotate(rotated, key=key.subkey(_ROTATION), labels=ids)

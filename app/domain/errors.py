@@ -11,6 +11,7 @@
     ├── ForbiddenError           the token's role may not do this
     ├── DependencyUnavailableError   a store, queue or model does not answer
     │   └── KeyUnavailableError      a user's key cannot be had, so neither can what it seals
+    │       └── KeyMissingError      the vault answers, and does not hold it
     ├── RankerError              the LLM answered, but nothing a ranking can be read from
     └── IntegrityError           stored data contradict each other; fail closed
 
@@ -117,6 +118,12 @@ class KeyUnavailableError(DependencyUnavailableError):
     """A user's key cannot be had: the vault does not answer, or does not hold it."""
 
     code = "key_unavailable"
+
+
+class KeyMissingError(KeyUnavailableError):
+    """The vault holds no key of a user with sealed data: it was destroyed, or the vault lost it."""
+
+    code = "key_missing"
 
 
 class RankerError(AppError):

@@ -28,7 +28,8 @@ class Cipher(Protocol):
         """Return ciphertexts (ASCII, 4/3 of the text and 42 characters) by the texts' labels.
 
         Raises:
-            KeyUnavailableError: there is no key, or the vault does not answer.
+            KeyMissingError: there is no key.
+            KeyUnavailableError: the vault does not answer.
         """
         ...
 
@@ -38,7 +39,8 @@ class Cipher(Protocol):
         """Return texts by the ciphertexts' labels.
 
         Raises:
-            KeyUnavailableError: there is no key, or the vault does not answer.
+            KeyMissingError: there is no key.
+            KeyUnavailableError: the vault does not answer.
             IntegrityError: a ciphertext is damaged, of another place, or of a former key.
         """
         ...

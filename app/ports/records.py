@@ -101,8 +101,16 @@ class Interactions(Protocol):
         """
         ...
 
-    def history(self, pseudonym: Pseudonym) -> list[HistoryEntry]:
-        """Return the user's live rows, newest first, ties by record id."""
+    def history(self, pseudonym: Pseudonym, *, with_texts: bool = True) -> list[HistoryEntry]:
+        """Return the user's live rows, newest first, ties by record id.
+
+        Args:
+            pseudonym: whose.
+            with_texts: False leaves the user's words out, which takes no key.
+
+        Raises:
+            KeyUnavailableError: there are words, and their key cannot be had.
+        """
         ...
 
     def evidence_items(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, set[ItemId]]:

@@ -133,7 +133,8 @@ class ForgetService:
         if subject is not None:
             status = SubjectStatus.ERASING if isinstance(command.scope, AllScope) else None
             epoch = uow.subjects.raise_epoch(command.pseudonym, status=status)
-        history = uow.interactions.history(command.pseudonym)
+        # Without the words: whoever asks to be forgotten must be heard even if their key is lost.
+        history = uow.interactions.history(command.pseudonym, with_texts=False)
         doomed = entries_in_scope(command.scope, history, about=about)
         uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
         uow.tombstones.add(self._tombstones(command, request_id, doomed, now=now, epoch=epoch))

@@ -54,6 +54,9 @@ _HISTORY: Final = (
     .where(_row.pseudonym == sa.bindparam("pseudonym"), _LIVE)
     .order_by(_row.occurred_at.desc(), _row.record_id)
 )
+_OUTLINE: Final = _HISTORY.with_only_columns(
+    *(sa.null() if column is _row.text else column for column in _HISTORY.selected_columns)
+)
 _EVIDENCE: Final = sa.select(_row.pseudonym, _row.item_id).where(
     _LIVE, _row.kind.in_(_EVIDENCE_KINDS), _row.item_id.is_not(None)
 )
@@ -172,13 +175,13 @@ class SqlInteractions:
         )
         return [_new_interaction(row) for row in sorted(rows, key=lambda row: row.record_id)]
 
-    def history(self, pseudonym: Pseudonym) -> list[HistoryEntry]:
+    def history(self, pseudonym: Pseudonym, *, with_texts: bool = True) -> list[HistoryEntry]:
         """See the port. Positional, because it is on the way of every recommendation."""
         kinds = _KINDS
         return [
             HistoryEntry(record_id, key, kinds[kind], at, item_id, value, text, bool(is_pending))
             for record_id, key, kind, at, item_id, value, text, is_pending in self.session.rows(
-                _HISTORY, {"pseudonym": pseudonym}
+                _HISTORY if with_texts else _OUTLINE, {"pseudonym": pseudonym}
             )
         ]
 

@@ -45,9 +45,9 @@ class SealedInteractions(SqlInteractions):
         rows = SqlInteractions.lease_pending(self, expired_at=expired_at, until=until, limit=limit)
         return self._translated(rows, to_clear=True)
 
-    def history(self, pseudonym: Pseudonym) -> list[HistoryEntry]:
+    def history(self, pseudonym: Pseudonym, *, with_texts: bool = True) -> list[HistoryEntry]:
         """See the port. Most users have written nothing, and then there is nothing to open."""
-        entries = SqlInteractions.history(self, pseudonym)
+        entries = SqlInteractions.history(self, pseudonym, with_texts=with_texts)
         sealed: Texts = {one.record_id: one.text for one in entries if one.text is not None}
         if not sealed:
             return entries

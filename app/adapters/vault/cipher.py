@@ -11,7 +11,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.domain.errors import IntegrityError, KeyUnavailableError
+from app.domain.errors import IntegrityError, KeyMissingError
 from app.domain.models import Pseudonym
 from app.ports.vault import DataKey, KeyVault
 
@@ -45,7 +45,7 @@ class VaultCipher:
     def _key(self, pseudonym: Pseudonym) -> DataKey:
         key = self._vault.get([pseudonym]).get(pseudonym)
         if key is None:
-            raise KeyUnavailableError("a user's key is not in the vault")
+            raise KeyMissingError("a user's key is not in the vault")
         return key
 
 
