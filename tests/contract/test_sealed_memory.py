@@ -16,7 +16,7 @@ from app.adapters.clock import SystemClock
 from app.adapters.datasets.registry import DatasetKind, open_dataset
 from app.adapters.embedders import StaticEmbedder
 from app.adapters.sealed_memory import SealedMemoryStore
-from app.domain.errors import KeyUnavailableError
+from app.domain.errors import KeyMissingError
 from app.domain.memory import describe_item
 from app.domain.models import Pseudonym, RecordId
 from app.ports.dataset import BadLine
@@ -110,7 +110,7 @@ def test_nothing_is_written_for_anybody_when_a_key_is_missing(
     anna, gone = (memories_of(a_user(), n=2, dim=DIM) for _ in range(2))
     vault.ensure([anna[0].pseudonym])
 
-    with pytest.raises(KeyUnavailableError):
+    with pytest.raises(KeyMissingError):
         sealed.add([*anna, *gone])
 
     assert inner.health().records == 0
@@ -126,7 +126,7 @@ def test_vectors_are_noise_once_the_key_is_gone(
     sealed.add(mine)
     vault.shred(user)
 
-    with pytest.raises(KeyUnavailableError):
+    with pytest.raises(KeyMissingError):
         sealed.vectors(user, ids_of(mine))
 
     vault.ensure([user])

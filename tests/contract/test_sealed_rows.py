@@ -13,7 +13,7 @@ from app.adapters.db.tables import interaction as interactions
 from app.adapters.db.tables import suppression
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.vault.cipher import VaultCipher
-from app.domain.errors import IntegrityError, KeyUnavailableError
+from app.domain.errors import IntegrityError, KeyMissingError
 from app.domain.models import Kind, Pseudonym
 from app.domain.topic import Topic
 from app.ports.vault import DataKey
@@ -148,10 +148,12 @@ def test_words_are_noise_once_the_key_is_gone(sealed: SqlUnitsOfWork, vault: Cou
     add(sealed, interaction("anna", "1", text=WORDS), interaction("bert", "2", text=WORDS))
     vault.shred(ANNA)
 
-    with sealed.read() as uow, pytest.raises(KeyUnavailableError):
+    with sealed.read() as uow, pytest.raises(KeyMissingError):
         uow.interactions.history(ANNA)
     with sealed.read() as uow:
         assert uow.interactions.history(BERT)[0].text == WORDS
+        (without,) = uow.interactions.history(ANNA, with_texts=False)
+        assert (without.record_id, without.text) == (record_id("anna", "1"), None)
     vault.ensure([ANNA])
     with sealed.read() as uow, pytest.raises(IntegrityError):
         uow.interactions.history(ANNA)
