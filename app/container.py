@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from app.domain.identity import Identity
 from app.ports.clock import Clock
 from app.services.audit import AuditService
+from app.services.audit_check import AuditCheckService
+from app.services.audit_export import AuditExportService
 from app.services.catalogue import CatalogueService
+from app.services.checkpoints import CheckpointService
 from app.services.erase import EraseService
 from app.services.feed import FeedService
 from app.services.forget import ForgetService
@@ -34,6 +37,9 @@ class Container:
     resolver: ScopeResolver
     suppressions: SuppressionService
     forget: ForgetService
+    checkpoints: CheckpointService
+    audit_check: AuditCheckService
+    audit_export: AuditExportService
     erase: EraseService
     sweep: SweepService
     feed: FeedService

@@ -24,6 +24,7 @@ from app.settings_groups import (
     DEVELOPMENT_ADMIN_TOKEN,
     DEVELOPMENT_SERVICE_TOKEN,
     ApiSettings,
+    AuditSettings,
     AuthSettings,
     ChromaSettings,
     DatabaseSettings,
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     """API processes that the server starts; uvicorn reads the same variable, hence its name."""
     database: DatabaseSettings = DatabaseSettings()
     vault: VaultSettings = VaultSettings()
+    audit: AuditSettings = AuditSettings()
     chroma: ChromaSettings = ChromaSettings()
     redis: RedisSettings = RedisSettings()
     llm: LlmSettings = LlmSettings()

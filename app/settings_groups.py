@@ -50,6 +50,17 @@ class DatabaseSettings(Group):
     unset means the file `lethe.db` in the data directory."""
 
 
+class AuditSettings(Group):
+    """The audit log and what is signed over it."""
+
+    origin: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._/-]{1,64}$")] = "lethe"
+    """Name of this service's log, in every checkpoint, receipt and certificate; such as a domain.
+    Fixed once there is a log."""
+    keys_dir: Folder | None = None
+    """Directory of the signing keys, shared by all processes; unset means `keys` in the data
+    directory, made at first start. Back it up apart from the data."""
+
+
 class VaultSettings(Group):
     """The key vault: every user's key, without which what is stored of them cannot be read."""
 

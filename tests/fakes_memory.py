@@ -32,6 +32,9 @@ class FakeMemoryStore:
     ) -> dict[RecordId, NDArray[np.float32]]:
         return {i: self.records[i].embedding for i in record_ids if i in self.records}
 
+    def collect(self, order: ErasureOrder) -> list[Memory]:
+        return [self.records[record_id] for record_id in sorted(self._in_order(order))]
+
     def erase(self, order: ErasureOrder) -> int:
         doomed = self._in_order(order)
         for record_id in doomed:

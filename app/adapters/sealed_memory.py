@@ -69,6 +69,10 @@ class SealedMemoryStore:
         plain = unrotate(rotated, key=key.subkey(_ROTATION), labels=ids)
         return dict(zip(ids, plain, strict=True))
 
+    def collect(self, order: ErasureOrder) -> list[Memory]:
+        """See the port: sealed documents and rotated vectors, for so they lie in the files."""
+        return self._store.collect(order)
+
     def erase(self, order: ErasureOrder) -> int:
         """See the port. Needs no key."""
         return self._store.erase(order)

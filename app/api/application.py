@@ -7,7 +7,16 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
 
-from app.api import admin, forget, health, interactions, items, recommend, users
+from app.api import (
+    admin,
+    audit_proofs,
+    forget,
+    health,
+    interactions,
+    items,
+    recommend,
+    users,
+)
 from app.api.errors import add_error_handlers
 from app.api.middleware import BodyLimit, RequestLog
 from app.api.state import State
@@ -26,7 +35,7 @@ def create_app(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
     )
     app.state.lethe = state
     add_error_handlers(app)
-    for module in (recommend, items, interactions, forget, users, admin, health):
+    for module in (recommend, items, interactions, forget, users, admin, audit_proofs, health):
         app.include_router(module.router)
     # The last added is the outermost: a refused body is logged and counted like any answer.
     app.add_middleware(BodyLimit, max_bytes=state.limits.max_body_bytes)

@@ -11,10 +11,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from app.api.auth import Admin
+from app.api.state import StateDep
 from app.domain.checkpoint import SignedCheckpoint
-from app.services.audit_check import AuditCheckService, LogReport
-from app.services.audit_export import AuditExportService
-from app.services.checkpoints import CheckpointService, ConsistencyProof, InclusionProof
+from app.services.audit_check import LogReport
+from app.services.checkpoints import ConsistencyProof, InclusionProof
 
 Size = Annotated[int, Query(ge=1, le=2**53 - 1)]
 Seq = Annotated[int, Path(ge=0, le=2**53 - 1)]
@@ -103,39 +103,41 @@ class LogReportOut(BaseModel):
         )
 
 
-def audit_proofs_router(
-    checkpoints: CheckpointService, *, checker: AuditCheckService, exporter: AuditExportService
-) -> APIRouter:
-    """Return the routes over these services."""
-    router = APIRouter(prefix="/admin/audit", tags=["admin"])
+router = APIRouter(prefix="/admin/audit", tags=["admin"])
 
-    @router.get("/checkpoint")
-    def get_checkpoint(_caller: Admin) -> CheckpointOut:
-        """Return the newest signed checkpoint."""
-        return CheckpointOut.of(checkpoints.newest())
 
-    @router.get("/leaves/{seq}/proof")
-    def get_inclusion(seq: Seq, _caller: Admin) -> InclusionOut:
-        """Prove that a leaf stands in the log."""
-        return InclusionOut.of(checkpoints.prove(seq))
+@router.get("/checkpoint")
+def get_checkpoint(_caller: Admin, state: StateDep) -> CheckpointOut:
+    """Return the newest signed checkpoint."""
+    return CheckpointOut.of(state.container.checkpoints.newest())
 
-    @router.get("/consistency")
-    def get_consistency(_caller: Admin, *, first: Size, second: Size) -> ConsistencyOut:
-        """Prove that the log of ``first`` leaves begins the log of ``second``."""
-        return ConsistencyOut.of(checkpoints.prove_consistency(first=first, second=second))
 
-    @router.post("/check")
-    def check(_caller: Admin) -> LogReportOut:
-        """Recompute every leaf, node and signature of the log."""
-        return LogReportOut.of(checker.check())
+@router.get("/leaves/{seq}/proof")
+def get_inclusion(seq: Seq, _caller: Admin, state: StateDep) -> InclusionOut:
+    """Prove that a leaf stands in the log."""
+    return InclusionOut.of(state.container.checkpoints.prove(seq))
 
-    @router.get("/export")
-    def export(_caller: Admin, *, size: Size) -> StreamingResponse:
-        """Return the first ``size`` leaves, one a line; take a checkpoint's size."""
-        lines = exporter.export(size=size)
-        return StreamingResponse(lines, media_type="application/x-ndjson")
 
-    return router
+@router.get("/consistency")
+def get_consistency(
+    _caller: Admin, state: StateDep, *, first: Size, second: Size
+) -> ConsistencyOut:
+    """Prove that the log of `first` leaves begins the log of `second`."""
+    proof = state.container.checkpoints.prove_consistency(first=first, second=second)
+    return ConsistencyOut.of(proof)
+
+
+@router.post("/check")
+def check(_caller: Admin, state: StateDep) -> LogReportOut:
+    """Recompute every leaf, node and signature of the log."""
+    return LogReportOut.of(state.container.audit_check.check())
+
+
+@router.get("/export")
+def export(_caller: Admin, state: StateDep, *, size: Size) -> StreamingResponse:
+    """Return the first `size` leaves, one a line; take a checkpoint's size."""
+    lines = state.container.audit_export.export(size=size)
+    return StreamingResponse(lines, media_type="application/x-ndjson")
 
 
 def _base64(data: bytes) -> str:

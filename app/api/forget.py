@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Request, status
@@ -20,6 +21,7 @@ from app.api.schemas import (
 from app.api.state import State, StateDep
 from app.domain.errors import NotFoundError
 from app.domain.models import RequestId
+from app.services.certification import commit
 from app.services.forget import ForgetCommand, ForgetStatus
 
 router = APIRouter(tags=["forget"])
@@ -51,6 +53,7 @@ def post_forget(
             reason=body.reason,
             idempotency_key=idempotency_key,
             subject_request_id=str(body.subject_request_id) if body.subject_request_id else None,
+            about=commit(body.user),
         )
     )
     if accepted.is_new:
@@ -64,6 +67,7 @@ def post_forget(
         due_at=row.due_at,
         status_url=str(request.url_for("get_forget", request_id=row.request_id)),
         capability=accepted.capability,
+        receipt=dict(accepted.receipt.to_json()),
     )
 
 
@@ -95,6 +99,7 @@ def get_forget(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> Stat
     return StatusOut(
         **RequestOut.from_domain(found.request).model_dump(),
         steps=[StepOut.from_domain(step) for step in found.steps],
+        certificate=json.loads(found.certificate) if found.certificate else None,
     )
 
 

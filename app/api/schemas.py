@@ -102,7 +102,11 @@ class ItemsOut(BaseModel):
 
 
 class AcceptedOut(BaseModel):
-    """An accepted erasure request; ``capability`` opens its status and nothing else."""
+    """An accepted erasure request.
+
+    ``capability`` opens its status and nothing else; ``receipt`` is signed, and its salt, which
+    is nowhere else once the data are erased, shows whom receipt and certificate are about.
+    """
 
     request_id: str
     status: RequestState
@@ -111,6 +115,7 @@ class AcceptedOut(BaseModel):
     due_at: datetime
     status_url: str
     capability: str
+    receipt: dict[str, object]
 
 
 class PreviewEntryOut(BaseModel):
@@ -208,9 +213,10 @@ class RequestOut(BaseModel):
 
 
 class StatusOut(RequestOut):
-    """The same with its journal."""
+    """The same with its journal, and the signed certificate once it is completed."""
 
     steps: list[StepOut] = []
+    certificate: dict[str, object] | None = None
 
 
 class RequestsOut(BaseModel):

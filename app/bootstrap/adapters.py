@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
 import redis
@@ -15,7 +16,7 @@ from app.adapters.chroma.layout import CollectionSpec
 from app.adapters.chroma.memory import ChromaMemoryStore
 from app.adapters.clock import SystemClock
 from app.adapters.data_dir import DataDirLock
-from app.adapters.db.engine import open_engine
+from app.adapters.db.engine import open_engine, sqlite_file
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.embedders import MiniLMEmbedder, OpenAICompatibleEmbedder, StaticEmbedder
 from app.adapters.llm import GuardedRanker, LlmConnection, connect_ranker
@@ -23,14 +24,20 @@ from app.adapters.local_cache import LocalCache
 from app.adapters.loops import InlineQueue
 from app.adapters.neighbours.exact import ExactNeighbours
 from app.adapters.neighbours.user_knn import UserKnn
+from app.adapters.probe.process import FileProbe
+from app.adapters.probe.stores import ProbedStore, StoreFormat
 from app.adapters.redis_cache import RedisCache, require_noeviction
 from app.adapters.sealed_memory import SealedMemoryStore
+from app.adapters.signing import FileSigner
 from app.adapters.vault.cipher import VaultCipher
 from app.bootstrap.vault import open_vault, require_keys
+from app.domain.erasure_statement import Limit
 from app.domain.identity import Identity
+from app.domain.residue import NeedleKind
 from app.ports.cache import Cache
 from app.ports.embedder import Embedder
 from app.ports.job_queue import JobQueue
+from app.ports.probe import Probe
 from app.ports.ranker import Ranker
 from app.settings import Settings, SettingsError, load_pepper
 
@@ -72,12 +79,47 @@ class Adapters:
                 n_neighbours=settings.neighbours.knn_k, length_penalty=0.5, max_cells=_KNN_CELLS
             ),
         )
+        self.signer = FileSigner(_keys_dir(settings), name=settings.audit.origin)
+        self.signer.create()
+        self.probe: Probe = FileProbe(_probed_stores(settings))
+        self.cipher = cipher
         self.cache = _cache(settings, closing, clock=self.clock)
         self.ranker: Ranker | None = _ranker(settings, closing)
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or CeleryQueue(
             make_celery(broker_url(settings), sweep_s=settings.forget.sweep_s)
         )
+
+
+def _keys_dir(settings: Settings) -> Path:
+    return settings.audit.keys_dir or settings.data_dir / "keys"
+
+
+def _probed_stores(settings: Settings) -> list[ProbedStore]:
+    """Return every store whose files this process can read, with what a canary leaves in it."""
+    everywhere = frozenset({NeedleKind.ID, NeedleKind.PSEUDONYM, NeedleKind.DOCUMENT})
+    stores = []
+    chroma = settings.chroma.persist_dir if settings.chroma.url else settings.data_dir / "chroma"
+    if chroma is not None:
+        control = everywhere | {NeedleKind.VECTOR}
+        stores.append(ProbedStore("memory", StoreFormat.CHROMA, chroma, control))
+    rows, vault = sqlite_file(settings.database_url), sqlite_file(settings.vault_url)
+    if rows is not None:
+        stores.append(ProbedStore("rows", StoreFormat.SQLITE, rows, everywhere))
+    if vault is not None:
+        control = frozenset({NeedleKind.KEY, NeedleKind.PSEUDONYM})
+        stores.append(ProbedStore("vault", StoreFormat.SQLITE, vault, control))
+    return stores
+
+
+def limits_of(settings: Settings) -> list[Limit]:
+    """Return what this installation cannot certify, because it cannot read the files."""
+    unread = {"rows": settings.database_url, "vault": settings.vault_url}
+    return [
+        Limit(f"{name}-files", f"Files of the database server that keeps the store {name}.")
+        for name, url in unread.items()
+        if sqlite_file(url) is None
+    ]
 
 
 def _cache(settings: Settings, closing: ExitStack, *, clock: SystemClock) -> Cache:

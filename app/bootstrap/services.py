@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from app.bootstrap.adapters import Adapters
+from dataclasses import dataclass
+
+from app.adapters.signing import is_signed
+from app.bootstrap.adapters import Adapters, limits_of
 from app.bootstrap.faults import stopping_at
 from app.container import Container
 from app.services.audit import AuditService
+from app.services.audit_check import AuditCheckService
+from app.services.audit_export import AuditExportService
 from app.services.candidates import CandidateConfig, Candidates
 from app.services.catalogue import CatalogueService
+from app.services.certification import Certification
+from app.services.checkpoints import CheckpointService
+from app.services.collect import Canary, Collector, ResidueSearch
 from app.services.erase import EraseConfig, EraseService
 from app.services.erasure_steps import ErasureSteps, StepsConfig
 from app.services.feed import FeedConfig, FeedService
@@ -52,7 +60,8 @@ def container_of(adapters: Adapters) -> Container:
         clock=clock,
         config=IngestConfig(unknown_items=UnknownItems(adapters.settings.unknown_items)),
     )
-    erase = _erase(adapters)
+    papers = _papers(adapters)
+    erase = _erase(adapters, papers, ingest)
     return Container(
         identity=adapters.identity,
         clock=clock,
@@ -72,9 +81,13 @@ def container_of(adapters: Adapters) -> Container:
             uows=uows,
             resolver=resolver,
             queue=adapters.queue,
+            certification=papers.certification,
             identity=adapters.identity,
             clock=clock,
         ),
+        checkpoints=papers.checkpoints,
+        audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
+        audit_export=AuditExportService(uows=uows, clock=clock),
         erase=erase,
         sweep=SweepService(
             uows=uows,
@@ -124,8 +137,41 @@ def _recommend(adapters: Adapters, feed: FeedService, topics: Topics) -> Recomme
     )
 
 
-def _erase(adapters: Adapters) -> EraseService:
+@dataclass(frozen=True, slots=True)
+class _Papers:
+    """What signs."""
+
+    checkpoints: CheckpointService
+    certification: Certification
+
+
+def _papers(adapters: Adapters) -> _Papers:
+    origin = adapters.settings.audit.origin
+    checkpoints = CheckpointService(
+        uows=adapters.uows,
+        signer=adapters.signer,
+        clock=adapters.clock,
+        origin=origin,
+        is_signed=is_signed,
+    )
+    certification = Certification(
+        uows=adapters.uows,
+        checkpoints=checkpoints,
+        cipher=adapters.cipher,
+        vault=adapters.vault,
+        identity=adapters.identity,
+        clock=adapters.clock,
+        origin=origin,
+        limits=limits_of(adapters.settings),
+    )
+    return _Papers(checkpoints, certification)
+
+
+def _erase(adapters: Adapters, papers: _Papers, ingest: IngestService) -> EraseService:
     forget = adapters.settings.forget
+    collector = Collector(
+        uows=adapters.uows, memory=adapters.memory, cache=adapters.cache, vault=adapters.vault
+    )
     return EraseService(
         uows=adapters.uows,
         steps=ErasureSteps(
@@ -133,9 +179,22 @@ def _erase(adapters: Adapters) -> EraseService:
             memory=adapters.memory,
             cache=adapters.cache,
             vault=adapters.vault,
+            search=ResidueSearch(
+                collector=collector,
+                canary=Canary(
+                    uows=adapters.uows,
+                    ingest=ingest,
+                    collector=collector,
+                    identity=adapters.identity,
+                    clock=adapters.clock,
+                ),
+                probe=adapters.probe,
+            ),
+            certification=papers.certification,
             clock=adapters.clock,
             config=StepsConfig(),
         ),
+        certification=papers.certification,
         clock=adapters.clock,
         owner=adapters.process_id,
         config=EraseConfig(

@@ -68,19 +68,20 @@ def require_legal(*, source: RequestState, target: RequestState) -> None:
 class Step(StrEnum):
     """The steps of an erasure, in the order they are done; each is idempotent.
 
-    The rows go last: they are invisible from the first moment, and until the other stores are
-    verified they alone know the ids that must be searched for. A key goes before the long work
-    on files: from then on whatever they still hold of the user is noise.
+    What the probe must look for is collected before the first byte goes, because afterwards
+    nothing of ours may know it. The probe itself is repeated by every attempt: a finding of an
+    earlier one proves nothing about now.
     """
 
     DRAIN = "drain"
+    COLLECT = "collect"
     MEMORY = "memory"
     CACHES = "caches"
     KEYS = "keys"
-    MAINTENANCE = "maintenance"
     NEIGHBOURS = "neighbours"
-    PROBE = "probe"
     ROWS = "rows"
+    MAINTENANCE = "maintenance"
+    PROBE = "probe"
 
 
 class Reason(StrEnum):

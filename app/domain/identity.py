@@ -54,6 +54,14 @@ class Identity:
         """Return the stored key of the caller's ``user`` id."""
         return Pseudonym(_mac(self._key("pseudonym"), user))
 
+    def canary(self) -> Pseudonym:
+        """Return the pseudonym of the service's own user; no user id has it."""
+        return Pseudonym(_mac(self._key("canary"), "canary"))
+
+    def needle_owner(self, request_id: RequestId) -> Pseudonym:
+        """Return the name under which the vault keeps the key of a request's needles."""
+        return Pseudonym(_mac(self._key("needles"), request_id))
+
     def event_key(self, pseudonym: Pseudonym, event_id: str) -> EventKey:
         """Return the stored key of the caller's ``event_id``; ids are the user's own name space."""
         return EventKey(_mac(self._key("event"), pseudonym, event_id))

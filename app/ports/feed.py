@@ -44,17 +44,29 @@ class Changes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LiveProcess:
-    """A process that serves from the change feed."""
+    """A process that serves from the change feed.
+
+    Args:
+        state_hash: 64 hex digits, of the state it acknowledged; None where it told none.
+    """
 
     process_id: str
     acked_seq: int
     lease_until: datetime
+    state_hash: str | None = None
 
 
 class Processes(Protocol):
     """Processes that hold neighbours in memory."""
 
-    def beat(self, process_id: str, *, acked_seq: int, lease_until: datetime) -> None:
+    def beat(
+        self,
+        process_id: str,
+        *,
+        acked_seq: int,
+        lease_until: datetime,
+        state_hash: str | None = None,
+    ) -> None:
         """Insert or update the process's lease and acknowledged number, which may go back."""
         ...
 

@@ -49,6 +49,13 @@ class MemoryStore(Protocol):
         """Return the embeddings of one user's records by id; missing ids are left out."""
         ...
 
+    def collect(self, order: ErasureOrder) -> list[Memory]:
+        """Return the order's records as the store itself holds them, for a probe to look for.
+
+        For a whole user, also every stray record under the pseudonym.
+        """
+        ...
+
     def erase(self, order: ErasureOrder) -> int:
         """Scrub, delete and flush the order's records; return how many were still there.
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from app.domain.models import (
+    EventKey,
     HistoryEntry,
     Interaction,
     Item,
@@ -75,6 +76,21 @@ class NewInteraction:
     record_id: RecordId
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a row holds of a person, for a probe to look for.
+
+    Args:
+        text: the user's words in clear, None where there are none.
+        stored_text: the same as the column holds it.
+    """
+
+    record_id: RecordId
+    event_key: EventKey
+    text: str | None
+    stored_text: str | None
+
+
 class Interactions(Protocol):
     """Interactions. "Live" means not flagged by an erasure; all reads are of live rows only."""
 
@@ -122,6 +138,10 @@ class Interactions(Protocol):
 
     def all_evidence(self) -> Iterator[tuple[Pseudonym, set[ItemId]]]:
         """Yield every user's evidence items in order of pseudonym, in constant memory."""
+        ...
+
+    def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
+        """Return what these rows of a user hold, flagged or not; missing ids are left out."""
         ...
 
     def flag(self, request_id: RequestId, record_ids: Sequence[RecordId]) -> int:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from app.ports.audit_log import AuditLog
+from app.ports.documents import Documents
 from app.ports.feed import Changes, Processes
 from app.ports.loads import Loads
 from app.ports.records import Interactions, Items, Subjects
@@ -67,6 +68,11 @@ class UnitOfWork(Protocol):
         ...
 
     @property
+    def documents(self) -> Documents:
+        """Return the repository of erasure requests' documents."""
+        ...
+
+    @property
     def suppressions(self) -> Suppressions:
         """Return the repository of topics that users do not want."""
         ...
@@ -99,6 +105,14 @@ class UnitsOfWork(Protocol):
                 slow. Where that happened to the commit itself, it may or may not stand.
             InvalidInputError: a text or number that the database cannot store, such as NUL.
             IntegrityError: rows that contradict each other.
+        """
+        ...
+
+    def scrub(self) -> None:
+        """Remove from the database's files what was deleted from its tables. Idempotent.
+
+        Raises:
+            DependencyUnavailableError: it does not answer, or a reader needs the old pages.
         """
         ...
 

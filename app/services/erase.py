@@ -16,8 +16,10 @@ from app.domain.audit import LeafKind
 from app.domain.errors import AppError, DependencyUnavailableError, IntegrityError
 from app.domain.forgetting import Claim, RequestState, Step
 from app.domain.models import RequestId
+from app.domain.residue import ProbeReport
 from app.ports.clock import Clock
 from app.ports.unit_of_work import UnitsOfWork
+from app.services.certification import Certification
 from app.services.erasure_run import ErasureRun, LeaseLostError, OnPoint, move, pass_by
 from app.services.erasure_steps import ErasureSteps
 
@@ -56,6 +58,7 @@ class EraseService:
         *,
         uows: UnitsOfWork,
         steps: ErasureSteps,
+        certification: Certification,
         clock: Clock,
         owner: str,
         config: EraseConfig,
@@ -64,6 +67,7 @@ class EraseService:
         """Keep the collaborators; ``owner`` is a random name of this process."""
         self._uows = uows
         self._steps = steps
+        self._certification = certification
         self._clock = clock
         self._owner = owner
         self._config = config
@@ -197,27 +201,48 @@ class EraseService:
             check=check,
             on_point=self._on_point,
         )
-        order = run.order()
-        steps = self._steps
+        steps, certification = self._steps, self._certification
+        box = certification.box(claim.request.request_id)
+        order = run.order(box=box)
         run.enter(RequestState.ERASING)
         run.step(Step.DRAIN, "interaction", partial(steps.drain, order))
+        if box is None:
+            run.step(Step.COLLECT, "all", partial(steps.collect, order), is_repeated=True)
         run.step(Step.MEMORY, "memory", partial(steps.erase_memory, order))
         run.step(Step.CACHES, "cache", partial(steps.erase_cache, order))
         run.step(
             Step.KEYS, "vault", partial(steps.shred_key, order, require_fence=run.require_fence)
         )
-        run.step(Step.MAINTENANCE, "memory", partial(steps.maintain, order))
-        run.enter(RequestState.SCRUBBED)
-        run.enter(RequestState.VERIFYING)
         run.step(Step.NEIGHBOURS, "neighbours", partial(steps.await_neighbours, claim.request))
-        try:
-            run.step(Step.PROBE, "memory", partial(steps.verify, order))
-        except IntegrityError:
-            run.start_over()
-            raise
         run.step(
             Step.ROWS,
             "interaction",
-            partial(steps.delete_rows, order, require_fence=run.require_fence),
+            partial(
+                steps.delete_rows,
+                order,
+                require_fence=run.require_fence,
+                fence=claim.fence,
+            ),
         )
-        run.complete()
+        run.step(Step.MAINTENANCE, "all", partial(steps.maintain, order))
+        run.enter(RequestState.SCRUBBED)
+        run.enter(RequestState.VERIFYING)
+        self._certify(run, claim.request.request_id)
+
+    def _certify(self, run: ErasureRun, request_id: RequestId) -> None:
+        """Search for what must be gone, and complete the request if it is."""
+        box = self._certification.box(request_id)
+        if box is None:
+            raise IntegrityError("what the probe must look for was not kept")
+        reports: list[ProbeReport] = []
+        try:
+            run.step(
+                Step.PROBE,
+                "all",
+                partial(self._steps.probe, box, reports=reports),
+                is_repeated=True,
+            )
+        except IntegrityError:
+            run.start_over()
+            raise
+        run.complete(self._certification, box=box, probed=reports)

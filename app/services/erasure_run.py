@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -17,9 +17,12 @@ from app.domain.forgetting import (
     Step,
     StepRecord,
 )
+from app.domain.needle_box import NeedleBox
+from app.domain.residue import ProbeReport
 from app.domain.scope import AllScope
 from app.ports.clock import Clock
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
+from app.services.certification import Certification
 
 _LEAF_OF: Final = {
     RequestState.SUPPRESSED: LeafKind.FORGET_RELEASED,
@@ -48,6 +51,9 @@ def pass_by(_point: str, _attempt: int, /) -> None:
     """Do nothing at any point."""
 
 
+Reports = Sequence[ProbeReport]
+
+
 class LeaseLostError(Exception):
     """Another worker has the request now; this one must stop without a word in SQL."""
 
@@ -62,8 +68,11 @@ def move(
     facts: Mapping[str, LeafValue],
     ground: Ground | None = None,
     error_code: str | None = None,
-) -> None:
+) -> int:
     """Move a request and append the leaf that says so, in the caller's transaction.
+
+    Returns:
+        The leaf's number.
 
     Raises:
         IllegalMoveError: the table of legal moves has no such move.
@@ -80,7 +89,8 @@ def move(
     )
     if not moved:
         raise LeaseLostError
-    uow.audit.append([Leaf(_LEAF_OF[target], at, request.request_id, facts)])
+    (seq,) = uow.audit.append([Leaf(_LEAF_OF[target], at, request.request_id, facts)])
+    return seq
 
 
 class ErasureRun:
@@ -106,12 +116,14 @@ class ErasureRun:
         with uows.read() as uow:
             self._done = {record.step for record in uow.requests.steps(self._request_id)}
 
-    def order(self) -> ErasureOrder:
-        """Return what the stores are to erase.
+    def order(self, *, box: NeedleBox | None) -> ErasureOrder:
+        """Return what the stores are to erase, as an earlier attempt found it if one did.
 
         Raises:
             IntegrityError: the row of an unfinished request has lost its subject.
         """
+        if box is not None:
+            return box.order
         request = self._claim.request
         if request.pseudonym is None:
             raise IntegrityError("an unfinished erasure request has no subject")
@@ -137,15 +149,15 @@ class ErasureRun:
             self._state = target
 
     def _move(self, uow: UnitOfWork, target: RequestState, facts: Mapping[str, LeafValue]) -> None:
-        request = uow.requests.get(self._request_id)
-        if request is None:
-            raise IntegrityError("a claimed erasure request is gone")
+        request = self.require_fence(uow)
         move(uow, request, target, at=self._clock.now(), fence=self._claim.fence, facts=facts)
 
-    def step(self, step: Step, store: str, action: Callable[[], int]) -> None:
-        """Do a step and journal it, unless an earlier attempt did."""
+    def step(
+        self, step: Step, store: str, action: Callable[[], int], *, is_repeated: bool = False
+    ) -> None:
+        """Do a step and journal it, unless an earlier attempt did; or, if repeated, again."""
         self._check()
-        if step in self._done:
+        if step in self._done and not is_repeated:
             return
         self._pass(f"{step}:before")
         started_s = self._clock.monotonic_s()
@@ -169,8 +181,8 @@ class ErasureRun:
     def _pass(self, point: str) -> None:
         self._on_point(point, self._claim.request.attempts)
 
-    def require_fence(self, uow: UnitOfWork) -> None:
-        """Check, in the caller's transaction, that nobody has claimed the request since.
+    def require_fence(self, uow: UnitOfWork) -> ErasureRequest:
+        """Return the request as it is now, once nobody has claimed it since.
 
         Raises:
             LeaseLostError: somebody has.
@@ -178,6 +190,7 @@ class ErasureRun:
         request = uow.requests.get(self._request_id)
         if request is None or request.fence != self._claim.fence:
             raise LeaseLostError
+        return request
 
     def start_over(self) -> None:
         """Send the work back to the scrub: residue was found."""
@@ -185,15 +198,26 @@ class ErasureRun:
             self._move(uow, RequestState.ERASING, {"residue": True})
             uow.requests.clear_steps(self._request_id)
 
-    def complete(self) -> None:
-        """Close the request and forget whom it was about, in one transaction."""
+    def complete(self, certification: Certification, *, box: NeedleBox, probed: Reports) -> None:
+        """Close the request, forget whom it was about and certify it, in one transaction.
+
+        Raises:
+            InvalidInputError: there is residue, or a search could not have found any.
+            DependencyUnavailableError: the key store does not answer.
+        """
         self._pass("complete:before")
         with self._uows.write() as uow:
-            touched = {
-                f"touched_{record.step}": record.touched
-                for record in uow.requests.steps(self._request_id)
-            }
-            self._move(uow, RequestState.COMPLETED, touched)
-            if not uow.requests.clear_subject(self._request_id, fence=self._claim.fence):
-                raise LeaseLostError
+            request = self.require_fence(uow)
+            statement = certification.statement(uow, request, box=box, reports=probed)
+            seq = move(
+                uow,
+                request,
+                RequestState.COMPLETED,
+                at=statement.completed_at,
+                fence=self._claim.fence,
+                facts=statement.leaf_payload(),
+            )
+            certification.certify(uow, statement, seq=seq)
+            uow.requests.clear_subject(self._request_id, fence=self._claim.fence)
         self._pass("complete:done")
+        certification.shred_needles(self._request_id)

@@ -7,16 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from app.domain.errors import DependencyUnavailableError, IntegrityError
 from app.domain.forgetting import ErasureOrder, ErasureRequest
+from app.domain.needle_box import NeedleBox
+from app.domain.residue import NeedleKind, ProbeReport
 from app.ports.cache import Cache
 from app.ports.clock import Clock
 from app.ports.memory_store import MemoryStore
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
 from app.ports.vault import KeyVault
+from app.services.certification import Certification
+from app.services.collect import ResidueSearch
 
+_log = structlog.get_logger(__name__)
 _POLL_S: Final = 0.05
-RequireFence = Callable[[UnitOfWork], None]
+RequireFence = Callable[[UnitOfWork], object]
 """Raises unless the lease is still held. A worker that was frozen and wakes after another one
 finished would otherwise destroy what came with a new consent."""
 
@@ -42,6 +49,8 @@ class ErasureSteps:
         memory: MemoryStore,
         cache: Cache,
         vault: KeyVault,
+        search: ResidueSearch,
+        certification: Certification,
         clock: Clock,
         config: StepsConfig,
     ) -> None:
@@ -50,6 +59,8 @@ class ErasureSteps:
         self._memory = memory
         self._cache = cache
         self._vault = vault
+        self._search = search
+        self._certification = certification
         self._clock = clock
         self._config = config
 
@@ -75,6 +86,12 @@ class ErasureSteps:
                 # Rows that another request flagged first are of this user, too.
                 return uow.interactions.pending_until_of(order.pseudonym)
             return uow.interactions.flagged_pending_until(order.request_id)
+
+    def collect(self, order: ErasureOrder) -> int:
+        """Keep, sealed, what the probe must look for; return how many needles there are."""
+        box = self._search.collect(order)
+        self._certification.keep(box)
+        return sum(box.needles.count(kind) for kind in NeedleKind)
 
     def erase_memory(self, order: ErasureOrder) -> int:
         """Scrub, delete and flush the memories."""
@@ -102,8 +119,11 @@ class ErasureSteps:
         return touched
 
     def maintain(self, order: ErasureOrder) -> int:
-        """Clean the files of the user's shard."""
-        return self._memory.maintain([order.pseudonym])
+        """Clean the files of every store of what was deleted in them; return bytes freed."""
+        freed = self._memory.maintain([order.pseudonym])
+        self._uows.scrub()
+        self._vault.flush()
+        return freed
 
     def await_neighbours(self, request: ErasureRequest) -> int:
         """Wait until every live process has the change in its state and derived models.
@@ -122,21 +142,40 @@ class ErasureSteps:
                 raise DependencyUnavailableError("not every process has acknowledged the change")
             self._clock.sleep(_POLL_S)
 
-    def verify(self, order: ErasureOrder) -> int:
-        """Ask every store again; return how many stores were asked.
+    def probe(self, box: NeedleBox, *, reports: list[ProbeReport]) -> int:
+        """Ask every store again, then search the bytes of its files.
+
+        Args:
+            box: what must be gone.
+            reports: filled with what was found, one report a store.
+
+        Returns:
+            How many needles are left: 0, or an error is raised.
 
         Raises:
-            IntegrityError: something is left. Nothing may be reported done.
+            IntegrityError: something is left, or a search did not find its canary. Nothing may
+                be reported done.
         """
+        self._require_none_left(box.order)
+        reports[:] = self._search.search(box.needles)
+        unclean = [report.store for report in reports if not report.is_clean]
+        if unclean:
+            _log.error("residue", stores=unclean, residue=sum(one.residue for one in reports))
+            raise IntegrityError(f"the probe is not satisfied with: {', '.join(unclean)}")
+        return 0
+
+    def _require_none_left(self, order: ErasureOrder) -> None:
         left = self._memory.count(order) + self._cache.count(order.pseudonym)
         if order.is_whole_user:
             left += self._vault.count(order.pseudonym)
         if left:
             raise IntegrityError("records are left after the scrub")
-        return 3
 
-    def delete_rows(self, order: ErasureOrder, *, require_fence: RequireFence) -> int:
-        """Delete the rows, the feed entries that name the user, and for ``all`` the subject."""
+    def delete_rows(self, order: ErasureOrder, *, require_fence: RequireFence, fence: int) -> int:
+        """Delete the rows, the feed entries that name the user, and for ``all`` the subject.
+
+        From here on the sealed needles alone know whom the request is about.
+        """
         late = 0
         with self._uows.write() as uow:
             uow.subjects.lock(order.pseudonym)
@@ -148,6 +187,8 @@ class ErasureSteps:
                 touched += uow.interactions.delete_all_of(order.pseudonym)
                 touched += uow.suppressions.remove_all(order.pseudonym)
                 touched += uow.subjects.delete(order.pseudonym)
+                uow.requests.clear_subject(order.request_id, fence=fence)
+            uow.documents.drop_salt(order.request_id)
             live = uow.processes.live(now=self._clock.now())
             upto = min((process.acked_seq for process in live), default=uow.changes.head())
             touched += uow.changes.prune(upto=upto)

@@ -52,6 +52,7 @@ class FeedService:
         self._seq = -1
         self._acked = -1
         self._beaten_s = -math.inf
+        self._hashed: tuple[int, str] | None = None
 
     def start(self) -> None:
         """Build the neighbours from SQL, and count as live from then on."""
@@ -102,11 +103,24 @@ class FeedService:
         return acked
 
     def _beat(self, acked: int) -> None:
+        state_hash = self._state_hash()
         lease_until = self._clock.now() + timedelta(seconds=self._config.lease_s)
         with self._uows.write() as uow:
-            uow.processes.beat(self._config.process_id, acked_seq=acked, lease_until=lease_until)
+            uow.processes.beat(
+                self._config.process_id,
+                acked_seq=acked,
+                lease_until=lease_until,
+                state_hash=state_hash,
+            )
         self._acked = acked
         self._beaten_s = self._clock.monotonic_s()
+
+    def _state_hash(self) -> str:
+        """Return the hash of the state, computed once a generation."""
+        generation = self._neighbours.generation()
+        if self._hashed is None or self._hashed[0] != generation:
+            self._hashed = (generation, self._neighbours.state_hash())
+        return self._hashed[1]
 
     def prune(self) -> int:
         """Drop feed entries that every live process has acknowledged; return how many."""

@@ -21,6 +21,7 @@ from app.domain.forgetting import (
 )
 from app.domain.identity import Identity
 from app.domain.models import HistoryEntry, Pseudonym, RecordId, RequestId, SubjectStatus
+from app.domain.receipt import Receipt
 from app.domain.scope import (
     AllScope,
     EventsScope,
@@ -35,6 +36,7 @@ from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.requests import KnownRequest, NewRequest
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
+from app.services.certification import Certification, Committed, commit
 from app.services.resolve import ScopeResolver, entries_in_scope
 
 _JOIN_ATTEMPTS: Final = 3
@@ -47,6 +49,8 @@ class ForgetCommand:
     Args:
         idempotency_key: the caller's; the same key gives the same request.
         subject_request_id: OpenDSR's id of the request, unique as well.
+        about: commitment to the caller's user id, made at the edge, where the id is known; None
+            commits to the pseudonym.
     """
 
     pseudonym: Pseudonym
@@ -54,6 +58,7 @@ class ForgetCommand:
     reason: Reason | None = None
     idempotency_key: str | None = None
     subject_request_id: str | None = None
+    about: Committed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +66,25 @@ class Accepted:
     """An accepted request.
 
     Args:
+        receipt: signed; the same for every repeat until the data are erased, then without its
+            salt, which is destroyed with them.
         capability: lets its holder read the status, with no other right.
         is_new: False when an earlier request was joined.
     """
 
     request: ErasureRequest
+    receipt: Receipt
     capability: str
     is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetStatus:
-    """A request with its journal."""
+    """A request with its journal, and its certificate (canonical JSON) once completed."""
 
     request: ErasureRequest
     steps: Sequence[StepRecord]
+    certificate: str | None
 
 
 class ForgetService:
@@ -87,12 +96,14 @@ class ForgetService:
         uows: UnitsOfWork,
         resolver: ScopeResolver,
         queue: JobQueue,
+        certification: Certification,
         identity: Identity,
         clock: Clock,
     ) -> None:
         """Keep the collaborators."""
         self._uows = uows
         self._resolver = resolver
+        self._certification = certification
         self._queue = queue
         self._identity = identity
         self._clock = clock
@@ -126,7 +137,8 @@ class ForgetService:
         subject = uow.subjects.lock(command.pseudonym)
         known = self._find(uow, command, body_hash=body_hash)
         if known is not None:
-            return self._answer(known.request, is_new=False)
+            receipt = self._certification.receipt(uow, known.request.request_id)
+            return self._answer(known.request, receipt, is_new=False)
         now = self._clock.now()
         request_id = RequestId(secrets.token_hex(16))
         epoch = 0
@@ -160,9 +172,17 @@ class ForgetService:
             topic = Topic(topic_id, command.scope.text)
             uow.suppressions.add(command.pseudonym, topic, request_id=request_id, at=now)
         uow.requests.add(self._new(command, request, body_hash=body_hash))
-        uow.audit.append(_leaves(request, n_memories=len(doomed)))
+        leaves = _leaves(request, n_memories=len(doomed))
+        seqs = uow.audit.append(leaves)
+        receipt = self._certification.acknowledge(
+            uow,
+            request,
+            about=command.about or commit(command.pseudonym),
+            seq=seqs[0],
+            leaf=leaves[0],
+        )
         uow.after_commit(partial(self._queue.ring, request_id))
-        return self._answer(request, is_new=True)
+        return self._answer(request, receipt, is_new=True)
 
     def _body_hash(self, command: ForgetCommand) -> str:
         body = {
@@ -179,7 +199,7 @@ class ForgetService:
             idempotency_hash=self._request_key("idempotency", command.idempotency_key),
             subject_request_hash=self._request_key("subject", command.subject_request_id),
         )
-        if known is not None and known.body_hash != body_hash:
+        if known is not None and known.body_hash not in {None, body_hash}:
             raise IdempotencyConflictError("the key was used before with another body")
         return known or uow.requests.find_open(command.pseudonym, body_hash=body_hash)
 
@@ -220,8 +240,9 @@ class ForgetService:
                 tokens = [identity.tombstone_event(user, entry.event_key) for entry in doomed]
         return [Tombstone(token, request_id, now) for token in tokens]
 
-    def _answer(self, request: ErasureRequest, *, is_new: bool) -> Accepted:
-        return Accepted(request, self._identity.capability(request.request_id), is_new=is_new)
+    def _answer(self, request: ErasureRequest, receipt: Receipt, *, is_new: bool) -> Accepted:
+        capability = self._identity.capability(request.request_id)
+        return Accepted(request, receipt, capability, is_new=is_new)
 
     def status(self, request_id: RequestId) -> ForgetStatus:
         """Return how a request stands.
@@ -233,7 +254,8 @@ class ForgetService:
             request = uow.requests.get(request_id)
             if request is None:
                 raise NotFoundError("no erasure request has this id")
-            return ForgetStatus(request, uow.requests.steps(request_id))
+            certificate = self._certification.certificate(uow, request_id)
+            return ForgetStatus(request, uow.requests.steps(request_id), certificate)
 
 
 def _leaves(request: ErasureRequest, *, n_memories: int) -> list[Leaf]:

@@ -89,6 +89,11 @@ class OperationsService:
         """
         with self._uows.write() as uow:
             request = self._get(uow, request_id)
+            if request.pseudonym is not None and any(
+                other.request_id != request_id for other in uow.requests.open_of(request.pseudonym)
+            ):
+                # What both cover would come back with the one that is rejected.
+                raise ConflictError("another request of the same user is open; it comes first")
             self._move(uow, request, RequestState.REJECTED, ground=ground)
             uow.interactions.unflag(request_id)
             uow.tombstones.remove_of(request_id)

@@ -88,6 +88,15 @@ class _Memories:
         return mean / norm if norm > 0 else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """Candidates, best first, with what the catalogue says of them and of remembered items."""
+
+    ids: list[ItemId]
+    items: dict[ItemId, Item]
+    vectors: dict[ItemId, NDArray[np.float32]]
+
+
 class _Stopwatch:
     """Milliseconds by stage."""
 
@@ -134,6 +143,34 @@ class Personaliser:
         watch = _Stopwatch(self._clock)
         memories = self._remember(known)
         watch.lap("memory")
+        pool = self._gather(known, memories, exclude=exclude, n=n)
+        watch.lap("candidates")
+        shown = self._choose(memories, pool, strategy=strategy)
+        watch.lap("selection")
+        ordered = self._ranking.order(
+            RankingRequest(
+                pseudonym=known.subject.pseudonym,
+                epoch=known.subject.epoch,
+                memories=[_render(entry, pool.items) for entry in shown.entries],
+                candidates=[pool.items[item_id] for item_id in pool.ids],
+            )
+        )
+        watch.lap("ranking")
+        chosen = [
+            Recommended(
+                item=pool.items[one.item_id],
+                score=round(one.score, 6),
+                because=self._because(one.item_id, memories, pool),
+            )
+            for one in ordered.items[:n]
+        ]
+        watch.lap("because")
+        return Personalised(chosen, ordered.ranked_by, ordered.is_degraded, watch.laps_ms)
+
+    def _gather(
+        self, known: Known, memories: _Memories, *, exclude: frozenset[ItemId], n: int
+    ) -> _Pool:
+        """Return the candidates, less what the user does not want to hear of."""
         seen = {entry.item_id for entry in known.history if entry.item_id is not None}
         evidence = [
             entry.item_id
@@ -141,44 +178,22 @@ class Personaliser:
             if entry.item_id is not None and entry.kind.is_evidence
         ]
         wanted = max(self._config.window, n)
-        pool = self._candidates.gather(
+        found = self._candidates.gather(
             evidence=evidence,
             profile=memories.profile(),
             exclude=seen | exclude,
             top_n=wanted * _TOPIC_OVERFETCH if known.topics else wanted,
         )
-        watch.lap("candidates")
-        pool_ids = [one.item_id for one in pool]
+        remembered = _item_ids(memories.entries)
         with self._uows.read() as uow:
-            items = uow.items.get_many({*pool_ids, *_item_ids(memories.entries)})
-        vectors = self._catalogue.vectors(pool_ids)
+            items = uow.items.get_many({*(one.item_id for one in found), *remembered})
+        ids = [one.item_id for one in found if one.item_id in items]
+        vectors = self._catalogue.vectors([*ids, *sorted(remembered)])
         unwanted = self._topics.items_about(
-            known.topics,
-            [items[item_id] for item_id in pool_ids if item_id in items],
-            vectors=vectors,
+            known.topics, [items[item_id] for item_id in ids], vectors=vectors
         )
-        pool_ids = [item_id for item_id in pool_ids if item_id not in unwanted][:wanted]
-        shown = self._choose(memories, pool_ids, vectors, strategy=strategy)
-        watch.lap("selection")
-        ordered = self._ranking.order(
-            RankingRequest(
-                pseudonym=known.subject.pseudonym,
-                epoch=known.subject.epoch,
-                memories=[_render(entry, items) for entry in shown.entries],
-                candidates=[items[item_id] for item_id in pool_ids if item_id in items],
-            )
-        )
-        watch.lap("ranking")
-        chosen = [
-            Recommended(
-                item=items[one.item_id],
-                score=round(one.score, 6),
-                because=self._because(vectors.get(one.item_id), memories, items),
-            )
-            for one in ordered.items[:n]
-        ]
-        watch.lap("because")
-        return Personalised(chosen, ordered.ranked_by, ordered.is_degraded, watch.laps_ms)
+        kept = [item_id for item_id in ids if item_id not in unwanted][:wanted]
+        return _Pool(kept, items, vectors)
 
     def _remember(self, known: Known) -> _Memories:
         """Fetch the embeddings of the newest memories; those not stored yet are left out."""
@@ -195,19 +210,13 @@ class Personaliser:
             np.asarray(strengths(entries), dtype=np.float32),
         )
 
-    def _choose(
-        self,
-        memories: _Memories,
-        pool: Sequence[ItemId],
-        vectors: dict[ItemId, NDArray[np.float32]],
-        *,
-        strategy: Strategy,
-    ) -> _Memories:
+    def _choose(self, memories: _Memories, pool: _Pool, *, strategy: Strategy) -> _Memories:
+        vectors = [pool.vectors[item_id] for item_id in pool.ids if item_id in pool.vectors]
         indices = select_memories(
             strategy,
             vectors=memories.vectors,
             strength=memories.strength,
-            candidates=_matrix([vectors[item_id] for item_id in pool if item_id in vectors]),
+            candidates=_matrix(vectors),
             limit=self._config.prompt_memories,
         )
         return _Memories(
@@ -216,24 +225,22 @@ class Personaliser:
             memories.strength[indices],
         )
 
-    def _because(
-        self,
-        vector: NDArray[np.float32] | None,
-        memories: _Memories,
-        items: dict[ItemId, Item],
-    ) -> list[Item]:
-        """Return the remembered items closest in meaning to a recommended one, each once."""
-        if vector is None or not memories.entries:
+    def _because(self, item_id: ItemId, memories: _Memories, pool: _Pool) -> list[Item]:
+        """Return the remembered items closest in meaning to a recommended one, each once.
+
+        By the catalogue's vectors, not the memories' own: those come back from their rotation
+        with the last bits changed, and would break ties by chance.
+        """
+        target = pool.vectors.get(item_id)
+        if target is None:
             return []
-        nearness = (memories.vectors @ vector) * memories.strength
-        reasons: dict[ItemId, Item] = {}
-        for index in np.argsort(-nearness, kind="stable"):
-            item_id = memories.entries[int(index)].item_id
-            if item_id is not None and item_id in items:
-                reasons.setdefault(item_id, items[item_id])
-            if len(reasons) == self._config.because:
-                break
-        return list(reasons.values())
+        strongest: dict[ItemId, float] = {}
+        for entry, strength in zip(memories.entries, memories.strength, strict=True):
+            if entry.item_id is not None and entry.item_id in pool.vectors:
+                nearness = float(pool.vectors[entry.item_id] @ target) * float(strength)
+                strongest[entry.item_id] = max(nearness, strongest.get(entry.item_id, nearness))
+        best = sorted(strongest, key=lambda one: (-strongest[one], one))
+        return [pool.items[one] for one in best if one in pool.items][: self._config.because]
 
 
 def _matrix(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi import FastAPI
@@ -13,7 +14,7 @@ from fastapi.testclient import TestClient
 from app.adapters.clock import SystemClock
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.signing import FileSigner, is_signed
-from app.api.audit_proofs import audit_proofs_router
+from app.api.audit_proofs import router
 from app.api.errors import add_error_handlers
 from app.data.verify_lethe import parse_key, root_of_path, verify_log
 from app.domain.merkle import verify_consistency
@@ -34,6 +35,9 @@ class _Security:
 class _State:
     security = _Security()
 
+    def __init__(self, container: object) -> None:
+        self.container = container
+
 
 @pytest.fixture
 def signer(tmp_path: Path) -> FileSigner:
@@ -50,15 +54,15 @@ def client(uows: SqlUnitsOfWork, signer: FileSigner) -> Iterator[TestClient]:
         uows=uows, signer=signer, clock=SystemClock(), origin=ORIGIN, is_signed=is_signed
     )
     app = FastAPI()
-    app.state.lethe = _State()
-    add_error_handlers(app)
-    app.include_router(
-        audit_proofs_router(
-            checkpoints,
-            checker=AuditCheckService(uows=uows, signer=signer, is_signed=is_signed),
-            exporter=AuditExportService(uows=uows, clock=SystemClock()),
+    app.state.lethe = _State(
+        SimpleNamespace(
+            checkpoints=checkpoints,
+            audit_check=AuditCheckService(uows=uows, signer=signer, is_signed=is_signed),
+            audit_export=AuditExportService(uows=uows, clock=SystemClock()),
         )
     )
+    add_error_handlers(app)
+    app.include_router(router)
     with TestClient(app, headers=ADMIN, raise_server_exceptions=False) as client:
         yield client
 

@@ -13,7 +13,7 @@ import pytest
 
 from app.adapters.datasets.demo import DEMO_FOLDER, DemoDataset
 from app.adapters.datasets.readers import GROUPS, N_READERS, Reader, group_of, make_reader
-from app.adapters.datasets.records import BadLine, InteractionRecord, ItemRecord, Position
+from app.ports.dataset import BadLine, InteractionRecord, ItemRecord, Position
 from app.adapters.datasets.registry import DatasetKind, open_dataset
 from app.domain.errors import InvalidInputError
 from app.domain.models import Item, Kind, ReportedInteraction

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.adapters.datasets.movielens import MovieLensDataset
-from app.adapters.datasets.records import BadLine, InteractionRecord, ItemRecord
+from app.ports.dataset import BadLine, InteractionRecord, ItemRecord
 from app.domain.errors import InvalidInputError
 from app.domain.models import Item, ItemId, Kind, ReportedInteraction
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.adapters.datasets.lines import MAX_LINE_BYTES, read_records
 from app.adapters.datasets.ndjson import NdjsonDataset
-from app.adapters.datasets.records import BadLine, InteractionRecord, ItemRecord, Position
+from app.ports.dataset import BadLine, InteractionRecord, ItemRecord, Position
 from app.domain.errors import InvalidInputError
 from app.domain.models import Item, ItemId, Kind
 

@@ -67,6 +67,15 @@ class ChromaMemoryStore:
             is_whole=lambda found: len(found) == len(unique),
         )
 
+    def collect(self, order: ErasureOrder) -> list[Memory]:
+        """Return the order's records as stored, strays of a whole user included."""
+        return self._shards.read(
+            self._family(order.pseudonym),
+            partial(_stored, order=order),
+            default=[],
+            is_whole=lambda _: False,
+        )
+
     def erase(self, order: ErasureOrder) -> int:
         """Scrub, delete and flush the order's records; return how many were still there."""
         # Told apart by id: a re-index under way shows a record twice, in two generations.
@@ -183,6 +192,19 @@ def _n_ordered(collection: Collection, *, order: ErasureOrder) -> int:
 def _erase(collection: Collection, *, order: ErasureOrder, dim: int, erased: set[RecordId]) -> None:
     erased.update(scrub(collection, _ordered(collection, order=order), dim=dim))
     flush(collection)
+
+
+def _stored(collection: Collection, *, order: ErasureOrder) -> list[Memory]:
+    found: list[Memory] = []
+    for batch in batches(_ordered(collection, order=order)):
+        answer = collection.get(ids=list(batch), include=["embeddings", "documents"])
+        rows = np.asarray(answer["embeddings"], dtype=np.float32)
+        documents = answer["documents"] or [""] * len(answer["ids"])
+        found += [
+            Memory(RecordId(record_id), order.pseudonym, document or "", row)
+            for record_id, document, row in zip(answer["ids"], documents, rows, strict=True)
+        ]
+    return found
 
 
 def _n_records(collection: Collection) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
@@ -135,6 +136,14 @@ def _open_postgres(
 
     event.listen(engine, "connect", prepare)
     return engine
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of a SQLite address, None for another database."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database is None:
+        return None
+    return Path(parsed.database).absolute()
 
 
 def run_alone(engine: Engine, statement: str) -> None:

@@ -65,10 +65,20 @@ class SqlProcesses:
 
     session: Session
 
-    def beat(self, process_id: str, *, acked_seq: int, lease_until: datetime) -> None:
+    def beat(
+        self,
+        process_id: str,
+        *,
+        acked_seq: int,
+        lease_until: datetime,
+        state_hash: str | None = None,
+    ) -> None:
         """See the port."""
         insert = self.session.insert(process).values(
-            process_id=process_id, acked_seq=acked_seq, lease_until=lease_until
+            process_id=process_id,
+            acked_seq=acked_seq,
+            lease_until=lease_until,
+            state_hash=state_hash,
         )
         self.session.connection.execute(
             insert.on_conflict_do_update(
@@ -76,6 +86,7 @@ class SqlProcesses:
                 set_={
                     "acked_seq": insert.excluded.acked_seq,
                     "lease_until": insert.excluded.lease_until,
+                    "state_hash": insert.excluded.state_hash,
                 },
             )
         )
@@ -85,7 +96,10 @@ class SqlProcesses:
         rows = self.session.rows(
             sa.select(process).where(process.c.lease_until > now).order_by(process.c.process_id)
         )
-        return [LiveProcess(row.process_id, row.acked_seq, row.lease_until) for row in rows]
+        return [
+            LiveProcess(row.process_id, row.acked_seq, row.lease_until, row.state_hash)
+            for row in rows
+        ]
 
     def note_worker(self, *, at: datetime) -> None:
         """See the port."""

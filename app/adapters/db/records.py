@@ -17,6 +17,7 @@ from app.adapters.db.session import Record, Session
 from app.adapters.db.tables import interaction, subject
 from app.domain.errors import DependencyUnavailableError, IntegrityError
 from app.domain.models import (
+    EventKey,
     HistoryEntry,
     Interaction,
     ItemId,
@@ -27,7 +28,7 @@ from app.domain.models import (
     Subject,
     SubjectStatus,
 )
-from app.ports.records import NewInteraction
+from app.ports.records import NewInteraction, Trace
 
 _CREATE_ATTEMPTS: Final = 3  # each needs somebody who inserts and deletes in between
 _KINDS: Final = {kind.value: kind for kind in Kind}
@@ -198,6 +199,16 @@ class SqlInteractions:
         rows = self.session.stream(_EVIDENCE.order_by(_row.pseudonym))
         for pseudonym, group in groupby(rows, key=itemgetter(0)):
             yield pseudonym, {item_id for _, item_id in group}
+
+    def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
+        """See the port."""
+        columns = (interaction.c.record_id, interaction.c.event_key, interaction.c.text)
+        rows = self.session.rows(
+            sa.select(*columns).where(
+                _of(pseudonym), self.session.within(interaction.c.record_id, record_ids)
+            )
+        )
+        return [Trace(RecordId(r), EventKey(k), text, text) for r, k, text in rows]
 
     def flag(self, request_id: RequestId, record_ids: Sequence[RecordId]) -> int:
         """See the port."""

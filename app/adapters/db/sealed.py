@@ -10,10 +10,11 @@ from typing import Final
 
 from app.adapters.db.records import SqlInteractions
 from app.adapters.db.suppressions import SqlSuppressions
-from app.domain.models import HistoryEntry, Pseudonym, RequestId
+from app.domain.errors import KeyMissingError
+from app.domain.models import HistoryEntry, Pseudonym, RecordId, RequestId
 from app.domain.topic import Topic
 from app.ports.cipher import Cipher
-from app.ports.records import NewInteraction
+from app.ports.records import NewInteraction, Trace
 
 _TEXT: Final = "text"
 _TOPIC: Final = "topic"
@@ -56,6 +57,18 @@ class SealedInteractions(SqlInteractions):
             replace(one, text=texts[one.record_id]) if one.record_id in texts else one
             for one in entries
         ]
+
+    def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
+        """See the port."""
+        found = SqlInteractions.traces(self, pseudonym, record_ids=record_ids)
+        sealed: Texts = {one.record_id: one.text for one in found if one.text is not None}
+        if not sealed:
+            return found
+        try:
+            texts = self.cipher.open(sealed, pseudonym=pseudonym, purpose=_TEXT)
+        except KeyMissingError:
+            texts = {}  # nobody knows the words any more; an erasure must not wait for them
+        return [replace(one, text=texts.get(one.record_id)) for one in found]
 
     def _translated(
         self, rows: Sequence[NewInteraction], *, to_clear: bool

@@ -182,6 +182,7 @@ process: Final = Table(
     Column("process_id", String(128), primary_key=True),
     Column("lease_until", UtcDateTime, nullable=False),
     Column("acked_seq", BigInteger, nullable=False),
+    Column("state_hash", String(_HASH)),
 )
 
 audit_leaf: Final = Table(
@@ -213,6 +214,17 @@ audit_checkpoint: Final = Table(
     Column("at", UtcDateTime, nullable=False),
 )
 
+erasure_document: Final = Table(
+    "erasure_document",
+    metadata,
+    Column("request_id", String(_RANDOM_ID), primary_key=True),
+    Column("receipt", Text, nullable=False),
+    Column("salt", String(_HASH)),
+    Column("state_before", String(_HASH)),
+    Column("needles", Text),
+    Column("certificate", Text),
+)
+
 suppression: Final = Table(
     "suppression",
     metadata,
@@ -239,5 +251,6 @@ PERSONAL_TABLES: Final = (
     "tombstone",
     "change",
     "suppression",
+    "erasure_document",
 )
 """Tables with rows that belong to a person: what maintenance cleans and probes look into."""

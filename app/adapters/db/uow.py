@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from app.adapters.db import engine as engines
 from app.adapters.db import maintenance
 from app.adapters.db.audit_log import SqlAuditLog
+from app.adapters.db.documents import SqlDocuments
 from app.adapters.db.feed import SqlChanges, SqlProcesses
 from app.adapters.db.items import SqlItems
 from app.adapters.db.loads import SqlLoads
@@ -46,6 +47,7 @@ class SqlUnitOfWork:
     processes: SqlProcesses
     audit: SqlAuditLog
     loads: SqlLoads
+    documents: SqlDocuments
     suppressions: SqlSuppressions
     actions: list[Callable[[], None]] = field(default_factory=list)
 
@@ -135,6 +137,7 @@ class SqlUnitsOfWork:
             processes=SqlProcesses(session),
             audit=SqlAuditLog(session),
             loads=SqlLoads(session),
+            documents=SqlDocuments(session),
             suppressions=suppressions,
         )
 

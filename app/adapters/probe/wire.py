@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from app.adapters.probe.stores import ProbedStore, StoreFormat
+from app.domain.needle_box import needles_from_json, needles_to_json
 from app.domain.residue import Finding, NeedleKind, Needles, ProbeReport
 
 
@@ -27,8 +24,8 @@ def encode_task(stores: Sequence[ProbedStore], *, needles: Needles, control: Nee
             }
             for store in stores
         ],
-        "needles": _encoded(needles),
-        "control": _encoded(control),
+        "needles": needles_to_json(needles),
+        "control": needles_to_json(control),
     }
     return json.dumps(task).encode()
 
@@ -45,7 +42,7 @@ def decode_task(raw: bytes) -> tuple[list[ProbedStore], Needles, Needles]:
         )
         for store in task["stores"]
     ]
-    return stores, _decoded(task["needles"]), _decoded(task["control"])
+    return stores, needles_from_json(task["needles"]), needles_from_json(task["control"])
 
 
 def encode_reports(reports: Sequence[ProbeReport]) -> bytes:
@@ -64,30 +61,4 @@ def decode_reports(raw: bytes) -> tuple[ProbeReport, ...]:
             ),
         )
         for report in json.loads(raw)
-    )
-
-
-def _encoded(needles: Needles) -> dict[str, list[str]]:
-    return {
-        "texts": list(needles.texts),
-        "documents": list(needles.documents),
-        "ids": list(needles.ids),
-        "pseudonyms": list(needles.pseudonyms),
-        "keys": [base64.b64encode(key).decode() for key in needles.keys],
-        "vectors": [
-            base64.b64encode(vector.astype("<f4").tobytes()).decode() for vector in needles.vectors
-        ],
-    }
-
-
-def _decoded(fields: dict[str, Any]) -> Needles:
-    return Needles(
-        texts=tuple(fields["texts"]),
-        documents=tuple(fields["documents"]),
-        ids=tuple(fields["ids"]),
-        pseudonyms=tuple(fields["pseudonyms"]),
-        keys=tuple(base64.b64decode(key) for key in fields["keys"]),
-        vectors=tuple(
-            np.frombuffer(base64.b64decode(vector), dtype="<f4") for vector in fields["vectors"]
-        ),
     )

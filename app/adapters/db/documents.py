@@ -1,0 +1,70 @@
+"""What belongs to an erasure request besides its state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from app.adapters.db.session import Session
+from app.adapters.db.tables import erasure_document
+from app.domain.models import RequestId
+from app.ports.documents import ErasureDocuments
+
+
+@dataclass(frozen=True, slots=True)
+class SqlDocuments:
+    """Documents by request."""
+
+    session: Session
+
+    def add(self, request_id: RequestId, documents: ErasureDocuments) -> None:
+        """See the port."""
+        self.session.connection.execute(
+            sa.insert(erasure_document).values(
+                request_id=request_id,
+                receipt=documents.receipt,
+                salt=documents.salt,
+                state_before=documents.state_before,
+            )
+        )
+
+    def get(self, request_id: RequestId) -> ErasureDocuments | None:
+        """See the port."""
+        row = self.session.first(
+            sa.select(erasure_document).where(erasure_document.c.request_id == request_id)
+        )
+        if row is None:
+            return None
+        return ErasureDocuments(
+            receipt=row.receipt,
+            salt=row.salt,
+            state_before=row.state_before,
+            needles=row.needles,
+            certificate=row.certificate,
+        )
+
+    def keep_needles(self, request_id: RequestId, sealed: str) -> None:
+        """See the port."""
+        self.session.changed(
+            sa.update(erasure_document)
+            .where(
+                erasure_document.c.request_id == request_id, erasure_document.c.needles.is_(None)
+            )
+            .values(needles=sealed)
+        )
+
+    def drop_salt(self, request_id: RequestId) -> None:
+        """See the port."""
+        self._update(request_id, salt=None)
+
+    def complete(self, request_id: RequestId, *, certificate: str) -> None:
+        """See the port."""
+        self._update(request_id, certificate=certificate, needles=None)
+
+    def _update(self, request_id: RequestId, **values: str | None) -> None:
+        self.session.changed(
+            sa.update(erasure_document)
+            .where(erasure_document.c.request_id == request_id)
+            .values(**values)
+        )

@@ -1,0 +1,142 @@
+"""Collecting what a probe must look for, and keeping a canary that it must find."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from app.domain.forgetting import ErasureOrder
+from app.domain.identity import Identity
+from app.domain.memory import describe_item
+from app.domain.models import Interaction, Kind, RequestId
+from app.domain.needle_box import NeedleBox
+from app.domain.residue import Needles, ProbeReport
+from app.ports.cache import Cache
+from app.ports.clock import Clock
+from app.ports.memory_store import MemoryStore
+from app.ports.probe import Probe
+from app.ports.unit_of_work import UnitsOfWork
+from app.ports.vault import KeyVault
+from app.services.ingest import IngestService
+
+
+class Collector:
+    """Reads, before the scrub, every form in which the stores hold what is to go."""
+
+    def __init__(
+        self, *, uows: UnitsOfWork, memory: MemoryStore, cache: Cache, vault: KeyVault
+    ) -> None:
+        """Keep the stores."""
+        self._uows = uows
+        self._memory = memory
+        self._cache = cache
+        self._vault = vault
+
+    def collect(self, order: ErasureOrder) -> NeedleBox:
+        """Return the needles and counts of an order. Reads only."""
+        stored = self._memory.collect(order)
+        with self._uows.read() as uow:
+            traces = uow.interactions.traces(order.pseudonym, record_ids=order.record_ids)
+        wrapped = self._vault.wrapped(order.pseudonym) if order.is_whole_user else None
+        needles = Needles(
+            texts=self._own_words([one.text for one in traces if one.text]),
+            documents=(
+                *(memory.document for memory in stored),
+                *(one.stored_text for one in traces if one.stored_text),
+            ),
+            ids=(*order.record_ids, *(one.event_key for one in traces)),
+            pseudonyms=(order.pseudonym,) if order.is_whole_user else (),
+            keys=(wrapped,) if wrapped else (),
+            vectors=tuple(memory.embedding for memory in stored),
+        )
+        return NeedleBox(order, needles, self._counts(order, stored=len(stored), rows=len(traces)))
+
+    def _counts(self, order: ErasureOrder, *, stored: int, rows: int) -> Mapping[str, int]:
+        return {
+            "memory": stored,
+            "rows": rows,
+            "cache": self._cache.count(order.pseudonym),
+            "vault": self._vault.count(order.pseudonym) if order.is_whole_user else 0,
+        }
+
+    def _own_words(self, texts: list[str]) -> tuple[str, ...]:
+        """Leave out texts that the catalogue says as well: finding those proves nothing."""
+        if not texts:
+            return ()
+        with self._uows.read() as uow:
+            said = [describe_item(item) + item.description for item in uow.items.all_items()]
+        return tuple(text for text in texts if not any(text in words for words in said))
+
+
+class Canary:
+    """A user of our own in every store, so that a probe that finds nothing can be believed."""
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        ingest: IngestService,
+        collector: Collector,
+        identity: Identity,
+        clock: Clock,
+    ) -> None:
+        """Keep the collaborators."""
+        self._uows = uows
+        self._ingest = ingest
+        self._collector = collector
+        self._identity = identity
+        self._clock = clock
+
+    def needles(self) -> Needles:
+        """Return what every probe must find, planting it where it is missing.
+
+        Raises:
+            DependencyUnavailableError: it cannot be planted, so no probe can be believed.
+        """
+        pseudonym = self._identity.canary()
+        with self._uows.read() as uow:
+            planted = uow.interactions.record_ids_of(pseudonym)
+        if not planted:
+            self._plant()
+            with self._uows.read() as uow:
+                planted = uow.interactions.record_ids_of(pseudonym)
+        order = ErasureOrder(
+            RequestId(""), pseudonym, is_whole_user=True, record_ids=tuple(planted)
+        )
+        return self._collector.collect(order).needles
+
+    def _plant(self) -> None:
+        pseudonym = self._identity.canary()
+        self._ingest.record(
+            [
+                Interaction(
+                    pseudonym=pseudonym,
+                    event_key=self._identity.event_key(pseudonym, "canary"),
+                    kind=Kind.NOTE,
+                    occurred_at=self._clock.now(),
+                    text=f"canary {secrets.token_hex(24)}",
+                )
+            ]
+        )
+
+
+class ResidueSearch:
+    """The byte search of every store, with the canary that it must find."""
+
+    def __init__(self, *, collector: Collector, canary: Canary, probe: Probe) -> None:
+        """Keep the collaborators."""
+        self._collector = collector
+        self._canary = canary
+        self._probe = probe
+
+    def collect(self, order: ErasureOrder) -> NeedleBox:
+        """Return what must be gone afterwards. Reads only."""
+        return self._collector.collect(order)
+
+    def search(self, needles: Needles) -> tuple[ProbeReport, ...]:
+        """Search all stores; return one report a store.
+
+        Raises:
+            DependencyUnavailableError: a store cannot be read, or the canary not be planted.
+        """
+        return self._probe.search(needles, control=self._canary.needles())
