@@ -99,6 +99,8 @@ class ProbeReport:
 
     Args:
         patterns: byte strings that were searched for, the control's not counted.
+        findings: by file; a needle met in two files is in both.
+        left: of each kind met, how many distinct needles, wherever they lie.
         control_found: every kind of canary that the store should hold was found in the same
             search; without that, an empty ``findings`` means nothing.
         seconds: wall time.
@@ -109,13 +111,14 @@ class ProbeReport:
     bytes_read: int
     patterns: int
     findings: tuple[Finding, ...]
+    left: tuple[tuple[NeedleKind, int], ...]
     control_found: bool
     seconds: float
 
     @property
     def residue(self) -> int:
-        """Return how many needles were found, one met in two files counted twice."""
-        return sum(finding.needles for finding in self.findings)
+        """Return how many needles were found."""
+        return sum(n for _, n in self.left)
 
     @property
     def is_clean(self) -> bool:

@@ -132,15 +132,9 @@ def environment(folder: Path, *, packages: Sequence[str]) -> Path:
 
 
 def share_left(reports: Sequence[ProbeReport], needles: Needles) -> dict[str, float]:
-    """Return of each kind the share of needles that some one file still holds.
-
-    A lower bound: needles of one kind that lie in different files are not added up.
-    """
+    """Return of each kind the share of needles that a store still holds, the worst store's."""
     return {
-        kind: max(
-            (f.needles for report in reports for f in report.findings if f.kind is kind), default=0
-        )
-        / needles.count(kind)
+        kind: max(dict(report.left).get(kind, 0) for report in reports) / needles.count(kind)
         for kind in KINDS
     }
 
@@ -211,7 +205,7 @@ def main(arguments: Sequence[str]) -> None:
                     rows.append(measure(subject, n_records=size, folder=Path(folder)))
     method = (
         f"{N_LEAVING} of the users with {PER_USER} records of 384 dimensions each leave; wall "
-        "time of the erasure alone, store open; shares of needles that one file still holds."
+        "time of the erasure alone, store open; shares of needles still in the files."
     )
     packages = {name: list(pins) for name, pins in PACKAGES.items()} if options.peers else {}
     write_result(

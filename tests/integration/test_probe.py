@@ -77,6 +77,8 @@ def test_rows_are_found_in_the_write_ahead_log(rows: Path) -> None:
     expected = {Finding(NeedleKind.ID, wal, 1), Finding(NeedleKind.PSEUDONYM, wal, 1)}
     assert set(report.findings) == expected
     assert report.files == 3
+    assert report.left == ((NeedleKind.ID, 1), (NeedleKind.PSEUDONYM, 1))
+    assert report.residue == 2
 
 
 def test_store_is_not_clean_when_its_control_is_missing(rows: Path) -> None:

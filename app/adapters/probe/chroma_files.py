@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -53,14 +52,14 @@ def full_text_residue(directory: Path, *, documents: Sequence[str]) -> set[int]:
     uri = f"{(directory / DATABASE_FILE).absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, timeout=60.0)) as connection:
         index = FullTextIndex(connection, table=_TABLE)
-        segments = index.segments()
         found: set[int] = set()
         for number, document in enumerate(documents):
             sample = _sample(document)
-            rows: Counter[int] = Counter()
-            for trigram in sample:
-                rows.update(index.rowids(trigram, segments=segments))
-            likely = [row for row, n in rows.items() if n >= max(1, _ENOUGH * len(sample))]
+            if not sample:
+                continue  # shorter than a trigram: never in the index
+            listed = np.concatenate([index.rowids(trigram) for trigram in sample])
+            rows, n_shared = np.unique(listed, return_counts=True)
+            likely = rows[n_shared >= _ENOUGH * len(sample)].tolist()
             if any(not index.is_live(row) for row in likely):
                 found.add(number)
         return found

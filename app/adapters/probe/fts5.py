@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 _STRUCTURE_ROW: Final = 10
 _SEGMENT_SHIFT: Final = 37
 _MAIN_INDEX: Final = b"0"
@@ -66,6 +69,8 @@ class FullTextIndex:
         )
         self._live_sql = f"SELECT 1 FROM {table}_content WHERE id = ?"  # noqa: S608
         self._leaves: dict[int, _Leaf] = {}
+        self._rowids: dict[str, NDArray[np.int64]] = {}
+        self._segments: list[Segment] | None = None
 
     def segments(self) -> list[Segment]:
         """Return the segments there are now."""
@@ -75,10 +80,18 @@ class FullTextIndex:
         """Whether the table has a row of that number."""
         return self._connection.execute(self._live_sql, (rowid,)).fetchone() is not None
 
-    def rowids(self, term: str, *, segments: list[Segment]) -> set[int]:
-        """Return every row that some segment lists under ``term``, delete markers too."""
-        key = _MAIN_INDEX + term.encode()
-        return {rowid for segment in segments for rowid in self._postings(segment, key=key)}
+    def rowids(self, term: str) -> NDArray[np.int64]:
+        """Return every row that some segment lists under ``term``, delete markers too; ascending.
+
+        Each page and each term is read once, so the answers are of one moment or a little later.
+        """
+        if self._segments is None:
+            self._segments = self.segments()
+        if term not in self._rowids:
+            key = _MAIN_INDEX + term.encode()
+            rows = (row for segment in self._segments for row in self._postings(segment, key=key))
+            self._rowids[term] = np.unique(np.fromiter(rows, dtype=np.int64))
+        return self._rowids[term]
 
     def _block(self, block_id: int) -> bytes:
         row = self._connection.execute(self._leaf_sql, (block_id,)).fetchone()

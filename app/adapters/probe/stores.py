@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -104,6 +105,7 @@ class StoreSearch:
             bytes_read=n_bytes,
             patterns=sum(not is_control for is_control, _ in self._patterns),
             findings=_findings(hits),
+            left=_left(hits),
             control_found=_is_controlled(hits, store=store),
             seconds=time.perf_counter() - started,
         )
@@ -172,6 +174,11 @@ def _findings(hits: set[_Hit]) -> tuple[Finding, ...]:
         if not hit.is_control:
             needles.setdefault((hit.kind, hit.file), set()).add(hit.needle)
     return tuple(Finding(kind, file, len(met)) for (kind, file), met in sorted(needles.items()))
+
+
+def _left(hits: set[_Hit]) -> tuple[tuple[NeedleKind, int], ...]:
+    met = {(hit.kind, hit.needle) for hit in hits if not hit.is_control}
+    return tuple(sorted(Counter(kind for kind, _ in met).items()))
 
 
 def _is_controlled(hits: set[_Hit], *, store: ProbedStore) -> bool:

@@ -54,7 +54,8 @@ def decode_reports(raw: bytes) -> tuple[ProbeReport, ...]:
     """Return the reports."""
     return tuple(
         ProbeReport(
-            **{name: value for name, value in report.items() if name != "findings"},
+            **{name: value for name, value in report.items() if name not in {"findings", "left"}},
+            left=tuple((NeedleKind(kind), n) for kind, n in report["left"]),
             findings=tuple(
                 Finding(NeedleKind(found["kind"]), found["file"], found["needles"])
                 for found in report["findings"]
