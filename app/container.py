@@ -18,6 +18,7 @@ from app.services.health import HealthService
 from app.services.ingest import IngestService
 from app.services.load import LoadService
 from app.services.operations import OperationsService
+from app.services.overview import OverviewService
 from app.services.recommend import RecommendService
 from app.services.resolve import ScopeResolver
 from app.services.suppressions import SuppressionService
@@ -45,4 +46,5 @@ class Container:
     feed: FeedService
     audit: AuditService
     operations: OperationsService
+    overview: OverviewService
     health: HealthService

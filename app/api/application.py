@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from app.api import (
     admin,
     audit_proofs,
+    console,
     forget,
     health,
     interactions,
@@ -35,7 +36,17 @@ def create_app(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
     )
     app.state.lethe = state
     add_error_handlers(app)
-    for module in (recommend, items, interactions, forget, users, admin, audit_proofs, health):
+    for module in (
+        recommend,
+        items,
+        interactions,
+        forget,
+        users,
+        admin,
+        audit_proofs,
+        console,
+        health,
+    ):
         app.include_router(module.router)
     # The last added is the outermost: a refused body is logged and counted like any answer.
     app.add_middleware(BodyLimit, max_bytes=state.limits.max_body_bytes)

@@ -24,6 +24,7 @@ from app.services.health import HealthService
 from app.services.ingest import IngestConfig, IngestService, UnknownItems
 from app.services.load import LoadService
 from app.services.operations import OperationsService
+from app.services.overview import OverviewService
 from app.services.personalise import PersonaliseConfig, Personaliser
 from app.services.ranking import Ranking, RankingConfig
 from app.services.recommend import RecommendService
@@ -100,6 +101,9 @@ def container_of(adapters: Adapters) -> Container:
         feed=feed,
         audit=AuditService(uows=uows, clock=clock),
         operations=OperationsService(uows=uows, queue=adapters.queue, clock=clock),
+        overview=OverviewService(
+            uows=uows, checkpoints=papers.checkpoints, signer=adapters.signer, clock=clock
+        ),
         health=HealthService(
             uows=uows, memory=adapters.memory, ranker=adapters.ranker, clock=clock
         ),

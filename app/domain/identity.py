@@ -127,6 +127,10 @@ class Identity:
         """
         return _mac(self._key("cache"), pseudonym, str(epoch))
 
+    def console_key(self, admin_token: str) -> bytes:
+        """Return the key, 32 bytes, that signs the console's sessions; another token, another."""
+        return bytes.fromhex(_mac(self._key("console"), admin_token))
+
     def seed(self, *parts: str) -> int:
         """Return a 64-bit seed that nobody outside can predict, equal for equal ``parts``."""
         return int(_mac(self._key("seed"), *parts)[:16], 16)

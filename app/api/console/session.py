@@ -1,0 +1,104 @@
+"""Who is signed in to the console: a signed cookie, checked by any process, kept by none.
+
+A cookie is ``v1.<session id>.<started>.<seen>.<HMAC-SHA-256>``. Its key comes from the pepper and
+the admin token, so every API process can check it, and a new token signs everybody out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from app.api.state import State
+
+IDLE_S: Final = 30 * 60
+"""Seconds without a request after which a session has ended."""
+LONGEST_S: Final = 8 * 60 * 60
+"""Seconds after which it has ended in any case: a working day."""
+_RENEW_S: Final = 60
+"""A cookie younger than this is not worth a new one."""
+_COOKIE: Final = re.compile(
+    r"v1\.(?P<session_id>[0-9a-f]{32})\.(?P<started>[0-9]{1,12})\.(?P<seen>[0-9]{1,12})"
+    r"\.(?P<mac>[0-9a-f]{64})",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in administrator.
+
+    Args:
+        session_id: 32 random hex digits.
+        started: seconds since 1970.
+        seen: seconds since 1970, of the request for which the cookie was made.
+    """
+
+    session_id: str
+    started: int
+    seen: int
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it has ended; one from the future was signed by nobody's clock."""
+        at = now.timestamp()
+        is_idle = at - self.seen > IDLE_S or at - self.started > LONGEST_S
+        return is_idle or self.seen - at > IDLE_S
+
+    def renewed(self, now: datetime) -> Session | None:
+        """Return the session as seen now; None where the cookie is fresh enough."""
+        at = int(now.timestamp())
+        return replace(self, seen=at) if at - self.seen > _RENEW_S else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Makes and checks what the console hands out.
+
+    Args:
+        key: 32 bytes, from ``Identity.console_key``.
+    """
+
+    key: bytes
+
+    def start(self, now: datetime) -> Session:
+        """Return a new session."""
+        at = int(now.timestamp())
+        return Session(secrets.token_hex(16), started=at, seen=at)
+
+    def encode(self, session: Session) -> str:
+        """Return the cookie's value."""
+        fields = f"v1.{session.session_id}.{session.started}.{session.seen}"
+        return f"{fields}.{self._mac('session', fields)}"
+
+    def decode(self, value: str, *, now: datetime) -> Session | None:
+        """Return the session of a cookie; None where it was not made here, or is over."""
+        match = _COOKIE.fullmatch(value)
+        if match is None:
+            return None
+        expected = self._mac("session", value.rpartition(".")[0])
+        if not hmac.compare_digest(match["mac"], expected):
+            return None
+        session = Session(match["session_id"], int(match["started"]), int(match["seen"]))
+        return None if session.is_over(now) else session
+
+    def form_token(self, holder: str) -> str:
+        """Return the token that a form of this session, or visitor, must send back."""
+        return self._mac("form", holder)
+
+    def is_form_token(self, token: str, *, holder: str) -> bool:
+        """Whether ``token`` is that holder's, compared in constant time."""
+        return hmac.compare_digest(token.encode(), self.form_token(holder).encode())
+
+    def _mac(self, purpose: str, content: str) -> str:
+        message = f"{purpose}\n{content}".encode()
+        return hmac.new(self.key, message, hashlib.sha256).hexdigest()
+
+
+def sessions_of(state: State) -> Sessions:
+    """Return what makes and checks sessions; the same in every process."""
+    return Sessions(state.container.identity.console_key(state.security.admin_token))

@@ -1,0 +1,86 @@
+"""Figures and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+_SIZES: Final = ("B", "kB", "MB", "GB", "TB")
+
+
+def when(moment: datetime) -> str:
+    """Return the time to the second, UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def clock(moment: datetime) -> str:
+    """Return the time of the day to the millisecond, UTC."""
+    at = moment.astimezone(UTC)
+    return f"{at:%H:%M:%S}.{at.microsecond // 1_000:03d}"
+
+
+def day(moment: datetime) -> str:
+    """Return the date, UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"
+
+
+def count(number: int) -> str:
+    """Return a number with thin groups of three."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def milliseconds(value: float) -> str:
+    """Return a duration of steps: two digits that count."""
+    if value >= 1_000:  # noqa: PLR2004 - milliseconds of a second
+        return f"{value / 1_000:.1f} s"
+    return f"{value:.1f} ms" if value < 100 else f"{value:.0f} ms"  # noqa: PLR2004 - two digits
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its largest unit, such as ``4.2 s``, ``3 minutes``, ``29 days``."""
+    if seconds < 1:
+        return f"{1_000 * seconds:.0f} ms"
+    if seconds < 60:  # noqa: PLR2004 - seconds of a minute
+        return f"{seconds:.1f} s"
+    return span(timedelta(seconds=seconds))
+
+
+def span(delta: timedelta) -> str:
+    """Return a duration in whole units, rounded down."""
+    total = int(delta.total_seconds())
+    for seconds, name in _UNITS:
+        if total >= seconds:
+            number = total // seconds
+            return f"{number} {name}{'' if number == 1 else 's'}"
+    return "0 seconds"
+
+
+def due(due_at: datetime, *, now: datetime) -> str:
+    """Return how long there is still time, or since when there is none."""
+    left = due_at - now
+    return f"overdue by {span(-left)}" if left < timedelta(0) else f"in {span(left)}"
+
+
+def size(n_bytes: float) -> str:
+    """Return a number of bytes, in powers of 1,000."""
+    for unit in _SIZES[:-1]:
+        if n_bytes < 1_000:  # noqa: PLR2004 - SI prefixes
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1_000
+    return f"{n_bytes:.1f} {_SIZES[-1]}"
+
+
+def short(text: str) -> str:
+    """Return the beginning of a long id or hash."""
+    return text if len(text) <= 12 else f"{text[:8]}…"  # noqa: PLR2004 - shorter is no shorter
+
+
+def spoken(code: str) -> str:
+    """Return a code as words: ``on_hold`` is "on hold", ``forget.on_hold`` "forget: on hold"."""
+    return code.replace("_", " ").replace(".", ": ")
+
+
+def sentence(text: str) -> str:
+    """Return ``text`` with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
