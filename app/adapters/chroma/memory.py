@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.generations import Generations
+from app.adapters.chroma.grid import on_grid
 from app.adapters.chroma.layout import CollectionSpec, memory_family, parse_name, shard_of
 from app.adapters.chroma.maintenance_process import MaintenanceReport, run_maintenance
 from app.adapters.chroma.reindex import drop_superseded, reindex
@@ -159,7 +160,7 @@ class ChromaMemoryStore:
 def _upsert(collection: Collection, *, memories: Sequence[Memory]) -> None:
     collection.upsert(
         ids=[memory.record_id for memory in memories],
-        embeddings=np.stack([memory.embedding for memory in memories]),
+        embeddings=on_grid(np.stack([memory.embedding for memory in memories])),
         documents=[memory.document for memory in memories],
         metadatas=[{"p": memory.pseudonym} for memory in memories],
     )
@@ -171,7 +172,7 @@ def _embeddings(
     found: dict[RecordId, NDArray[np.float32]] = {}
     for batch in batches(ids):
         answer = collection.get(ids=list(batch), include=["embeddings"])
-        rows = np.asarray(answer["embeddings"], dtype=np.float32)
+        rows = on_grid(np.asarray(answer["embeddings"], dtype=np.float32))
         found.update(zip(map(RecordId, answer["ids"]), rows, strict=True))
     return found
 
@@ -198,7 +199,7 @@ def _stored(collection: Collection, *, order: ErasureOrder) -> list[Memory]:
     found: list[Memory] = []
     for batch in batches(_ordered(collection, order=order)):
         answer = collection.get(ids=list(batch), include=["embeddings", "documents"])
-        rows = np.asarray(answer["embeddings"], dtype=np.float32)
+        rows = on_grid(np.asarray(answer["embeddings"], dtype=np.float32))
         documents = answer["documents"] or [""] * len(answer["ids"])
         found += [
             Memory(RecordId(record_id), order.pseudonym, document or "", row)
