@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -30,8 +31,8 @@ from tests.contract.sql_rows import new_request, request_id
 from tests.stateful.leases import BACKOFF_TICKS, LEASE_TICKS, Row, State
 
 TICK: Final = timedelta(seconds=10)
-N_WORKERS: Final = 3
-N_REQUESTS: Final = 2
+N_WORKERS: Final = 2
+N_REQUESTS: Final = 1
 WRITES: Final = (
     RequestState.ERASING,
     *(Step.DRAIN, Step.MEMORY, Step.CACHES),
@@ -95,6 +96,7 @@ class ErasureMachine(RuleBasedStateMachine):
             for name in names:
                 uow.requests.add(new_request(name, who=name))
 
+    @precondition(lambda machine: None in machine.workers)
     @rule(worker=st.integers(0, N_WORKERS - 1), n=st.integers(0, N_REQUESTS - 1))
     def claim(self, worker: int, n: int) -> None:
         if self.workers[worker] is not None:
@@ -132,6 +134,7 @@ class ErasureMachine(RuleBasedStateMachine):
             move(uow, request, RequestState.COMPLETED, at=at, fence=claim.fence, facts={})
             assert uow.requests.clear_subject(request.request_id, fence=claim.fence)
 
+    @precondition(lambda machine: any(machine.workers))
     @rule(worker=st.integers(0, N_WORKERS - 1))
     def work(self, worker: int) -> None:
         """Let a worker go on to its next write, past what earlier attempts did."""
@@ -158,6 +161,7 @@ class ErasureMachine(RuleBasedStateMachine):
         with self.uows.read() as uow:
             return self._get(n).state, len(uow.requests.steps(self.ids[n]))
 
+    @precondition(lambda machine: any(machine.workers))
     @rule(worker=st.integers(0, N_WORKERS - 1))
     def beat(self, worker: int) -> None:
         at_work = self.workers[worker]
@@ -172,18 +176,21 @@ class ErasureMachine(RuleBasedStateMachine):
         assert held == (expected is not None)
         self.rows[at_work.request] = expected or self.rows[at_work.request]
 
-    @rule(worker=st.integers(0, N_WORKERS - 1), gives_up=st.booleans())
-    def stop(self, worker: int, *, gives_up: bool) -> None:
-        """Let a worker put its request off, or give it up."""
+    @precondition(lambda machine: any(machine.workers))
+    @rule(worker=st.integers(0, N_WORKERS - 1), how=st.sampled_from(["off", "failed", "dead"]))
+    def stop(self, worker: int, how: str) -> None:
+        """Let a worker put its request off, give it up, or die."""
         at_work = self.workers[worker]
         if at_work is None:
             return
+        self.workers[worker] = None
+        if how == "dead":
+            return
         row, fence = self.rows[at_work.request], at_work.claim.fence
-        expected = row.failed(fence=fence) if gives_up else row.put_off(fence=fence)
-        stop = self._give_up if gives_up else self._put_off
+        expected = row.failed(fence=fence) if how == "failed" else row.put_off(fence=fence)
+        stop = self._give_up if how == "failed" else self._put_off
         assert stop(at_work.request, fence) == (expected is not None)
         self.rows[at_work.request] = expected or row
-        self.workers[worker] = None
 
     def _put_off(self, n: int, fence: int) -> bool:
         not_before = self.clock.now() + BACKOFF_TICKS * TICK
@@ -199,14 +206,11 @@ class ErasureMachine(RuleBasedStateMachine):
             move(uow, request, RequestState.FAILED, at=at, fence=fence, facts={})
         return True
 
-    @rule(worker=st.integers(0, N_WORKERS - 1))
-    def crash(self, worker: int) -> None:
-        self.workers[worker] = None
-
-    @rule()
-    def tick(self) -> None:
-        self.clock.at += TICK
-        self.rows = [row.tick() for row in self.rows]
+    @rule(ticks=st.integers(1, LEASE_TICKS))
+    def tick(self, ticks: int) -> None:
+        for _ in range(ticks):
+            self.clock.at += TICK
+            self.rows = [row.tick() for row in self.rows]
 
     @rule(n=st.integers(0, N_REQUESTS - 1))
     def retry(self, n: int) -> None:
@@ -238,8 +242,7 @@ class ErasureMachine(RuleBasedStateMachine):
         self.workers = [None] * N_WORKERS
         for n in range(N_REQUESTS):
             self.retry(n)
-            for _ in range(LEASE_TICKS + BACKOFF_TICKS):
-                self.tick()
+            self.tick(LEASE_TICKS + BACKOFF_TICKS)
             self.claim(0, n)
             while self.workers[0] is not None:
                 self.work(0)
@@ -267,7 +270,7 @@ def test_sql_keeps_the_rules_in_every_order_of_events(uows: SqlUnitsOfWork) -> N
     run_state_machine_as_test(
         ErasureMachine,
         settings=settings(
-            max_examples=50,
+            max_examples=100,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
