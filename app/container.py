@@ -11,11 +11,13 @@ from app.services.audit_check import AuditCheckService
 from app.services.audit_export import AuditExportService
 from app.services.catalogue import CatalogueService
 from app.services.checkpoints import CheckpointService
+from app.services.collect import ResidueSearch
 from app.services.erase import EraseService
 from app.services.feed import FeedService
 from app.services.forget import ForgetService
 from app.services.health import HealthService
 from app.services.ingest import IngestService
+from app.services.keys import KeyService
 from app.services.load import LoadService
 from app.services.operations import OperationsService
 from app.services.overview import OverviewService
@@ -41,6 +43,8 @@ class Container:
     checkpoints: CheckpointService
     audit_check: AuditCheckService
     audit_export: AuditExportService
+    keys: KeyService
+    search: ResidueSearch
     erase: EraseService
     sweep: SweepService
     feed: FeedService

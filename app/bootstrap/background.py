@@ -9,9 +9,10 @@ import structlog
 
 from app.adapters.loops import Loop
 from app.bootstrap import Runtime
-from app.domain.errors import AppError
+from app.domain.errors import AppError, IntegrityError
 
 _log = structlog.get_logger(__name__)
+_CHECKPOINT_S: Final = 60.0
 _FOLLOW_S: Final = 0.2
 
 
@@ -23,6 +24,7 @@ class Background:
         container, forget = runtime.container, runtime.settings.forget
         self._follower = Loop("feed-follower", container.feed.acknowledge, interval_s=_FOLLOW_S)
         self._sweeper = Loop("sweeper", self._sweep, interval_s=forget.sweep_s)
+        self._signer = Loop("checkpoints", container.checkpoints.make, interval_s=_CHECKPOINT_S)
 
     def _sweep(self) -> None:
         container = self._runtime.container
@@ -32,10 +34,18 @@ class Background:
         container.feed.prune()
 
     def start(self) -> None:
-        """Build the neighbours, then start everything; returns when requests may come."""
+        """Check the log, build the neighbours, start everything; then requests may come.
+
+        Raises:
+            IntegrityError: the audit log is not whole; nothing may be added to it.
+        """
+        report = self._runtime.container.audit_check.check()
+        if not report.is_whole:
+            raise IntegrityError(f"the audit log is not whole: {report.problems[0]}")
         self._runtime.container.feed.start()
         self._follower.start()
         self._sweeper.start()
+        self._signer.start()
         if self._runtime.inline is not None:
             self._runtime.inline.start(self._runtime.container.erase.execute)
         if self._runtime.ranker is not None:
@@ -53,6 +63,7 @@ class Background:
         """Stop everything in the reverse order."""
         if self._runtime.inline is not None:
             self._runtime.inline.stop()
+        self._signer.stop()
         self._sweeper.stop()
         self._follower.stop()
         self._runtime.container.feed.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from app.adapters.signing import is_signed
 from app.bootstrap.adapters import Adapters, limits_of
@@ -22,6 +23,7 @@ from app.services.feed import FeedConfig, FeedService
 from app.services.forget import ForgetService
 from app.services.health import HealthService
 from app.services.ingest import IngestConfig, IngestService, UnknownItems
+from app.services.keys import KeyService
 from app.services.load import LoadService
 from app.services.operations import OperationsService
 from app.services.overview import OverviewService
@@ -36,77 +38,113 @@ from app.services.topics import Topics
 
 def container_of(adapters: Adapters) -> Container:
     """Return the use cases over ``adapters``."""
-    uows, clock = adapters.uows, adapters.clock
-    topics = Topics(
-        embedder=adapters.embedder, memory=adapters.memory, catalogue=adapters.catalogue_index
-    )
-    resolver = ScopeResolver(uows=uows, topics=topics)
-    feed = FeedService(
-        uows=uows,
-        neighbours=adapters.neighbours,
-        clock=clock,
-        config=FeedConfig(
-            process_id=adapters.process_id, lease_s=adapters.settings.forget.process_lease_s
-        ),
-    )
-    catalogue = CatalogueService(
-        uows=uows, index=adapters.catalogue_index, embedder=adapters.embedder, clock=clock
-    )
-    ingest = IngestService(
-        uows=uows,
-        memory=adapters.memory,
-        embedder=adapters.embedder,
-        topics=topics,
-        identity=adapters.identity,
-        clock=clock,
-        config=IngestConfig(unknown_items=UnknownItems(adapters.settings.unknown_items)),
-    )
-    papers = _papers(adapters)
-    erase = _erase(adapters, papers, ingest)
+    uows, clock, identity = adapters.uows, adapters.clock, adapters.identity
+    parts = _Parts.over(adapters)
+    ingest, catalogue, papers = parts.ingest, parts.catalogue, parts.papers
+    erase = _erase(adapters, papers, parts.search)
     return Container(
-        identity=adapters.identity,
+        identity=identity,
         clock=clock,
-        recommend=_recommend(adapters, feed, topics),
+        recommend=_recommend(adapters, parts.feed, parts.topics),
         ingest=ingest,
         catalogue=catalogue,
         load=LoadService(
-            uows=uows,
-            catalogue=catalogue,
-            ingest=ingest,
-            identity=adapters.identity,
-            clock=clock,
+            uows=uows, catalogue=catalogue, ingest=ingest, identity=identity, clock=clock
         ),
-        resolver=resolver,
+        resolver=parts.resolver,
         suppressions=SuppressionService(uows=uows),
-        forget=ForgetService(
-            uows=uows,
-            resolver=resolver,
-            queue=adapters.queue,
-            certification=papers.certification,
-            identity=adapters.identity,
-            clock=clock,
-        ),
+        forget=_forget(adapters, parts),
         checkpoints=papers.checkpoints,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
         audit_export=AuditExportService(uows=uows, clock=clock),
+        keys=KeyService(uows=uows, signer=adapters.signer, vault=adapters.vault, clock=clock),
+        search=parts.search,
         erase=erase,
-        sweep=SweepService(
-            uows=uows,
-            queue=adapters.queue,
-            erase=erase,
-            ingest=ingest,
-            catalogue=catalogue,
-            clock=clock,
-        ),
-        feed=feed,
+        sweep=_sweep(adapters, parts, erase),
+        feed=parts.feed,
         audit=AuditService(uows=uows, clock=clock),
         operations=OperationsService(uows=uows, queue=adapters.queue, clock=clock),
         overview=OverviewService(
             uows=uows, checkpoints=papers.checkpoints, signer=adapters.signer, clock=clock
         ),
         health=HealthService(
-            uows=uows, memory=adapters.memory, ranker=adapters.ranker, clock=clock
+            uows=uows,
+            memory=adapters.memory,
+            ranker=adapters.ranker,
+            clock=clock,
+            workers_silent_after_s=_workers_silent_after_s(adapters),
         ),
+    )
+
+
+def _workers_silent_after_s(adapters: Adapters) -> float | None:
+    forget = adapters.settings.forget
+    return None if adapters.inline else max(forget.take_over_s, 3 * forget.sweep_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Services that others are made of."""
+
+    topics: Topics
+    resolver: ScopeResolver
+    feed: FeedService
+    catalogue: CatalogueService
+    ingest: IngestService
+    papers: _Papers
+    search: ResidueSearch
+
+    @classmethod
+    def over(cls, adapters: Adapters) -> Self:
+        uows, clock, settings = adapters.uows, adapters.clock, adapters.settings
+        embedder, index = adapters.embedder, adapters.catalogue_index
+        topics = Topics(embedder=embedder, memory=adapters.memory, catalogue=index)
+        lease_s = settings.forget.process_lease_s
+        feed = FeedService(
+            uows=uows,
+            neighbours=adapters.neighbours,
+            clock=clock,
+            config=FeedConfig(process_id=adapters.process_id, lease_s=lease_s),
+        )
+        ingest = IngestService(
+            uows=uows,
+            memory=adapters.memory,
+            embedder=embedder,
+            topics=topics,
+            identity=adapters.identity,
+            clock=clock,
+            config=IngestConfig(unknown_items=UnknownItems(settings.unknown_items)),
+        )
+        return cls(
+            topics=topics,
+            resolver=ScopeResolver(uows=uows, topics=topics),
+            feed=feed,
+            catalogue=CatalogueService(uows=uows, index=index, embedder=embedder, clock=clock),
+            ingest=ingest,
+            papers=_papers(adapters),
+            search=_search(adapters, ingest),
+        )
+
+
+def _forget(adapters: Adapters, parts: _Parts) -> ForgetService:
+    return ForgetService(
+        uows=adapters.uows,
+        resolver=parts.resolver,
+        queue=adapters.queue,
+        certification=parts.papers.certification,
+        identity=adapters.identity,
+        clock=adapters.clock,
+    )
+
+
+def _sweep(adapters: Adapters, parts: _Parts, erase: EraseService) -> SweepService:
+    return SweepService(
+        uows=adapters.uows,
+        queue=adapters.queue,
+        erase=erase,
+        ingest=parts.ingest,
+        catalogue=parts.catalogue,
+        clock=adapters.clock,
     )
 
 
@@ -171,11 +209,22 @@ def _papers(adapters: Adapters) -> _Papers:
     return _Papers(checkpoints, certification)
 
 
-def _erase(adapters: Adapters, papers: _Papers, ingest: IngestService) -> EraseService:
-    forget = adapters.settings.forget
+def _search(adapters: Adapters, ingest: IngestService) -> ResidueSearch:
     collector = Collector(
         uows=adapters.uows, memory=adapters.memory, cache=adapters.cache, vault=adapters.vault
     )
+    canary = Canary(
+        uows=adapters.uows,
+        ingest=ingest,
+        collector=collector,
+        identity=adapters.identity,
+        clock=adapters.clock,
+    )
+    return ResidueSearch(collector=collector, canary=canary, probe=adapters.probe)
+
+
+def _erase(adapters: Adapters, papers: _Papers, search: ResidueSearch) -> EraseService:
+    forget = adapters.settings.forget
     return EraseService(
         uows=adapters.uows,
         steps=ErasureSteps(
@@ -183,17 +232,7 @@ def _erase(adapters: Adapters, papers: _Papers, ingest: IngestService) -> EraseS
             memory=adapters.memory,
             cache=adapters.cache,
             vault=adapters.vault,
-            search=ResidueSearch(
-                collector=collector,
-                canary=Canary(
-                    uows=adapters.uows,
-                    ingest=ingest,
-                    collector=collector,
-                    identity=adapters.identity,
-                    clock=adapters.clock,
-                ),
-                probe=adapters.probe,
-            ),
+            search=search,
             certification=papers.certification,
             clock=adapters.clock,
             config=StepsConfig(),

@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from app.cli import data, serve
+from app.cli import data, keys, serve
 from app.domain.errors import AppError
 from app.settings import SettingsError
 
@@ -25,6 +25,7 @@ for command in (
     data.load,
     data.recommend,
     data.forget,
+    keys.rewrap,
 ):
     app.command()(command)
 

@@ -40,7 +40,8 @@ _SOME_LINES_REFUSED: Final = 3
 
 
 @contextmanager
-def _runtime(settings: Settings) -> Iterator[Runtime]:
+def open_runtime(settings: Settings) -> Iterator[Runtime]:
+    """Put the service together for one command, quiet but for warnings."""
     configure_logging(level="warning", is_json=False, is_strict=not settings.is_production)
     prepare_database(settings)
     with build(settings) as runtime:
@@ -55,7 +56,7 @@ def load(
 ) -> None:
     """Load a data set; broken off, it goes on where it was; repeated, nothing changes."""
     settings = load_settings(data_dir=data_dir)
-    with _runtime(settings) as runtime:
+    with open_runtime(settings) as runtime:
         result = _load(runtime, kind=kind, path=path)
     if result.bad:
         raise typer.Exit(_SOME_LINES_REFUSED)
@@ -63,7 +64,7 @@ def load(
 
 def load_demo(settings: Settings) -> None:
     """Load the demo set, unless there is a catalogue already."""
-    with _runtime(settings) as runtime:
+    with open_runtime(settings) as runtime:
         if not runtime.container.catalogue.count():
             _load(runtime, kind=DatasetKind.DEMO, path=None)
 
@@ -127,7 +128,7 @@ def recommend(
     data_dir: Annotated[Path | None, typer.Option(help="Directory of all files.")] = None,
 ) -> None:
     """Recommend, as GET /recommend does."""
-    with _runtime(load_settings(data_dir=data_dir)) as runtime:
+    with open_runtime(load_settings(data_dir=data_dir)) as runtime:
         container = runtime.container
         container.feed.start()
         query = RecommendQuery(pseudonym=container.identity.pseudonym(user), n=n)
@@ -143,7 +144,7 @@ def forget(
     data_dir: Annotated[Path | None, typer.Option(help="Directory of all files.")] = None,
 ) -> None:
     """Forget a user, or some of their items, and wait until it is done."""
-    with _runtime(load_settings(data_dir=data_dir)) as runtime:
+    with open_runtime(load_settings(data_dir=data_dir)) as runtime:
         container = runtime.container
         scope = ItemsScope(tuple(sorted(ItemId(one) for one in item))) if item else AllScope()
         pseudonym = container.identity.pseudonym(user)

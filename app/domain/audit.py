@@ -30,6 +30,8 @@ class LeafKind(StrEnum):
     FORGET_REJECTED = "forget.rejected"
     FORGET_EXTENDED = "forget.extended"
     AUDIT_READ = "audit.read"
+    KEY_ROTATED = "key.rotated"
+    KEYS_REWRAPPED = "keys.rewrapped"
 
 
 @dataclass(frozen=True, slots=True)

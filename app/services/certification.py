@@ -33,6 +33,7 @@ from app.ports.vault import KeyVault
 from app.services.checkpoints import CheckpointService
 
 _NEEDLES: Final = "needles"
+_LEFTOVERS: Final = 100
 _UNKNOWN_STATE: Final = bytes(32)
 _NO_STATE: Final = Limit(
     "state", "A state hash of zeros: no process that serves recommendations reported one."
@@ -153,9 +154,22 @@ class Certification:
             uow.documents.keep_needles(request_id, sealed[request_id])
 
     def shred_needles(self, request_id: RequestId) -> None:
-        """Destroy the needles' key, last of all."""
+        """Destroy the needles' key, last of all, and then the needles.
+
+        They are kept until their key is gone: whoever dies in between leaves the note of it.
+        """
         self._vault.shred(self._owner(request_id))
         self._vault.flush()
+        with self._uows.write() as uow:
+            uow.documents.drop_needles(request_id)
+
+    def shred_leftovers(self) -> int:
+        """Destroy the needles of completed requests whose worker died then; return how many."""
+        with self._uows.read() as uow:
+            left = uow.documents.certified_with_needles(limit=_LEFTOVERS)
+        for request_id in left:
+            self.shred_needles(request_id)
+        return len(left)
 
     def _owner(self, request_id: RequestId) -> Pseudonym:
         return self._identity.needle_owner(request_id)

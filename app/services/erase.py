@@ -97,6 +97,14 @@ class EraseService:
         _log.info("erasure_completed", request_id=request_id, attempt=claim.request.attempts)
         return True
 
+    def tidy(self) -> int:
+        """Destroy what completed requests needed for their proof; return of how many.
+
+        Raises:
+            KeyUnavailableError: the vault does not answer.
+        """
+        return self._certification.shred_leftovers()
+
     def _claim(self, request_id: RequestId) -> Claim | None:
         now = self._clock.now()
         lease_until = now + timedelta(seconds=self._config.lease_s)

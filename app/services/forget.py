@@ -20,7 +20,7 @@ from app.domain.forgetting import (
     due_date,
 )
 from app.domain.identity import Identity
-from app.domain.models import HistoryEntry, Pseudonym, RecordId, RequestId, SubjectStatus
+from app.domain.models import HistoryEntry, Pseudonym, RecordId, RequestId, Subject, SubjectStatus
 from app.domain.receipt import Receipt
 from app.domain.scope import (
     AllScope,
@@ -139,23 +139,49 @@ class ForgetService:
         if known is not None:
             receipt = self._certification.receipt(uow, known.request.request_id)
             return self._answer(known.request, receipt, is_new=False)
-        now = self._clock.now()
-        request_id = RequestId(secrets.token_hex(16))
-        epoch = 0
+        request, n_memories = self._suppress(uow, command, about=about, subject=subject)
+        uow.requests.add(self._new(command, request, body_hash=body_hash))
+        leaves = _leaves(request, n_memories=n_memories)
+        seqs = uow.audit.append(leaves)
+        receipt = self._certification.acknowledge(
+            uow,
+            request,
+            about=command.about or commit(command.pseudonym),
+            seq=seqs[0],
+            leaf=leaves[0],
+        )
+        uow.after_commit(partial(self._queue.ring, request.request_id))
+        return self._answer(request, receipt, is_new=True)
+
+    def _suppress(
+        self,
+        uow: UnitOfWork,
+        command: ForgetCommand,
+        *,
+        about: frozenset[RecordId],
+        subject: Subject | None,
+    ) -> tuple[ErasureRequest, int]:
+        """Take what is in scope out of use; return the request, and how many memories it is."""
+        now, request_id = self._clock.now(), RequestId(secrets.token_hex(16))
+        is_whole_user, epoch = isinstance(command.scope, AllScope), 0
         if subject is not None:
-            status = SubjectStatus.ERASING if isinstance(command.scope, AllScope) else None
+            status = SubjectStatus.ERASING if is_whole_user else None
             epoch = uow.subjects.raise_epoch(command.pseudonym, status=status)
         # Without the words: whoever asks to be forgotten must be heard even if their key is lost.
         history = uow.interactions.history(command.pseudonym, with_texts=False)
         doomed = entries_in_scope(command.scope, history, about=about)
         uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
         uow.tombstones.add(self._tombstones(command, request_id, doomed, now=now, epoch=epoch))
+        if isinstance(command.scope, TopicScope):
+            topic_id = self._identity.topic_id(command.pseudonym, command.scope.text)
+            topic = Topic(topic_id, command.scope.text)
+            uow.suppressions.add(command.pseudonym, topic, request_id=request_id, at=now)
         request = ErasureRequest(
             request_id=request_id,
             pseudonym=command.pseudonym,
             scope_kind=command.scope.kind,
             # Which part it is, is told by flags and tombstones; the words would be one more trace.
-            scope=command.scope if isinstance(command.scope, AllScope) else None,
+            scope=command.scope if is_whole_user else None,
             state=RequestState.SUPPRESSED,
             received_at=now,
             due_at=due_date(now),
@@ -167,22 +193,7 @@ class ForgetService:
             change_seq=uow.changes.append({command.pseudonym}),
             reason=command.reason,
         )
-        if isinstance(command.scope, TopicScope):
-            topic_id = self._identity.topic_id(command.pseudonym, command.scope.text)
-            topic = Topic(topic_id, command.scope.text)
-            uow.suppressions.add(command.pseudonym, topic, request_id=request_id, at=now)
-        uow.requests.add(self._new(command, request, body_hash=body_hash))
-        leaves = _leaves(request, n_memories=len(doomed))
-        seqs = uow.audit.append(leaves)
-        receipt = self._certification.acknowledge(
-            uow,
-            request,
-            about=command.about or commit(command.pseudonym),
-            seq=seqs[0],
-            leaf=leaves[0],
-        )
-        uow.after_commit(partial(self._queue.ring, request_id))
-        return self._answer(request, receipt, is_new=True)
+        return request, len(doomed)
 
     def _body_hash(self, command: ForgetCommand) -> str:
         body = {

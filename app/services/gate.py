@@ -53,7 +53,8 @@ class Gate:
         would take what came back as well.
         """
         erased = self._tombstones.get(self._identity.tombstone_all(user), [])
-        if erased and (not renewed_consent or uow.requests.open_of(user)):
+        is_over = uow.tombstones.are_settled(self._identity.tombstone_all(user))
+        if erased and not (renewed_consent and is_over):
             return None
         epoch = 1 + max((tombstone.epoch for tombstone in erased), default=0)
         return uow.subjects.create(user, epoch=epoch)

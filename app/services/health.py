@@ -43,9 +43,16 @@ class HealthService:
     """Answers ``GET /readyz``."""
 
     def __init__(
-        self, *, uows: UnitsOfWork, memory: MemoryStore, ranker: Ranker | None, clock: Clock
+        self,
+        *,
+        uows: UnitsOfWork,
+        memory: MemoryStore,
+        ranker: Ranker | None,
+        clock: Clock,
+        workers_silent_after_s: float | None,
     ) -> None:
-        """Keep the collaborators."""
+        """Keep the collaborators; ``workers_silent_after_s`` is None where there are no workers."""
+        self._workers_silent_after_s = workers_silent_after_s
         self._uows = uows
         self._memory = memory
         self._ranker = ranker
@@ -58,6 +65,7 @@ class HealthService:
                 "database": self._check(self._uows.ping),
                 "memory": self._check(self._memory.health),
                 "llm": self._llm(),
+                "workers": self._workers(),
             }
         )
 
@@ -77,3 +85,31 @@ class HealthService:
         status = "absent" if self._ranker is None else self._ranker.status()
         is_well = status in {"ready", "absent"}
         return Dependency(status, is_well=is_well, is_required=False, latency_ms=0.0)
+
+    def _workers(self) -> Dependency:
+        """Tell whether a task came through the queue to a worker lately.
+
+        Without workers erasures still complete: this process takes them over.
+        """
+        if self._workers_silent_after_s is None:
+            return Dependency("absent", is_well=True, is_required=False, latency_ms=0.0)
+        started_s = self._clock.monotonic_s()
+        try:
+            status = "ready" if self.are_workers_alive() else "silent"
+        except DependencyUnavailableError as error:
+            status = error.code
+        latency_ms = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
+        is_well = status == "ready"
+        return Dependency(status, is_well=is_well, is_required=False, latency_ms=latency_ms)
+
+    def are_workers_alive(self) -> bool:
+        """Whether a worker did a task within the time that is allowed; False without workers.
+
+        Raises:
+            DependencyUnavailableError: the database does not answer.
+        """
+        with self._uows.read() as uow:
+            seen_at = uow.processes.worker_seen_at()
+        if seen_at is None or self._workers_silent_after_s is None:
+            return False
+        return (self._clock.now() - seen_at).total_seconds() <= self._workers_silent_after_s

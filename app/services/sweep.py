@@ -30,7 +30,7 @@ class SweepResult:
     Args:
         rung: requests announced again.
         completed: requests this process finished itself.
-        repaired: writes to the vector store made good.
+        repaired: writes to the vector store made good, and leftovers of erasures destroyed.
     """
 
     rung: int = 0
@@ -95,7 +95,7 @@ class SweepService:
 
     def _repair(self) -> int:
         try:
-            return self._catalogue.repair() + self._ingest.repair()
+            return self._catalogue.repair() + self._ingest.repair() + self._erase.tidy()
         except DependencyUnavailableError as error:
             _log.warning("repair_deferred", code=error.code)
             return 0

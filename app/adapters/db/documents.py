@@ -60,7 +60,21 @@ class SqlDocuments:
 
     def complete(self, request_id: RequestId, *, certificate: str) -> None:
         """See the port."""
-        self._update(request_id, certificate=certificate, needles=None)
+        self._update(request_id, certificate=certificate)
+
+    def drop_needles(self, request_id: RequestId) -> None:
+        """See the port."""
+        self._update(request_id, needles=None)
+
+    def certified_with_needles(self, *, limit: int) -> list[RequestId]:
+        """See the port."""
+        one = erasure_document.c
+        rows = self.session.rows(
+            sa.select(one.request_id)
+            .where(one.certificate.is_not(None), one.needles.is_not(None))
+            .limit(limit)
+        )
+        return [RequestId(row.request_id) for row in rows]
 
     def _update(self, request_id: RequestId, **values: str | None) -> None:
         self.session.changed(

@@ -1,21 +1,19 @@
-"""Users and interactions in SQL."""
+"""Interactions in SQL."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
 from app.adapters.db.session import Record, Session
-from app.adapters.db.tables import interaction, subject
-from app.domain.errors import DependencyUnavailableError, IntegrityError
+from app.adapters.db.tables import interaction
 from app.domain.models import (
     EventKey,
     HistoryEntry,
@@ -25,22 +23,14 @@ from app.domain.models import (
     Pseudonym,
     RecordId,
     RequestId,
-    Subject,
-    SubjectStatus,
 )
 from app.ports.records import NewInteraction, Trace
 
-_CREATE_ATTEMPTS: Final = 3  # each needs somebody who inserts and deletes in between
 _KINDS: Final = {kind.value: kind for kind in Kind}
 _EVIDENCE_KINDS: Final = tuple(kind.value for kind in Kind if kind.is_evidence)
 
 _row = interaction.c
 _LIVE: Final = _row.erased_by.is_(None)
-_GET_SUBJECT: Final = sa.select(subject).where(subject.c.pseudonym == sa.bindparam("pseudonym"))
-_LOCK_SUBJECT: Final = _GET_SUBJECT.with_for_update()
-_LOCK_NAME: Final = sa.select(
-    sa.func.pg_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger))
-)
 _HISTORY: Final = (
     sa.select(
         _row.record_id,
@@ -61,67 +51,6 @@ _OUTLINE: Final = _HISTORY.with_only_columns(
 _EVIDENCE: Final = sa.select(_row.pseudonym, _row.item_id).where(
     _LIVE, _row.kind.in_(_EVIDENCE_KINDS), _row.item_id.is_not(None)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SqlSubjects:
-    """Users."""
-
-    session: Session
-
-    def get(self, pseudonym: Pseudonym) -> Subject | None:
-        """See the port."""
-        return _subject(self.session.first(_GET_SUBJECT, {"pseudonym": pseudonym}))
-
-    def lock(self, pseudonym: Pseudonym) -> Subject | None:
-        """See the port. SQLite has one writer at a time, so there it is a plain read."""
-        if self.session.is_postgres:
-            # A row that does not exist yet cannot be locked; its name can.
-            self.session.first(_LOCK_NAME, {"key": _signed_64_bits(pseudonym)})
-        return _subject(self.session.first(_LOCK_SUBJECT, {"pseudonym": pseudonym}))
-
-    def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:
-        """See the port."""
-        insert = (
-            self.session.insert(subject)
-            .values(pseudonym=pseudonym, status=SubjectStatus.ACTIVE.value, epoch=epoch)
-            .on_conflict_do_nothing()
-            .returning(*subject.c)
-        )
-        for _ in range(_CREATE_ATTEMPTS):
-            found = _subject(self.session.first(insert)) or self.lock(pseudonym)
-            if found is not None:
-                return found
-        raise DependencyUnavailableError("a user's row comes and goes; try again")
-
-    def raise_epoch(self, pseudonym: Pseudonym, *, status: SubjectStatus | None) -> int:
-        """See the port."""
-        values: dict[str, Any] = {"epoch": subject.c.epoch + 1}
-        if status is not None:
-            values["status"] = status.value
-        row = self.session.first(
-            sa.update(subject)
-            .where(subject.c.pseudonym == pseudonym)
-            .values(values)
-            .returning(subject.c.epoch)
-        )
-        if row is None:
-            raise IntegrityError("the epoch of a user without a row cannot be raised")
-        return int(row.epoch)
-
-    def set_status(self, pseudonym: Pseudonym, status: SubjectStatus) -> None:
-        """See the port."""
-        update = sa.update(subject).where(subject.c.pseudonym == pseudonym)
-        if self.session.changed(update.values(status=status.value)) != 1:
-            raise IntegrityError("the status of a user without a row cannot be set")
-
-    def delete(self, pseudonym: Pseudonym) -> int:
-        """See the port."""
-        return self.session.changed(sa.delete(subject).where(subject.c.pseudonym == pseudonym))
-
-    def count(self) -> int:
-        """See the port."""
-        return self.session.number(sa.select(sa.func.count()).select_from(subject))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,16 +198,6 @@ class SqlInteractions:
 
 def _of(pseudonym: Pseudonym) -> ColumnElement[bool]:
     return _row.pseudonym == pseudonym
-
-
-def _signed_64_bits(pseudonym: Pseudonym) -> int:
-    return int.from_bytes(hashlib.sha256(pseudonym.encode()).digest()[:8], signed=True)
-
-
-def _subject(row: Record | None) -> Subject | None:
-    if row is None:
-        return None
-    return Subject(row.pseudonym, SubjectStatus(row.status), row.epoch)
 
 
 def _values(

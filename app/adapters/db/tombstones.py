@@ -10,8 +10,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from app.adapters.db.session import Record, Session
-from app.adapters.db.tables import tombstone
-from app.domain.forgetting import Tombstone
+from app.adapters.db.tables import erasure_request, tombstone
+from app.domain.forgetting import FINAL, Tombstone
 from app.domain.models import RequestId
 
 _BEGINNING: Final = datetime(1, 1, 2, tzinfo=UTC)
@@ -66,6 +66,16 @@ class SqlTombstones:
             else:
                 stones.append(stone)
         return found
+
+    def are_settled(self, token: str) -> bool:
+        """See the port."""
+        row = self.session.first(
+            sa.select(erasure_request.c.request_id)
+            .join(tombstone, tombstone.c.request_id == erasure_request.c.request_id)
+            .where(tombstone.c.token == token, erasure_request.c.state.not_in(sorted(FINAL)))
+            .limit(1)
+        )
+        return row is None
 
     def remove_of(self, request_id: RequestId) -> int:
         """See the port."""

@@ -20,10 +20,11 @@ from app.adapters.db.documents import SqlDocuments
 from app.adapters.db.feed import SqlChanges, SqlProcesses
 from app.adapters.db.items import SqlItems
 from app.adapters.db.loads import SqlLoads
-from app.adapters.db.records import SqlInteractions, SqlSubjects
+from app.adapters.db.records import SqlInteractions
 from app.adapters.db.requests import SqlErasureRequests
 from app.adapters.db.sealed import SealedInteractions, SealedSuppressions
 from app.adapters.db.session import Session
+from app.adapters.db.subjects import SqlSubjects
 from app.adapters.db.suppressions import SqlSuppressions
 from app.adapters.db.tables import counter
 from app.adapters.db.tombstones import SqlTombstones
