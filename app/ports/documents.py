@@ -21,8 +21,8 @@ class ErasureDocuments:
             data are erased: from then on only the receipt's holder has it.
         state_before: 64 hex digits, the recommender's state hash when the request came; None
             where no process was serving.
-        needles: sealed; what the probe must look for. None before they are collected and after
-            the request is completed.
+        needles: sealed; what the probe must look for. None before they are collected, and from
+            the moment after completion at which their key is destroyed.
         certificate: canonical JSON without a salt; None before completion.
     """
 
@@ -53,5 +53,16 @@ class Documents(Protocol):
         ...
 
     def complete(self, request_id: RequestId, *, certificate: str) -> None:
-        """Keep the certificate and destroy the needles."""
+        """Keep the certificate.
+
+        The needles stay until ``drop_needles``: the note that their key must still be destroyed.
+        """
+        ...
+
+    def drop_needles(self, request_id: RequestId) -> None:
+        """Remove the sealed needles, once nobody can open them any more."""
+        ...
+
+    def certified_with_needles(self, *, limit: int) -> list[RequestId]:
+        """Return requests that have their certificate and still their needles, too."""
         ...

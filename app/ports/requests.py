@@ -180,6 +180,10 @@ class Tombstones(Protocol):
         """
         ...
 
+    def are_settled(self, token: str) -> bool:
+        """Whether every request that left a tombstone under this token is final."""
+        ...
+
     def remove_of(self, request_id: RequestId) -> int:
         """Remove those of a request that was rejected."""
         ...

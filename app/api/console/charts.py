@@ -10,8 +10,8 @@ from typing import Final
 from app.api.console import words
 from app.services.overview import Day
 
-WIDTH: Final = 640
-HEIGHT: Final = 190
+WIDTH: Final = 1_040
+HEIGHT: Final = 200
 _LEFT: Final = 34
 _TOP: Final = 14
 _BOTTOM: Final = 26

@@ -39,12 +39,15 @@ def _environment() -> Environment:
         "clock": words.clock,
         "count": words.count,
         "day": words.day,
+        "fact": words.fact,
+        "fact_name": words.fact_name,
         "ms": words.milliseconds,
         "seconds": words.duration,
         "short": words.short,
         "spoken": words.spoken,
         "when": words.when,
     }
+    environment.tests["digest"] = words.is_digest
     return environment
 
 

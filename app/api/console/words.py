@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00$", re.ASCII)
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SIZES: Final = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -79,6 +82,21 @@ def short(text: str) -> str:
 def spoken(code: str) -> str:
     """Return a code as words: ``on_hold`` is "on hold", ``forget.on_hold`` "forget: on hold"."""
     return code.replace("_", " ").replace(".", ": ")
+
+
+def fact_name(name: str) -> str:
+    """Return a fact's name as words; a number needs no "n"."""
+    return spoken(name.removeprefix("n_"))
+
+
+def fact(value: str) -> str:
+    """Return a fact's value as people read it: times without their microseconds."""
+    return when(datetime.fromisoformat(value)) if _TIME.match(value) else value
+
+
+def is_digest(value: str) -> bool:
+    """Whether a value is a hash, which nobody reads to the end."""
+    return _DIGEST.fullmatch(value) is not None
 
 
 def sentence(text: str) -> str:
