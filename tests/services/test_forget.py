@@ -71,7 +71,7 @@ def test_a_completed_erasure_leaves_the_user_in_no_table_and_no_collection(
     own_world: World,
 ) -> None:
     own_world.read("gone", SEA)
-    own_world.note("gone", "I sailed in 1851")
+    own_world.note("gone", "I sailed past Terschelling")
     accepted = forget(own_world, "gone", idempotency_key="gone-1", subject_request_id="x")
 
     assert own_world.erase(accepted.request.request_id)
@@ -83,7 +83,7 @@ def test_a_completed_erasure_leaves_the_user_in_no_table_and_no_collection(
         for table in metadata.sorted_tables:
             for row in connection.execute(sa.select(table)):
                 assert pseudonym not in str(tuple(row)), table.name
-                assert "1851" not in str(tuple(row)), table.name
+                assert "Terschelling" not in str(tuple(row)), table.name
     engine.dispose()
 
 

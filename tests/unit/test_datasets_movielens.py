@@ -155,7 +155,7 @@ def test_refuses_a_path_that_is_no_folder() -> None:
         MovieLensDataset(FILMS / "u.data", now=NOW)
 
 
-@pytest.mark.skipif("LETHE_MOVIELENS_DIR" not in os.environ, reason="LETHE_MOVIELENS_DIR not set")
+@pytest.mark.movielens
 def test_reads_the_whole_of_the_published_set() -> None:
     dataset = MovieLensDataset(Path(os.environ["LETHE_MOVIELENS_DIR"]), now=NOW)
 
