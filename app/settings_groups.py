@@ -190,10 +190,10 @@ class ForgetSettings(Group):
     """Seconds without a sign of any Celery worker after which an API process erases itself."""
     process_lease_s: Seconds = 15.0
     """Seconds for which a silent API process counts as serving; an erasure waits for it."""
-    stop_at: Annotated[str, Field(pattern=r"^(\*|[a-z]+:(before|done))$")] | None = None
+    stop_at: Annotated[str, Field(pattern=r"^(\*|!?[a-z]+:(before|done))$")] | None = None
     """For tests that kill: the process stops itself (SIGSTOP) when the first attempt of an erasure
-    comes to this point, such as `memory:before` or `complete:done`; `*` is every point. Never in
-    production."""
+    comes to this point, such as `memory:before` or `complete:done`; `*` is every point, and
+    `!` before a point means in every attempt. Never in production."""
 
 
 class ApiSettings(Group):
