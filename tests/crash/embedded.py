@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.adapters.chroma.client import ChromaDatabase
 from tests.crash.points import FORGOTTEN, Run, lists_of_bystanders
-from tests.crash.remains import remains
+from tests.crash.remains import Remains, remains
 from tests.e2e.calls import calling, user
 from tests.e2e.processes import QUICK, serving
 
@@ -25,4 +25,10 @@ def finish(folder: Path, requests: Mapping[str, str]) -> Run:
             api.completed(api.forget(user(n))["request_id"])
         lists = lists_of_bystanders(api)
     with ChromaDatabase.embedded(folder / "chroma") as chroma:
-        return Run(statuses, lists, remains(f"sqlite:///{folder}/lethe.db", chroma))
+        return Run(statuses, lists, _remains(folder, chroma))
+
+
+def _remains(folder: Path, chroma: ChromaDatabase) -> Remains:
+    return remains(
+        f"sqlite:///{folder}/lethe.db", vault_url=f"sqlite:///{folder}/vault.db", chroma=chroma
+    )

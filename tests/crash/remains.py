@@ -14,6 +14,7 @@ from app.adapters.db import tables
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.neighbours.exact import ExactNeighbours
+from app.adapters.vault.tables import data_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Remains:
         neighbours: the state hash of neighbours built from the rows.
         rows: sorted rows by table, without random ids and times.
         memories: live records by memory shard.
+        n_keys: keys in the vault, those of needles included.
         requests: of each request, in the order of arrival: state, whether it still names
             anybody, its steps in order, and how often each kind of leaf tells of it.
     """
@@ -31,6 +33,7 @@ class Remains:
     neighbours: str
     rows: dict[str, list[tuple[Any, ...]]]
     memories: dict[str, int]
+    n_keys: int
     requests: list[tuple[Any, ...]]
 
     def require_one_effect_each(self, *, n_requests: int) -> None:
@@ -45,7 +48,7 @@ class Remains:
             assert all(count == 1 for _, count in leaves), leaves
 
 
-def remains(database_url: str, chroma: ChromaDatabase) -> Remains:
+def remains(database_url: str, *, vault_url: str, chroma: ChromaDatabase) -> Remains:
     """Read everything; nobody may work meanwhile.
 
     Raises:
@@ -66,7 +69,16 @@ def remains(database_url: str, chroma: ChromaDatabase) -> Remains:
         engine.dispose()
     assert set().union(*memories.values()) == known
     counts = {name: len(ids) for name, ids in sorted(memories.items())}
-    return Remains(neighbours.state_hash(), rows, counts, requests)
+    return Remains(neighbours.state_hash(), rows, counts, _n_keys(vault_url), requests)
+
+
+def _n_keys(vault_url: str) -> int:
+    engine = open_engine(vault_url, journal_mode="DELETE")
+    try:
+        with engine.connect() as connection:
+            return int(connection.scalars(sa.select(sa.func.count()).select_from(data_key)).one())
+    finally:
+        engine.dispose()
 
 
 def _rows(connection: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
@@ -86,13 +98,18 @@ def _rows(connection: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
 
 def _requests(connection: sa.Connection) -> list[tuple[Any, ...]]:
     request, step, leaf = tables.erasure_request.c, tables.erasure_step.c, tables.audit_leaf.c
+    document = tables.erasure_document.c
     found = []
     for row in connection.execute(sa.select(tables.erasure_request).order_by(request.received_at)):
         steps = connection.execute(
             sa.select(step.step, step.store).where(step.request_id == row.request_id)
         )
+        papers = connection.execute(
+            sa.select(tables.erasure_document).where(document.request_id == row.request_id)
+        ).one()
         kinds = connection.scalars(sa.select(leaf.kind).where(leaf.request_id == row.request_id))
         names_nobody = row.pseudonym is None and row.scope is None and row.body_hash is None
+        names_nobody = names_nobody and papers.salt is None and papers.needles is None
         found.append(
             (
                 row.state,

@@ -80,7 +80,12 @@ def killed(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFac
         statuses = _kill_children(servers, api) | _kill_workers(servers, api)
         lists = lists_of_bystanders(api)
         with ChromaDatabase.server(servers.chroma.url) as chroma:
-            return Run(statuses, lists, remains(servers.database_url, chroma))
+            left = remains(
+                servers.database_url,
+                vault_url=servers.environment["LETHE_VAULT__URL"],
+                chroma=chroma,
+            )
+            return Run(statuses, lists, left)
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -1,19 +1,108 @@
-"""The distributed mode on real servers: PostgreSQL, Redis, Chroma, all on this machine."""
+"""The distributed mode on real servers that can be stopped and started again, on this machine."""
 
 from __future__ import annotations
 
-import contextlib
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import redis
+
 from app.adapters.db import schema
 from tests.e2e.processes import QUICK, kill
-from tests.servers.chroma import RunningChroma, running_chroma
+from tests.servers.chroma import answers
+from tests.servers.ports import free_port, stop, wait_until_up
 from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer, started_redis
+from tests.servers.redis import started_redis
+
+
+class OwnRedis:
+    """A Redis that keeps its address when it is stopped and started, and nothing else."""
+
+    def __init__(self) -> None:
+        self._port = free_port()
+        self._running = ExitStack()
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        self._running.enter_context(started_redis(port=self._port))
+
+    def stop(self) -> None:
+        self._running.close()
+
+    @contextmanager
+    def client(self) -> Iterator[redis.Redis]:
+        """Give a connection for looking, flushing and the like."""
+        made = redis.Redis.from_url(self.url, socket_timeout=10)
+        try:
+            yield made
+        finally:
+            made.close()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let nothing listen there until the block ends; all that was in it is lost."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it accept connections and answer nothing until the block ends."""
+        with self.client() as client:
+            info = client.info("server")
+        assert isinstance(info, dict)
+        pid = int(info["process_id"])
+        kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            kill(pid, signal.SIGCONT)
+
+
+class OwnChroma:
+    """A Chroma server that keeps its address and its files when it is stopped and started."""
+
+    def __init__(self, directory: Path) -> None:
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.directory = directory
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        program = str(Path(sys.executable).parent / "chroma")
+        address = ("--host", "127.0.0.1", "--port", str(self._port))
+        self._process = subprocess.Popen(
+            [program, "run", "--path", str(self.directory), *address],
+            # As in production: docs/decisions/0008.
+            env=os.environ | {"MALLOC_PERTURB_": "165", "ANONYMIZED_TELEMETRY": "False"},
+            cwd=self.directory,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until_up(lambda: answers(self.url), self._process, timeout_s=120.0)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            stop(self._process)
+            self._process = None
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let nothing listen there until the block ends."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +111,8 @@ class Cluster:
 
     folder: Path
     database_url: str
-    redis: RedisServer
-    chroma: RunningChroma
+    redis: OwnRedis
+    chroma: OwnChroma
     environment: dict[str, str]
 
 
@@ -41,27 +130,17 @@ def cluster(
     with ExitStack() as stack:
         database_url = stack.enter_context(postgres.database())
         schema.upgrade(database_url)
-        redis = stack.enter_context(started_redis())
-        (folder / "chroma").mkdir(parents=True)
-        chroma = stack.enter_context(running_chroma(folder / "chroma"))
+        own_redis, own_chroma = OwnRedis(), OwnChroma(folder / "chroma")
+        for server in (own_redis, own_chroma):
+            stack.callback(server.stop)
+            server.start()
         environment = QUICK | {
             "LETHE_DATA_DIR": str(folder / "data"),
             "LETHE_QUEUE": "celery",
             "LETHE_DATABASE__URL": database_url,
-            "LETHE_REDIS__URL": redis.database(0),
+            "LETHE_REDIS__URL": own_redis.url,
             "LETHE_VAULT__URL": f"sqlite:///{folder / 'data' / 'vault.db'}",
-            "LETHE_CHROMA__URL": chroma.url,
-            "LETHE_CHROMA__PERSIST_DIR": str(folder / "chroma"),
+            "LETHE_CHROMA__URL": own_chroma.url,
+            "LETHE_CHROMA__PERSIST_DIR": str(own_chroma.directory),
         }
-        yield Cluster(folder, database_url, redis, chroma, environment | (settings or {}))
-
-
-@contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    """Stop a process for the length of the block."""
-    kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            kill(pid, signal.SIGCONT)
+        yield Cluster(folder, database_url, own_redis, own_chroma, environment | (settings or {}))
