@@ -57,7 +57,7 @@ def container_of(adapters: Adapters) -> Container:
         checkpoints=papers.checkpoints,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
         audit_export=AuditExportService(uows=uows, clock=clock),
-        keys=KeyService(uows=uows, signer=adapters.signer, vault=adapters.vault, clock=clock),
+        keys=KeyService(uows=uows, signer=adapters.signer, clock=clock),
         search=parts.search,
         erase=erase,
         sweep=_sweep(adapters, parts, erase),

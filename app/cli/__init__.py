@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from app.cli import data, keys, serve
+from app.cli import data, keys, proof, serve
 from app.domain.errors import AppError
 from app.settings import SettingsError
 
@@ -25,9 +25,13 @@ for command in (
     data.load,
     data.recommend,
     data.forget,
+    proof.verify,
+    proof.probe,
     keys.rewrap,
 ):
     app.command()(command)
+app.add_typer(proof.audit, name="audit")
+app.add_typer(proof.keys, name="keys")
 
 
 def main() -> None:

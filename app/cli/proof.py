@@ -16,7 +16,7 @@ from app.settings import load_settings
 
 DataDir = Annotated[Path | None, typer.Option(help="Directory of all files.")]
 audit: Final = typer.Typer(help="The audit log.", no_args_is_help=True)
-keys: Final = typer.Typer(help="The keys that sign and that seal.", no_args_is_help=True)
+keys: Final = typer.Typer(help="The key that signs.", no_args_is_help=True)
 
 
 def verify(
@@ -55,13 +55,6 @@ def keys_rotate(*, data_dir: DataDir = None) -> None:
     """Make a new signing key that the old one vouches for, and destroy the old one."""
     with open_runtime(load_settings(data_dir=data_dir)) as runtime:
         print(runtime.container.keys.rotate())
-
-
-@keys.command("rewrap")
-def keys_rewrap(*, data_dir: DataDir = None) -> None:
-    """Wrap every user's key by the present key-encryption key."""
-    with open_runtime(load_settings(data_dir=data_dir)) as runtime:
-        print(f"{runtime.container.keys.rewrap()} keys wrapped anew")
 
 
 def probe(

@@ -31,7 +31,6 @@ class LeafKind(StrEnum):
     FORGET_EXTENDED = "forget.extended"
     AUDIT_READ = "audit.read"
     KEY_ROTATED = "key.rotated"
-    KEYS_REWRAPPED = "keys.rewrapped"
 
 
 @dataclass(frozen=True, slots=True)
