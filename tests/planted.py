@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from app.adapters.chroma.client import ChromaDatabase
+from app.adapters.chroma.grid import on_grid
 from app.adapters.chroma.layout import parse_name
 from app.adapters.probe.stores import ProbedStore, StoreFormat
 from app.domain.forgetting import ErasureOrder
@@ -26,12 +27,12 @@ def a_user(*, shard: int | None = None, n_shards: int = 1) -> Pseudonym:
 
 
 def memories_of(user: Pseudonym, *, n: int, dim: int = 32) -> list[Memory]:
-    """Return n memories of a user: random documents and directions."""
+    """Return n memories of a user: random documents, directions as the store writes them."""
     rows = np.random.default_rng(secrets.randbits(64)).standard_normal((n, dim), dtype=np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return [
         Memory(RecordId(secrets.token_hex(16)), user, secrets.token_urlsafe(90), row)
-        for row in rows
+        for row in on_grid(rows)
     ]
 
 

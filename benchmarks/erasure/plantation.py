@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.adapters.chroma.grid import on_grid
 from app.domain.residue import Needles
 
 DIM: Final = 384
@@ -75,7 +76,7 @@ def plant(n_records: int, *, seed: int) -> Plantation:
         ids=tuple(rng.bytes(16).hex() for _ in range(n_records)),
         users=tuple(users[row // PER_USER] for row in range(n_records)),
         texts=tuple(_text(rng) for _ in range(n_records)),
-        vectors=vectors,
+        vectors=on_grid(vectors),  # as Lethe writes them, so that all procedures get the same
     )
 
 
