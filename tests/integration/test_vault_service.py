@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from app.adapters.vault.sql import SqlKeyVault
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.database import prepare_database
 from app.bootstrap.services import container_of
+from app.cli.keys import rewrap
 from app.container import Container
 from app.domain.errors import (
     DependencyUnavailableError,
@@ -26,8 +27,8 @@ from app.domain.errors import (
     KeyMissingError,
     KeyUnavailableError,
 )
-from app.domain.forgetting import ErasureRequest, RequestState
-from app.domain.models import Item, ItemId, Kind, Pseudonym, ReportedInteraction
+from app.domain.forgetting import ErasureRequest, RequestState, Step
+from app.domain.models import Item, ItemId, Kind, Pseudonym, ReportedInteraction, RequestId
 from app.domain.scope import AllScope, ItemsScope, Scope, TopicScope
 from app.services.forget import ForgetCommand
 from app.services.ingest import IngestResult
@@ -72,9 +73,16 @@ class Service:
 
     def forget(self, name: str, scope: Scope) -> ErasureRequest:
         accepted = self.container.forget.accept(ForgetCommand(self.user(name), scope))
-        self.container.feed.acknowledge()  # as the follower does in a process that serves
-        self.container.erase.execute(accepted.request.request_id)
-        return self.container.forget.status(accepted.request.request_id).request
+        return self.work_on(accepted.request.request_id)
+
+    def work_on(self, request_id: RequestId, *, attempts: int = 3) -> ErasureRequest:
+        """Let a worker have it, again where the probe was not satisfied, as the sweeper does."""
+        for _ in range(attempts):
+            self.container.feed.acknowledge()  # as the follower does in a process that serves
+            if self.container.erase.execute(request_id):
+                break
+            self.adapters.clock.sleep(1.1)  # the longest back-off of three attempts
+        return self.container.forget.status(request_id).request
 
     def texts(self, name: str) -> list[str]:
         with self.adapters.uows.read() as uow:
@@ -143,19 +151,17 @@ def test_no_word_lies_in_any_file(folder: Path) -> None:
 def test_an_erasure_of_all_destroys_the_key_and_only_that(folder: Path) -> None:
     with serving(folder) as service:
         anna, wrapped = service.user("anna"), service.vault.wrapped(service.user("anna"))
+        before = service.vault.count()
         assert wrapped is not None
 
         done = service.forget("anna", AllScope())
 
         assert done.state is RequestState.COMPLETED
         assert service.vault.count(anna) == 0
-        assert service.vault.count() == 2
+        assert service.vault.count() == before - 1
         assert service.texts("bert") == [WORDS]
-        with service.adapters.uows.read() as uow:
-            leaves = uow.audit.page(
-                after=-1, limit=99, kind="forget.completed", request_id=done.request_id
-            )
-        assert [json.loads(leaf.body)["payload"]["touched_keys"] for leaf in leaves] == [1]
+        steps = service.container.forget.status(done.request_id).steps
+        assert {one.step: one.touched for one in steps}[Step.KEYS] == 1
     assert files_with(folder, wrapped) == []
     assert files_with(folder, anna.encode()) == []
 
@@ -167,6 +173,8 @@ def test_an_erasure_of_a_part_keeps_the_key(folder: Path) -> None:
         done = service.forget("anna", ItemsScope((ItemId("1"),)))
 
         assert done.state is RequestState.COMPLETED
+        steps = service.container.forget.status(done.request_id).steps
+        assert {one.step: one.touched for one in steps}[Step.KEYS] == 0
         assert service.vault.wrapped(service.user("anna")) == before
         assert service.texts("anna") == [WORDS]
         assert service.n_vectors("anna") == 6
@@ -264,6 +272,23 @@ def test_the_service_does_not_start_on_data_whose_keys_are_lost(folder: Path) ->
         pass
 
 
+def test_the_key_encryption_key_is_replaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = (folder / "kek").read_text().strip(), "0a" * 32
+    (folder / "kek").unlink()
+    monkeypatch.setenv("LETHE_VAULT__KEK", f"{new},{old}")
+
+    rewrap(data_dir=folder)
+
+    done, _, n_keys = capsys.readouterr().out.split()[:3]
+    assert int(done) == int(n_keys) > 3  # the canary of the probe has one, too
+    monkeypatch.setenv("LETHE_VAULT__KEK", new)
+    with serving(folder) as service:
+        assert service.texts("anna") == [WORDS]
+        assert service.n_vectors("anna") == 7
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """A service whose vault was taken away, and how to put it back."""
@@ -305,36 +330,36 @@ def test_nothing_is_taken_in_without_the_vault(lost: Lost) -> None:
 
 
 def test_an_erasure_waits_for_the_vault(lost: Lost) -> None:
-    waiting = lost.service.forget("bert", AllScope())
+    bert = lost.service.user("bert")
+    accepted = lost.service.container.forget.accept(ForgetCommand(bert, AllScope()))
+    waiting = lost.service.work_on(accepted.request.request_id, attempts=1)
 
     assert waiting.state is RequestState.ERASING
     assert waiting.error_code == "key_unavailable"
     assert not lost.service.recommend("bert").is_personalised
 
     lost.put_back()
-    _wait_out_the_backoff(lost.service)
-    lost.service.container.erase.execute(waiting.request_id)
-
-    done = lost.service.container.forget.status(waiting.request_id).request
+    done = lost.service.work_on(waiting.request_id)
     assert done.state is RequestState.COMPLETED
-    assert lost.service.vault.count() == 2
-
-
-def _wait_out_the_backoff(service: Service) -> None:
-    service.adapters.clock.sleep(timedelta(seconds=1.1).total_seconds())
+    assert lost.service.vault.count(bert) == 0
 
 
 def test_a_topic_named_while_all_is_erased_leaves_no_key(folder: Path) -> None:
     with serving(folder) as service:
         forget, anna = service.container.forget, service.user("anna")
-        accepted = forget.accept(ForgetCommand(anna, AllScope()))
-        forget.accept(ForgetCommand(anna, TopicScope("tea")))
-        service.vault.shred(anna)
-        service.vault.ensure([anna])  # as if the topic came after the key was destroyed
+        request_id = forget.accept(ForgetCommand(anna, AllScope())).request.request_id
+        with ThreadPoolExecutor(1) as worker:
+            execution = worker.submit(service.container.erase.execute, request_id)
+            while service.vault.count(anna):
+                service.adapters.clock.sleep(0.02)
+            # The worker waits for this process to acknowledge, its next step is the rows.
+            topic = forget.accept(ForgetCommand(anna, TopicScope("tea"))).request
+            assert service.vault.count(anna) == 1
+            service.container.feed.acknowledge()
+            execution.result()
 
-        service.container.feed.acknowledge()
-        service.container.erase.execute(accepted.request.request_id)
-
+        assert service.work_on(topic.request_id).state is RequestState.COMPLETED
+        assert service.work_on(request_id).state is RequestState.COMPLETED
         assert service.vault.count(anna) == 0
         with service.adapters.uows.read() as uow:
             assert uow.suppressions.of([anna]) == {}
