@@ -36,7 +36,9 @@ class Collector:
         """Return the needles and counts of an order. Reads only."""
         stored = self._memory.collect(order)
         with self._uows.read() as uow:
-            traces = uow.interactions.traces(order.pseudonym, record_ids=order.record_ids)
+            known = uow.interactions.record_ids_of(order.pseudonym) if order.is_whole_user else ()
+            record_ids = sorted({*order.record_ids, *known, *(one.record_id for one in stored)})
+            traces = uow.interactions.traces(order.pseudonym, record_ids=record_ids)
         wrapped = self._vault.wrapped(order.pseudonym) if order.is_whole_user else None
         needles = Needles(
             texts=self._own_words([one.text for one in traces if one.text]),
@@ -44,7 +46,7 @@ class Collector:
                 *(memory.document for memory in stored),
                 *(one.stored_text for one in traces if one.stored_text),
             ),
-            ids=(*order.record_ids, *(one.event_key for one in traces)),
+            ids=(*record_ids, *(one.event_key for one in traces)),
             pseudonyms=(order.pseudonym,) if order.is_whole_user else (),
             keys=(wrapped,) if wrapped else (),
             vectors=tuple(memory.embedding for memory in stored),
