@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.adapters.datasets.movielens import MovieLensDataset
-from app.ports.dataset import BadLine, InteractionRecord, ItemRecord
 from app.domain.errors import InvalidInputError
 from app.domain.models import Item, ItemId, Kind, ReportedInteraction
+from app.ports.dataset import BadLine, InteractionRecord, ItemRecord
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FILMS = Path(__file__).parents[1] / "data" / "datasets" / "films"

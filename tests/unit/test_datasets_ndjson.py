@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from app.adapters.datasets.lines import MAX_LINE_BYTES, read_records
 from app.adapters.datasets.ndjson import NdjsonDataset
-from app.ports.dataset import BadLine, InteractionRecord, ItemRecord, Position
 from app.domain.errors import InvalidInputError
 from app.domain.models import Item, ItemId, Kind
+from app.ports.dataset import BadLine, InteractionRecord, ItemRecord, Position
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WIRE = Path(__file__).parents[1] / "data" / "datasets" / "wire"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.adapters.datasets.recbole import RecBoleDataset
-from app.ports.dataset import BadLine, InteractionRecord, ItemRecord
 from app.domain.errors import InvalidInputError
 from app.domain.models import Item, ItemId, Kind, ReportedInteraction
+from app.ports.dataset import BadLine, InteractionRecord, ItemRecord
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ATOMIC = Path(__file__).parents[1] / "data" / "datasets" / "atomic"
