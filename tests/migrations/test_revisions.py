@@ -159,7 +159,7 @@ def test_postgres_keeps_no_statistics_about_people(postgres_server: PostgresServ
         query = sa.text(
             "SELECT attrelid::regclass || '.' || attname FROM pg_attribute"
             " WHERE attname IN ('pseudonym', 'token', 'event_key', 'record_id', 'text', 'scope',"
-            " 'body_hash', 'topic_id', 'topic_text') AND attstattarget <> 0"
+            " 'body_hash', 'topic_id', 'topic_text', 'salt', 'needles') AND attstattarget <> 0"
             " AND attrelid IN (SELECT oid FROM pg_class"
             " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace)"
         )
