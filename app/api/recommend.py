@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from app.api.auth import ServiceOrUser
 from app.api.schemas import RecommendOut
@@ -17,11 +19,21 @@ from app.services.recommend import RecommendQuery
 router = APIRouter(tags=["recommend"])
 
 
+async def _departing() -> AsyncIterator[ExitStack]:
+    """Give what is closed once the answer has been sent, or its caller has gone."""
+    with ExitStack() as stack:
+        yield stack
+
+
+_Departing = Annotated[ExitStack, Depends(_departing, scope="request")]
+
+
 @router.get("/recommend/{user}")
 def recommend(
     user: Annotated[UserId, Path()],
     caller: ServiceOrUser,
     state: StateDep,
+    departing: _Departing,
     *,
     n: Annotated[int, Query(ge=1, le=100)] = 10,
     strategy: Strategy = Strategy.ATTENTION,
@@ -41,7 +53,8 @@ def recommend(
             strategy=strategy,
             exclude=frozenset(ItemId(item_id) for item_id in exclude or ()),
             personalise=personalise,
-        )
+        ),
+        departing=departing,
     )
     state.metrics.recommendation(
         ranked_by=answer.ranked_by,

@@ -17,6 +17,7 @@ from app.services.catalogue import CatalogueService
 from app.services.certification import Certification
 from app.services.checkpoints import CheckpointService
 from app.services.collect import Canary, Collector, ResidueSearch
+from app.services.departures import Departures
 from app.services.erase import EraseConfig, EraseService
 from app.services.erasure_steps import ErasureSteps, StepsConfig
 from app.services.feed import FeedConfig, FeedService
@@ -45,7 +46,7 @@ def container_of(adapters: Adapters) -> Container:
     return Container(
         identity=identity,
         clock=clock,
-        recommend=_recommend(adapters, parts.feed, parts.topics),
+        recommend=_recommend(adapters, parts),
         ingest=ingest,
         catalogue=catalogue,
         load=LoadService(
@@ -93,6 +94,7 @@ class _Parts:
     ingest: IngestService
     papers: _Papers
     search: ResidueSearch
+    departures: Departures
 
     @classmethod
     def over(cls, adapters: Adapters) -> Self:
@@ -123,6 +125,7 @@ class _Parts:
             ingest=ingest,
             papers=_papers(adapters),
             search=_search(adapters, ingest),
+            departures=Departures(),
         )
 
 
@@ -132,6 +135,7 @@ def _forget(adapters: Adapters, parts: _Parts) -> ForgetService:
         resolver=parts.resolver,
         queue=adapters.queue,
         certification=parts.papers.certification,
+        departures=parts.departures,
         identity=adapters.identity,
         clock=adapters.clock,
     )
@@ -148,7 +152,7 @@ def _sweep(adapters: Adapters, parts: _Parts, erase: EraseService) -> SweepServi
     )
 
 
-def _recommend(adapters: Adapters, feed: FeedService, topics: Topics) -> RecommendService:
+def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
     llm = adapters.settings.llm
     candidates = Candidates(
         neighbours=adapters.neighbours, catalogue=adapters.catalogue_index, config=CandidateConfig()
@@ -165,16 +169,17 @@ def _recommend(adapters: Adapters, feed: FeedService, topics: Topics) -> Recomme
         catalogue=adapters.catalogue_index,
         candidates=candidates,
         ranking=ranking,
-        topics=topics,
+        topics=parts.topics,
         clock=adapters.clock,
         config=PersonaliseConfig(window=llm.window),
     )
     return RecommendService(
         uows=adapters.uows,
-        feed=feed,
+        feed=parts.feed,
         personaliser=personaliser,
         candidates=candidates,
-        topics=topics,
+        topics=parts.topics,
+        departures=parts.departures,
         clock=adapters.clock,
     )
 

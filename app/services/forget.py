@@ -37,6 +37,7 @@ from app.ports.job_queue import JobQueue
 from app.ports.requests import KnownRequest, NewRequest
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.certification import Certification, Committed, commit
+from app.services.departures import Departures
 from app.services.resolve import ScopeResolver, entries_in_scope
 
 _JOIN_ATTEMPTS: Final = 3
@@ -97,10 +98,12 @@ class ForgetService:
         resolver: ScopeResolver,
         queue: JobQueue,
         certification: Certification,
+        departures: Departures,
         identity: Identity,
         clock: Clock,
     ) -> None:
         """Keep the collaborators."""
+        self._departures = departures
         self._uows = uows
         self._resolver = resolver
         self._certification = certification
@@ -122,12 +125,14 @@ class ForgetService:
         for _ in range(_JOIN_ATTEMPTS):
             try:
                 with self._uows.write() as uow:
-                    return self._accept(uow, command, about=frozenset(about))
+                    accepted = self._accept(uow, command, about=frozenset(about))
             except IdempotencyConflictError:
                 raise
             except ConflictError:
                 # Another post with the same key committed first: the next round finds it.
                 continue
+            self._departures.wait(command.pseudonym)
+            return accepted
         raise ConflictError("too many posts with the same key at once; send it again")
 
     def _accept(

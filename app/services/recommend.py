@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -17,6 +18,7 @@ from app.domain.topic import Topic
 from app.ports.clock import Clock
 from app.ports.unit_of_work import UnitsOfWork
 from app.services.candidates import Candidates
+from app.services.departures import Departures
 from app.services.feed import FeedService
 from app.services.personalise import Known, Personalised, Personaliser, Recommended
 from app.services.ranking import RankedBy
@@ -74,9 +76,11 @@ class RecommendService:
         personaliser: Personaliser,
         candidates: Candidates,
         topics: Topics,
+        departures: Departures,
         clock: Clock,
     ) -> None:
         """Keep the collaborators."""
+        self._departures = departures
         self._uows = uows
         self._feed = feed
         self._personaliser = personaliser
@@ -84,11 +88,18 @@ class RecommendService:
         self._topics = topics
         self._clock = clock
 
-    def recommend(self, query: RecommendQuery) -> Recommendation:
+    def recommend(
+        self, query: RecommendQuery, *, departing: ExitStack | None = None
+    ) -> Recommendation:
         """Return up to ``query.n`` items, none seen before, none twice.
 
         The epoch is read before the work and again after it: an answer that a forget
         overtook is thrown away and made anew without the data.
+
+        Args:
+            query: what is asked for.
+            departing: closed by the caller once the answer is sent; until then a forget of the
+                user is not answered. None: the answer counts as sent when this returns.
 
         Raises:
             DependencyUnavailableError: the relational database does not answer.
@@ -96,11 +107,14 @@ class RecommendService:
                 want, which only their key reads.
         """
         started_s = self._clock.monotonic_s()
-        answer = self._answer(query)
+        with ExitStack() as leaving:
+            answer = self._answer(query, leaving)
+            if departing is not None:
+                departing.enter_context(leaving.pop_all())
         answer.timings_ms["total"] = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
         return answer
 
-    def _answer(self, query: RecommendQuery) -> Recommendation:
+    def _answer(self, query: RecommendQuery, leaving: ExitStack) -> Recommendation:
         topics: Sequence[Topic] = ()
         is_degraded = False
         for _ in range(_ATTEMPTS):
@@ -121,8 +135,10 @@ class RecommendService:
                 _log.warning("recommendation_degraded", code=error.code)
                 is_degraded = True
                 break
+            leaving.enter_context(self._departures.leaving(query.pseudonym))
             if self._is_current(known.subject):
                 return _personalised(made, known)
+            leaving.close()
         return self._stranger(query, topics=topics, is_degraded=is_degraded)
 
     def _personalise(self, query: RecommendQuery, known: Known) -> Personalised:
