@@ -19,6 +19,7 @@ MARKED_FIXTURES = {
     "redis_server": "redis",
     "chroma_server": "chroma",
     "llm_server": "vllm",
+    "browser": "browser",
 }
 FOR_TESTS = ("LETHE_TEST_", "LETHE_REQUIRE_SERVICES", "LETHE_MOVIELENS_DIR")
 

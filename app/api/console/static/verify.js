@@ -13,7 +13,7 @@
   const result = document.getElementById("verify-result");
   const MEMORY = "lethe-audit-log";
   const CHUNK = 4096; // leaves hashed at once: enough to keep the browser's threads busy
-  const MOST_NAMED = 8; // after a dropped leaf all others are in the wrong place
+  const MOST_NAMED = 8;
   const LINE = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/;
   const encoder = new TextEncoder();
 
@@ -148,12 +148,14 @@
     const response = await ask(`${panel.dataset.leaves}?size=${size}`);
     const [hashes, problems] = [[], []];
     let chunk = [];
+    let next = 0;
     const flush = async () => {
       const computed = await Promise.all(chunk.map((line) => hashLeaf(line.leaf)));
       computed.forEach((hash, n) => {
         const { seq, leaf_hash: stated } = chunk[n];
-        const expected = hashes.length;
-        if (seq !== expected) problems.push(`leaf ${expected} is missing: leaf ${seq} stands in its place`);
+        if (seq > next) problems.push(`leaves were dropped: number ${next} to ${seq - 1}`);
+        if (seq < next) problems.push(`leaf ${seq} is in the wrong place: it was moved or inserted`);
+        next = seq + 1;
         if (hex(hash) !== stated) problems.push(`leaf ${seq} was changed: it does not have its hash`);
         hashes.push(hash);
       });
