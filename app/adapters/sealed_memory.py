@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,15 +41,11 @@ class SealedMemoryStore:
         Raises:
             KeyUnavailableError: as the vault, or a user has no key; nothing was written.
         """
-        by_user: dict[Pseudonym, list[Memory]] = {}
-        for memory in memories:
-            by_user.setdefault(memory.pseudonym, []).append(memory)
-        keys = self._vault.get(by_user.keys())
-        if len(keys) < len(by_user):
+        users = {memory.pseudonym for memory in memories}
+        keys = self._vault.get(users)
+        if len(keys) < len(users):
             raise KeyMissingError("a user's key is not in the vault")
-        self._store.add(
-            [one for user, theirs in by_user.items() for one in _sealed(theirs, key=keys[user])]
-        )
+        self._store.add(_sealed(memories, keys=keys))
 
     def vectors(
         self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
@@ -66,7 +63,7 @@ class SealedMemoryStore:
             raise KeyMissingError("a user's key is not in the vault")
         ids = list(found)
         rotated = np.stack([found[record_id] for record_id in ids])
-        plain = unrotate(rotated, key=key.subkey(_ROTATION), labels=ids)
+        plain = unrotate(rotated, keys=[key.subkey(_ROTATION)] * len(ids), labels=ids)
         return dict(zip(ids, plain, strict=True))
 
     def collect(self, order: ErasureOrder) -> list[Memory]:
@@ -90,19 +87,19 @@ class SealedMemoryStore:
         return self._store.health()
 
 
-def _sealed(memories: Sequence[Memory], *, key: DataKey) -> list[Memory]:
-    """Return one user's memories as they may be stored."""
-    ids = [memory.record_id for memory in memories]
-    plain = np.stack([memory.embedding for memory in memories])
-    rotated = rotate(plain, key=key.subkey(_ROTATION), labels=ids)
+def _sealed(memories: Sequence[Memory], *, keys: Mapping[Pseudonym, DataKey]) -> list[Memory]:
+    """Return memories of any users as they may be stored."""
+    subkeys = {user: key.subkey(_ROTATION) for user, key in keys.items()}
+    rotated = rotate(
+        np.stack([memory.embedding for memory in memories]),
+        keys=[subkeys[memory.pseudonym] for memory in memories],
+        labels=[memory.record_id for memory in memories],
+    )
+    plain: dict[Pseudonym, dict[str, str]] = {user: {} for user in keys}
+    for memory in memories:
+        plain[memory.pseudonym][memory.record_id] = memory.document
+    sealed = {user: seal(plain[user], key=key, purpose=_DOCUMENT) for user, key in keys.items()}
     return [
-        Memory(
-            record_id=memory.record_id,
-            pseudonym=memory.pseudonym,
-            document=seal({memory.record_id: memory.document}, key=key, purpose=_DOCUMENT)[
-                memory.record_id
-            ],
-            embedding=row,
-        )
+        replace(memory, document=sealed[memory.pseudonym][memory.record_id], embedding=row)
         for memory, row in zip(memories, rotated, strict=True)
     ]

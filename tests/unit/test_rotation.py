@@ -38,18 +38,18 @@ def test_norms_and_dot_products_are_kept_under_one_label(
 ) -> None:
     vectors = unit_vectors(4, dim=dim, seed=seed) * np.float32(scale)
 
-    turned = rotate(vectors, key=key, labels=[label] * 4)
+    turned = rotate(vectors, keys=[key] * 4, labels=[label] * 4)
 
     assert turned.dtype == np.float32
     np.testing.assert_allclose(turned @ turned.T, vectors @ vectors.T, atol=1e-5 * scale**2)
     np.testing.assert_allclose(
-        unrotate(turned, key=key, labels=[label] * 4), vectors, atol=1e-5 * scale
+        unrotate(turned, keys=[key] * 4, labels=[label] * 4), vectors, atol=1e-5 * scale
     )
 
 
 @pytest.mark.parametrize("dim", DIMS)
 def test_the_transform_is_an_orthogonal_matrix(dim: int) -> None:
-    matrix = rotate(np.eye(dim, dtype=np.float32), key=KEY, labels=["x"] * dim)
+    matrix = rotate(np.eye(dim, dtype=np.float32), keys=[KEY] * dim, labels=["x"] * dim)
 
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(dim), atol=1e-5)
 
@@ -58,9 +58,9 @@ def test_the_transform_is_an_orthogonal_matrix(dim: int) -> None:
 def test_other_keys_and_labels_turn_a_vector_elsewhere(dim: int) -> None:
     n = 400
     vector = np.repeat(unit_vectors(1, dim=dim), n, axis=0)
-    by_label = rotate(vector, key=KEY, labels=labels_of(n))
+    by_label = rotate(vector, keys=[KEY] * n, labels=labels_of(n))
     keys = [secrets.token_bytes(32) for _ in range(n)]
-    by_key = np.vstack([rotate(vector[:1], key=key, labels=["x"]) for key in keys])
+    by_key = rotate(vector, keys=keys, labels=["x"] * n)
     chance = np.sqrt(2 / (np.pi * dim))  # mean |cosine| of two random directions
 
     for turned in (by_label, by_key):
@@ -72,18 +72,18 @@ def test_other_keys_and_labels_turn_a_vector_elsewhere(dim: int) -> None:
 
 @pytest.mark.parametrize("dim", [256, 384])
 def test_a_single_coordinate_is_spread_over_all(dim: int) -> None:
-    turned = rotate(np.eye(dim, dtype=np.float32), key=KEY, labels=labels_of(dim))
+    turned = rotate(np.eye(dim, dtype=np.float32), keys=[KEY] * dim, labels=labels_of(dim))
 
     assert np.abs(turned).max() < 8 / np.sqrt(dim)
 
 
 def test_nothing_comes_back_by_another_key_or_label() -> None:
     vectors, labels = unit_vectors(50, dim=256), labels_of(50)
-    turned = rotate(vectors, key=KEY, labels=labels)
+    turned = rotate(vectors, keys=[KEY] * len(vectors), labels=labels)
 
     wrong = [
-        unrotate(turned, key=secrets.token_bytes(32), labels=labels),
-        unrotate(turned, key=KEY, labels=labels[::-1]),
+        unrotate(turned, keys=[secrets.token_bytes(32)] * 50, labels=labels),
+        unrotate(turned, keys=[KEY] * 50, labels=labels[::-1]),
     ]
 
     assert all(np.abs((found * vectors).sum(axis=1)).max() < 0.4 for found in wrong)
@@ -92,9 +92,9 @@ def test_nothing_comes_back_by_another_key_or_label() -> None:
 @pytest.mark.parametrize("dim", DIMS)
 def test_a_row_has_the_same_bits_in_any_batch(dim: int) -> None:
     vectors, labels = unit_vectors(33, dim=dim), labels_of(33)
-    together = rotate(vectors, key=KEY, labels=labels)
+    together = rotate(vectors, keys=[KEY] * len(vectors), labels=labels)
 
-    alone = [rotate(vectors[i : i + 1], key=KEY, labels=labels[i : i + 1])[0] for i in range(33)]
+    alone = [rotate(vectors[i : i + 1], keys=[KEY], labels=labels[i : i + 1])[0] for i in range(33)]
 
     assert np.array_equal(together, np.stack(alone))
 
@@ -103,19 +103,21 @@ def test_the_transform_stays_what_it_is() -> None:
     """Stored vectors come back by this very transform and no other."""
     vectors = np.arange(1, 9, dtype=np.float32).reshape(2, 4)
 
-    turned = rotate(vectors, key=KEY, labels=["a", "b"])
+    turned = rotate(vectors, keys=[KEY] * 2, labels=["a", "b"])
 
     np.testing.assert_allclose(turned, FROZEN, atol=1e-6)
 
 
 def test_nothing_is_turned_to_nothing() -> None:
-    assert rotate(np.empty((0, 256), dtype=np.float32), key=KEY, labels=[]).shape == (0, 256)
+    assert rotate(np.empty((0, 256), dtype=np.float32), keys=[], labels=[]).shape == (0, 256)
 
 
 def test_wrong_sizes_are_refused() -> None:
     vectors = unit_vectors(2, dim=4)
 
     with pytest.raises(ValueError, match="32 bytes"):
-        rotate(vectors, key=b"short", labels=["a", "b"])
+        rotate(vectors, keys=[KEY, b"short"], labels=["a", "b"])
     with pytest.raises(ValueError, match="1 labels"):
-        unrotate(vectors, key=KEY, labels=["a"])
+        unrotate(vectors, keys=[KEY], labels=["a"])
+    with pytest.raises(ValueError, match="argument"):
+        unrotate(vectors, keys=[KEY], labels=["a", "b"])
