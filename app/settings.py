@@ -84,8 +84,8 @@ class Settings(BaseSettings):
     queue: Literal["inline", "celery"] = "inline"
     """Who erases: a thread of this process, or Celery workers."""
     embedder: Literal["static", "minilm", "openai"] = "static"
-    """What turns texts into vectors. `static` ships with the package. Changing it needs
-    `lethe reindex`."""
+    """What turns texts into vectors. `static` ships with the package. Vectors of two models never
+    mix: changing it means loading the data anew into an empty data directory."""
     unknown_items: Literal["refuse", "stub"] = "refuse"
     """What becomes of an interaction with an item that is not in the catalogue: refused, or kept
     with an entry that has only the id until the catalogue knows better."""

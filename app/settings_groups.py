@@ -92,8 +92,9 @@ class ChromaSettings(Group):
     persist_dir: Folder | None = None
     """The server's own directory, where a worker can reach it: its files are cleaned and probed
     there. No erasure completes without it. Ignored for Chroma inside this process."""
-    n_shards: Annotated[int, Field(ge=1, le=1024)] = 64
-    """Collections over which users are spread; a count. Fixed once there are data."""
+    n_shards: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Collections over which users are spread; a count. Unset means 16 inside this process and 64
+    on a server. Fixed once there are data."""
 
 
 class RedisSettings(Group):

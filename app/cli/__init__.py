@@ -7,6 +7,7 @@ from typing import Final
 
 import typer
 
+from app.adapters.chroma.heap import require_overwritten_heap
 from app.cli import data, keys, proof, serve
 from app.domain.errors import AppError
 from app.settings import SettingsError
@@ -36,6 +37,7 @@ app.add_typer(proof.keys, name="keys")
 
 def main() -> None:
     """Run; what went wrong is one line on standard error and exit code 1."""
+    require_overwritten_heap()  # may start the program anew, so it comes before anything else
     try:
         app()
     except (AppError, SettingsError) as error:

@@ -83,7 +83,7 @@ def test_store_is_refused_when_it_was_filled_otherwise(
 ) -> None:
     ChromaMemoryStore(database, spec=SPEC).add(memories_of(a_user(shard=0, n_shards=2), n=1))
 
-    with pytest.raises(IntegrityError, match="lethe reindex"):
+    with pytest.raises(IntegrityError, match="load the data anew"):
         ChromaMemoryStore(database, spec=other)
     ChromaCatalogueIndex(database, spec=replace(SPEC, dim=8, n_shards=1))
 

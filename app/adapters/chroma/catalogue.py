@@ -24,7 +24,7 @@ class ChromaCatalogueIndex:
         spec: embedder and dimensions.
 
     Raises:
-        IntegrityError: the stored vectors are another embedder's; names ``lethe reindex``.
+        IntegrityError: the stored vectors are another embedder's.
         DependencyUnavailableError: Chroma does not answer.
     """
 

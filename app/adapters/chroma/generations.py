@@ -46,7 +46,7 @@ class Generations:
         spec: how a missing collection is made, and what a found one is checked against.
 
     Raises:
-        IntegrityError: a collection was filled by another embedder; names ``lethe reindex``.
+        IntegrityError: a collection was filled by another embedder.
         DependencyUnavailableError: Chroma does not answer.
     """
 

@@ -87,7 +87,7 @@ class CollectionSpec:
         if found != (self.embedder_id, self.dim, self.n_shards):
             message = (
                 "the vector store was filled by embedder {} ({} dimensions, {} shards), "
-                "configured is {} ({} dimensions, {} shards): run `lethe reindex`"
+                "configured is {} ({} dimensions, {} shards): load the data anew into an empty one"
             )
             configured = (self.embedder_id, self.dim, self.n_shards)
             raise IntegrityError(message.format(*found, *configured))

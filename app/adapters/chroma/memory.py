@@ -35,7 +35,7 @@ class ChromaMemoryStore:
         spec: embedder, dimensions, number of shards (fixed for the life of the data).
 
     Raises:
-        IntegrityError: the stored vectors are another embedder's; names ``lethe reindex``.
+        IntegrityError: the stored vectors are another embedder's.
         DependencyUnavailableError: Chroma does not answer.
     """
 
