@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ from app.services.erasure_steps import ErasureSteps
 _log = structlog.get_logger(__name__)
 _EXHAUSTED: Final = "attempts_exhausted"
 """Code of a request whose attempts ended without a word, as when each one killed its worker."""
-_MOST_RETRIES: Final = 1_000
+_MOST_FAILURES: Final = 1_000
+_COUNTED: Final = "attempts_counted"
 _MOST_DOUBLINGS: Final = 20  # of the back-off; a thousand would not fit a float
 
 
@@ -177,15 +179,20 @@ class EraseService:
         return claim.request.attempts - claim.request.outages
 
     def _allowed(self, claim: Claim) -> int:
-        """Return how many attempts count as too many; every earlier failure was retried by hand."""
+        """Return how many attempts there may be: one more than at the last failure, if any.
+
+        A failed request is claimed again only because an admin retried it.
+        """
         with self._uows.read() as uow:
             failures = uow.audit.page(
                 after=-1,
-                limit=_MOST_RETRIES,
+                limit=_MOST_FAILURES,
                 kind=LeafKind.FORGET_FAILED,
                 request_id=claim.request.request_id,
             )
-        return self._config.max_attempts + len(failures)
+        if not failures:
+            return self._config.max_attempts
+        return int(json.loads(failures[-1].body)["payload"][_COUNTED]) + 1
 
     def _fail(self, claim: Claim, *, code: str) -> None:
         with self._uows.write() as uow:
@@ -197,7 +204,11 @@ class EraseService:
                     RequestState.FAILED,
                     at=self._clock.now(),
                     fence=claim.fence,
-                    facts={"code": code, "attempts": request.attempts},
+                    facts={
+                        "code": code,
+                        "attempts": request.attempts,
+                        _COUNTED: self._used(claim),
+                    },
                     error_code=code,
                 )
 
