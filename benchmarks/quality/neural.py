@@ -233,7 +233,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--batch", type=int, default=8192)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--patience", type=int, default=5)
+    parser.add_argument("--patience", type=int, default=10)
     parser.add_argument("--every", type=int, default=5)
     parser.add_argument("--max-cpu-s", type=float, default=3600.0)
     parser.add_argument("--forget", type=float, default=0.0)

@@ -26,6 +26,7 @@ NAMES: Final = {
     "implicit_als": "iALS (implicit)",
     "service": "Lethe",
 }
+DATA: Final = ("ml-100k", "ml-1m")
 COLOURS: Final = {"before": "#9db7c9", "after": "#1f5673"}
 
 
@@ -36,9 +37,11 @@ def read(name: str) -> dict[str, Any]:
 
 
 def draw_quality() -> None:
-    """Draw NDCG@10 with its interval, before and after 10 % of the users are forgotten."""
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6))
-    for axis, data in zip(axes, ("ml-100k", "ml-1m"), strict=True):
+    """Draw NDCG@10 with its interval, before and after forgetting, for what was measured."""
+    measured = [data for data in DATA if (RESULTS / f"quality_{data}.json").is_file()]
+    figure, grid = plt.subplots(1, len(measured), figsize=(5 * len(measured), 3.6), squeeze=False)
+    axes = grid[0]
+    for axis, data in zip(axes, measured, strict=True):
         result = read(f"quality_{data}")
         names = [name for name in NAMES if name in result["before"]["models"]]
         for shift, case in ((-0.2, "before"), (0.2, "after")):

@@ -45,7 +45,7 @@ CANDIDATES: Final[Mapping[str, list[tuple[str, Fit]]]] = {
     ],
     "user_knn": [
         (f"K={k} penalty={p}", partial(models.user_knn, n_neighbours=k, length_penalty=p))
-        for k, p in product((50, 100, 200), (0.5, 0.6, 0.75))
+        for k, p in product((100, 200), (0.5, 0.6))
     ],
     "ease": [
         (f"lambda={value:g}", partial(models.ease, regularisation=value))
