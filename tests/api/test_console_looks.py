@@ -126,6 +126,8 @@ def test_percentile_is_a_value_that_occurred(share: float, value: float) -> None
         (words.span(timedelta()), "0 seconds"),
         (words.duration(0.0123), "12 ms"),
         (words.duration(4.25), "4.2 s"),
+        (words.duration(124.4), "2 min 4 s"),
+        (words.duration(119.7), "2 min 0 s"),
         (words.duration(7_300), "2 hours"),
         (words.milliseconds(0.04), "0.0 ms"),
         (words.milliseconds(123.4), "123 ms"),

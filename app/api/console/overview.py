@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -29,13 +31,17 @@ def get_overview(request: Request, _session: SignedIn, state: StateDep) -> Respo
         n_open=sum(n for one, n in figures.count_by_state.items() if one not in FINAL),
         n_failed=figures.count_by_state[RequestState.FAILED],
         n_completed=figures.count_by_state[RequestState.COMPLETED],
-        next_due=due(next_due, now=container.clock.now()) if next_due else None,
+        next_due=_next_due(next_due, now=container.clock.now()) if next_due else None,
         requests_chart=requests_chart(figures.days),
         durations_chart=durations_chart(durations),
         median_s=percentile(durations, 0.5) if durations else None,
         p95_s=percentile(durations, 0.95) if durations else None,
         readiness=container.health.readiness(),
     )
+
+
+def _next_due(due_at: datetime, *, now: datetime) -> str:
+    return due(due_at, now=now) if due_at < now else f"due {due(due_at, now=now)}"
 
 
 @router.get("/admin/console/stores")

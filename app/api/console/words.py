@@ -41,11 +41,14 @@ def milliseconds(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in its largest unit, such as ``4.2 s``, ``3 minutes``, ``29 days``."""
+    """Return a duration such as ``12 ms``, ``4.2 s``, ``2 min 4 s``, ``3 hours``, ``29 days``."""
     if seconds < 1:
         return f"{1_000 * seconds:.0f} ms"
     if seconds < 60:  # noqa: PLR2004 - seconds of a minute
         return f"{seconds:.1f} s"
+    if seconds < 3_600:  # noqa: PLR2004 - seconds of an hour
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} min {rest} s"
     return span(timedelta(seconds=seconds))
 
 
