@@ -77,6 +77,7 @@ class Disturber:
                     return
                 at_s = round(time.monotonic() - self.started_s, ndigits=1)
                 self.events.append(Event(at_s, name.removesuffix(" again")))
+                print(f"{at_s:7.1f} s  {name}", flush=True)
                 disturbances[name]()
 
     def disturbances(self) -> Mapping[str, Callable[[], None]]:

@@ -95,8 +95,9 @@ class _Ledger:
 
     def wait(self, n_requests: int, *, until_s: float) -> None:
         """Wait until all are completed, or the time is over."""
-        while self.states()["completed"] < n_requests and time.monotonic() < until_s:
-            time.sleep(1.0)
+        while (found := self.states())["completed"] < n_requests and time.monotonic() < until_s:
+            print(f"           {dict(found)}", flush=True)
+            time.sleep(5.0)
 
     def times(self) -> list[tuple[float, float | None]]:
         """Return when each request was received and completed, in seconds from the first."""
