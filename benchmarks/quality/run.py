@@ -52,7 +52,16 @@ CANDIDATES: Final[Mapping[str, list[tuple[str, Fit]]]] = {
         for value in (300.0, 600.0, 900.0, 1500.0)
     ],
 }
-RIVALS: Final = ("lightgcn", "bpr", "implicit_als", "implicit_bm25", "ease", "item_knn", "user_knn")
+RIVALS: Final = (
+    "lightgcn",
+    "bpr",
+    "implicit_als",
+    "implicit_bm25",
+    "ease_plus_als",
+    "ease",
+    "item_knn",
+    "user_knn",
+)
 
 
 class Protocol:
