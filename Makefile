@@ -77,6 +77,12 @@ lock: setup-dev ## Choose versions anew, none younger than COOL_DOWN (P3D: three
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --exclude-newer $(COOL_DOWN) \
     --generate-hashes --no-header --no-annotate --no-emit-index-url
 
+.PHONY: chaos
+chaos: setup-dev ## 1,000 erasures while everything under them breaks (CHAOS_ARGS: --requests, --minutes)
+	@$(BIN)/python -m benchmarks.chaos.run $(CHAOS_ARGS)
+.PHONY: race
+race: setup-dev ## 10,000 recommendations around 200 forgets
+	@$(BIN)/python -m benchmarks.chaos.race
 .PHONY: bench-erasure
 bench-erasure: setup-dev ## What is left of a user on disk after each way of erasing (PEERS=1: more)
 	@$(BIN)/python -m benchmarks.erasure.run $(if $(PEERS),--peers)

@@ -29,6 +29,7 @@ from app.adapters.chroma.layout import parse_name
 from app.adapters.db import tables
 from app.adapters.db.engine import open_engine
 from benchmarks.chaos.disturb import Disturber, Restartable
+from benchmarks.chaos.picture import draw
 from benchmarks.harness import write_result
 from tests.e2e.calls import Api, calling, interactions, user
 from tests.e2e.cluster import Cluster, cluster
@@ -213,6 +214,7 @@ def _disturbed(
         "events": [[event.at_s, event.name.removesuffix(" again")] for event in disturber.events],
         "received_s": [round(got, ndigits=1) for got, _ in times],
         "completed_s": sorted(round(done, ndigits=1) for _, done in times if done),
+        "waits_s": sorted(round(done - got, ndigits=1) for got, done in times if done),
     }
 
 
@@ -231,7 +233,8 @@ def main() -> None:
             servers, stack, url=url, n_requests=arguments.requests, minutes=arguments.minutes
         )
     path = write_result("chaos", {"seed": SEED, **figures})
-    hidden = {"events", "received_s", "completed_s"}
+    draw(figures)
+    hidden = {"events", "received_s", "completed_s", "waits_s"}
     print(json.dumps({k: v for k, v in figures.items() if k not in hidden}, indent=2))
     print(path)
     if figures["lost"] or figures["completed_twice_or_more"]:
