@@ -212,23 +212,30 @@ class ForgetService:
         self, uow: UnitOfWork, command: ForgetCommand, *, body_hash: str
     ) -> KnownRequest | None:
         known = uow.requests.find(
-            idempotency_hash=self._request_key("idempotency", command.idempotency_key),
-            subject_request_hash=self._request_key("subject", command.subject_request_id),
+            idempotency_hash=self._request_key(command, "idempotency", command.idempotency_key),
+            subject_request_hash=self._request_key(command, "subject", command.subject_request_id),
         )
         if known is not None and known.body_hash not in {None, body_hash}:
             raise IdempotencyConflictError("the key was used before with another body")
         return known or uow.requests.find_open(command.pseudonym, body_hash=body_hash)
 
-    def _request_key(self, purpose: str, value: str | None) -> str | None:
-        return None if value is None else self._identity.request_key(f"{purpose}:{value}")
+    def _request_key(self, command: ForgetCommand, purpose: str, value: str | None) -> str | None:
+        """Return what a key is stored as: each user's own, so that nobody takes another's.
+
+        A stranger who has seen the controller's id, and sends it first for somebody else, would
+        otherwise get the person refused, or later answered with an erasure that is not theirs.
+        """
+        if value is None:
+            return None
+        return self._identity.request_key(f"{purpose}:{command.pseudonym}:{value}")
 
     def _new(
         self, command: ForgetCommand, request: ErasureRequest, *, body_hash: str
     ) -> NewRequest:
         return NewRequest(
             request=request,
-            idempotency_hash=self._request_key("idempotency", command.idempotency_key),
-            subject_request_hash=self._request_key("subject", command.subject_request_id),
+            idempotency_hash=self._request_key(command, "idempotency", command.idempotency_key),
+            subject_request_hash=self._request_key(command, "subject", command.subject_request_id),
             body_hash=body_hash,
         )
 
