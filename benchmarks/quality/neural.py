@@ -13,12 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmarks.data import Ints, Split, forgotten_users, load, split
 from benchmarks.quality.metrics import Scorer, evaluate
@@ -38,6 +38,7 @@ class Setting:
         patience: checks of the validation part without a gain until training stops.
         every: epochs between checks.
         max_cpu_s: processor seconds after which training stops in any case.
+        max_epochs: epochs after which it does; unlike the seconds, the same everywhere.
     """
 
     layers: int
@@ -49,6 +50,7 @@ class Setting:
     patience: int
     every: int
     max_cpu_s: float
+    max_epochs: int = 100_000
 
 
 class LightGcn:
@@ -61,7 +63,11 @@ class LightGcn:
         generator = torch.Generator().manual_seed(setting.seed)
         start = torch.randn(len(train) + n_items, setting.dim, generator=generator) * 0.1
         self.table = torch.nn.Parameter(start)
-        self._adjacency = _adjacency(train, n_items=n_items)
+        self.use_graph(train)
+
+    def use_graph(self, train: list[Ints]) -> None:
+        """Propagate over these pairs from now on; the embeddings stay as they are."""
+        self._adjacency = _adjacency(train, n_items=self._sizes[1])
 
     def final(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the embeddings of users and of items after propagation."""
@@ -126,56 +132,73 @@ def _adjacency(train: list[Ints], *, n_items: int) -> torch.Tensor:
     return torch.sparse_coo_tensor(places, weights, shape).coalesce().to_sparse_csr()
 
 
-def _negatives(users: Ints, has: NDArray[np.bool_], *, rng: np.random.Generator) -> Ints:
-    """Return for each user an item that the user has not, uniform; ``has`` is users x items."""
-    drawn = rng.integers(0, has.shape[1], len(users))
-    while True:
-        wrong = has[users, drawn]
-        if not wrong.any():
-            return drawn
-        drawn[wrong] = rng.integers(0, has.shape[1], int(wrong.sum()))
+class Triples:
+    """Users, an item that each has and a uniform one that it has not, for BPR's loss."""
+
+    def __init__(self, train: list[Ints], *, n_items: int, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self.owner = np.repeat(np.arange(len(train)), [len(row) for row in train])
+        self.liked = np.concatenate(train)
+        self._has = np.zeros((len(train), n_items), dtype=bool)
+        self._has[self.owner, self.liked] = True
+
+    def epoch(self, batch: int) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """Return every pair once in a fresh order, each with a fresh negative, in batches."""
+        order = self._rng.permutation(len(self.owner))
+        other = self._negatives(self.owner)
+        for at in range(0, len(order), batch):
+            chosen = order[at : at + batch]
+            yield self.owner[chosen], self.liked[chosen], other[chosen]
+
+    def _negatives(self, users: Ints) -> Ints:
+        drawn = self._rng.integers(0, self._has.shape[1], len(users))
+        while True:
+            wrong = self._has[users, drawn]
+            if not wrong.any():
+                return drawn
+            drawn[wrong] = self._rng.integers(0, self._has.shape[1], int(wrong.sum()))
 
 
-def train_and_measure(
+def train(
     parts: Split, *, n_items: int, users: Ints, setting: Setting
-) -> tuple[dict[str, np.ndarray], dict[str, object]]:
-    """Train until validation NDCG@10 stops rising; measure the best state on the test part.
+) -> tuple[LightGcn, dict[str, object]]:
+    """Train until validation NDCG@10 stops rising; return the best state.
+
+    Args:
+        parts: what to learn from and when to stop; the test part is not read.
+        n_items: items are below it.
+        users: whose validation part counts.
+        setting: how to train.
 
     Returns:
-        Test metrics by user, and how training went.
+        The model, and how training went.
     """
     model = LightGcn(parts.train, n_items=n_items, setting=setting)
     optimiser = torch.optim.Adam([model.table], lr=setting.rate)
-    rng = np.random.default_rng(setting.seed)
-    owner = np.repeat(np.arange(len(parts.train)), [len(row) for row in parts.train])
-    liked = np.concatenate(parts.train)
-    has = np.zeros((len(parts.train), n_items), dtype=bool)
-    has[owner, liked] = True
+    triples = Triples(parts.train, n_items=n_items, seed=setting.seed)
     begun, curve = time.process_time(), []
-    best, best_epoch, kept, epoch = -1.0, 0, model.scorer(), 0
+    best, best_epoch, kept, epoch = -1.0, 0, model.table.detach().clone(), 0
     stopped = "cap"
-    while time.process_time() - begun < setting.max_cpu_s:
+    while time.process_time() - begun < setting.max_cpu_s and epoch < setting.max_epochs:
         epoch += 1
-        order = rng.permutation(len(owner))
-        other = _negatives(owner, has, rng=rng)
-        for at in range(0, len(order), setting.batch):
-            triple = order[at : at + setting.batch]
+        for users_of, liked, other in triples.epoch(setting.batch):
             optimiser.zero_grad()
-            model.loss(owner[triple], liked[triple], other[triple]).backward()
+            model.loss(users_of, liked, other).backward()
             optimiser.step()
         if epoch % setting.every:
             continue
-        scorer = model.scorer()
-        found = evaluate(scorer, users=users, seen=[parts.train], wanted=parts.valid)
+        found = evaluate(model.scorer(), users=users, seen=[parts.train], wanted=parts.valid)
         value = float(np.nanmean(found["ndcg@10"]))
         curve.append([epoch, round(time.process_time() - begun, 1), round(value, 5)])
         if value > best:
-            best, best_epoch, kept = value, epoch, scorer
+            best, best_epoch, kept = value, epoch, model.table.detach().clone()
         elif epoch - best_epoch >= setting.patience * setting.every:
             stopped = "early"
             break
-    test = evaluate(kept, users=users, seen=[parts.train, parts.valid], wanted=parts.test)
-    facts = {
+    if curve:
+        with torch.no_grad():
+            model.table.copy_(kept)
+    return model, {
         "valid_ndcg@10": best,
         "best_epoch": best_epoch,
         "epochs": epoch,
@@ -183,7 +206,6 @@ def train_and_measure(
         "cpu_s": round(time.process_time() - begun, 1),
         "curve": curve,
     }
-    return test, facts
 
 
 def main() -> None:
@@ -207,7 +229,9 @@ def main() -> None:
         every=options.every,
         max_cpu_s=options.max_cpu_s,
     )
-    test, facts = train_and_measure(parts, n_items=dataset.n_items, users=users, setting=setting)
+    model, facts = train(parts, n_items=dataset.n_items, users=users, setting=setting)
+    seen = [parts.train, parts.valid]
+    test = evaluate(model.scorer(), users=users, seen=seen, wanted=parts.test)
     name = (
         f"{options.data}-L{options.layers}-lr{options.rate:g}-reg{options.decay:g}"
         f"-d{options.dim}-b{options.batch}-s{options.seed}-f{options.forget:g}"
