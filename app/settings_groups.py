@@ -119,6 +119,8 @@ class LlmSettings(Group):
     """How a ranking is asked for. `one_pass`: one token, masked to the candidates' labels (vLLM);
     `json`: scores as JSON, for other servers, some twenty times slower. `auto` decides when the
     server is first reached."""
+    language: Literal["en", "de"] = "en"
+    """Language of the prompt's wording. Titles and people's words are shown as they are."""
     permutations: Annotated[int, Field(ge=1, le=2)] = 1
     """Passes with different orders of the candidates, averaged; 1 or 2. Two lessen the bias
     of position and double the cost."""

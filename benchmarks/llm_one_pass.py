@@ -35,13 +35,15 @@ from scipy.stats import kendalltau
 from app.adapters.llm_answers import at, parsed_object, tokens
 from app.adapters.llm_json import JsonRanker, json_body
 from app.adapters.llm_server import CHAT, LlmServer
+from app.adapters.prompt_files import load_template
 from app.adapters.vllm import VllmRanker
-from app.domain.models import Item, ItemId
-from app.domain.prompt import PROMPT_HASH, AnswerForm, ranking_prompt
+from app.domain.models import Item, ItemId, Kind
+from app.domain.prompt import AnswerForm, ShownMemory, ranking_prompt
 from app.ports.ranker import LlmRanking, Ranker, RankingTask
 from benchmarks.harness import write_result
 from tests.servers.vllm import VllmServer, vllm_server
 
+TEMPLATE: Final = load_template("en")
 N_CANDIDATES: Final = 50
 N_MEMORIES: Final = 20
 N_SEEDS: Final = 12
@@ -89,7 +91,7 @@ class Bench:
     def __init__(self, server: VllmServer, *, seed: int) -> None:
         self.rng = random.Random(seed)  # noqa: S311 - made-up titles, no secret
         self.items = made_up_items(self.rng)
-        self.memories = [f"Liked: {item.title}" for item in self.items[:N_MEMORIES]]
+        self.memories = [ShownMemory(Kind.LIKE, item) for item in self.items[:N_MEMORIES]]
         self.network = TimedTransport()
         self.llm = LlmServer(server.base_url, model=server.model, transport=self.network)
 
@@ -102,7 +104,12 @@ class Bench:
         """Ask for a rating of each item id from 0.5 to 5, as CRAGRU does; only tokens are kept."""
         ids = [str(1000 + number) for number in range(N_CANDIDATES)]
         prompt = ranking_prompt(
-            self.memories, candidates=self.items, seed=0, form=AnswerForm.SCORES, labels=ids
+            self.memories,
+            candidates=self.items,
+            template=TEMPLATE,
+            seed=0,
+            form=AnswerForm.SCORES,
+            labels=ids,
         )
         body = json_body(prompt, model=self.llm.model)
         half_steps = [step / 2 for step in range(1, 11)]
@@ -122,7 +129,12 @@ class Bench:
         }
         answer = self.llm.post(CHAT, body, timeout_s=TIMEOUT_S)
         parsed_object(str(at(answer, "choices", 0, "message", "content")))
-        return LlmRanking({}, tokens(answer, "prompt_tokens"), tokens(answer, "completion_tokens"))
+        return LlmRanking(
+            {},
+            tokens(answer, "prompt_tokens"),
+            tokens(answer, "completion_tokens"),
+            TEMPLATE.template_id,
+        )
 
 
 def timed(call: Callable[[], Result]) -> tuple[float, Result]:
@@ -162,8 +174,11 @@ def order_sensitivity(bench: Bench, ranker: Ranker) -> float:
 
 def measure(bench: Bench, *, repeats: int) -> dict[str, object]:
     """Return every figure."""
-    one_pass, both_ways = VllmRanker(bench.llm), VllmRanker(bench.llm, permutations=2)
-    by_json = JsonRanker(bench.llm)
+    one_pass, both_ways = (
+        VllmRanker(bench.llm, template=TEMPLATE),
+        VllmRanker(bench.llm, template=TEMPLATE, permutations=2),
+    )
+    by_json = JsonRanker(bench.llm, template=TEMPLATE)
     for ranker in (one_pass, both_ways, by_json):
         ranker.warm_up()
     held = bench.task()
@@ -222,7 +237,7 @@ def main() -> None:
             "candidates": N_CANDIDATES,
             "memories": N_MEMORIES,
             "model": server.model,
-            "prompt_hash": PROMPT_HASH,
+            "prompt_id": TEMPLATE.template_id,
             "vllm": version,
             "note": "a tiny model of random weights: times compare the forms, "
             "rankings and order sensitivity say nothing about quality",

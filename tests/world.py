@@ -68,7 +68,7 @@ class StubRanker:
         scores = {
             one.item_id: -float(crc32(one.item_id.encode())) / 2**32 for one in task.candidates
         }
-        return LlmRanking(scores, prompt_tokens=100, completion_tokens=1)
+        return LlmRanking(scores, prompt_tokens=100, completion_tokens=1, prompt_id="en-0")
 
     def status(self) -> str:
         return "ready"

@@ -13,6 +13,7 @@ import structlog
 from app.adapters.llm_breaker import BreakerState, CircuitBreaker
 from app.adapters.llm_json import JsonRanker
 from app.adapters.llm_server import LlmServer
+from app.adapters.prompt_files import PromptLanguage, load_template
 from app.adapters.vllm import OnePassUnsupportedError, VllmRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.domain.prompt import DEFAULT_LIMITS, LABELS, PromptLimits
@@ -157,6 +158,7 @@ class LlmConnection:
         mode: ``auto`` decides between the other two at warm-up.
         window: candidates ranked at most, 2 to 52; the server's ``--max-logprobs`` at least.
         permutations: passes of the one-pass form, 1 or 2.
+        language: of the prompt.
         limits: how much of each text is shown.
         max_connections: calls under way at once, >= 1.
         warm_up_timeout_s: total seconds for a warm-up.
@@ -170,6 +172,7 @@ class LlmConnection:
     mode: RankerMode = "auto"
     window: int = len(LABELS)
     permutations: int = 1
+    language: PromptLanguage = "en"
     limits: PromptLimits = DEFAULT_LIMITS
     max_connections: int = 16
     warm_up_timeout_s: float = 120.0
@@ -193,8 +196,10 @@ def connect_ranker(
         max_connections=connection.max_connections,
         transport=transport,
     )
+    template = load_template(connection.language)
     one_pass = VllmRanker(
         server,
+        template=template,
         window=connection.window,
         permutations=connection.permutations,
         limits=connection.limits,
@@ -202,6 +207,7 @@ def connect_ranker(
     )
     by_json = JsonRanker(
         server,
+        template=template,
         window=connection.window,
         limits=connection.limits,
         warm_up_timeout_s=connection.warm_up_timeout_s,

@@ -22,6 +22,7 @@ from app.domain.prompt import (
     RankingPrompt,
     ranking_prompt,
 )
+from app.domain.prompt_template import PromptTemplate
 from app.ports.ranker import LlmRanking, RankingTask
 
 TOKENS_PER_SCORE: Final = 10
@@ -38,6 +39,7 @@ class JsonRanker:
 
     Args:
         server: any server with ``/v1/chat/completions`` and JSON-schema answers.
+        template: the wording.
         window: candidates ranked at most, 1 to 52.
         limits: how much of each text is shown.
         warm_up_timeout_s: total seconds for the check.
@@ -47,11 +49,13 @@ class JsonRanker:
         self,
         server: LlmServer,
         *,
+        template: PromptTemplate,
         window: int = len(LABELS),
         limits: PromptLimits = DEFAULT_LIMITS,
         warm_up_timeout_s: float = 120.0,
     ) -> None:
         self._server = server
+        self._template = template
         self._labels = LABELS[:window]
         self._limits = limits
         self._warm_up_timeout_s = warm_up_timeout_s
@@ -89,6 +93,7 @@ class JsonRanker:
         prompt = ranking_prompt(
             task.memories,
             candidates=task.candidates,
+            template=self._template,
             seed=task.seed,
             form=AnswerForm.SCORES,
             labels=self._labels,
@@ -107,6 +112,7 @@ class JsonRanker:
             log_probabilities={prompt.items[label]: share for label, share in shares.items()},
             prompt_tokens=tokens(answer, "prompt_tokens"),
             completion_tokens=tokens(answer, "completion_tokens"),
+            prompt_id=self._template.template_id,
         )
 
 

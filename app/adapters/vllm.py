@@ -15,15 +15,17 @@ from typing import Final
 from app.adapters.llm_answers import at, label_log_probabilities, tokens
 from app.adapters.llm_server import CHAT, LlmRefusedError, LlmServer, chat_messages
 from app.domain.errors import DependencyUnavailableError, RankerError
-from app.domain.models import Item, ItemId
+from app.domain.models import Item, ItemId, Kind
 from app.domain.prompt import (
     DEFAULT_LIMITS,
     LABELS,
     AnswerForm,
     PromptLimits,
     RankingPrompt,
+    ShownMemory,
     ranking_prompt,
 )
+from app.domain.prompt_template import PromptTemplate
 from app.ports.ranker import LlmRanking, RankingTask
 
 MIN_LABELS: Final = 10
@@ -40,6 +42,7 @@ class VllmRanker:
 
     Args:
         server: a vLLM of 0.30 or later (CVE-2026-105756), ``--max-logprobs`` at least ``window``.
+        template: the wording.
         window: candidates ranked at most, 1 to 52.
         permutations: 1, or 2 to average a second pass that shows the candidates in reverse,
             against the model's liking for a place.
@@ -52,6 +55,7 @@ class VllmRanker:
         self,
         server: LlmServer,
         *,
+        template: PromptTemplate,
         window: int = len(LABELS),
         permutations: int = 1,
         limits: PromptLimits = DEFAULT_LIMITS,
@@ -61,6 +65,7 @@ class VllmRanker:
             message = "permutations is 1 or 2"
             raise ValueError(message)
         self._server = server
+        self._template = template
         self._window = window
         self._permutations = permutations
         self._limits = limits
@@ -113,7 +118,7 @@ class VllmRanker:
     def _probe(self, labels: Sequence[str], *, deadline: float) -> None:
         """Rank the largest prompt there can be, so that no limit is met by a user first."""
         task = RankingTask(
-            memories=["word " * self._limits.memory_chars] * self._limits.memories,
+            memories=[_largest_memory(self._limits)] * self._limits.memories,
             candidates=[_largest_item(number, self._limits) for number in range(len(labels))],
             cache_salt=_PROBE_SALT,
             seed=0,
@@ -137,6 +142,7 @@ class VllmRanker:
         prompt = ranking_prompt(
             task.memories,
             candidates=task.candidates,
+            template=self._template,
             seed=task.seed,
             form=AnswerForm.LABEL,
             labels=labels,
@@ -150,6 +156,7 @@ class VllmRanker:
             log_probabilities={prompt.items[label]: score for label, score in scores.items()},
             prompt_tokens=tokens(answer, "prompt_tokens"),
             completion_tokens=tokens(answer, "completion_tokens"),
+            prompt_id=self._template.template_id,
         )
 
 
@@ -177,7 +184,12 @@ def _averaged(passes: Sequence[LlmRanking]) -> LlmRanking:
         },
         prompt_tokens=sum(one.prompt_tokens for one in passes),
         completion_tokens=sum(one.completion_tokens for one in passes),
+        prompt_id=passes[0].prompt_id,
     )
+
+
+def _largest_memory(limits: PromptLimits) -> ShownMemory:
+    return ShownMemory(Kind.NOTE, text="word " * limits.memory_chars)
 
 
 def _largest_item(number: int, limits: PromptLimits) -> Item:

@@ -62,7 +62,11 @@ class RecommendedOut(ItemRef):
 
 
 class RecommendOut(BaseModel):
-    """A recommendation."""
+    """A recommendation.
+
+    ``prompt_id`` names the wording that the LLM ranked under: language, version, first digits of
+    the template's SHA-256. It is null where no LLM ranked.
+    """
 
     user: str
     items: list[RecommendedOut]
@@ -70,6 +74,7 @@ class RecommendOut(BaseModel):
     personalised: bool
     degraded: bool
     epoch: int
+    prompt_id: str | None
     timings_ms: dict[str, float]
 
     @classmethod
@@ -82,6 +87,7 @@ class RecommendOut(BaseModel):
             personalised=answer.is_personalised,
             degraded=answer.is_degraded,
             epoch=answer.epoch,
+            prompt_id=answer.prompt_id,
             timings_ms=answer.timings_ms,
         )
 

@@ -189,6 +189,7 @@ def _ranker(settings: Settings, closing: ExitStack) -> GuardedRanker | None:
             model=llm.model,
             api_key=llm.api_key.get_secret_value() if llm.api_key else None,
             mode=llm.mode,
+            language=llm.language,
             window=llm.window,
             permutations=llm.permutations,
             max_connections=llm.max_connections,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.domain.models import Item, ItemId
+from app.domain.prompt import ShownMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,14 +15,14 @@ class RankingTask:
     """What the LLM is asked.
 
     Args:
-        memories: rendered memories chosen by the strategy, most telling first.
+        memories: those chosen by the strategy, most telling first.
         candidates: items to rank, best first by the fused order; at least one.
         cache_salt: 64 hex digits; prompts of two salts never share a prefix-cache block.
         seed: decides the order in which candidates are shown.
         timeout_s: total seconds the caller will wait, > 0.
     """
 
-    memories: Sequence[str]
+    memories: Sequence[ShownMemory]
     candidates: Sequence[Item]
     cache_salt: str
     seed: int
@@ -37,11 +38,13 @@ class LlmRanking:
             candidates beyond the ranker's window are absent.
         prompt_tokens: tokens read.
         completion_tokens: tokens generated.
+        prompt_id: the wording it was asked in: language, version, hash of the template.
     """
 
     log_probabilities: dict[ItemId, float]
     prompt_tokens: int
     completion_tokens: int
+    prompt_id: str
 
 
 class Ranker(Protocol):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.memory import render_memory, strengths
+from app.domain.memory import strengths
 from app.domain.models import HistoryEntry, Item, ItemId, Subject
+from app.domain.prompt import ShownMemory
 from app.domain.selection import Strategy, select_memories
 from app.domain.topic import Topic
 from app.ports.clock import Clock
@@ -65,11 +66,17 @@ class Recommended:
 
 @dataclass(frozen=True, slots=True)
 class Personalised:
-    """A list made for one user. ``timings_ms``: wall milliseconds by stage."""
+    """A list made for one user.
+
+    Args:
+        prompt_id: the wording the LLM ranked under; None where it did not.
+        timings_ms: wall milliseconds by stage.
+    """
 
     items: Sequence[Recommended]
     ranked_by: RankedBy
     is_degraded: bool
+    prompt_id: str | None
     timings_ms: dict[str, float]
 
 
@@ -86,6 +93,19 @@ class _Memories:
         mean = (self.vectors * self.strength[:, None]).sum(axis=0)
         norm = float(np.linalg.norm(mean))
         return mean / norm if norm > 0 else None
+
+    def as_shown(self, items: Mapping[ItemId, Item]) -> list[ShownMemory]:
+        """Return what the prompt says of them, given what the catalogue says of ``items``."""
+        return [
+            ShownMemory(
+                kind=entry.kind,
+                item=items.get(entry.item_id) if entry.item_id is not None else None,
+                value=entry.value,
+                strength=float(strength),
+                text=entry.text,
+            )
+            for entry, strength in zip(self.entries, self.strength, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +171,7 @@ class Personaliser:
             RankingRequest(
                 pseudonym=known.subject.pseudonym,
                 epoch=known.subject.epoch,
-                memories=[_render(entry, pool.items) for entry in shown.entries],
+                memories=shown.as_shown(pool.items),
                 candidates=[pool.items[item_id] for item_id in pool.ids],
             )
         )
@@ -165,7 +185,9 @@ class Personaliser:
             for one in ordered.items[:n]
         ]
         watch.lap("because")
-        return Personalised(chosen, ordered.ranked_by, ordered.is_degraded, watch.laps_ms)
+        return Personalised(
+            chosen, ordered.ranked_by, ordered.is_degraded, ordered.prompt_id, watch.laps_ms
+        )
 
     def _gather(
         self, known: Known, memories: _Memories, *, exclude: frozenset[ItemId], n: int
@@ -249,8 +271,3 @@ def _matrix(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 def _item_ids(entries: Sequence[HistoryEntry]) -> set[ItemId]:
     return {entry.item_id for entry in entries if entry.item_id is not None}
-
-
-def _render(entry: HistoryEntry, items: dict[ItemId, Item]) -> str:
-    item = items.get(entry.item_id) if entry.item_id is not None else None
-    return render_memory(kind=entry.kind, item=item, value=entry.value, text=entry.text)

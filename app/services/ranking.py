@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 import structlog
 
@@ -14,6 +15,7 @@ from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.fusion import blend, by_position
 from app.domain.identity import Identity
 from app.domain.models import Item, ItemId, Pseudonym, Scored
+from app.domain.prompt import ShownMemory
 from app.ports.cache import Cache
 from app.ports.ranker import Ranker, RankingTask
 
@@ -48,14 +50,14 @@ class RankingRequest:
     """What is to be ordered, for whom.
 
     Args:
-        memories: rendered memories, most telling first.
+        memories: most telling first.
         candidates: best first by the fused order.
         epoch: the user's, so that nothing ranked before an erasure is found after it.
     """
 
     pseudonym: Pseudonym
     epoch: int
-    memories: Sequence[str]
+    memories: Sequence[ShownMemory]
     candidates: Sequence[Item]
 
 
@@ -65,11 +67,29 @@ class Ordered:
 
     Args:
         is_degraded: the LLM should have ranked, and could not.
+        prompt_id: the wording the LLM was asked in; None where it did not rank.
     """
 
     items: list[Scored]
     ranked_by: RankedBy
     is_degraded: bool
+    prompt_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The LLM's view of the candidates, as it is cached."""
+
+    scores: dict[ItemId, float]
+    prompt_id: str
+
+    def to_bytes(self) -> bytes:
+        return json.dumps([self.prompt_id, self.scores]).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        prompt_id, scores = json.loads(raw)
+        return cls({ItemId(one): float(score) for one, score in scores.items()}, prompt_id)
 
 
 class Ranking:
@@ -90,14 +110,14 @@ class Ranking:
         if self._ranker is None or self._config.weight <= 0 or not request.memories:
             return Ordered(by_position(fused), RankedBy.RETRIEVAL, is_degraded=False)
         try:
-            scores = self._scores(self._ranker, request)
+            view = self._view(self._ranker, request)
         except (DependencyUnavailableError, RankerError) as error:
             _log.warning("ranking_degraded", code=error.code)
             return Ordered(by_position(fused), RankedBy.RETRIEVAL, is_degraded=True)
-        blended = blend(fused, scores, weight=self._config.weight)
-        return Ordered(blended, RankedBy.LLM, is_degraded=False)
+        blended = blend(fused, view.scores, weight=self._config.weight)
+        return Ordered(blended, RankedBy.LLM, is_degraded=False, prompt_id=view.prompt_id)
 
-    def _scores(self, ranker: Ranker, request: RankingRequest) -> dict[ItemId, float]:
+    def _view(self, ranker: Ranker, request: RankingRequest) -> _View:
         key = _evidence_key(request)
         cached = self._cached(request.pseudonym, key)
         if cached is not None:
@@ -111,10 +131,11 @@ class Ranking:
                 timeout_s=self._config.timeout_s,
             )
         )
-        self._keep(request.pseudonym, key, ranking.log_probabilities)
-        return ranking.log_probabilities
+        view = _View(ranking.log_probabilities, ranking.prompt_id)
+        self._keep(request.pseudonym, key, view)
+        return view
 
-    def _cached(self, pseudonym: Pseudonym, key: str) -> dict[ItemId, float] | None:
+    def _cached(self, pseudonym: Pseudonym, key: str) -> _View | None:
         if self._config.cache_ttl_s <= 0:
             return None
         try:
@@ -122,21 +143,22 @@ class Ranking:
         except DependencyUnavailableError as error:
             _log.warning("cache_unavailable", code=error.code)
             return None
-        if raw is None:
-            return None
-        return {ItemId(item_id): float(score) for item_id, score in json.loads(raw).items()}
+        return None if raw is None else _View.from_bytes(raw)
 
-    def _keep(self, pseudonym: Pseudonym, key: str, scores: dict[ItemId, float]) -> None:
+    def _keep(self, pseudonym: Pseudonym, key: str, view: _View) -> None:
         if self._config.cache_ttl_s <= 0:
             return
-        value = json.dumps(scores).encode()
         try:
-            self._cache.put(pseudonym, key, value, ttl_s=self._config.cache_ttl_s)
+            self._cache.put(pseudonym, key, view.to_bytes(), ttl_s=self._config.cache_ttl_s)
         except DependencyUnavailableError as error:
             _log.warning("cache_unavailable", code=error.code)
 
 
 def _evidence_key(request: RankingRequest) -> str:
     """Return a name for exactly this evidence: another memory or candidate, another key."""
-    body = [request.epoch, list(request.memories), [one.item_id for one in request.candidates]]
+    memories = [
+        (one.kind, one.item and one.item.item_id, one.value, one.strength, one.text)
+        for one in request.memories
+    ]
+    body = [request.epoch, memories, [one.item_id for one in request.candidates]]
     return hashlib.sha256(json.dumps(body).encode()).hexdigest()

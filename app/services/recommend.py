@@ -54,6 +54,7 @@ class Recommendation:
     Args:
         is_degraded: a part (the LLM, the vector store) did not answer; a simpler list is given.
         epoch: the user's when the answer was made; 0 for a stranger.
+        prompt_id: the wording the LLM ranked under; None where it did not.
         timings_ms: wall milliseconds by stage.
     """
 
@@ -62,6 +63,7 @@ class Recommendation:
     is_personalised: bool
     is_degraded: bool
     epoch: int
+    prompt_id: str | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -206,5 +208,6 @@ def _personalised(made: Personalised, known: Known) -> Recommendation:
         is_personalised=True,
         is_degraded=made.is_degraded,
         epoch=known.subject.epoch,
+        prompt_id=made.prompt_id,
         timings_ms=dict(made.timings_ms),
     )

@@ -7,15 +7,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.adapters.llm_json import JsonRanker
-from app.adapters.llm_server import MAX_ANSWER_BYTES, LlmRefusedError, LlmServer
+from app.adapters.llm_server import MAX_ANSWER_BYTES, LlmRefusedError
 from app.adapters.vllm import VllmRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.ports.ranker import Ranker
-from tests.contract.ranker_suite import ranking_task
+from tests.contract.ranker_suite import TEMPLATE, ranking_task
 from tests.servers.vllm_replay import Replay, Respond, edited, replaying
 
 MEMORY, ANSWER = "a-memory-nobody-may-see", "an-answer-nobody-may-see"
-FORMS: dict[str, Callable[[LlmServer], Ranker]] = {"one_pass": VllmRanker, "json": JsonRanker}
+FORMS: dict[str, Callable[..., Ranker]] = {"one_pass": VllmRanker, "json": JsonRanker}
 
 
 def raising(error: httpx.HTTPError) -> Respond:
@@ -88,7 +88,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 def fails(form: str, respond: Respond) -> AppError:
     """Return what a warm ranker raises when the chat route answers like that."""
     replay = Replay(is_vllm=form == "one_pass")
-    ranker = FORMS[form](replay.server())
+    ranker = FORMS[form](replay.server(), template=TEMPLATE)
     ranker.warm_up()
     replay.chat = respond
     with capture_logs() as logged, pytest.raises(AppError) as caught:

@@ -14,9 +14,10 @@ from typing import Final
 import httpx
 
 from app.adapters.llm_json import json_body
+from app.adapters.prompt_files import load_template
 from app.adapters.vllm import one_pass_body
-from app.domain.models import Item, ItemId
-from app.domain.prompt import AnswerForm, RankingPrompt, ranking_prompt
+from app.domain.models import Item, ItemId, Kind
+from app.domain.prompt import AnswerForm, RankingPrompt, ShownMemory, ranking_prompt
 from tests.servers.vllm import vllm_server
 
 ANSWERS: Final = Path(__file__).parents[1] / "contract" / "llm_answers.json"
@@ -28,7 +29,10 @@ SALT: Final = "0" * 64
 def sample_prompt(n_candidates: int, *, form: AnswerForm) -> RankingPrompt:
     """Build the prompt that the saved answers belong to; it names nobody and nothing real."""
     candidates = [Item(ItemId(f"i{n}"), f"Title {n}") for n in range(n_candidates)]
-    return ranking_prompt(["Liked: Title 0"], candidates=candidates, seed=0, form=form)
+    memories = [ShownMemory(Kind.NOTE, text="Title 0")]
+    return ranking_prompt(
+        memories, candidates=candidates, template=load_template("en"), seed=0, form=form
+    )
 
 
 def requests(model: str) -> dict[str, tuple[str, dict[str, object]]]:

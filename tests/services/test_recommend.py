@@ -122,7 +122,7 @@ def test_the_llm_sees_memories_and_no_one_else_s_salt(llm_world: World, ranker: 
 
     salts = {task.cache_salt for task in ranker.tasks}
     assert len(salts) == 2
-    assert all("Whale voyage" in memory for memory in ranker.tasks[0].memories)
+    assert all(one.item and "Whale voyage" in one.item.title for one in ranker.tasks[0].memories)
 
 
 def test_the_same_evidence_is_ranked_once(llm_world: World, ranker: StubRanker) -> None:
