@@ -50,6 +50,24 @@ def evaluate(
     return found
 
 
+def rate(lists: Ints, *, wanted: Sequence[Ints]) -> dict[str, Floats]:
+    """Measure ranked lists, one a user.
+
+    Args:
+        lists: the best 20 items, best first, shape (n_users, 20).
+        wanted: the held-out items by user; who has none gets NaN.
+
+    Returns:
+        As ``evaluate``.
+    """
+    found = {metric: np.full(len(lists), np.nan) for metric in METRICS}
+    for user, (ranked, items) in enumerate(zip(lists, wanted, strict=True)):
+        if len(items):
+            for metric, value in zip(METRICS, _measure(ranked, items), strict=True):
+                found[metric][user] = value
+    return found
+
+
 def _top(scores: Floats) -> Ints:
     listed = np.argpartition(-scores, _DEPTH)[:_DEPTH]
     return listed[np.lexsort((listed, -scores[listed]))]

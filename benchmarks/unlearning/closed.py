@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,10 +56,12 @@ class Closed:
 
 def closed(name: str, setting: Setting) -> Closed:
     """Return ``popularity``, ``item_knn`` or ``ease``."""
-    formulas = {
-        "popularity": (models.popularity, 0),
-        "item_knn": (models.item_knn, 1),
-        "ease": (models.ease, 1),
-    }
-    formula, floats = formulas[name]
-    return Closed(partial(formula, **setting), floats_by_pair_of_items=floats)  # type: ignore[operator] # each takes its own setting
+    formula, floats = _FORMULAS[name]
+    return Closed(partial(formula, **setting), floats_by_pair_of_items=floats)
+
+
+_FORMULAS: Final[dict[str, tuple[Callable[..., Scorer], int]]] = {
+    "popularity": (models.popularity, 0),
+    "item_knn": (models.item_knn, 1),
+    "ease": (models.ease, 1),
+}

@@ -191,6 +191,7 @@ class Method:
         reference: whose refit it is measured against: its own (``""``, for methods that change
             the architecture) or that of another method (``retrain`` for those that edit a
             plain backbone).
+        scenarios: those that it is measured in; none named means all.
         note: one line for the report: source and what was decided where the paper is silent.
     """
 
@@ -199,6 +200,7 @@ class Method:
     make: Callable[[Setup], System]
     grid: tuple[Setting, ...] = ({},)
     reference: str = "retrain"
+    scenarios: tuple[str, ...] = ()
     note: str = ""
 
 

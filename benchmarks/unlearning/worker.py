@@ -1,0 +1,112 @@
+"""Measure the cells of one method on one backbone: a process of its own, so memory is its own.
+
+Started by ``benchmarks.unlearning.run``; prints a line for each cell that is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.harness import write_result
+from benchmarks.unlearning.cell import Bench
+from benchmarks.unlearning.grids import GRIDS, Grid, Group, cells, is_done
+from benchmarks.unlearning.protocol import Setup
+from benchmarks.unlearning.registry import methods
+from benchmarks.unlearning.scenarios import SCENARIOS
+from benchmarks.unlearning.tuning import backbone_setting, method_setting
+from benchmarks.unlearning.world import World
+
+
+def measure(grid: Grid, group: Group, *, folder: Path, cache: Path) -> None:
+    """Measure every cell of a group that is not there yet."""
+    known = methods()
+    method = known[group.method]
+    wanted = cells(grid, group, method)
+    missing = {key: name for key, name in wanted.items() if not is_done(folder, name, grid=grid)}
+    for name in wanted.values():
+        if name not in missing.values():
+            print(f"cell {name}", flush=True)
+    if not missing:
+        return
+    world = World.read(group.data)
+    setup = Setup(
+        dataset=world.dataset,
+        valid=world.valid,
+        backbone=group.backbone,
+        backbone_setting=backbone_setting(
+            world, group.backbone, retrain=known["retrain"], folder=folder
+        ),
+        seed=group.seed,
+    )
+    setting = method_setting(world, method, setup, folder=folder)
+    setup = Setup(
+        setup.dataset, setup.valid, setup.backbone, setup.backbone_setting, setup.seed, setting
+    )
+    reference = known[method.reference or method.name]
+    bench = Bench(world, method=method, reference=reference, setup=setup, cache=cache)
+    before = _peak_mib()
+    for scenario, name in missing.items():
+        facts = bench.measure(SCENARIOS[scenario](world, seed=group.seed), grid.limits)
+        document = {
+            **facts,
+            "seed": group.seed,
+            "data": group.data,
+            "backbone": group.backbone,
+            "method": group.method,
+            "scenario": scenario,
+            "note": method.note,
+            "reference": reference.name,
+            "limits": asdict(grid.limits),
+            "backbone_setting": setup.backbone_setting,
+            "setting": setup.setting,
+            "peak_mib": _peak_mib(),
+            "peak_mib_before_fitting": before,
+        }
+        write_result(name, rounded(document), folder=folder)
+        print(f"cell {name}", flush=True)
+
+
+def rounded(facts: dict[str, object]) -> dict[str, object]:
+    """Return the figures with six digits."""
+    return {key: _rounded(value) for key, value in facts.items()}
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return rounded(value)
+    return [_rounded(one) for one in value] if isinstance(value, list) else value
+
+
+def _peak_mib() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def main() -> None:
+    """Measure the group named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--grid", choices=sorted(GRIDS), required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--backbone", required=True)
+    parser.add_argument("--method", required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    options = parser.parse_args()
+    group = Group(
+        is_learned=False,
+        rank=0,
+        data=options.data,
+        backbone=options.backbone,
+        method=options.method,
+        seed=options.seed,
+    )
+    measure(GRIDS[options.grid], group, folder=options.folder, cache=options.cache)
+
+
+if __name__ == "__main__":
+    main()
