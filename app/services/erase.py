@@ -225,8 +225,9 @@ class EraseService:
         order = run.order(box=box)
         run.enter(RequestState.ERASING)
         run.step(Step.DRAIN, "interaction", partial(steps.drain, order))
-        if box is None:
-            run.step(Step.COLLECT, "all", partial(steps.collect, order), is_repeated=True)
+        # What an earlier attempt kept stands, also where it died before it could journal that.
+        collect = partial(steps.collect, order) if box is None else partial(steps.kept, box)
+        run.step(Step.COLLECT, "all", collect, is_repeated=box is None)
         run.step(Step.MEMORY, "memory", partial(steps.erase_memory, order))
         run.step(Step.CACHES, "cache", partial(steps.erase_cache, order))
         run.step(

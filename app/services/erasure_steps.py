@@ -91,6 +91,10 @@ class ErasureSteps:
         """Keep, sealed, what the probe must look for; return how many needles there are."""
         box = self._search.collect(order)
         self._certification.keep(box)
+        return self.kept(box)
+
+    def kept(self, box: NeedleBox) -> int:
+        """Return how many needles a box holds."""
         return sum(box.needles.count(kind) for kind in NeedleKind)
 
     def erase_memory(self, order: ErasureOrder) -> int:
