@@ -19,6 +19,7 @@ key = $(shell cat $(1) | cksum | cut -d' ' -f1)
 RUN_STAMP := .make/run-$(call key,requirements.lock pyproject.toml)
 DEV_STAMP := .make/dev-$(call key,requirements-dev.lock pyproject.toml)
 VLLM_STAMP := .make/vllm-$(call key,requirements-vllm.lock)
+BENCH_STAMP := .make/bench-$(call key,requirements-bench.lock pyproject.toml)
 # What is installed for development contains what it takes to run.
 SETUP_STAMP := $(if $(wildcard .make/dev-*),$(DEV_STAMP),$(RUN_STAMP))
 
@@ -32,6 +33,9 @@ setup: $(SETUP_STAMP) ## Install what running needs into .venv
 setup-dev: $(DEV_STAMP) ## Install what tests and benchmarks need, too
 .PHONY: setup-vllm
 setup-vllm: $(VLLM_STAMP) ## Install a vLLM for machines without a GPU into .venv-vllm (3.5 GB)
+
+.PHONY: setup-bench
+setup-bench: $(BENCH_STAMP) ## Install what benchmarks compare with into .venv-bench: torch and others (2 GB)
 
 .PHONY: run
 run: setup ## Serve on 127.0.0.1:8000, everything in one process, with demo data
@@ -59,6 +63,9 @@ contracts: setup-dev ## The floors: who may import whom
 .PHONY: test
 test: setup-dev ## All tests; servers that are missing are named (LETHE_REQUIRE_SERVICES=1: fail)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+.PHONY: test-bench
+test-bench: setup-bench ## The tests of the benchmarks that need torch
+	@.venv-bench/bin/python -m pytest -m torch -n 0 tests/benchmarks $(PYTEST_ARGS)
 .PHONY: coverage
 coverage: setup-dev ## The tests again, with the lines and branches that none of them reaches
 	@$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
@@ -74,6 +81,8 @@ docs: setup-dev ## Make the pages that are made from the code
 lock: setup-dev ## Choose versions anew, none younger than COOL_DOWN (P3D: three days)
 	@echo 'setuptools>=80' | $(COMPILE) pyproject.toml - -o requirements.lock
 	@$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	@$(COMPILE) requirements-bench.in pyproject.toml --extra dev -c requirements-dev.lock \
+	    -o requirements-bench.lock
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --exclude-newer $(COOL_DOWN) \
     --generate-hashes --no-header --no-annotate --no-emit-index-url
 
@@ -89,7 +98,7 @@ bench-erasure: setup-dev ## What is left of a user on disk after each way of era
 
 .PHONY: clean
 clean: ## Remove environments, stamps and caches; never data
-	@rm -rf .venv .venv-vllm .make .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-vllm .venv-bench .make .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@rm -rf build dist *.egg-info .coverage
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -104,5 +113,9 @@ $(VLLM_STAMP): .venv-vllm/pyvenv.cfg
 	@.ci/install .venv-vllm requirements-vllm.lock
 	@mkdir -p .make && touch $@
 
-.venv/pyvenv.cfg .venv-vllm/pyvenv.cfg:
+$(BENCH_STAMP): .venv-bench/pyvenv.cfg
+	@.ci/install .venv-bench requirements-bench.lock --with-project
+	@mkdir -p .make && touch $@
+
+.venv/pyvenv.cfg .venv-vllm/pyvenv.cfg .venv-bench/pyvenv.cfg:
 	@$(BASE_PYTHON) -m venv $(@D)

