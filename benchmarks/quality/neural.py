@@ -161,7 +161,12 @@ class Triples:
 
 
 def train(
-    parts: Split, *, n_items: int, users: Ints, setting: Setting
+    parts: Split,
+    *,
+    n_items: int,
+    users: Ints,
+    setting: Setting,
+    start: torch.Tensor | None = None,
 ) -> tuple[LightGcn, dict[str, object]]:
     """Train until validation NDCG@10 stops rising; return the best state.
 
@@ -170,12 +175,15 @@ def train(
         n_items: items are below it.
         users: whose validation part counts.
         setting: how to train.
+        start: a table to go on from; by default fresh initial values.
 
     Returns:
         The model, and how training went.
     """
     _quicken()
     model = LightGcn(parts.train, n_items=n_items, setting=setting)
+    if start is not None:
+        model.table.data.copy_(start)
     optimiser = torch.optim.Adam([model.table], lr=setting.rate)
     triples = Triples(parts.train, n_items=n_items, seed=setting.seed)
     begun, begun_wall, curve = time.process_time(), time.perf_counter(), []

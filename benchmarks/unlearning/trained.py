@@ -55,12 +55,20 @@ class Trained:
         self.setting = neural_setting(name, setting, seed=seed)
         self.facts: dict[str, object] = {}
 
-    def fit(self, train_on: Interactions, *, valid: Interactions) -> None:
-        """Train from fresh initial values; stop on ``valid``, of those who are in both."""
+    def fit(
+        self, train_on: Interactions, *, valid: Interactions, start: torch.Tensor | None = None
+    ) -> None:
+        """Train; stop on ``valid``, of those who are in both.
+
+        Args:
+            train_on: the pairs.
+            valid: the validation part.
+            start: a table to go on from, as a checkpoint; by default fresh initial values.
+        """
         parts = Split(train_on.histories, _padded(valid, n_users=train_on.n_users), [])
         users = np.intersect1d(train_on.users, valid.users)
         self.model, self.facts = train(
-            parts, n_items=train_on.n_items, users=users, setting=self.setting
+            parts, n_items=train_on.n_items, users=users, setting=self.setting, start=start
         )
         self.served(train_on)
 
