@@ -70,14 +70,17 @@ class LightGcn:
         """Propagate over these pairs from now on; the embeddings stay as they are."""
         self._adjacency = _adjacency(train, n_items=self._sizes[1])
 
+    def layers(self) -> list[torch.Tensor]:
+        """Return the table and what each propagation step makes of it."""
+        found: list[torch.Tensor] = [self.table]
+        for _ in range(self._setting.layers):
+            found.append(_Propagate.apply(found[-1], self._adjacency))
+        return found
+
     def final(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the embeddings of users and of items after propagation."""
-        layer = self.table
-        total = layer
-        for _ in range(self._setting.layers):
-            layer = _Propagate.apply(layer, self._adjacency)
-            total = total + layer
-        users, items = torch.split(total / (self._setting.layers + 1), self._sizes)
+        layers = self.layers()
+        users, items = torch.split(sum(layers) / len(layers), self._sizes)
         return users, items
 
     def loss(self, users: Ints, liked: Ints, other: Ints) -> torch.Tensor:
