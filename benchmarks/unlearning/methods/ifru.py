@@ -1,0 +1,86 @@
+"""IFRU: one damped influence step on the rows that a deletion touches.
+
+Source: Zhang Y. et al., "Recommendation Unlearning via Influence Function", ACM TORS 2024.
+theta <- theta + H^-1 g, where g is the sum over deleted pairs of their gradient and, for
+LightGCN, what the deleted edges change in the loss of everybody else: the gradient of the whole
+loss over the old graph less that over the new one. Only rows that matter move: a row's weight
+is its deleted pairs over its degree, passed on ``hops`` times to neighbours; the others are
+held (the paper's pruning). Sums in the place of means cancel the 1/n.
+
+What is ours: BPR's loss with one fixed negative a pair in H (the paper: cross-entropy of
+labels, which implicit data lack) and ``_NEGATIVES`` in g. The released solver follows the
+residual with Adam, without damping, and stops by validation AUC, which tunes to utility and
+not to forgetting; CRAGRU's port moves each coordinate by less than 1e-6. Here it is conjugate
+gradients with damping, and ``solution`` tells the residual.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.unlearning.backbones import LEARNED
+from benchmarks.unlearning.edited import Edited
+from benchmarks.unlearning.influence import Solution, Table, fixed_triples, solve
+from benchmarks.unlearning.protocol import Floats, Interactions, Method
+
+_NEGATIVES = 8
+
+
+class Ifru(Edited):
+    """``setting``: ``damping``, ``hops``.
+
+    ``solution`` is the last one, with the residual of its linear system.
+    """
+
+    name = "ifru"
+    why_in_weights = "yes: one approximate step; what is left of it is measured, not excluded"
+    solution: Solution
+
+    def edit(self, table: Floats, *, gone: Interactions, left: Interactions) -> Floats:
+        """Return the table after one influence step."""
+        moves = touched_rows(gone, self.left, hops=int(self._setup.setting["hops"]))
+        before = fixed_triples(self.left, each=1, seed=self._setup.seed)
+        whole = self.objective(before, graph=self.left, each=1)
+        if self._setup.backbone == "lightgcn":
+            kept = before.where(~_of(before.users, before.liked, gone))
+            rest = self.objective(kept, graph=left, each=1)
+            target = whole.gradient(table) - rest.gradient(table)
+        else:
+            many = fixed_triples(self.left, each=_NEGATIVES, seed=self._setup.seed + 1)
+            many = many.where(_of(many.users, many.liked, gone))
+            target = self.objective(many, graph=self.left, each=_NEGATIVES).gradient(table)
+        product = whole.curvature(table)
+
+        def within(step: Table) -> Table:
+            return moves * product(moves * step)
+
+        damping = float(self._setup.setting["damping"])
+        self.solution = solve(within, moves * target, damping=damping)
+        return table + self.solution.step
+
+
+def touched_rows(gone: Interactions, before: Interactions, *, hops: int) -> Floats:
+    """Return 1 for rows of the table that may move, else 0, shape (n_users + n_items, 1)."""
+    users, items = gone.lengths > 0, gone.degrees > 0
+    for _ in range(hops):
+        reached = np.bincount(before.users[items[before.items]], minlength=gone.n_users) > 0
+        items = items | (np.bincount(before.items[users[before.users]], minlength=gone.n_items) > 0)
+        users = users | reached
+    return np.concatenate([users, items]).astype(np.float32)[:, None]
+
+
+def _of(users: np.ndarray, items: np.ndarray, gone: Interactions) -> np.ndarray:
+    return np.isin(users * gone.n_items + items, gone.keys)
+
+
+METHODS = (
+    Method(
+        name="ifru",
+        backbones=LEARNED,
+        make=Ifru,
+        grid=tuple(
+            {"damping": damping, "hops": hops} for hops in (0, 1) for damping in (1.0, 10.0, 100.0)
+        ),
+        note="Zhang Y. et al. 2024; conjugate gradients with damping, residual told.",
+    ),
+)
