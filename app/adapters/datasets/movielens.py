@@ -24,13 +24,13 @@ from app.ports.dataset import (
     Position,
 )
 
-_GENRES: Final = (
+GENRES: Final = (
     None,  # "unknown": says nothing about the film
     *("Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller"),
     *("War", "Western"),
 )
-_N_ITEM_COLUMNS: Final = 5 + len(_GENRES)
+_N_ITEM_COLUMNS: Final = 5 + len(GENRES)
 _N_RATING_COLUMNS: Final = 4
 _ESCAPED: Final = re.compile(r"\\([89A-F][0-9A-F])")
 """How some copies of u.item, made pure ASCII on their way, write a Latin-1 character."""
@@ -90,7 +90,7 @@ def _item(text: str, position: Position) -> ItemRecord:
     if not set(flags) <= {"0", "1"}:
         raise refuse("every genre must be 0 or 1", field="genres")
     title = _ESCAPED.sub(lambda match: chr(int(match[1], base=16)), title)
-    pairs = zip(_GENRES, flags, strict=True)
+    pairs = zip(GENRES, flags, strict=True)
     attributes: dict[str, object] = {
         "genres": [name for name, flag in pairs if name and flag == "1"]
     }
