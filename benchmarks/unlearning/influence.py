@@ -110,9 +110,13 @@ class Objective:
 
     def gradient(self, table: Table) -> Table:
         """Return the gradient at the table."""
+        pulled = self.pull(-sigmoid(-self.margins(table)), table)
+        return pulled + self._ridge.astype(table.dtype) * table
+
+    def margins(self, table: Table) -> Table:
+        """Return u.(i - j) of every triple."""
         final = self._propagate(table)
-        slope = -self._weight * _sigmoid(-self._margins(final, final) / 2)
-        return self._propagate(self._spread(slope, final)) + self._ridge.astype(table.dtype) * table
+        return self._margins(final, final) / 2
 
     def pull(self, values: Table, table: Table) -> Table:
         """Return sum_t w value_t (d margin_t / d table)."""
@@ -122,7 +126,7 @@ class Objective:
     def curvature(self, table: Table) -> Callable[[Table], Table]:
         """Return the product with the Hessian at the table."""
         final = self._propagate(table)
-        likes = _sigmoid(self._margins(final, final) / 2)
+        likes = sigmoid(self._margins(final, final) / 2)
         slope, bend = -self._weight * (1 - likes), self._weight * likes * (1 - likes)
         ridge = self._ridge.astype(table.dtype)
 
@@ -152,7 +156,8 @@ class Objective:
         return np.concatenate([pairs @ items, pairs.T @ users])
 
 
-def _sigmoid(values: Table) -> Table:
+def sigmoid(values: Table) -> Table:
+    """Return 1 / (1 + exp(-x))."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * values)))
 
 

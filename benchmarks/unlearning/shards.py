@@ -43,6 +43,7 @@ class Shards:
         setup: names the model of a shard, ``bpr`` or ``lightgcn``.
         count: number of shards.
         slices: number of slices of a shard; a checkpoint is kept after each but the last.
+        is_one_start: all shards have the same initial values, so that their spaces are akin.
 
     Source: SISA (Bourtoule et al., IEEE S&P 2021), section IV.
     """
@@ -50,8 +51,11 @@ class Shards:
     touched: tuple[int, ...] = ()
     """Which shards the last fit or forget trained."""
 
-    def __init__(self, setup: Setup, *, count: int, slices: int = 1) -> None:
+    def __init__(
+        self, setup: Setup, *, count: int, slices: int = 1, is_one_start: bool = False
+    ) -> None:
         self._setup = setup
+        self._is_one_start = is_one_start
         self.count = count
         self._slices = slices
         self.shards: list[Shard] = []
@@ -116,7 +120,7 @@ class Shards:
         for slice_number in range(first, self._slices):
             learned = shard.pairs.where(shard.slices <= slice_number)
             if len(learned):
-                seed = _seed(self._setup.seed, number, slice_number)
+                seed = _seed(self._setup.seed, number * (not self._is_one_start), slice_number)
                 shard.model = backbone(self._setup, seed=seed)
                 shard.model.fit(learned, valid=self._setup.valid_of(learned), start=start)
                 start = shard.model.model.table.detach().clone()

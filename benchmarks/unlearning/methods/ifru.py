@@ -17,10 +17,11 @@ gradients with damping, and ``solution`` tells the residual.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.unlearning.backbones import LEARNED
 from benchmarks.unlearning.edited import Edited
-from benchmarks.unlearning.influence import Solution, Table, fixed_triples, solve
+from benchmarks.unlearning.influence import Solution, Table, Triples, fixed_triples, solve
 from benchmarks.unlearning.protocol import Floats, Interactions, Method
 
 _NEGATIVES = 8
@@ -39,16 +40,19 @@ class Ifru(Edited):
     def edit(self, table: Floats, *, gone: Interactions, left: Interactions) -> Floats:
         """Return the table after one influence step."""
         moves = touched_rows(gone, self.left, hops=int(self._setup.setting["hops"]))
-        before = fixed_triples(self.left, each=1, seed=self._setup.seed)
-        whole = self.objective(before, graph=self.left, each=1)
+        every = fixed_triples(self.left, each=1, seed=self._setup.seed)
         if self._setup.backbone == "lightgcn":
-            kept = before.where(~_of(before.users, before.liked, gone))
+            whole = self.objective(every, graph=self.left, each=1)
+            kept = every.where(~_of(every, gone))
             rest = self.objective(kept, graph=left, each=1)
             target = whole.gradient(table) - rest.gradient(table)
         else:
-            many = fixed_triples(self.left, each=_NEGATIVES, seed=self._setup.seed + 1)
-            many = many.where(_of(many.users, many.liked, gone))
-            target = self.objective(many, graph=self.left, each=_NEGATIVES).gradient(table)
+            near = every.where(_near(every, moves, n_users=gone.n_users))
+            whole = self.objective(near, graph=self.left, each=1)
+            users = self.left.of_users(np.flatnonzero(gone.lengths))
+            many = fixed_triples(users, each=_NEGATIVES, seed=self._setup.seed + 1)
+            share = self.objective(many.where(_of(many, gone)), graph=self.left, each=_NEGATIVES)
+            target = share.gradient(table)
         product = whole.curvature(table)
 
         def within(step: Table) -> Table:
@@ -69,8 +73,15 @@ def touched_rows(gone: Interactions, before: Interactions, *, hops: int) -> Floa
     return np.concatenate([users, items]).astype(np.float32)[:, None]
 
 
-def _of(users: np.ndarray, items: np.ndarray, gone: Interactions) -> np.ndarray:
-    return np.isin(users * gone.n_items + items, gone.keys)
+def _of(triples: Triples, gone: Interactions) -> NDArray[np.bool_]:
+    return np.isin(triples.users * gone.n_items + triples.liked, gone.keys)
+
+
+def _near(triples: Triples, moves: Floats, *, n_users: int) -> NDArray[np.bool_]:
+    """Return which triples have a row that moves; without propagation no other bends it."""
+    moving = moves[:, 0] > 0
+    of_items = moving[n_users:]
+    return moving[triples.users] | of_items[triples.liked] | of_items[triples.other]
 
 
 METHODS = (

@@ -39,8 +39,8 @@ class Scif(Edited):
         """Return the table with the users' rows moved."""
         moves = np.concatenate([gone.lengths > 0, np.zeros(gone.n_items, dtype=bool)])
         moving = moves.astype(np.float32)[:, None]
-        own = fixed_triples(self.left, each=_NEGATIVES, seed=self._setup.seed)
-        own = own.where(moves[own.users])
+        users = self.left.of_users(np.flatnonzero(gone.lengths))
+        own = fixed_triples(users, each=_NEGATIVES, seed=self._setup.seed)
         product = self.objective(own, graph=self.left, each=_NEGATIVES).curvature(table)
 
         def within(step: Table) -> Table:
@@ -61,7 +61,7 @@ METHODS = (
         name="scif",
         backbones=LEARNED,
         make=Scif,
-        grid=tuple({"damping": damping} for damping in (0.01, 0.1, 1.0, 10.0, 100.0)),
+        grid=tuple({"damping": damping} for damping in (10.0, 1.0, 100.0, 0.1)),
         note="Li Y. et al. 2023; users' rows only, labels replaced by others' opinion.",
     ),
 )
