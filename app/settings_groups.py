@@ -191,6 +191,9 @@ class ForgetSettings(Group):
     """Seconds between a worker's signs of life."""
     max_attempts: Annotated[int, Field(ge=1, le=1000)] = 12
     """Claims after which a request is `failed` and waits for an administrator."""
+    batch: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Requests that a worker takes together at most; they share the cleaning and the search of
+    the files."""
     sweep_s: Seconds = 5.0
     """Seconds between two looks for requests that do not move."""
     backoff_s: Seconds = 0.5

@@ -131,7 +131,7 @@ class World:
     def erase(self, request_id: RequestId) -> bool:
         """Do what a worker does."""
         self.settle()
-        return self.container.erase.execute(request_id)
+        return request_id in self.container.erase.execute(request_id)
 
     def populate(self) -> None:
         """Fill the catalogue, and let thirty readers read ten books of one taste."""

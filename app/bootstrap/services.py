@@ -18,7 +18,8 @@ from app.services.certification import Certification
 from app.services.checkpoints import CheckpointService
 from app.services.collect import Canary, Collector, ResidueSearch
 from app.services.departures import Departures
-from app.services.erase import EraseConfig, EraseService
+from app.services.erase import EraseService
+from app.services.erasure_leases import EraseConfig
 from app.services.erasure_steps import ErasureSteps, StepsConfig
 from app.services.feed import FeedConfig, FeedService
 from app.services.forget import ForgetService
@@ -260,6 +261,7 @@ def _erase(adapters: Adapters, papers: _Papers, search: ResidueSearch) -> EraseS
             heartbeat_s=forget.heartbeat_s,
             max_attempts=forget.max_attempts,
             backoff_s=forget.backoff_s,
+            batch=forget.batch,
         ),
         on_point=stopping_at(forget.stop_at),
     )

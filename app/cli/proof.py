@@ -69,7 +69,7 @@ def probe(
         container = runtime.container
         pseudonym = container.identity.pseudonym(user or "")
         order = ErasureOrder(RequestId(""), pseudonym, is_whole_user=True, record_ids=())
-        reports = container.search.search(container.search.collect(order).needles)
+        (reports,) = container.search.search([container.search.collect(order).needles])
     for one in reports:
         control = "control found" if one.control_found else "CONTROL NOT FOUND"
         print(

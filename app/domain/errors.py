@@ -10,6 +10,7 @@
     ├── UnauthenticatedError     no or wrong token
     ├── ForbiddenError           the token's role may not do this
     ├── DependencyUnavailableError   a store, queue or model does not answer
+    │   ├── OtherRequestError        another request of the same user comes first
     │   └── KeyUnavailableError      a user's key cannot be had, so neither can what it seals
     │       └── KeyMissingError      the vault answers, and does not hold it
     ├── RankerError              the LLM answered, but nothing a ranking can be read from
@@ -112,6 +113,12 @@ class DependencyUnavailableError(AppError):
     """A store, a queue or a model does not answer; the same call may succeed later."""
 
     code = "dependency_unavailable"
+
+
+class OtherRequestError(DependencyUnavailableError):
+    """An erasure of all has to wait until another request of the same user is over."""
+
+    code = "waits_for_other_request"
 
 
 class KeyUnavailableError(DependencyUnavailableError):

@@ -57,16 +57,18 @@ class MemoryStore(Protocol):
         ...
 
     def erase(self, order: ErasureOrder) -> int:
-        """Scrub, delete and flush the order's records; return how many were still there.
+        """Overwrite and delete the order's records; return how many were still there.
 
-        For a whole user, also every stray record under the pseudonym. Idempotent.
+        For a whole user, also every stray record under the pseudonym. Idempotent. What queues
+        and free pages keep goes with ``maintain``.
         """
         ...
 
     def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
-        """Clean the files of these users' shards (full-text optimise, VACUUM); return bytes freed.
+        """Flush these users' shards, clean the store's files; return bytes freed.
 
-        Runs in a separate process where the store is embedded; one at a time.
+        Costs by shard and by file, so erasures that wait together share it. The files are
+        cleaned (full-text optimise, VACUUM) in a process of its own, one at a time.
         """
         ...
 

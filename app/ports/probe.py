@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from app.domain.residue import Needles, ProbeReport
@@ -10,13 +11,18 @@ from app.domain.residue import Needles, ProbeReport
 class Probe(Protocol):
     """Searches the files of every store that it was told of."""
 
-    def search(self, needles: Needles, *, control: Needles) -> tuple[ProbeReport, ...]:
-        """Search all stores for ``needles``; return one report a store.
+    def search(
+        self, groups: Sequence[Needles], *, control: Needles
+    ) -> list[tuple[ProbeReport, ...]]:
+        """Search all stores once for several groups of needles.
 
         Args:
-            needles: what must be gone, collected before the scrub.
+            groups: of each erasure what must be gone, collected before its scrub.
             control: of a canary that is in every store now; a store whose search does not
                 find it is reported with ``control_found`` false, whatever else it found.
+
+        Returns:
+            For each group one report a store.
 
         Raises:
             DependencyUnavailableError: a store's files could not be read to the end.

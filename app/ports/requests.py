@@ -72,6 +72,10 @@ class ErasureRequests(Protocol):
         """Return the user's requests that are in a workable state, oldest first."""
         ...
 
+    def unfinished_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
+        """Return the user's requests that are not final, held and failed ones too, oldest first."""
+        ...
+
     def move(
         self,
         request_id: RequestId,
@@ -133,6 +137,10 @@ class ErasureRequests(Protocol):
 
     def clear_subject(self, request_id: RequestId, *, fence: int) -> bool:
         """Set pseudonym, scope and body hash to NULL; False when fence is old."""
+        ...
+
+    def clear_final_of(self, pseudonym: Pseudonym) -> int:
+        """Clear the subject of the user's final requests (rejected ones); return how many."""
         ...
 
     def record_step(self, record: StepRecord) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from app.domain.forgetting import ErasureOrder
 from app.domain.identity import Identity
@@ -135,10 +135,10 @@ class ResidueSearch:
         """Return what must be gone afterwards. Reads only."""
         return self._collector.collect(order)
 
-    def search(self, needles: Needles) -> tuple[ProbeReport, ...]:
-        """Search all stores; return one report a store.
+    def search(self, groups: Sequence[Needles]) -> list[tuple[ProbeReport, ...]]:
+        """Search all stores once; return for each group of needles one report a store.
 
         Raises:
             DependencyUnavailableError: a store cannot be read, or the canary not be planted.
         """
-        return self._probe.search(needles, control=self._canary.needles())
+        return self._probe.search(groups, control=self._canary.needles())

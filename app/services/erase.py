@@ -1,55 +1,71 @@
-"""Carrying out an erasure: claimed by lease, step by step, each step idempotent and journalled."""
+"""Carrying out erasures: claimed by lease, step by step, each step idempotent and journalled.
+
+Requests that wait are worked on together: what costs by store and not by request (waiting for
+other processes, cleaning files, searching them) is done once for all. Each keeps its own lease,
+journal and certificate, and what one of them meets ends its own attempt only.
+"""
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Generic, TypeVar
 
 import structlog
 
-from app.domain.audit import LeafKind
-from app.domain.errors import AppError, DependencyUnavailableError, IntegrityError
-from app.domain.forgetting import Claim, RequestState, Step
+from app.domain.errors import AppError, IntegrityError
+from app.domain.forgetting import Claim, ErasureOrder, RequestState, Step
 from app.domain.models import RequestId
+from app.domain.needle_box import NeedleBox
 from app.domain.residue import ProbeReport
 from app.ports.clock import Clock
 from app.ports.unit_of_work import UnitsOfWork
 from app.services.certification import Certification
-from app.services.erasure_run import ErasureRun, LeaseLostError, OnPoint, move, pass_by
+from app.services.erasure_leases import Checks, EraseConfig, ErasureLeases
+from app.services.erasure_run import ErasureRun, LeaseLostError, OnPoint, Reports, pass_by
 from app.services.erasure_steps import ErasureSteps
 
 _log = structlog.get_logger(__name__)
-_EXHAUSTED: Final = "attempts_exhausted"
-"""Code of a request whose attempts ended without a word, as when each one killed its worker."""
-_MOST_FAILURES: Final = 1_000
-_COUNTED: Final = "attempts_counted"
-_MOST_DOUBLINGS: Final = 20  # of the back-off; a thousand would not fit a float
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class EraseConfig:
-    """How workers work.
+@dataclass(slots=True)
+class _Work:
+    """One request of a batch.
 
     Args:
-        lease_s: seconds a claim holds without a heartbeat.
-        heartbeat_s: seconds between heartbeats, well below ``lease_s``.
-        max_attempts: claims after which a request fails and waits for an admin. Those that an
-            outage ended do not count, and each retry by an admin allows one more.
-        backoff_s: seconds before the second attempt; doubled for each further one.
-        backoff_limit_s: most seconds between two attempts.
+        box: what the probe must look for, once it is collected.
     """
 
-    lease_s: float = 30.0
-    heartbeat_s: float = 5.0
-    max_attempts: int = 12
-    backoff_s: float = 0.5
-    backoff_limit_s: float = 60.0
+    claim: Claim
+    run: ErasureRun
+    order: ErasureOrder
+    box: NeedleBox | None
+
+    @property
+    def request_id(self) -> RequestId:
+        return self.claim.request.request_id
+
+
+class _Once(Generic[T]):
+    """An action that the first of several callers does and all share, its error, too."""
+
+    def __init__(self, action: Callable[[], T]) -> None:
+        self._action = action
+        self._results: list[T] = []
+        self._error: AppError | None = None
+
+    def __call__(self) -> T:
+        if self._error is not None:
+            raise self._error
+        if not self._results:
+            try:
+                self._results.append(self._action())
+            except AppError as error:
+                self._error = error
+                raise
+        return self._results[0]
 
 
 class EraseService:
@@ -71,33 +87,27 @@ class EraseService:
         self._steps = steps
         self._certification = certification
         self._clock = clock
-        self._owner = owner
-        self._config = config
+        self._leases = ErasureLeases(uows=uows, clock=clock, owner=owner, config=config)
         self._on_point = on_point
 
-    def execute(self, request_id: RequestId) -> bool:
-        """Do all that is left of a request; return whether it is completed by this call.
+    def execute(self, request_id: RequestId) -> frozenset[RequestId]:
+        """Do all that is left of a request, and of others that wait; return what is completed.
 
         Nothing happens when another worker holds it or there is nothing to do. A dependency
-        that is down puts the request off; too many attempts of other ends fail it.
+        that is down puts a request off; too many attempts of other ends fail it.
         """
-        claim = self._claim(request_id)
-        if claim is None:
-            return False
-        if self._used(claim) > self._allowed(claim):
-            self._fail(claim, code=_EXHAUSTED)
-            return False
-        try:
-            with self._heartbeat(claim) as check:
-                self._work(claim, check)
-        except LeaseLostError:
-            _log.warning("erasure_lease_lost", request_id=request_id)
-            return False
-        except AppError as error:
-            self._put_off(claim, error)
-            return False
-        _log.info("erasure_completed", request_id=request_id, attempt=claim.request.attempts)
-        return True
+        claims = self._leases.claim(request_id)
+        if not claims:
+            return frozenset()
+        with self._leases.held(claims) as checks:
+            erased = self._each(claims, _itself, partial(self._erase, checks))
+            follow = _Once(lambda: self._steps.await_neighbours([_claim_of(w) for w in erased]))
+            deleted = self._each(erased, _claim_of, partial(self._delete_rows, follow))
+            maintain = _Once(lambda: self._steps.maintain([work.order for work in deleted]))
+            cleaned = self._each(deleted, _claim_of, partial(self._maintain, maintain))
+            search = _Once(lambda: self._steps.search([_box_of(work) for work in cleaned]))
+            completed = self._each(cleaned, _claim_of, partial(self._certify, search))
+        return frozenset(work.request_id for work in completed)
 
     def tidy(self) -> int:
         """Destroy what completed requests needed for their proof; return of how many.
@@ -107,122 +117,35 @@ class EraseService:
         """
         return self._certification.shred_leftovers()
 
-    def _claim(self, request_id: RequestId) -> Claim | None:
-        now = self._clock.now()
-        lease_until = now + timedelta(seconds=self._config.lease_s)
-        with self._uows.write() as uow:
-            return uow.requests.claim(
-                request_id, owner=self._owner, now=now, lease_until=lease_until
-            )
+    def _each(
+        self, batch: Sequence[T], claim_of: Callable[[T], Claim], act: Callable[[T], _Work]
+    ) -> list[_Work]:
+        """Do ``act`` on each; return those that may go on, and end the others' attempts."""
+        going_on: list[_Work] = []
+        for one in batch:
+            request_id = claim_of(one).request.request_id
+            try:
+                going_on.append(act(one))
+            except LeaseLostError:
+                _log.warning("erasure_lease_lost", request_id=request_id)
+            except AppError as error:
+                self._leases.put_off(claim_of(one), error)
+        return going_on
 
-    @contextmanager
-    def _heartbeat(self, claim: Claim) -> Iterator[Callable[[], None]]:
-        """Extend the lease in the background; yield a check that raises once it is lost."""
-        stop, lost = threading.Event(), threading.Event()
-
-        def beat() -> None:
-            while not stop.wait(self._config.heartbeat_s):
-                if not self._extend(claim):
-                    lost.set()
-                    return
-
-        def check() -> None:
-            if lost.is_set():
-                raise LeaseLostError
-
-        thread = threading.Thread(target=beat, name="erasure-heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield check
-        finally:
-            stop.set()
-            thread.join()
-
-    def _extend(self, claim: Claim) -> bool:
-        lease_until = self._clock.now() + timedelta(seconds=self._config.lease_s)
-        try:
-            with self._uows.write() as uow:
-                return uow.requests.heartbeat(
-                    claim.request.request_id, fence=claim.fence, lease_until=lease_until
-                )
-        except DependencyUnavailableError as error:
-            # One missed beat is not a lost lease; the next write finds out.
-            _log.warning("erasure_heartbeat_missed", code=error.code)
-            return True
-
-    def _put_off(self, claim: Claim, error: AppError) -> None:
-        request = claim.request
-        _log.warning(
-            "erasure_put_off",
-            request_id=request.request_id,
-            attempt=request.attempts,
-            code=error.code,
-        )
-        is_outage = isinstance(error, DependencyUnavailableError)
-        if not is_outage and self._used(claim) >= self._allowed(claim):
-            self._fail(claim, code=error.code)
-            return
-        with self._uows.write() as uow:
-            uow.requests.postpone(
-                request.request_id,
-                fence=claim.fence,
-                not_before=self._clock.now() + self._backoff(request.attempts),
-                error_code=error.code,
-                is_outage=is_outage,
-            )
-
-    def _backoff(self, attempts: int) -> timedelta:
-        delay_s = self._config.backoff_s * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS)
-        return timedelta(seconds=min(delay_s, self._config.backoff_limit_s))
-
-    def _used(self, claim: Claim) -> int:
-        return claim.request.attempts - claim.request.outages
-
-    def _allowed(self, claim: Claim) -> int:
-        """Return how many attempts there may be: one more than at the last failure, if any.
-
-        A failed request is claimed again only because an admin retried it.
-        """
-        with self._uows.read() as uow:
-            failures = uow.audit.page(
-                after=-1,
-                limit=_MOST_FAILURES,
-                kind=LeafKind.FORGET_FAILED,
-                request_id=claim.request.request_id,
-            )
-        if not failures:
-            return self._config.max_attempts
-        return int(json.loads(failures[-1].body)["payload"][_COUNTED]) + 1
-
-    def _fail(self, claim: Claim, *, code: str) -> None:
-        with self._uows.write() as uow:
-            request = uow.requests.get(claim.request.request_id)
-            if request is not None and request.fence == claim.fence:
-                move(
-                    uow,
-                    request,
-                    RequestState.FAILED,
-                    at=self._clock.now(),
-                    fence=claim.fence,
-                    facts={
-                        "code": code,
-                        "attempts": request.attempts,
-                        _COUNTED: self._used(claim),
-                    },
-                    error_code=code,
-                )
-
-    def _work(self, claim: Claim, check: Callable[[], None]) -> None:
+    def _erase(self, checks: Checks, claim: Claim) -> _Work:
+        """Take out of the stores, one by one, what the request is about."""
+        request_id = claim.request.request_id
         run = ErasureRun(
             uows=self._uows,
             clock=self._clock,
             claim=claim,
-            check=check,
+            check=checks[request_id],
             on_point=self._on_point,
         )
-        steps, certification = self._steps, self._certification
-        box = certification.box(claim.request.request_id)
+        steps = self._steps
+        box = self._certification.box(request_id)
         order = run.order(box=box)
+        steps.require_alone(order)
         run.enter(RequestState.ERASING)
         run.step(Step.DRAIN, "interaction", partial(steps.drain, order))
         # What an earlier attempt kept stands, also where it died before it could journal that.
@@ -233,36 +156,65 @@ class EraseService:
         run.step(
             Step.KEYS, "vault", partial(steps.shred_key, order, require_fence=run.require_fence)
         )
-        run.step(Step.NEIGHBOURS, "neighbours", partial(steps.await_neighbours, claim.request))
+        return _Work(claim, run, order, box)
+
+    def _delete_rows(self, follow: Callable[[], int], work: _Work) -> _Work:
+        """Once every process has taken note, delete the rows that say whom it is about."""
+        run = work.run
+        run.step(Step.NEIGHBOURS, "neighbours", follow)
         run.step(
             Step.ROWS,
             "interaction",
             partial(
-                steps.delete_rows,
-                order,
+                self._steps.delete_rows,
+                work.order,
                 require_fence=run.require_fence,
-                fence=claim.fence,
+                fence=work.claim.fence,
             ),
         )
-        run.step(Step.MAINTENANCE, "all", partial(steps.maintain, order))
-        run.enter(RequestState.SCRUBBED)
-        run.enter(RequestState.VERIFYING)
-        self._certify(run, claim.request.request_id)
+        return work
 
-    def _certify(self, run: ErasureRun, request_id: RequestId) -> None:
-        """Search for what must be gone, and complete the request if it is."""
-        box = self._certification.box(request_id)
-        if box is None:
-            raise IntegrityError("what the probe must look for was not kept")
-        reports: list[ProbeReport] = []
+    def _maintain(self, maintain: Callable[[], int], work: _Work) -> _Work:
+        """Clean the files, together with the others, and read what must not be in them."""
+        work.run.step(Step.MAINTENANCE, "all", maintain)
+        work.run.enter(RequestState.SCRUBBED)
+        work.run.enter(RequestState.VERIFYING)
+        self._steps.require_unnamed(work.order)
+        work.box = self._certification.box(work.request_id)
+        _box_of(work)
+        return work
+
+    def _certify(self, search: Callable[[], Mapping[RequestId, Reports]], work: _Work) -> _Work:
+        """Look at what the search found, and complete the request if that is nothing."""
+        found: list[ProbeReport] = []
+
+        def look() -> int:
+            found[:] = search()[work.request_id]
+            return self._steps.require_gone(work.order, found)
+
         try:
-            run.step(
-                Step.PROBE,
-                "all",
-                partial(self._steps.probe, box, reports=reports),
-                is_repeated=True,
-            )
+            work.run.step(Step.PROBE, "all", look, is_repeated=True)
         except IntegrityError:
-            run.start_over()
+            work.run.start_over()
             raise
-        run.complete(self._certification, box=box, probed=reports)
+        work.run.complete(self._certification, box=_box_of(work), probed=found)
+        _log.info(
+            "erasure_completed",
+            request_id=work.request_id,
+            attempt=work.claim.request.attempts,
+        )
+        return work
+
+
+def _itself(claim: Claim) -> Claim:
+    return claim
+
+
+def _claim_of(work: _Work) -> Claim:
+    return work.claim
+
+
+def _box_of(work: _Work) -> NeedleBox:
+    if work.box is None:
+        raise IntegrityError("what the probe must look for was not kept")
+    return work.box

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import structlog
 
-from app.domain.errors import DependencyUnavailableError, IntegrityError
-from app.domain.forgetting import ErasureOrder, ErasureRequest
+from app.domain.errors import DependencyUnavailableError, IntegrityError, OtherRequestError
+from app.domain.forgetting import Claim, ErasureOrder, RequestState
+from app.domain.models import RequestId
 from app.domain.needle_box import NeedleBox
-from app.domain.residue import NeedleKind, ProbeReport
+from app.domain.residue import NeedleKind
+from app.domain.scope import AllScope
 from app.ports.cache import Cache
 from app.ports.clock import Clock
 from app.ports.memory_store import MemoryStore
@@ -20,6 +22,7 @@ from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
 from app.ports.vault import KeyVault
 from app.services.certification import Certification
 from app.services.collect import ResidueSearch
+from app.services.erasure_run import Reports
 
 _log = structlog.get_logger(__name__)
 _POLL_S: Final = 0.05
@@ -34,9 +37,11 @@ class StepsConfig:
 
     Args:
         wait_s: most seconds a step waits for other processes before it is put off.
+        drain_s: the same for writers; others in the batch wait meanwhile.
     """
 
     wait_s: float = 30.0
+    drain_s: float = 2.0
 
 
 class ErasureSteps:
@@ -70,7 +75,7 @@ class ErasureSteps:
         A write to the vector store that arrives after the scrub would bring the memory back.
         """
         waited = 0
-        deadline_s = self._clock.monotonic_s() + self._config.wait_s
+        deadline_s = self._clock.monotonic_s() + self._config.drain_s
         while True:
             until = self._pending_until(order)
             if until is None or until <= self._clock.now():
@@ -118,40 +123,47 @@ class ErasureSteps:
             require_fence(uow)
             # Their words are sealed by the key, and a batch of several users is read as one.
             uow.suppressions.remove_all(order.pseudonym)
-            touched = self._vault.shred(order.pseudonym)
-        self._vault.flush()
-        return touched
+            return self._vault.shred(order.pseudonym)
 
-    def maintain(self, order: ErasureOrder) -> int:
-        """Clean the files of every store of what was deleted in them; return bytes freed."""
-        freed = self._memory.maintain([order.pseudonym])
+    def maintain(self, orders: Sequence[ErasureOrder]) -> int:
+        """Clean the files of every store of what was deleted in them; return bytes freed.
+
+        Costs by store and shard, so all orders that have come this far share it.
+        """
+        freed = self._memory.maintain(sorted({order.pseudonym for order in orders}))
         self._uows.scrub()
         self._vault.flush()
         return freed
 
-    def await_neighbours(self, request: ErasureRequest) -> int:
-        """Wait until every live process has the change in its state and derived models.
+    def await_neighbours(self, claims: Sequence[Claim]) -> int:
+        """Wait until every live process has these changes in its state and derived models.
 
         Returns:
             How many processes acknowledged.
         """
         deadline_s = self._clock.monotonic_s() + self._config.wait_s
+        newest = max(claim.request.change_seq for claim in claims)
         while True:
             with self._uows.read() as uow:
                 live = uow.processes.live(now=self._clock.now())
-            behind = [process for process in live if process.acked_seq < request.change_seq]
+            behind = [process for process in live if process.acked_seq < newest]
             if not behind:
                 return len(live)
             if self._clock.monotonic_s() > deadline_s:
                 raise DependencyUnavailableError("not every process has acknowledged the change")
             self._clock.sleep(_POLL_S)
 
-    def probe(self, box: NeedleBox, *, reports: list[ProbeReport]) -> int:
-        """Ask every store again, then search the bytes of its files.
+    def search(self, boxes: Sequence[NeedleBox]) -> Mapping[RequestId, Reports]:
+        """Search the bytes of every store once for several erasures.
 
-        Args:
-            box: what must be gone.
-            reports: filled with what was found, one report a store.
+        Returns:
+            For each request one report a store.
+        """
+        reports = self._search.search([box.needles for box in boxes])
+        return {box.order.request_id: found for box, found in zip(boxes, reports, strict=True)}
+
+    def require_gone(self, order: ErasureOrder, reports: Reports) -> int:
+        """Ask every store again, and look at what the search found.
 
         Returns:
             How many needles are left: 0, or an error is raised.
@@ -160,8 +172,7 @@ class ErasureSteps:
             IntegrityError: something is left, or a search did not find its canary. Nothing may
                 be reported done.
         """
-        self._require_none_left(box.order)
-        reports[:] = self._search.search(box.needles)
+        self._require_none_left(order)
         unclean = [report.store for report in reports if not report.is_clean]
         if unclean:
             _log.error("residue", stores=unclean, residue=sum(one.residue for one in reports))
@@ -174,6 +185,40 @@ class ErasureSteps:
             left += self._vault.count(order.pseudonym)
         if left:
             raise IntegrityError("records are left after the scrub")
+
+    def require_unnamed(self, order: ErasureOrder) -> None:
+        """Let an erasure of all wait until no other request of the user names them.
+
+        Raises:
+            OtherRequestError: one does; the probe would find it.
+        """
+        if not order.is_whole_user:
+            return
+        with self._uows.read() as uow:
+            others = uow.requests.unfinished_of(order.pseudonym)
+        if others:
+            raise OtherRequestError("another request of the same user is not over")
+
+    def require_alone(self, order: ErasureOrder) -> None:
+        """Let an erasure of all wait for the user's requests for a part.
+
+        Their rows name the user, so the probe would find them; and what one of them has on hold
+        must not be erased by another. A request for all no longer names anybody once its rows
+        are gone, so two of these need not wait for each other.
+
+        Raises:
+            OtherRequestError: one is not over.
+        """
+        if not order.is_whole_user:
+            return
+        with self._uows.read() as uow:
+            others = uow.requests.unfinished_of(order.pseudonym)
+        if any(
+            one.request_id != order.request_id
+            and (one.scope_kind != AllScope.kind or one.state is RequestState.ON_HOLD)
+            for one in others
+        ):
+            raise OtherRequestError("another request of the same user is not over")
 
     def delete_rows(self, order: ErasureOrder, *, require_fence: RequireFence, fence: int) -> int:
         """Delete the rows, the feed entries that name the user, and for ``all`` the subject.
@@ -192,10 +237,9 @@ class ErasureSteps:
                 touched += uow.suppressions.remove_all(order.pseudonym)
                 touched += uow.subjects.delete(order.pseudonym)
                 uow.requests.clear_subject(order.request_id, fence=fence)
+                uow.requests.clear_final_of(order.pseudonym)
             uow.documents.drop_salt(order.request_id)
             live = uow.processes.live(now=self._clock.now())
             upto = min((process.acked_seq for process in live), default=uow.changes.head())
             touched += uow.changes.prune(upto=upto)
-        if late:
-            self._vault.flush()
         return touched + late

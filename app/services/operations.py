@@ -11,6 +11,7 @@ from app.domain.audit import Leaf, LeafKind
 from app.domain.errors import ConflictError, NotFoundError
 from app.domain.forgetting import ErasureRequest, Ground, RequestState, due_date
 from app.domain.models import RequestId, SubjectStatus
+from app.domain.scope import AllScope
 from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
@@ -89,20 +90,34 @@ class OperationsService:
         """
         with self._uows.write() as uow:
             request = self._get(uow, request_id)
-            if request.pseudonym is not None and any(
-                other.request_id != request_id for other in uow.requests.open_of(request.pseudonym)
-            ):
+            others = self._others(uow, request)
+            heir = next((one for one in others if one.scope_kind == AllScope.kind), None)
+            if others and heir is None:
                 # What both cover would come back with the one that is rejected.
                 raise ConflictError("another request of the same user is open; it comes first")
+            doomed = uow.interactions.flagged(request_id)
             self._move(uow, request, RequestState.REJECTED, ground=ground)
             uow.interactions.unflag(request_id)
             uow.tombstones.remove_of(request_id)
             uow.suppressions.remove_of(request_id)
-            if request.pseudonym is not None:
+            if heir is not None:
+                # It has waited for this one, and covers the same.
+                uow.interactions.flag(heir.request_id, doomed)
+                uow.after_commit(partial(self._queue.ring, heir.request_id))
+            elif request.pseudonym is not None:
                 if uow.subjects.lock(request.pseudonym) is not None:
                     uow.subjects.raise_epoch(request.pseudonym, status=SubjectStatus.ACTIVE)
                 uow.changes.append({request.pseudonym})
             return self._get(uow, request_id)
+
+    @staticmethod
+    def _others(uow: UnitOfWork, request: ErasureRequest) -> list[ErasureRequest]:
+        """Return the other open requests of the same user."""
+        if request.pseudonym is None:
+            return []
+        uow.subjects.lock(request.pseudonym)
+        same_user = uow.requests.open_of(request.pseudonym)
+        return [one for one in same_user if one.request_id != request.request_id]
 
     def extend(self, request_id: RequestId) -> ErasureRequest:
         """Move the due date by the two further months of GDPR Art. 12(3), once.

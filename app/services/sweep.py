@@ -75,7 +75,7 @@ class SweepService:
         ours = [request for request in waiting if max(request.updated_at, seen_at) <= late]
         theirs = [request for request in waiting if max(request.updated_at, seen_at) > late]
         rung = self._ring(theirs)
-        completed = sum(self._erase.execute(request.request_id) for request in ours)
+        completed = sum(len(self._erase.execute(request.request_id)) for request in ours)
         return SweepResult(rung=rung, completed=completed, repaired=self._repair())
 
     def note_worker(self) -> None:

@@ -147,10 +147,10 @@ def measure(subject: Subject, *, n_records: int, folder: Path) -> dict[str, obje
     needles = plantation.needles(plantation.leaving, ids=ids)
     canary = plantation.needles(plantation.canary, ids=ids)
     probe = FileProbe(subject.stores(directory))
-    before = probe.search(needles, control=canary)
+    (before,) = probe.search([needles], control=canary)
     seconds = subject.erase(directory, plantation)
     started = time.perf_counter()
-    after = probe.search(needles, control=canary)
+    (after,) = probe.search([needles], control=canary)
     row = {
         "procedure": subject.name,
         "records": n_records,

@@ -77,7 +77,7 @@ def searched(
     assert database.directory is not None
     probe = FileProbe([chroma_files(database.directory)])
     needles = needles_of(mine, is_whole_user=all_of)
-    (report,) = probe.search(needles, control=needles_of(canary))
+    ((report,),) = probe.search([needles], control=needles_of(canary))
     return report
 
 

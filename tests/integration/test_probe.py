@@ -55,7 +55,7 @@ def test_deleted_row_is_found_until_it_is_overwritten(rows: Path, *, is_secure: 
     insert(rows, canary)
     delete(rows, mine, is_secure=is_secure)
 
-    (report,) = FileProbe([sqlite_store(rows)]).search(mine, control=canary)
+    ((report,),) = FileProbe([sqlite_store(rows)]).search([mine], control=canary)
 
     assert report.control_found
     assert report.is_clean is is_secure
@@ -71,7 +71,7 @@ def test_rows_are_found_in_the_write_ahead_log(rows: Path) -> None:
             row = (mine.ids[0], mine.pseudonyms[0])
             connection.execute("INSERT INTO interaction VALUES (?, ?)", row)
 
-        (report,) = FileProbe([sqlite_store(rows)]).search(mine, control=mine)
+        ((report,),) = FileProbe([sqlite_store(rows)]).search([mine], control=mine)
 
     wal = "lethe.sqlite3-wal"
     expected = {Finding(NeedleKind.ID, wal, 1), Finding(NeedleKind.PSEUDONYM, wal, 1)}
@@ -84,12 +84,24 @@ def test_rows_are_found_in_the_write_ahead_log(rows: Path) -> None:
 def test_store_is_not_clean_when_its_control_is_missing(rows: Path) -> None:
     mine, canary = one(a_user(), secrets.token_hex(16)), one(a_user(), secrets.token_hex(16))
 
-    (without,) = FileProbe([sqlite_store(rows)]).search(mine, control=canary)
-    (unarmed,) = FileProbe([sqlite_store(rows)]).search(mine, control=Needles())
+    ((without,),) = FileProbe([sqlite_store(rows)]).search([mine], control=canary)
+    ((unarmed,),) = FileProbe([sqlite_store(rows)]).search([mine], control=Needles())
 
     assert not without.findings
     assert not without.is_clean
     assert not unarmed.is_clean
+
+
+def test_each_erasure_is_told_its_own_findings_when_several_share_a_search(rows: Path) -> None:
+    left, gone, canary = (one(a_user(), secrets.token_hex(16)) for _ in range(3))
+    insert(rows, left)
+    insert(rows, canary)
+
+    (unclean,), (clean,) = FileProbe([sqlite_store(rows)]).search([left, gone], control=canary)
+
+    assert unclean.residue == 2
+    assert clean.is_clean
+    assert (unclean.patterns, clean.patterns) == (4, 4)
 
 
 def test_identifier_is_found_in_a_log_and_the_canary_is_taken_away(tmp_path: Path) -> None:
@@ -100,7 +112,7 @@ def test_identifier_is_found_in_a_log_and_the_canary_is_taken_away(tmp_path: Pat
     (logs / "b.log").write_text('{"event": "started"}\n')
     store = ProbedStore("logs", StoreFormat.LOGS, tmp_path / "logs", ROWS)
 
-    (report,) = FileProbe([store]).search(mine, control=canary)
+    ((report,),) = FileProbe([store]).search([mine], control=canary)
 
     assert report.control_found
     assert report.findings == (Finding(NeedleKind.PSEUDONYM, "old/a.log", 1),)
@@ -115,7 +127,7 @@ def test_search_fails_aloud_when_there_is_no_store(
     mine = one(a_user(), secrets.token_hex(16))
 
     with pytest.raises(DependencyUnavailableError, match="could not read") as caught:
-        FileProbe([store]).search(mine, control=mine)
+        FileProbe([store]).search([mine], control=mine)
 
     assert caught.value.__cause__ is None
     assert mine.ids[0] not in str(caught.value)
@@ -129,7 +141,7 @@ def test_search_fails_aloud_when_an_index_is_of_another_format(tmp_path: Path) -
     mine = Needles(vectors=(np.ones(8, np.float32),))
 
     with pytest.raises(ValueError, match="another format"):
-        StoreSearch(needles=mine, control=Needles()).search(store)
+        StoreSearch([mine], control=Needles()).search(store)
 
 
 def test_task_and_reports_survive_the_pipe(tmp_path: Path) -> None:
@@ -138,12 +150,13 @@ def test_task_and_reports_survive_the_pipe(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"nothing")
     stores = [ProbedStore("logs", StoreFormat.DIRECTORY, tmp_path, ROWS)]
 
-    back, found, control = decode_task(encode_task(stores, needles=needles, control=Needles()))
+    back, (found,), control = decode_task(encode_task(stores, groups=[needles], control=Needles()))
 
     assert back == stores
     assert (found.texts, found.documents, found.ids) == (("tëxt",), ("document",), ("id",))
     assert (found.pseudonyms, found.keys) == (("user",), (b"\x00key",))
     np.testing.assert_array_equal(found.vectors[0], vector)
     assert control.count(NeedleKind.VECTOR) == 0
-    report = StoreSearch(needles=needles, control=Needles()).search(stores[0])
-    assert decode_reports(encode_reports([report])) == (report,)
+    reports = StoreSearch([needles, needles], control=Needles()).search(stores[0])
+    first, second = reports
+    assert decode_reports(encode_reports([reports])) == [(first,), (second,)]

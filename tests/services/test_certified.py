@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -102,8 +103,10 @@ class _Probe:
     def __init__(self, *, residue: int, control_found: bool) -> None:
         self.residue, self.control_found = residue, control_found
 
-    def search(self, needles: Needles, *, control: Needles) -> tuple[ProbeReport, ...]:
-        assert needles.count(NeedleKind.ID)
+    def search(
+        self, groups: Sequence[Needles], *, control: Needles
+    ) -> list[tuple[ProbeReport, ...]]:
+        assert all(needles.count(NeedleKind.ID) for needles in groups)
         assert control.count(NeedleKind.ID)
         report = ProbeReport(
             store="memory",
@@ -115,7 +118,7 @@ class _Probe:
             control_found=self.control_found,
             seconds=0.0,
         )
-        return (report,)
+        return [(report,) for _ in groups]
 
 
 @pytest.mark.parametrize(

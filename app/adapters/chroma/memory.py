@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.generations import Generations
 from app.adapters.chroma.grid import on_grid
-from app.adapters.chroma.layout import CollectionSpec, memory_family, parse_name, shard_of
+from app.adapters.chroma.layout import CollectionSpec, memory_family, shard_of
 from app.adapters.chroma.maintenance_process import MaintenanceReport, run_maintenance
 from app.adapters.chroma.reindex import drop_superseded, reindex
 from app.adapters.chroma.scrub import batches, flush, known, scrub
@@ -25,6 +25,8 @@ from app.ports.memory_store import Memory, StoreHealth
 
 REINDEX_ABOVE: Final = 1_000
 """Dead slots of a shard below which a re-index is not worth its copy."""
+REINDEXED_AT_ONCE: Final = 2
+"""Worn shards that one maintenance copies; the others wait for the next."""
 
 
 class ChromaMemoryStore:
@@ -78,7 +80,7 @@ class ChromaMemoryStore:
         )
 
     def erase(self, order: ErasureOrder) -> int:
-        """Scrub, delete and flush the order's records; return how many were still there."""
+        """Overwrite and delete the order's records; return how many were still there."""
         # Told apart by id: a re-index under way shows a record twice, in two generations.
         erased: set[RecordId] = set()
         erase = partial(_erase, order=order, dim=self._spec.dim, erased=erased)
@@ -95,18 +97,20 @@ class ChromaMemoryStore:
         )
 
     def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
-        """Clean the database's files in a process of its own; return bytes freed.
+        """Flush these users' shards and clean the database's files; return bytes freed.
 
-        A shard of these users with more dead slots than live ones (and over REINDEX_ABOVE) is
-        re-indexed first.
+        A shard, anybody's, with more dead slots than live ones (and over REINDEX_ABOVE) is
+        re-indexed as well, the most worn first and REINDEXED_AT_ONCE at most.
 
         Raises:
             DependencyUnavailableError: the files are out of reach, or the process failed.
         """
         directory = self._reachable_directory()
         drop_superseded(self._database, generations=self._shards)
+        for family in sorted({self._family(pseudonym) for pseudonym in pseudonyms}):
+            self._shards.write(family, flush)
         report = run_maintenance(directory)
-        worn = self._worn(report, families={self._family(p) for p in pseudonyms})
+        worn = self._worn(report)[:REINDEXED_AT_ONCE]
         if not worn:
             return report.bytes_freed
         for family in worn:
@@ -146,15 +150,15 @@ class ChromaMemoryStore:
     def _family(self, pseudonym: Pseudonym) -> str:
         return memory_family(shard_of(pseudonym, n_shards=self._spec.n_shards))
 
-    @staticmethod
-    def _worn(report: MaintenanceReport, *, families: set[str]) -> list[str]:
-        worn = []
-        for fill in report.fill:
-            parsed = parse_name(fill.collection)
-            is_worn = fill.dead > max(REINDEX_ABOVE, fill.live)
-            if is_worn and parsed is not None and parsed[0] in families:
-                worn.append(parsed[0])
-        return worn
+    def _worn(self, report: MaintenanceReport) -> list[str]:
+        """Return the worn shards, the most dead slots first."""
+        present = {shard.collection.name: shard.family for shard in self._shards.all_present()}
+        worn = [
+            fill
+            for fill in report.fill
+            if fill.collection in present and fill.dead > max(REINDEX_ABOVE, fill.live)
+        ]
+        return [present[fill.collection] for fill in sorted(worn, key=lambda fill: -fill.dead)]
 
 
 def _upsert(collection: Collection, *, memories: Sequence[Memory]) -> None:
@@ -192,7 +196,6 @@ def _n_ordered(collection: Collection, *, order: ErasureOrder) -> int:
 
 def _erase(collection: Collection, *, order: ErasureOrder, dim: int, erased: set[RecordId]) -> None:
     erased.update(scrub(collection, _ordered(collection, order=order), dim=dim))
-    flush(collection)
 
 
 def _stored(collection: Collection, *, order: ErasureOrder) -> list[Memory]:

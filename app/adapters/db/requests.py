@@ -33,6 +33,7 @@ _IS_WORKABLE: Final = _col.state.in_(sorted(WORKABLE))
 _IS_OPEN: Final = _col.state.not_in(sorted(FINAL))
 _STEP_ORDER: Final = {step: place for place, step in enumerate(Step)}
 _NO_LEASE: Final[dict[str, Any]] = {"lease_owner": None, "lease_until": None}
+_NOBODY: Final[dict[str, Any]] = {"pseudonym": None, "scope": None, "body_hash": None}
 
 
 def _may_claim(now: datetime) -> ColumnElement[bool]:
@@ -92,9 +93,16 @@ class SqlErasureRequests:
 
     def open_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
         """See the port."""
+        return self._of(pseudonym, _IS_WORKABLE)
+
+    def unfinished_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
+        """See the port."""
+        return self._of(pseudonym, _IS_OPEN)
+
+    def _of(self, pseudonym: Pseudonym, condition: ColumnElement[bool]) -> list[ErasureRequest]:
         rows = self.session.rows(
             sa.select(erasure_request)
-            .where(_col.pseudonym == pseudonym, _IS_WORKABLE)
+            .where(_col.pseudonym == pseudonym, condition)
             .order_by(_col.received_at, _col.request_id)
         )
         return [request_of(row) for row in rows]
@@ -187,8 +195,12 @@ class SqlErasureRequests:
 
     def clear_subject(self, request_id: RequestId, *, fence: int) -> bool:
         """See the port."""
-        cleared = {"pseudonym": None, "scope": None, "body_hash": None}
-        return self._update(_held(request_id, fence), cleared)
+        return self._update(_held(request_id, fence), _NOBODY)
+
+    def clear_final_of(self, pseudonym: Pseudonym) -> int:
+        """See the port."""
+        theirs = sa.and_(_col.pseudonym == pseudonym, sa.not_(_IS_OPEN))
+        return self.session.changed(sa.update(erasure_request).where(theirs).values(_NOBODY))
 
     def record_step(self, record: StepRecord) -> None:
         """See the port."""

@@ -33,13 +33,11 @@ class FileProbe:
         self._stores = tuple(stores)
         self._timeout_s = timeout_s
 
-    def search(self, needles: Needles, *, control: Needles) -> tuple[ProbeReport, ...]:
-        """Search all stores for ``needles``; return one report a store.
-
-        Raises:
-            DependencyUnavailableError: a store's files could not be read to the end.
-        """
-        task = encode_task(self._stores, needles=needles, control=control)
+    def search(
+        self, groups: Sequence[Needles], *, control: Needles
+    ) -> list[tuple[ProbeReport, ...]]:
+        """See the port."""
+        task = encode_task(self._stores, groups=groups, control=control)
         # A traceback of the child may quote a needle: its words are dropped, never logged.
         try:
             done = subprocess.run(

@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -50,33 +50,38 @@ class ProbedStore:
     control: frozenset[NeedleKind]
 
 
+_CONTROL: Final = -1
+"""Group of the canary's needles."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Hit:
-    """One needle (or canary needle) met in one file."""
+    """One needle met in one file; ``group`` is its place among the groups, or _CONTROL."""
 
-    is_control: bool
+    group: int
     kind: NeedleKind
     needle: int
     file: str
 
 
 class StoreSearch:
-    """Searches stores for the same needles, one pass a file.
+    """Searches stores for the same needles, one pass a file for all groups.
 
     Args:
-        needles: what must be gone.
+        groups: of each erasure what must be gone.
         control: of the canary.
     """
 
-    def __init__(self, *, needles: Needles, control: Needles) -> None:
-        self._sides = ((False, needles), (True, control))
-        self._patterns: list[tuple[bool, Pattern]] = [
-            (is_control, pattern) for is_control, side in self._sides for pattern in patterns(side)
+    def __init__(self, groups: Sequence[Needles], *, control: Needles) -> None:
+        self._groups = range(len(groups))
+        self._sides = ((_CONTROL, control), *enumerate(groups))
+        self._patterns: list[tuple[int, Pattern]] = [
+            (group, pattern) for group, side in self._sides for pattern in patterns(side)
         ]
         self._scanner = Scanner([pattern.data for _, pattern in self._patterns])
 
-    def search(self, store: ProbedStore) -> ProbeReport:
-        """Search one store.
+    def search(self, store: ProbedStore) -> list[ProbeReport]:
+        """Search one store; return a report for each group.
 
         Raises:
             OSError: a file or the store itself cannot be read.
@@ -99,16 +104,20 @@ class StoreSearch:
                 n_files, n_bytes = n_files + 1, n_bytes + n_read
             if store.format is StoreFormat.CHROMA:
                 hits |= self._chroma_hits(store.path)
-        return ProbeReport(
-            store=store.name,
-            files=n_files,
-            bytes_read=n_bytes,
-            patterns=sum(not is_control for is_control, _ in self._patterns),
-            findings=_findings(hits),
-            left=_left(hits),
-            control_found=_is_controlled(hits, store=store),
-            seconds=time.perf_counter() - started,
-        )
+        n_patterns = Counter(group for group, _ in self._patterns)
+        return [
+            ProbeReport(
+                store=store.name,
+                files=n_files,
+                bytes_read=n_bytes,
+                patterns=n_patterns[group],
+                findings=_findings(hits, group=group),
+                left=_left(hits, group=group),
+                control_found=_is_controlled(hits, store=store),
+                seconds=time.perf_counter() - started,
+            )
+            for group in self._groups
+        ]
 
     def _scan(self, file: Path, *, name: str) -> tuple[set[_Hit], int]:
         try:
@@ -116,24 +125,31 @@ class StoreSearch:
         except FileNotFoundError:
             return set(), 0  # a journal, or a rotated log: what is gone holds nothing
         met = (self._patterns[index] for index in indices)
-        return {_Hit(control, p.kind, p.needle, name) for control, p in met}, n_read
+        return {_Hit(group, p.kind, p.needle, name) for group, p in met}, n_read
 
     def _chroma_hits(self, directory: Path) -> set[_Hit]:
-        hits: set[_Hit] = set()
-        for is_control, side in self._sides:
-            for header in sorted(directory.glob(f"*/{HEADER_FILE}")):
-                for row in index_residue(header.parent, vectors=side.vectors):
-                    file = f"{header.parent.name}/slots"
-                    hits.add(_Hit(is_control, NeedleKind.VECTOR, row, file))
-            if not is_control:
-                for row in full_text_residue(directory, documents=side.documents + side.texts):
-                    hits.add(_Hit(is_control, NeedleKind.DOCUMENT, row, "full-text index"))
-        return hits
+        return {*self._slot_hits(directory), *self._full_text_hits(directory)}
+
+    def _slot_hits(self, directory: Path) -> Iterator[_Hit]:
+        owners = [(g, row) for g, side in self._sides for row in range(len(side.vectors))]
+        vectors = [vector for _, side in self._sides for vector in side.vectors]
+        for header in sorted(directory.glob(f"*/{HEADER_FILE}")):
+            for place in index_residue(header.parent, vectors=vectors):
+                group, row = owners[place]
+                yield _Hit(group, NeedleKind.VECTOR, row, f"{header.parent.name}/slots")
+
+    def _full_text_hits(self, directory: Path) -> Iterator[_Hit]:
+        sides = [(g, side.documents + side.texts) for g, side in self._sides if g != _CONTROL]
+        owners = [(g, row) for g, documents in sides for row in range(len(documents))]
+        documents = [document for _, documents in sides for document in documents]
+        for place in full_text_residue(directory, documents=documents):
+            group, row = owners[place]
+            yield _Hit(group, NeedleKind.DOCUMENT, row, "full-text index")
 
     @contextmanager
     def _planted(self, directory: Path) -> Iterator[None]:
         """Keep a file with the control's strings in ``directory`` during the search."""
-        strings = [pattern.data for is_control, pattern in self._patterns if is_control]
+        strings = [pattern.data for group, pattern in self._patterns if group == _CONTROL]
         file = directory / f"lethe-control-{secrets.token_hex(4)}"
         file.write_bytes(b"\n".join(strings))
         try:
@@ -168,19 +184,19 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _findings(hits: set[_Hit]) -> tuple[Finding, ...]:
+def _findings(hits: set[_Hit], *, group: int) -> tuple[Finding, ...]:
     needles: dict[tuple[NeedleKind, str], set[int]] = {}
     for hit in hits:
-        if not hit.is_control:
+        if hit.group == group:
             needles.setdefault((hit.kind, hit.file), set()).add(hit.needle)
     return tuple(Finding(kind, file, len(met)) for (kind, file), met in sorted(needles.items()))
 
 
-def _left(hits: set[_Hit]) -> tuple[tuple[NeedleKind, int], ...]:
-    met = {(hit.kind, hit.needle) for hit in hits if not hit.is_control}
+def _left(hits: set[_Hit], *, group: int) -> tuple[tuple[NeedleKind, int], ...]:
+    met = {(hit.kind, hit.needle) for hit in hits if hit.group == group}
     return tuple(sorted(Counter(kind for kind, _ in met).items()))
 
 
 def _is_controlled(hits: set[_Hit], *, store: ProbedStore) -> bool:
-    met = {hit.kind for hit in hits if hit.is_control}
+    met = {hit.kind for hit in hits if hit.group == _CONTROL}
     return bool(store.control) and store.control <= met

@@ -6,13 +6,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from app.adapters.probe.stores import ProbedStore, StoreFormat
 from app.domain.needle_box import needles_from_json, needles_to_json
 from app.domain.residue import Finding, NeedleKind, Needles, ProbeReport
 
 
-def encode_task(stores: Sequence[ProbedStore], *, needles: Needles, control: Needles) -> bytes:
+def encode_task(
+    stores: Sequence[ProbedStore], *, groups: Sequence[Needles], control: Needles
+) -> bytes:
     """Return what ``decode_task`` reads."""
     task = {
         "stores": [
@@ -24,14 +27,14 @@ def encode_task(stores: Sequence[ProbedStore], *, needles: Needles, control: Nee
             }
             for store in stores
         ],
-        "needles": needles_to_json(needles),
+        "groups": [needles_to_json(needles) for needles in groups],
         "control": needles_to_json(control),
     }
     return json.dumps(task).encode()
 
 
-def decode_task(raw: bytes) -> tuple[list[ProbedStore], Needles, Needles]:
-    """Return (stores, needles, control)."""
+def decode_task(raw: bytes) -> tuple[list[ProbedStore], list[Needles], Needles]:
+    """Return (stores, groups of needles, control)."""
     task = json.loads(raw)
     stores = [
         ProbedStore(
@@ -42,24 +45,28 @@ def decode_task(raw: bytes) -> tuple[list[ProbedStore], Needles, Needles]:
         )
         for store in task["stores"]
     ]
-    return stores, needles_from_json(task["needles"]), needles_from_json(task["control"])
+    groups = [needles_from_json(needles) for needles in task["groups"]]
+    return stores, groups, needles_from_json(task["control"])
 
 
-def encode_reports(reports: Sequence[ProbeReport]) -> bytes:
-    """Return what ``decode_reports`` reads."""
-    return json.dumps([asdict(report) for report in reports]).encode()
+def encode_reports(by_store: Sequence[Sequence[ProbeReport]]) -> bytes:
+    """Return what ``decode_reports`` reads: of each store one report a group."""
+    return json.dumps([[asdict(report) for report in reports] for reports in by_store]).encode()
 
 
-def decode_reports(raw: bytes) -> tuple[ProbeReport, ...]:
-    """Return the reports."""
-    return tuple(
-        ProbeReport(
-            **{name: value for name, value in report.items() if name not in {"findings", "left"}},
-            left=tuple((NeedleKind(kind), n) for kind, n in report["left"]),
-            findings=tuple(
-                Finding(NeedleKind(found["kind"]), found["file"], found["needles"])
-                for found in report["findings"]
-            ),
-        )
-        for report in json.loads(raw)
+def decode_reports(raw: bytes) -> list[tuple[ProbeReport, ...]]:
+    """Return of each group one report a store."""
+    by_store = [[_report(fields) for fields in reports] for reports in json.loads(raw)]
+    return list(zip(*by_store, strict=True))
+
+
+def _report(fields: dict[str, Any]) -> ProbeReport:
+    plain = {name: value for name, value in fields.items() if name not in {"findings", "left"}}
+    return ProbeReport(
+        **plain,
+        left=tuple((NeedleKind(kind), n) for kind, n in fields["left"]),
+        findings=tuple(
+            Finding(NeedleKind(found["kind"]), found["file"], found["needles"])
+            for found in fields["findings"]
+        ),
     )

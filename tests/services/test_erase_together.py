@@ -1,0 +1,154 @@
+"""Requests that wait are erased together, and one of them never speaks for another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from app.domain.forgetting import ErasureRequest, Ground, RequestState
+from app.domain.models import ItemId, RequestId
+from app.domain.residue import Needles, ProbeReport
+from app.domain.scope import AllScope, ItemsScope, Scope
+from app.services.forget import ForgetCommand
+from tests.world import World, unavailable
+
+SEA = [f"sea-{number:02d}" for number in range(6)]
+
+
+def forget(world: World, name: str, scope: Scope | None = None) -> RequestId:
+    world.read(name, SEA)
+    command = ForgetCommand(pseudonym=world.user(name), scope=scope or AllScope())
+    return world.container.forget.accept(command).request.request_id
+
+
+def status(world: World, request_id: RequestId) -> ErasureRequest:
+    return world.container.forget.status(request_id).request
+
+
+def let_retry(world: World, request_id: RequestId) -> None:
+    """Let the pause after a failed attempt be over."""
+    world.adapters.clock.sleep(0.6 if status(world, request_id).attempts == 1 else 2.5)
+
+
+class _Counted:
+    """The real search, counted."""
+
+    def __init__(self, world: World) -> None:
+        self._search = world.adapters.probe.search
+        self.sizes: list[int] = []
+
+    def search(
+        self, groups: Sequence[Needles], *, control: Needles
+    ) -> list[tuple[ProbeReport, ...]]:
+        self.sizes.append(len(groups))
+        return self._search(groups, control=control)
+
+
+def test_requests_that_wait_share_one_search(
+    shared_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = _Counted(shared_world)
+    monkeypatch.setattr(shared_world.adapters.probe, "search", counted.search)
+    requests = [forget(shared_world, f"user-0-{number}") for number in range(3)]
+    requests.append(forget(shared_world, "user-0-4", ItemsScope((ItemId("sea-04"),))))
+
+    assert shared_world.erase(requests[2])
+
+    assert counted.sizes == [4]
+    for request_id in requests:
+        found = shared_world.container.forget.status(request_id)
+        assert found.request.state is RequestState.COMPLETED
+        assert found.certificate is not None
+
+
+def test_only_the_request_with_residue_stays_open(shared_world: World) -> None:
+    clean, haunted = forget(shared_world, "user-1-0"), forget(shared_world, "user-1-1")
+    stray = shared_world.adapters.settings.data_dir / "chroma" / "stray.bin"
+    stray.write_bytes(shared_world.user("user-1-1").encode())
+
+    assert shared_world.erase(clean)
+
+    assert status(shared_world, clean).state is RequestState.COMPLETED
+    assert status(shared_world, haunted).state is RequestState.ERASING
+    assert status(shared_world, haunted).error_code == "integrity_error"
+    stray.unlink()
+    let_retry(shared_world, haunted)
+    assert shared_world.erase(haunted)
+
+
+def test_an_outage_of_what_is_shared_puts_all_off_and_fails_none(
+    shared_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [forget(shared_world, f"user-2-{number}") for number in range(2)]
+    with monkeypatch.context() as patch:
+        patch.setattr(shared_world.adapters.memory, "maintain", unavailable)
+        assert not shared_world.erase(requests[0])
+
+    for request_id in requests:
+        found = status(shared_world, request_id)
+        assert (found.error_code, found.outages) == ("dependency_unavailable", 1)
+    let_retry(shared_world, requests[0])
+    assert shared_world.container.erase.execute(requests[0]) == frozenset(requests)
+
+
+def test_a_request_that_was_tried_before_is_worked_on_alone(
+    shared_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be one that kills its worker."""
+    poison, other = forget(shared_world, "user-3-0"), forget(shared_world, "user-3-1")
+    with shared_world.adapters.uows.write() as uow:
+        now = shared_world.adapters.clock.now()
+        claim = uow.requests.claim(poison, owner="dead", now=now, lease_until=now)
+    assert claim is not None
+
+    shared_world.settle()
+    assert shared_world.container.erase.execute(other) == {other}
+    assert shared_world.container.erase.execute(poison) == {poison}
+
+
+def test_an_erasure_of_all_waits_for_what_is_on_hold(shared_world: World) -> None:
+    held = forget(shared_world, "user-4-0", ItemsScope((ItemId("sea-02"),)))
+    shared_world.container.operations.hold(held)
+    everything = forget(shared_world, "user-4-0")
+
+    assert not shared_world.erase(everything)
+
+    found = status(shared_world, everything)
+    assert found.state is RequestState.SUPPRESSED
+    assert (found.error_code, found.outages) == ("waits_for_other_request", 1)
+    with shared_world.adapters.uows.read() as uow:
+        assert len(uow.interactions.record_ids_of(shared_world.user("user-4-0"))) == len(SEA)
+
+    shared_world.container.operations.release(held)
+    assert shared_world.erase(held)
+    let_retry(shared_world, everything)
+    assert shared_world.erase(everything)
+
+
+def test_an_erasure_of_all_takes_over_what_a_rejected_request_had_on_hold(
+    shared_world: World,
+) -> None:
+    held = forget(shared_world, "user-5-0", ItemsScope((ItemId("sea-02"),)))
+    shared_world.container.operations.hold(held)
+    everything = forget(shared_world, "user-5-0")
+
+    shared_world.container.operations.reject(held, ground=Ground.LEGAL_CLAIMS)
+
+    with shared_world.adapters.uows.read() as uow:
+        assert uow.interactions.count(shared_world.user("user-5-0")) == 0
+        assert len(uow.interactions.flagged(everything)) == len(SEA)
+    assert shared_world.erase(everything)
+
+
+def test_two_erasures_of_all_complete_together(shared_world: World) -> None:
+    first = forget(shared_world, "user-6-0")
+    again = shared_world.container.forget.accept(
+        ForgetCommand(
+            pseudonym=shared_world.user("user-6-0"), scope=AllScope(), subject_request_id="again"
+        )
+    ).request.request_id
+    assert first != again
+
+    shared_world.settle()
+    assert shared_world.container.erase.execute(first) == {first, again}
