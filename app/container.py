@@ -24,6 +24,7 @@ from app.services.operations import OperationsService
 from app.services.overview import OverviewService
 from app.services.recommend import RecommendService
 from app.services.resolve import ScopeResolver
+from app.services.restore import RestoreService
 from app.services.suppressions import SuppressionService
 from app.services.sweep import SweepService
 
@@ -54,3 +55,4 @@ class Container:
     operations: OperationsService
     overview: OverviewService
     health: HealthService
+    restore: RestoreService

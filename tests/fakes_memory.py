@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,7 @@ class FakeMemoryStore:
 
     records: dict[RecordId, Memory] = field(default_factory=dict)
     maintained: list[tuple[Pseudonym, ...]] = field(default_factory=list)
+    marked: int = 0
 
     def add(self, memories: Sequence[Memory]) -> None:
         self.records |= {memory.record_id: memory for memory in memories}
@@ -47,6 +48,15 @@ class FakeMemoryStore:
 
     def count(self, order: ErasureOrder) -> int:
         return len(self._in_order(order))
+
+    def owners(self) -> Iterator[dict[RecordId, Pseudonym]]:
+        yield {record_id: memory.pseudonym for record_id, memory in self.records.items()}
+
+    def mark(self) -> int:
+        return self.marked
+
+    def set_mark(self, mark: int) -> None:
+        self.marked = mark
 
     def health(self) -> StoreHealth:
         return StoreHealth(records=len(self.records), latency_ms=0.0)

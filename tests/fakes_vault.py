@@ -37,5 +37,8 @@ class FakeKeyVault:
     def count(self, pseudonym: Pseudonym | None = None) -> int:
         return len(self.keys) if pseudonym is None else int(pseudonym in self.keys)
 
+    def owners(self) -> set[Pseudonym]:
+        return set(self.keys)
+
     def rewrap(self) -> int:
         return 0

@@ -164,7 +164,9 @@ def open_world(
         adapters = Adapters(settings, closing)
         if ranker is not None:
             adapters.ranker = ranker
-        yield World(adapters, container_of(adapters))
+        world = World(adapters, container_of(adapters))
+        world.container.restore.check()
+        yield world
 
 
 def unavailable(*_: object, **__: object) -> None:

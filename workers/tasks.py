@@ -47,3 +47,4 @@ def register(app: Celery, settings: Settings) -> None:
         container.sweep.note_worker()
         container.sweep.sweep(take_over_after_s=_NEVER_S)
         container.feed.prune()
+        container.restore.check()

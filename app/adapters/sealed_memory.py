@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +81,18 @@ class SealedMemoryStore:
     def count(self, order: ErasureOrder) -> int:
         """See the port."""
         return self._store.count(order)
+
+    def owners(self) -> Iterator[dict[RecordId, Pseudonym]]:
+        """See the port."""
+        return self._store.owners()
+
+    def mark(self) -> int:
+        """See the port."""
+        return self._store.mark()
+
+    def set_mark(self, mark: int) -> None:
+        """See the port."""
+        self._store.set_mark(mark)
 
     def health(self) -> StoreHealth:
         """See the port."""

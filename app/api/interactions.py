@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from app.api.auth import Service
 from app.api.bodies import Batch
 from app.api.openapi import batch_body
 from app.api.schemas import IngestOut
-from app.api.state import State, StateDep
+from app.api.state import State, StateDep, require_restored
 from app.domain.errors import FieldError, InvalidInputError
 from app.domain.models import Interaction
 from app.domain.wire import interaction_from_wire
 
-router = APIRouter(tags=["ingest"])
+router = APIRouter(tags=["ingest"], dependencies=[Depends(require_restored)])
 
 
 @router.post("/interactions", openapi_extra=batch_body("interactions"))

@@ -11,12 +11,12 @@ from fastapi import APIRouter, Depends, Path, Query
 from app.api.auth import ServiceOrUser
 from app.api.schemas import RecommendOut
 from app.api.scopes import ItemIdIn, UserId
-from app.api.state import StateDep
+from app.api.state import StateDep, require_restored
 from app.domain.models import ItemId
 from app.domain.selection import Strategy
 from app.services.recommend import RecommendQuery
 
-router = APIRouter(tags=["recommend"])
+router = APIRouter(tags=["recommend"], dependencies=[Depends(require_restored)])
 
 
 async def _departing() -> AsyncIterator[ExitStack]:

@@ -56,3 +56,8 @@ def state_of(request: Request) -> State:
 
 
 StateDep = Annotated[State, Depends(state_of)]
+
+
+def require_restored(state: StateDep) -> None:
+    """Refuse a route that reads or writes users' data while a backup still brings some back."""
+    state.container.restore.require_open()

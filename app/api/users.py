@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, status
+from fastapi import APIRouter, Depends, Path, status
 
 from app.api.auth import ServiceOrUser
 from app.api.schemas import SuppressionOut
 from app.api.scopes import UserId
-from app.api.state import StateDep
+from app.api.state import StateDep, require_restored
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = APIRouter(prefix="/users", tags=["users"], dependencies=[Depends(require_restored)])
 
 
 @router.get("/{user}/suppressions")

@@ -31,6 +31,7 @@ from app.adapters.redis_cache import RedisCache, require_noeviction
 from app.adapters.sealed_memory import SealedMemoryStore
 from app.adapters.signing import FileSigner
 from app.adapters.vault.cipher import VaultCipher
+from app.adapters.vault.ledger import SqlErasureLedger
 from app.bootstrap.vault import open_vault, require_keys
 from app.domain.clusters import SharedOut
 from app.domain.erasure_statement import Limit
@@ -66,6 +67,7 @@ class Adapters:
         self.clock = SystemClock()
         self.identity = Identity(load_pepper(settings))
         self.vault = open_vault(settings, closing, clock=self.clock)
+        self.ledger = SqlErasureLedger(self.vault)
         cipher = VaultCipher(self.vault)
         self.uows = SqlUnitsOfWork(open_engine(settings.database_url), cipher=cipher)
         closing.callback(self.uows.close)

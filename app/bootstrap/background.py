@@ -34,6 +34,7 @@ class Background:
         container.feed.prune()
         if self._runtime.ranker is not None:
             container.clusters.refresh()
+        container.restore.check()
 
     def start(self) -> None:
         """Check the log, build the neighbours, start everything; then requests may come.
@@ -44,6 +45,7 @@ class Background:
         report = self._runtime.container.audit_check.check()
         if not report.is_whole:
             raise IntegrityError(f"the audit log is not whole: {report.problems[0]}")
+        self._check_restore()
         self._runtime.container.feed.start()
         self._follower.start()
         self._sweeper.start()
@@ -52,6 +54,13 @@ class Background:
             self._runtime.inline.start(self._runtime.container.erase.execute)
         if self._runtime.ranker is not None:
             threading.Thread(target=self._warm_up, name="llm-warm-up", daemon=True).start()
+
+    def _check_restore(self) -> None:
+        """Look for a restore before anybody is served; the sweeper looks again."""
+        try:
+            self._runtime.container.restore.check()
+        except AppError as error:
+            _log.warning("restore_unchecked", code=error.code)
 
     def _warm_up(self) -> None:
         if self._runtime.ranker is None:

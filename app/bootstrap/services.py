@@ -35,6 +35,7 @@ from app.services.ranking import Ranking, RankingConfig
 from app.services.recall import Recall, RecallConfig
 from app.services.recommend import RecommendService
 from app.services.resolve import ScopeResolver
+from app.services.restore import RestoreService, RestoreStores
 from app.services.suppressions import SuppressionService
 from app.services.sweep import SweepService
 from app.services.topics import Topics
@@ -46,6 +47,8 @@ def container_of(adapters: Adapters) -> Container:
     parts = _Parts.over(adapters)
     ingest, catalogue, papers = parts.ingest, parts.catalogue, parts.papers
     erase = _erase(adapters, papers, parts.search)
+    forget = _forget(adapters, parts)
+    restore = _restore(adapters, parts, forget)
     return Container(
         identity=identity,
         clock=clock,
@@ -57,7 +60,8 @@ def container_of(adapters: Adapters) -> Container:
         ),
         resolver=parts.resolver,
         suppressions=SuppressionService(uows=uows),
-        forget=_forget(adapters, parts),
+        forget=forget,
+        restore=restore,
         checkpoints=papers.checkpoints,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
         audit_export=AuditExportService(uows=uows, clock=clock),
@@ -68,23 +72,27 @@ def container_of(adapters: Adapters) -> Container:
         feed=parts.feed,
         clusters=parts.clusters,
         audit=AuditService(uows=uows, clock=clock),
-        operations=OperationsService(uows=uows, queue=adapters.queue, clock=clock),
+        operations=OperationsService(
+            uows=uows, queue=adapters.queue, ledger=adapters.ledger, clock=clock
+        ),
         overview=OverviewService(
             uows=uows, checkpoints=papers.checkpoints, signer=adapters.signer, clock=clock
         ),
-        health=HealthService(
-            uows=uows,
-            memory=adapters.memory,
-            ranker=adapters.ranker,
-            clock=clock,
-            workers_silent_after_s=_workers_silent_after_s(adapters),
-        ),
+        health=_health(adapters, restore),
     )
 
 
-def _workers_silent_after_s(adapters: Adapters) -> float | None:
+def _health(adapters: Adapters, restore: RestoreService) -> HealthService:
     forget = adapters.settings.forget
-    return None if adapters.inline else max(forget.take_over_s, 3 * forget.sweep_s)
+    silent_after_s = None if adapters.inline else max(forget.take_over_s, 3 * forget.sweep_s)
+    return HealthService(
+        uows=adapters.uows,
+        memory=adapters.memory,
+        ranker=adapters.ranker,
+        restore=restore,
+        clock=adapters.clock,
+        workers_silent_after_s=silent_after_s,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +148,21 @@ def _forget(adapters: Adapters, parts: _Parts) -> ForgetService:
         uows=adapters.uows,
         resolver=parts.resolver,
         queue=adapters.queue,
+        ledger=adapters.ledger,
         certification=parts.papers.certification,
         departures=parts.departures,
+        identity=adapters.identity,
+        clock=adapters.clock,
+    )
+
+
+def _restore(adapters: Adapters, parts: _Parts, forget: ForgetService) -> RestoreService:
+    return RestoreService(
+        uows=adapters.uows,
+        stores=RestoreStores(adapters.memory, adapters.vault, adapters.ledger),
+        forget=forget,
+        ingest=parts.ingest,
+        search=parts.search,
         identity=adapters.identity,
         clock=adapters.clock,
     )
@@ -254,6 +275,7 @@ def _erase(adapters: Adapters, papers: _Papers, search: ResidueSearch) -> EraseS
             config=StepsConfig(),
         ),
         certification=papers.certification,
+        ledger=adapters.ledger,
         clock=adapters.clock,
         owner=adapters.process_id,
         config=EraseConfig(

@@ -31,6 +31,7 @@ class LeafKind(StrEnum):
     FORGET_EXTENDED = "forget.extended"
     AUDIT_READ = "audit.read"
     KEY_ROTATED = "key.rotated"
+    RESTORE_FOUND = "restore.found"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@
     ├── UnauthenticatedError     no or wrong token
     ├── ForbiddenError           the token's role may not do this
     ├── DependencyUnavailableError   a store, queue or model does not answer
+    │   ├── RestoreInProgressError   stores are older than an erasure; nothing is served from them
     │   ├── OtherRequestError        another request of the same user comes first
     │   └── KeyUnavailableError      a user's key cannot be had, so neither can what it seals
     │       └── KeyMissingError      the vault answers, and does not hold it
@@ -113,6 +114,12 @@ class DependencyUnavailableError(AppError):
     """A store, a queue or a model does not answer; the same call may succeed later."""
 
     code = "dependency_unavailable"
+
+
+class RestoreInProgressError(DependencyUnavailableError):
+    """Stores came from a backup that is older than an erasure, which is being repeated."""
+
+    code = "restore_in_progress"
 
 
 class OtherRequestError(DependencyUnavailableError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,6 +74,21 @@ class MemoryStore(Protocol):
 
     def count(self, order: ErasureOrder) -> int:
         """Return how many records of the order the store still knows."""
+        ...
+
+    def owners(self) -> Iterator[dict[RecordId, Pseudonym]]:
+        """Yield every record there is with its user, in portions."""
+        ...
+
+    def mark(self) -> int:
+        """Return the number last left by ``set_mark``; 0 where there is none.
+
+        A copy of the store has it as it was then, so an old copy can be told.
+        """
+        ...
+
+    def set_mark(self, mark: int) -> None:
+        """Keep a number with the store."""
         ...
 
     def health(self) -> StoreHealth:

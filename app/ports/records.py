@@ -63,6 +63,14 @@ class Subjects(Protocol):
         """Remove the row; return 0 or 1."""
         ...
 
+    def known(self, pseudonyms: Collection[Pseudonym]) -> set[Pseudonym]:
+        """Return those that there is a subject of."""
+        ...
+
+    def active(self) -> set[Pseudonym]:
+        """Return all whom no erasure of all is taking away."""
+        ...
+
     def count(self) -> int:
         """Return how many subjects there are."""
         ...
@@ -89,6 +97,16 @@ class Trace:
     event_key: EventKey
     text: str | None
     stored_text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What tombstones ask of a row."""
+
+    pseudonym: Pseudonym
+    event_key: EventKey
+    item_id: ItemId | None
+    occurred_at: datetime
 
 
 class Interactions(Protocol):
@@ -174,6 +192,21 @@ class Interactions(Protocol):
 
     def record_ids_of(self, pseudonym: Pseudonym) -> list[RecordId]:
         """Return all record ids of the user, flagged or not."""
+        ...
+
+    def outlines(self) -> Iterator[Outline]:
+        """Yield all live rows in order of pseudonym, in constant memory."""
+        ...
+
+    def mark_unstored(self, stored: Collection[RecordId], *, due_at: datetime) -> int:
+        """Make all live rows but these pending since ``due_at``; return how many.
+
+        Their memories are written again, as after a write that was broken off.
+        """
+        ...
+
+    def missing(self, record_ids: Collection[RecordId]) -> set[RecordId]:
+        """Return those that no row has, flagged or not."""
         ...
 
     def count(self, pseudonym: Pseudonym | None = None) -> int:

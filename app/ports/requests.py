@@ -192,6 +192,18 @@ class Tombstones(Protocol):
         """Whether every request that left a tombstone under this token is final."""
         ...
 
+    def of(self, request_ids: Collection[RequestId]) -> list[Tombstone]:
+        """Return the tombstones of these requests."""
+        ...
+
+    def request_ids(self) -> set[RequestId]:
+        """Return the requests that left tombstones, but for those on hold."""
+        ...
+
+    def unknown(self, request_ids: Collection[RequestId]) -> set[RequestId]:
+        """Return those of which there is neither a request nor a tombstone here."""
+        ...
+
     def remove_of(self, request_id: RequestId) -> int:
         """Remove those of a request that was rejected."""
         ...

@@ -16,6 +16,7 @@ from app.ports.feed import Changes, Processes
 from app.ports.loads import Loads
 from app.ports.records import Interactions, Items, Subjects
 from app.ports.requests import ErasureRequests, Tombstones
+from app.ports.restores import Restores
 from app.ports.suppressions import Suppressions
 
 
@@ -75,6 +76,11 @@ class UnitOfWork(Protocol):
     @property
     def suppressions(self) -> Suppressions:
         """Return the repository of topics that users do not want."""
+        ...
+
+    @property
+    def restores(self) -> Restores:
+        """Return the repository of the restore gate."""
         ...
 
     def after_commit(self, action: Callable[[], None]) -> None:

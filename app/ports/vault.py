@@ -78,6 +78,10 @@ class KeyVault(Protocol):
         """Return how many keys there are, of one user or of all."""
         ...
 
+    def owners(self) -> set[Pseudonym]:
+        """Return whose keys there are."""
+        ...
+
     def rewrap(self) -> int:
         """Wrap every key by the present key-encryption key; return how many were another's.
 

@@ -131,6 +131,10 @@ class ErasureSteps:
         Costs by store and shard, so all orders that have come this far share it.
         """
         freed = self._memory.maintain(sorted({order.pseudonym for order in orders}))
+        mark = self._memory.mark() + 1
+        self._memory.set_mark(mark)
+        with self._uows.write() as uow:
+            uow.restores.note_memory_mark(mark)
         self._uows.scrub()
         self._vault.flush()
         return freed

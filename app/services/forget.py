@@ -34,6 +34,7 @@ from app.domain.scope import (
 from app.domain.topic import Topic
 from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
+from app.ports.ledger import ErasureLedger
 from app.ports.requests import KnownRequest, NewRequest
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.certification import Certification, Committed, commit
@@ -52,6 +53,7 @@ class ForgetCommand:
         subject_request_id: OpenDSR's id of the request, unique as well.
         about: commitment to the caller's user id, made at the edge, where the id is known; None
             commits to the pseudonym.
+        is_replay: whether it repeats an erasure that a restored backup does not know.
     """
 
     pseudonym: Pseudonym
@@ -60,6 +62,7 @@ class ForgetCommand:
     idempotency_key: str | None = None
     subject_request_id: str | None = None
     about: Committed | None = None
+    is_replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class ForgetService:
         uows: UnitsOfWork,
         resolver: ScopeResolver,
         queue: JobQueue,
+        ledger: ErasureLedger,
         certification: Certification,
         departures: Departures,
         identity: Identity,
@@ -108,6 +112,7 @@ class ForgetService:
         self._resolver = resolver
         self._certification = certification
         self._queue = queue
+        self._ledger = ledger
         self._identity = identity
         self._clock = clock
 
@@ -155,6 +160,11 @@ class ForgetService:
             seq=seqs[0],
             leaf=leaves[0],
         )
+        if command.is_replay:
+            uow.restores.add(request.request_id)
+        stones = uow.tombstones.of([request.request_id])
+        # A worker makes good what fails here, before it erases anything.
+        uow.after_commit(partial(self._ledger.note, stones))
         uow.after_commit(partial(self._queue.ring, request.request_id))
         return self._answer(request, receipt, is_new=True)
 

@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from app.domain.forgetting import Tombstone
 from app.domain.identity import Identity
 from app.domain.models import Interaction, Pseudonym, Subject, SubjectStatus
+from app.ports.records import Outline
 from app.ports.unit_of_work import UnitOfWork
+
+
+def tombstone_tokens(identity: Identity, one: Interaction | Outline) -> list[str]:
+    """Return every token under which a tombstone may cover an interaction."""
+    tokens = [
+        identity.tombstone_all(one.pseudonym),
+        identity.tombstone_period(one.pseudonym),
+        identity.tombstone_event(one.pseudonym, one.event_key),
+    ]
+    if one.item_id is not None:
+        tokens.append(identity.tombstone_item(one.pseudonym, one.item_id))
+    return tokens
 
 
 class Gate:
@@ -37,14 +50,7 @@ class Gate:
         }
 
     def _tokens(self, one: Interaction) -> list[str]:
-        tokens = [
-            self._identity.tombstone_all(one.pseudonym),
-            self._identity.tombstone_period(one.pseudonym),
-            self._identity.tombstone_event(one.pseudonym, one.event_key),
-        ]
-        if one.item_id is not None:
-            tokens.append(self._identity.tombstone_item(one.pseudonym, one.item_id))
-        return tokens
+        return tombstone_tokens(self._identity, one)
 
     def _arrive(self, uow: UnitOfWork, user: Pseudonym, *, renewed_consent: bool) -> Subject | None:
         """Create a subject, above the epoch of an erased one; None where consent is missing.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from app.domain.errors import DependencyUnavailableError
+from app.domain.errors import DependencyUnavailableError, RestoreInProgressError
 from app.ports.clock import Clock
 from app.ports.memory_store import MemoryStore
 from app.ports.ranker import Ranker
 from app.ports.unit_of_work import UnitsOfWork
+from app.services.restore import RestoreService
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class HealthService:
         uows: UnitsOfWork,
         memory: MemoryStore,
         ranker: Ranker | None,
+        restore: RestoreService,
         clock: Clock,
         workers_silent_after_s: float | None,
     ) -> None:
@@ -56,6 +58,7 @@ class HealthService:
         self._uows = uows
         self._memory = memory
         self._ranker = ranker
+        self._restore = restore
         self._clock = clock
 
     def readiness(self) -> Readiness:
@@ -66,6 +69,7 @@ class HealthService:
                 "memory": self._check(self._memory.health),
                 "llm": self._llm(),
                 "workers": self._workers(),
+                "restore": self._gate(),
             }
         )
 
@@ -85,6 +89,11 @@ class HealthService:
         status = "absent" if self._ranker is None else self._ranker.status()
         is_well = status in {"ready", "absent"}
         return Dependency(status, is_well=is_well, is_required=False, latency_ms=0.0)
+
+    def _gate(self) -> Dependency:
+        status = "ready" if self._restore.is_open else RestoreInProgressError.code
+        is_open = self._restore.is_open
+        return Dependency(status, is_well=is_open, is_required=True, latency_ms=0.0)
 
     def _workers(self) -> Dependency:
         """Tell whether a task came through the queue to a worker lately.

@@ -14,6 +14,7 @@ from app.domain.models import RequestId, SubjectStatus
 from app.domain.scope import AllScope
 from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
+from app.ports.ledger import ErasureLedger
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.erasure_run import LeaseLostError, move
 
@@ -29,10 +30,13 @@ class RequestPage:
 class OperationsService:
     """Every action is one transaction and leaves a leaf in the audit log."""
 
-    def __init__(self, *, uows: UnitsOfWork, queue: JobQueue, clock: Clock) -> None:
+    def __init__(
+        self, *, uows: UnitsOfWork, queue: JobQueue, ledger: ErasureLedger, clock: Clock
+    ) -> None:
         """Keep the collaborators."""
         self._uows = uows
         self._queue = queue
+        self._ledger = ledger
         self._clock = clock
 
     def page(
@@ -67,6 +71,7 @@ class OperationsService:
         """
         with self._uows.write() as uow:
             self._move(uow, self._get(uow, request_id), RequestState.ON_HOLD)
+            uow.after_commit(partial(self._ledger.drop, request_id))
             return self._get(uow, request_id)
 
     def release(self, request_id: RequestId) -> ErasureRequest:
@@ -99,6 +104,7 @@ class OperationsService:
             self._move(uow, request, RequestState.REJECTED, ground=ground)
             uow.interactions.unflag(request_id)
             uow.tombstones.remove_of(request_id)
+            uow.after_commit(partial(self._ledger.drop, request_id))
             uow.suppressions.remove_of(request_id)
             if heir is not None:
                 # It has waited for this one, and covers the same.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -23,7 +23,7 @@ from app.adapters.db import schema
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.audit import LeafKind
-from app.domain.forgetting import Claim, ErasureRequest, RequestState, Step
+from app.domain.forgetting import Claim, ErasureRequest, RequestState, Step, Tombstone
 from app.domain.models import RequestId
 from app.services.erasure_run import ErasureRun, LeaseLostError, move
 from app.services.operations import OperationsService
@@ -61,6 +61,22 @@ class SetClock:
         self.at += timedelta(seconds=seconds)
 
 
+class NoLedger:
+    """A ledger that keeps nothing: what is told apart here is whose turn it is."""
+
+    def note(self, tombstones: Sequence[Tombstone]) -> None:
+        pass
+
+    def drop(self, request_id: RequestId) -> None:
+        pass
+
+    def request_ids(self) -> set[RequestId]:
+        return set()
+
+    def tombstones(self, request_ids: Collection[RequestId]) -> list[Tombstone]:
+        return []
+
+
 class SilentQueue:
     """A doorbell that nobody hears: the row alone must do."""
 
@@ -85,7 +101,9 @@ class ErasureMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = SetClock()
-        self.operations = OperationsService(uows=self.uows, queue=SilentQueue(), clock=self.clock)
+        self.operations = OperationsService(
+            uows=self.uows, queue=SilentQueue(), ledger=NoLedger(), clock=self.clock
+        )
         serial = next(_SERIAL)
         names = [f"{serial}/{n}" for n in range(N_REQUESTS)]
         self.ids = [request_id(name) for name in names]

@@ -19,7 +19,7 @@ from chromadb.api.models.Collection import Collection
 from chromadb.config import Settings
 from chromadb.errors import ChromaError, NotFoundError
 
-from app.adapters.chroma.layout import CollectionSpec
+from app.adapters.chroma.layout import MARK, CollectionSpec
 from app.domain.errors import DependencyUnavailableError
 
 _VENDOR_ERRORS: Final = (ChromaError, httpx.HTTPError, OSError, RuntimeError, json.JSONDecodeError)
@@ -161,6 +161,17 @@ class ChromaDatabase:
                 self._client.delete_collection(name)
             except NotFoundError:
                 return
+
+    def mark(self) -> int:
+        """Return the number last left by ``set_mark``; 0 where there is none."""
+        found = self.find(MARK)
+        return 0 if found is None else int((found.metadata or {}).get("mark", 0))
+
+    def set_mark(self, mark: int) -> None:
+        """Keep a number with the database, in the metadata of a collection without records."""
+        with vendor_errors():
+            kept = self._client.get_or_create_collection(MARK, embedding_function=None)
+            kept.modify(metadata={"mark": mark})
 
     def ping(self) -> float:
         """Ask Chroma whether it is well; return milliseconds."""

@@ -11,6 +11,8 @@ from app.domain.errors import IntegrityError
 from app.domain.models import Pseudonym
 
 ITEMS: Final = "items"
+MARK: Final = "lethe-mark"
+"""Collection without records that keeps a number for the restore gate."""
 _NAME: Final = re.compile(r"(?P<family>[a-z]+(?:-\d+)?)-g(?P<generation>\d+)")
 _SHARD_DIGITS: Final = 8
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -130,6 +130,19 @@ class ChromaMemoryStore:
         family = self._family(pseudonym)
         return reindex(self._database, generations=self._shards, family=family, directory=directory)
 
+    def owners(self) -> Iterator[dict[RecordId, Pseudonym]]:
+        """Yield every record there is with its user, a shard at a time."""
+        for generation in self._shards.all_present():
+            yield self._shards.read(generation.family, _owners, default={}, is_whole=bool)
+
+    def mark(self) -> int:
+        """Return the number last left by ``set_mark``; 0 where there is none."""
+        return self._database.mark()
+
+    def set_mark(self, mark: int) -> None:
+        """Keep a number with the store."""
+        self._database.set_mark(mark)
+
     def health(self) -> StoreHealth:
         """Ask Chroma whether it is well."""
         latency_ms = self._database.ping()
@@ -209,6 +222,12 @@ def _stored(collection: Collection, *, order: ErasureOrder) -> list[Memory]:
             for record_id, document, row in zip(answer["ids"], documents, rows, strict=True)
         ]
     return found
+
+
+def _owners(collection: Collection) -> dict[RecordId, Pseudonym]:
+    found = collection.get(include=["metadatas"])
+    users = [str(metadata["p"]) for metadata in found["metadatas"] or ()]
+    return dict(zip(map(RecordId, found["ids"]), map(Pseudonym, users), strict=True))
 
 
 def _n_records(collection: Collection) -> int:

@@ -18,6 +18,8 @@ from app.domain.errors import IntegrityError
 CHANGE: Final = "change"
 PRUNED: Final = "change_pruned"
 AUDIT: Final = "audit"
+MEMORY_MARK: Final = "memory_mark"
+"""The mark that the vector store carries, made by the first maintenance."""
 WORKER_SEEN_MS: Final = "worker_seen_ms"
 """When a worker last did a task, in milliseconds since 1970; made by the first."""
 

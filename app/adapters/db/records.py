@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -24,7 +24,7 @@ from app.domain.models import (
     RecordId,
     RequestId,
 )
-from app.ports.records import NewInteraction, Trace
+from app.ports.records import NewInteraction, Outline, Trace
 
 _KINDS: Final = {kind.value: kind for kind in Kind}
 _EVIDENCE_KINDS: Final = tuple(kind.value for kind in Kind if kind.is_evidence)
@@ -187,6 +187,23 @@ class SqlInteractions:
             sa.select(_row.record_id).where(_row.pseudonym == pseudonym).order_by(_row.record_id)
         )
         return [row.record_id for row in rows]
+
+    def outlines(self) -> Iterator[Outline]:
+        """See the port."""
+        columns = (_row.pseudonym, _row.event_key, _row.item_id, _row.occurred_at)
+        for row in self.session.stream(sa.select(*columns).where(_LIVE).order_by(_row.pseudonym)):
+            yield Outline(*row)
+
+    def mark_unstored(self, stored: Collection[RecordId], *, due_at: datetime) -> int:
+        """See the port."""
+        unstored = sa.not_(self.session.within(_row.record_id, stored))
+        update = sa.update(interaction).where(_LIVE, _row.pending_until.is_(None), unstored)
+        return self.session.changed(update.values(pending_until=due_at))
+
+    def missing(self, record_ids: Collection[RecordId]) -> set[RecordId]:
+        """See the port."""
+        known = sa.select(_row.record_id).where(self.session.within(_row.record_id, record_ids))
+        return set(record_ids) - {RecordId(row.record_id) for row in self.session.rows(known)}
 
     def count(self, pseudonym: Pseudonym | None = None) -> int:
         """See the port."""

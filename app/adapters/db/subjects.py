@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -76,6 +77,18 @@ class SqlSubjects:
     def delete(self, pseudonym: Pseudonym) -> int:
         """See the port."""
         return self.session.changed(sa.delete(subject).where(subject.c.pseudonym == pseudonym))
+
+    def known(self, pseudonyms: Collection[Pseudonym]) -> set[Pseudonym]:
+        """See the port."""
+        theirs = self.session.within(subject.c.pseudonym, pseudonyms)
+        rows = self.session.rows(sa.select(subject.c.pseudonym).where(theirs))
+        return {Pseudonym(row.pseudonym) for row in rows}
+
+    def active(self) -> set[Pseudonym]:
+        """See the port."""
+        staying = subject.c.status != SubjectStatus.ERASING.value
+        rows = self.session.rows(sa.select(subject.c.pseudonym).where(staying))
+        return {Pseudonym(row.pseudonym) for row in rows}
 
     def count(self) -> int:
         """See the port."""

@@ -235,6 +235,24 @@ suppression: Final = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+# Requests that repeat an erasure after a restore; the service waits for them.
+replay: Final = Table(
+    "replay",
+    metadata,
+    Column("request_id", String(_RANDOM_ID), primary_key=True),
+)
+
+# What a finished erasure is watched by: keyed fingerprints, sealed, until the last look.
+watch: Final = Table(
+    "watch",
+    metadata,
+    Column("request_id", String(_RANDOM_ID), primary_key=True),
+    Column("completed_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False, index=True),
+    Column("looks", Integer, nullable=False),
+    Column("prints", Text, nullable=False),
+)
+
 load_progress: Final = Table(
     "load_progress",
     metadata,

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app.adapters.db.session import Record, Session
 from app.adapters.db.tables import erasure_request, tombstone
-from app.domain.forgetting import FINAL, Tombstone
+from app.domain.forgetting import FINAL, RequestState, Tombstone
 from app.domain.models import RequestId
 
 _BEGINNING: Final = datetime(1, 1, 2, tzinfo=UTC)
@@ -29,7 +29,7 @@ class SqlTombstones:
         """See the port."""
         widest: dict[tuple[str, str, datetime], dict[str, Any]] = {}
         for stone in tombstones:
-            values = _values(stone)
+            values = values_of(stone)
             key = (stone.token, stone.request_id, values["erased_from"])
             widest[key] = _wider(widest.get(key, values), values)
         if not widest:
@@ -58,7 +58,7 @@ class SqlTombstones:
             )
         )
         found: dict[str, list[Tombstone]] = {}
-        for stone in map(_tombstone, rows):
+        for stone in map(tombstone_of, rows):
             stones = found.setdefault(stone.token, [])
             if stone.erased_from is None and stones:
                 # Several requests erased the same: the first has the latest bound already.
@@ -76,6 +76,28 @@ class SqlTombstones:
             .limit(1)
         )
         return row is None
+
+    def of(self, request_ids: Collection[RequestId]) -> list[Tombstone]:
+        """See the port."""
+        mine = self.session.within(tombstone.c.request_id, request_ids)
+        return [tombstone_of(row) for row in self.session.rows(sa.select(tombstone).where(mine))]
+
+    def request_ids(self) -> set[RequestId]:
+        """See the port."""
+        held = sa.select(erasure_request.c.request_id).where(
+            erasure_request.c.state == RequestState.ON_HOLD.value
+        )
+        ids = sa.select(tombstone.c.request_id).distinct()
+        rows = self.session.rows(ids.where(tombstone.c.request_id.not_in(held)))
+        return {RequestId(row.request_id) for row in rows}
+
+    def unknown(self, request_ids: Collection[RequestId]) -> set[RequestId]:
+        """See the port."""
+        known: set[str] = set()
+        for column in (tombstone.c.request_id, erasure_request.c.request_id):
+            found = sa.select(column).where(self.session.within(column, request_ids)).distinct()
+            known |= {row.request_id for row in self.session.rows(found)}
+        return set(request_ids) - known
 
     def remove_of(self, request_id: RequestId) -> int:
         """See the port."""
@@ -102,7 +124,8 @@ def _merged(first: Tombstone, other: Tombstone) -> Tombstone:
     )
 
 
-def _values(stone: Tombstone) -> dict[str, Any]:
+def values_of(stone: Tombstone) -> dict[str, Any]:
+    """Return the row of a tombstone."""
     return {
         "token": stone.token,
         "request_id": stone.request_id,
@@ -112,7 +135,8 @@ def _values(stone: Tombstone) -> dict[str, Any]:
     }
 
 
-def _tombstone(row: Record) -> Tombstone:
+def tombstone_of(row: Record) -> Tombstone:
+    """Return what ``values_of`` made a row of."""
     return Tombstone(
         token=row.token,
         request_id=row.request_id,

@@ -22,6 +22,7 @@ from app.adapters.db.items import SqlItems
 from app.adapters.db.loads import SqlLoads
 from app.adapters.db.records import SqlInteractions
 from app.adapters.db.requests import SqlErasureRequests
+from app.adapters.db.restores import SqlRestores
 from app.adapters.db.sealed import SealedInteractions, SealedSuppressions
 from app.adapters.db.session import Session
 from app.adapters.db.subjects import SqlSubjects
@@ -50,6 +51,7 @@ class SqlUnitOfWork:
     loads: SqlLoads
     documents: SqlDocuments
     suppressions: SqlSuppressions
+    restores: SqlRestores
     actions: list[Callable[[], None]] = field(default_factory=list)
 
     def after_commit(self, action: Callable[[], None]) -> None:
@@ -140,6 +142,7 @@ class SqlUnitsOfWork:
             loads=SqlLoads(session),
             documents=SqlDocuments(session),
             suppressions=suppressions,
+            restores=SqlRestores(session),
         )
 
 

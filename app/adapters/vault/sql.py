@@ -51,10 +51,10 @@ class SqlKeyVault:
             KeyUnavailableError: the vault does not answer.
             IntegrityError: it holds keys wrapped by a key-encryption key that is not here.
         """
-        with self._session(is_write=True) as session:
+        with self.session(is_write=True) as session:
             create_tables(session)
         self._inode = self._file.stat().st_ino if self._file else None
-        with self._session() as session:
+        with self.session() as session:
             used = {row.kek_id for row in session.rows(sa.select(_col.kek_id).distinct())}
         if used - self._key_encryption.key_ids:
             raise IntegrityError("the key vault was wrapped by another key-encryption key")
@@ -78,7 +78,7 @@ class SqlKeyVault:
             self._wrapped(secrets.token_bytes(DATA_KEY_BYTES), pseudonym)
             for pseudonym in pseudonyms
         ]
-        with self._session(is_write=True) as session:
+        with self.session(is_write=True) as session:
             # Whoever was first has made the key; ours was never used.
             session.changed(session.insert(data_key).on_conflict_do_nothing(), values)
 
@@ -91,7 +91,7 @@ class SqlKeyVault:
 
     def get(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, DataKey]:
         """See the port."""
-        with self._session() as session:
+        with self.session() as session:
             n_shreds = session.number(_STATE)
             keys = self._cache.find(pseudonyms, n_shreds=n_shreds)
             missing = set(pseudonyms) - keys.keys()
@@ -106,14 +106,14 @@ class SqlKeyVault:
 
     def wrapped(self, pseudonym: Pseudonym) -> bytes | None:
         """See the port."""
-        with self._session() as session:
+        with self.session() as session:
             rows = _rows(session, [pseudonym])
         return bytes(rows[0].wrapped) if rows else None
 
     def shred(self, pseudonym: Pseudonym) -> int:
         """See the port."""
         mine = _col.pseudonym == pseudonym
-        with self._session(is_write=True) as session:
+        with self.session(is_write=True) as session:
             row = session.first(sa.select(sa.func.length(_col.wrapped).label("n")).where(mine))
             if row is not None:
                 noise = secrets.token_bytes(row.n)
@@ -139,8 +139,13 @@ class SqlKeyVault:
         statement = sa.select(sa.func.count()).select_from(data_key)
         if pseudonym is not None:
             statement = statement.where(_col.pseudonym == pseudonym)
-        with self._session() as session:
+        with self.session() as session:
             return session.number(statement)
+
+    def owners(self) -> set[Pseudonym]:
+        """See the port."""
+        with self.session() as session:
+            return {Pseudonym(row.pseudonym) for row in session.rows(sa.select(_col.pseudonym))}
 
     def rewrap(self) -> int:
         """See the port."""
@@ -152,13 +157,13 @@ class SqlKeyVault:
 
     def _wrapped_by_others(self) -> Sequence[Record]:
         is_old = _col.kek_id != self._key_encryption.key_id
-        with self._session() as session:
+        with self.session() as session:
             return session.rows(sa.select(data_key).where(is_old).limit(_REWRAP_BATCH))
 
     def _rewrap(self, rows: Sequence[Record]) -> int:
         wrapped = [self._wrapped(self._secret(row), Pseudonym(row.pseudonym)) for row in rows]
         done = 0
-        with self._session(is_write=True) as session:
+        with self.session(is_write=True) as session:
             for row, values in zip(rows, wrapped, strict=True):
                 # Only over the very bytes that were read: what was shredded stays shredded.
                 same = sa.and_(_col.pseudonym == row.pseudonym, _col.wrapped == row.wrapped)
@@ -166,8 +171,12 @@ class SqlKeyVault:
         return done
 
     @contextmanager
-    def _session(self, *, is_write: bool = False) -> Iterator[Session]:
-        """Yield a transaction; it commits at the end of the block."""
+    def session(self, *, is_write: bool = False) -> Iterator[Session]:
+        """Yield a transaction; it commits at the end of the block.
+
+        Raises:
+            KeyUnavailableError: the vault does not answer, or its file was replaced.
+        """
         with self._answering():
             self._require_same_file()
             mode = engines.WRITE if is_write else engines.READ

@@ -1,4 +1,4 @@
-"""The vault's two tables. They are not part of the service's schema, nor of its migrations."""
+"""The vault's own tables. They are not part of the service's schema, nor of its migrations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Strin
 from sqlalchemy.schema import CreateTable
 
 from app.adapters.db.session import Session
+from app.adapters.db.types import UtcDateTime
 
 metadata: Final = MetaData()
 
@@ -27,6 +28,17 @@ vault_state: Final = Table(
     metadata,
     Column("only", Integer, primary_key=True, autoincrement=False),
     Column("n_shreds", BigInteger, nullable=False),
+)
+
+# The ledger of erasures: copies of tombstones, which a restored backup of the data may lack.
+witness: Final = Table(
+    "witness",
+    metadata,
+    Column("request_id", String(32), primary_key=True),
+    Column("token", String(64), primary_key=True),
+    Column("erased_from", UtcDateTime, primary_key=True),
+    Column("erased_before", UtcDateTime, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
 )
 
 _LOCK: Final = 0x1E7E_0008
