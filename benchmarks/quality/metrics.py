@@ -81,11 +81,11 @@ def _measure(ranked: Ints, wanted: Ints) -> tuple[float, float, float]:
     return ndcg, float(hits.sum() / len(wanted)), float(hits[:_AT].any())
 
 
-def interval(values: Floats, *, seed: int) -> tuple[float, float, float]:
-    """Return the mean over users and its 95 % interval by bootstrap over users (5,000 draws)."""
+def interval(values: Floats, *, seed: int, draws: int = _DRAWS) -> tuple[float, float, float]:
+    """Return the mean over users and its 95 % interval by bootstrap over users."""
     values = values[~np.isnan(values)]
     rng = np.random.default_rng(seed)
-    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(_DRAWS)]
+    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(draws)]
     low, high = np.quantile(means, [0.025, 0.975])
     return float(values.mean()), float(low), float(high)
 

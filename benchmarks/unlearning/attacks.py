@@ -49,21 +49,22 @@ def probes(
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.permutation(len(gone))[:limit])
     order = np.lexsort((rng.random(left.n_items), left.degrees))
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
     others = np.empty(len(chosen), dtype=np.int64)
     free_of: dict[int, list[int]] = {}
     for row, pair in enumerate(chosen.tolist()):
         user, item = int(gone.users[pair]), int(gone.items[pair])
         if user not in free_of:
-            had = ever.histories[user] if user < ever.n_users else np.empty(0, dtype=np.int64)
-            mine = np.union1d(had, gone.histories[user])
-            free_of[user] = sorted(place[np.setdiff1d(np.arange(left.n_items), mine)].tolist())
-        free = free_of[user]
-        at = bisect_left(free, place[item])
-        near = min((at, at - 1), key=lambda one: abs(free[one % len(free)] - place[item]))
-        others[row] = order[free.pop(near % len(free))]
+            had = ever.histories[user] if user < ever.n_users else gone.histories[user]
+            free_of[user] = order[~np.isin(order, had)].tolist()
+        others[row] = _take(free_of[user], left.degrees, int(left.degrees[item]))
     return Probes(gone.users[chosen], gone.items[chosen], others)
+
+
+def _take(free: list[int], degrees: Ints, degree: int) -> int:
+    """Take out the item of nearest degree; ``free`` is ascending by degree."""
+    at = bisect_left(free, degree, key=lambda item: int(degrees[item]))
+    near = [one for one in (at, at - 1) if 0 <= one < len(free)]
+    return free.pop(min(near, key=lambda one: abs(int(degrees[free[one]]) - degree)))
 
 
 def probe(scores: Callable[[Ints], Floats], asked: Probes) -> tuple[Doubles, Doubles]:
@@ -81,14 +82,22 @@ def probe(scores: Callable[[Ints], Floats], asked: Probes) -> tuple[Doubles, Dou
 
 
 def _standard(scores: Doubles) -> Doubles:
-    """Return scores with mean 0 and deviation 1 by user; items never shown get the lowest."""
-    shown = np.isfinite(scores)
-    lowest = np.where(shown, scores, np.inf).min(axis=1, keepdims=True)
-    filled = np.where(shown, scores, np.where(np.isfinite(lowest), lowest, 0.0))
-    centred: Doubles = filled - filled.mean(axis=1, keepdims=True)
-    deviation = centred.std(axis=1, keepdims=True)
-    centred /= np.where(deviation > 0, deviation, 1.0)
-    return centred
+    """Return scores with mean 0 and deviation 1 by user.
+
+    Items never shown (-inf) get the user's lowest, those known for certain (inf) more than any.
+    """
+    found = np.zeros_like(scores)
+    for row, values in enumerate(scores):
+        shown = np.isfinite(values)
+        if not shown.any():
+            continue
+        centred = values[shown] - values[shown].mean()
+        deviation = centred.std()
+        found[row] = np.nan
+        found[row, shown] = centred / (deviation if deviation > 0 else 1.0)
+        found[row, np.isneginf(values)] = np.nanmin(found[row])
+    found[np.isposinf(scores)] = np.finfo(np.float32).max
+    return found
 
 
 def auc(members: Doubles, others: Doubles) -> float:

@@ -17,6 +17,7 @@ from benchmarks.unlearning.scenarios import Scenario
 
 UTILITY = {"ndcg@10": "ndcg", "recall@20": "recall", "hr@10": "hit"}
 _NEIGHBOURS = 50
+_DRAWS = 1000
 
 Facts = dict[str, object]
 
@@ -185,7 +186,9 @@ def _each(four: Four, figure: Callable[[Observed], float]) -> Facts:
 def _interval(values: Doubles) -> dict[str, float] | None:
     if np.isnan(values).all():
         return None
-    return dict(zip(("mean", "low", "high"), interval(values, seed=SEED), strict=True))
+    return dict(
+        zip(("mean", "low", "high"), interval(values, seed=SEED, draws=_DRAWS), strict=True)
+    )
 
 
 def _known_mean(values: Doubles) -> float | None:

@@ -141,7 +141,8 @@ class System(Protocol):
         """Return the scores that somebody with the whole memory of the server could compute.
 
         Most systems: the stored vectors' product, whether or not the user still has a pair.
-        Where nothing by user is stored, or serving uses all of it: ``scores``.
+        Where nothing by user is stored, or serving uses all of it: ``scores``. A pair that is
+        itself still stored, other than as training data, may have inf: it is known for certain.
         """
 
     def state_bytes(self) -> int:

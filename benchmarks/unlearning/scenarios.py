@@ -110,10 +110,12 @@ def poison(world: World, *, seed: int) -> Scenario:
 def stream(world: World, *, requests: int, seed: int) -> Scenario:
     """Forget ``requests`` times, one after another, a user of five or else a pair.
 
-    A fifth of the requests are a whole user each, the rest one pair of somebody who stays.
+    A fifth of the requests are a whole user each, though never more than half of the users;
+    the rest are one pair each of somebody who stays.
     """
     rng = _rng(seed, 6)
-    users = rng.permutation(_active(world))[: requests // 5]
+    active = _active(world)
+    users = rng.permutation(active)[: min(requests // 5, len(active) // 2)]
     pairs = rng.permutation(np.flatnonzero(~np.isin(world.train.users, users)))
     asked = [world.train.of_users(users[at : at + 1]) for at in range(len(users))]
     for pair in pairs[: requests - len(asked)].tolist():

@@ -7,22 +7,39 @@ from __future__ import annotations
 
 import argparse
 import resource
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks.harness import write_result
 from benchmarks.unlearning.cell import Bench
 from benchmarks.unlearning.grids import GRIDS, Grid, Group, cells, is_done
-from benchmarks.unlearning.protocol import Setup
+from benchmarks.unlearning.protocol import Method, Setup
 from benchmarks.unlearning.registry import methods
 from benchmarks.unlearning.scenarios import SCENARIOS
 from benchmarks.unlearning.tuning import backbone_setting, method_setting
 from benchmarks.unlearning.world import World
 
 
-def measure(grid: Grid, group: Group, *, folder: Path, cache: Path) -> None:
-    """Measure every cell of a group that is not there yet."""
-    known = methods()
+def measure(
+    grid: Grid,
+    group: Group,
+    *,
+    known: Mapping[str, Method],
+    read: Callable[[str], World] = World.read,
+    folder: Path,
+    cache: Path,
+) -> None:
+    """Measure every cell of a group that is not there yet.
+
+    Args:
+        grid: with its scenarios and limits.
+        group: what to measure.
+        known: methods by name; ``retrain``, the group's and its reference.
+        read: gives a data set by name.
+        folder: where cells lie.
+        cache: where answers of retrained systems lie.
+    """
     method = known[group.method]
     wanted = cells(grid, group, method)
     missing = {key: name for key, name in wanted.items() if not is_done(folder, name, grid=grid)}
@@ -31,20 +48,8 @@ def measure(grid: Grid, group: Group, *, folder: Path, cache: Path) -> None:
             print(f"cell {name}", flush=True)
     if not missing:
         return
-    world = World.read(group.data)
-    setup = Setup(
-        dataset=world.dataset,
-        valid=world.valid,
-        backbone=group.backbone,
-        backbone_setting=backbone_setting(
-            world, group.backbone, retrain=known["retrain"], folder=folder
-        ),
-        seed=group.seed,
-    )
-    setting = method_setting(world, method, setup, folder=folder)
-    setup = Setup(
-        setup.dataset, setup.valid, setup.backbone, setup.backbone_setting, setup.seed, setting
-    )
+    world = read(group.data)
+    setup = _tuned(world, group, known, folder=folder)
     reference = known[method.reference or method.name]
     bench = Bench(world, method=method, reference=reference, setup=setup, cache=cache)
     before = _peak_mib()
@@ -67,6 +72,14 @@ def measure(grid: Grid, group: Group, *, folder: Path, cache: Path) -> None:
         }
         write_result(name, rounded(document), folder=folder)
         print(f"cell {name}", flush=True)
+
+
+def _tuned(world: World, group: Group, known: Mapping[str, Method], *, folder: Path) -> Setup:
+    """Return the group's set-up with the settings that validation chose."""
+    chosen = backbone_setting(world, group.backbone, retrain=known["retrain"], folder=folder)
+    setup = Setup(world.dataset, world.valid, group.backbone, chosen, group.seed)
+    setting = method_setting(world, known[group.method], setup, folder=folder)
+    return replace(setup, setting=setting)
 
 
 def rounded(facts: dict[str, object]) -> dict[str, object]:
@@ -105,7 +118,7 @@ def main() -> None:
         method=options.method,
         seed=options.seed,
     )
-    measure(GRIDS[options.grid], group, folder=options.folder, cache=options.cache)
+    measure(GRIDS[options.grid], group, known=methods(), folder=options.folder, cache=options.cache)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,6 @@ from benchmarks.unlearning.lists import DEPTH
 from benchmarks.unlearning.protocol import PAIR_BYTES, Floats, Interactions, Method, Setup
 
 _MAX_REMOVALS: Final = 128
-_FOUND: Final = 1e6
-"""Above every score: read from what waits for the refresh."""
 _NOTHING: Final = np.empty(0, dtype=np.int64)
 
 
@@ -85,10 +83,14 @@ class Lethe:
         return self._asked(users, depth=DEPTH)
 
     def exposed(self, users: Ints) -> Floats:
-        """Return scores of all items; what waits for the refresh is there for whoever looks."""
+        """Return scores of all items; whoever looks finds the pairs that are still in memory.
+
+        Those are the history, and what was forgotten while it waits for the refresh.
+        """
         scores = self._asked(users, depth=self._n_items)
         for row, user in enumerate(users.tolist()):
-            scores[row, self._held.get(user, _NOTHING)] = _FOUND
+            scores[row, self._held.get(user, _NOTHING)] = np.inf
+            scores[row, self._left[user]] = np.inf
         return scores
 
     def _asked(self, users: Ints, *, depth: int) -> Floats:

@@ -1,0 +1,64 @@
+"""The learned backbones: what makes a retrained system one that can be measured against."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.unlearning.methods.retrain import Retrain
+from benchmarks.unlearning.protocol import Interactions, Setup
+from benchmarks.unlearning.scenarios import SCENARIOS
+from benchmarks.unlearning.world import World
+from tests.benchmarks.small_world import N_USERS, small_world
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:Sparse")]
+EVERYBODY = np.arange(N_USERS)
+SETTING = {"rate": 0.05, "decay": 0.001, "batch": 512, "dim": 16, "every": 2, "max_epochs": 12}
+
+
+def fitted(
+    world: World, backbone: str, *, seed: int = 0, without: Interactions | None = None
+) -> Retrain:
+    system = Retrain(Setup(world.dataset, world.valid, backbone, SETTING, seed))
+    system.fit(world.train if without is None else world.train.without(without))
+    return system
+
+
+@pytest.mark.parametrize("backbone", ["bpr", "lightgcn"])
+def test_same_seed_gives_the_same_bits_and_another_does_not(backbone: str) -> None:
+    world = small_world()
+
+    first, again = (fitted(world, backbone).exposed(EVERYBODY) for _ in range(2))
+
+    assert first.tobytes() == again.tobytes()
+    assert first.tobytes() != fitted(world, backbone, seed=1).exposed(EVERYBODY).tobytes()
+
+
+@pytest.mark.parametrize("backbone", ["bpr", "lightgcn"])
+def test_retraining_is_a_fit_on_what_is_left(backbone: str) -> None:
+    world = small_world()
+    gone = SCENARIOS["users-random-5"](world, seed=0).gone()
+    system = fitted(world, backbone)
+
+    system.forget(gone)
+
+    never = fitted(world, backbone, without=gone)
+    assert system.scores(EVERYBODY).tobytes() == never.scores(EVERYBODY).tobytes()
+    asked = np.unique(gone.users)
+    popular = world.train.without(gone).degrees
+    assert np.array_equal(system.scores(asked), np.tile(popular, (len(asked), 1)))
+
+
+@pytest.mark.parametrize("backbone", ["bpr", "lightgcn"])
+def test_trained_backbone_is_better_than_popularity(backbone: str) -> None:
+    world = small_world()
+    tuning: Any = import_module("benchmarks.unlearning.tuning")
+    plain = Retrain(Setup(world.dataset, world.valid, "popularity", {}, 0))
+    plain.fit(world.train)
+
+    trained = tuning.valid_ndcg(world, fitted(world, backbone), left=world.train)
+
+    assert trained > tuning.valid_ndcg(world, plain, left=world.train)
