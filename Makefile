@@ -96,6 +96,11 @@ race: setup-dev ## 10,000 recommendations around 200 forgets
 bench-erasure: setup-dev ## What is left of a user on disk after each way of erasing (PEERS=1: more)
 	@$(BIN)/python -m benchmarks.erasure.run $(if $(PEERS),--peers)
 
+.PHONY: bench-unlearning
+bench-unlearning: setup-bench ## Every method that unlearns beside ours, an hour (LETHE_MOVIELENS_DIR; UNLEARNING_ARGS: --grid, --jobs)
+	@.venv-bench/bin/python -m benchmarks.unlearning.run --jobs 2 $(UNLEARNING_ARGS)
+	@.venv-bench/bin/python -m benchmarks.unlearning.report
+
 .PHONY: clean
 clean: ## Remove environments, stamps and caches; never data
 	@rm -rf .venv .venv-vllm .venv-bench .make .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

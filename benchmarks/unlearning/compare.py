@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ UTILITY = {"ndcg@10": "ndcg", "recall@20": "recall", "hr@10": "hit"}
 _NEIGHBOURS = 50
 _DRAWS = 1000
 
-Facts = dict[str, object]
+Facts = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_memory_of_lethe_gives_away_what_waits_for_the_refresh() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(BY_NAME))
-def test_residual_of_lethe_is_zero_in_its_cell(name: str, tmp_path: object) -> None:
+def test_residual_of_lethe_is_zero_in_its_cell(name: str, tmp_path: Path) -> None:
     world = small_world()
     method = BY_NAME[name]
     bench = Bench(world, method=method, reference=method, setup=small_setup(world), cache=tmp_path)

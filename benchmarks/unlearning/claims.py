@@ -1,0 +1,111 @@
+"""Hold the cells against what is claimed of Lethe, and find methods that have a bug."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.unlearning.figures import MAIN, SINGLE, Cells, Row
+from benchmarks.unlearning.tables import RBO
+
+OURS = ("lethe", "lethe_settled")
+_NDCG = ("utility", "retained", "ndcg@10", "unlearned", "mean")
+_CPU = ("time", "cpu_s", "p50")
+
+
+def below_popularity(cells: Cells, data: str) -> list[str]:
+    """Return the titles of systems that rank worse than the popular list: they have a bug."""
+    rows = cells.rows(data, scenario=MAIN)
+    floor = max(
+        (cells.mean(row, MAIN, *_NDCG) or 0.0 for row in rows if row.backbone == "popularity"),
+        default=0.0,
+    )
+    return [row.title for row in rows if (cells.mean(row, MAIN, *_NDCG) or 0.0) < floor]
+
+
+def sanity(cells: Cells, data: str) -> str:
+    """Say which methods are below popularity."""
+    worse = below_popularity(cells, data)
+    if not worse:
+        return f"{data}: no system ranks below popularity."
+    return f"{data}: **below popularity, a bug until explained: {', '.join(worse)}.**"
+
+
+def claims(cells: Cells, data: str) -> str:
+    """Return the claims, each with its figures and whether it holds on these cells."""
+    rows = cells.rows(data, scenario=MAIN)
+    ours = [row for row in rows if row.method in OURS]
+    found = [*_exact(cells, ours), *_membership(cells, ours)]
+    for row in ours:
+        found += [_speed(cells, data, row), _utility(cells, rows, row)]
+    return "\n".join(f"- {'Holds' if holds else '**Missed**'}: {text}" for holds, text in found)
+
+
+def _exact(cells: Cells, ours: list[Row]) -> Iterator[tuple[bool, str]]:
+    for row in ours:
+        measured = [
+            (name, value)
+            for name in cells.scenarios(row.data)
+            if (value := cells.mean(row, name, *RBO, "unlearned", "mean")) is not None
+        ]
+        worst = max((value for _, value in measured), default=1.0)
+        text = (
+            f"{row.title}: distance to the rebuild {worst:g} at most in {len(measured)} scenarios"
+        )
+        yield worst == 0.0, text
+
+
+def _membership(cells: Cells, ours: list[Row]) -> Iterator[tuple[bool, str]]:
+    for row in ours:
+        for surface in ("served", "memory"):
+            gaps = [
+                abs(gap)
+                for name in cells.scenarios(row.data)
+                if (gap := cells.mean(row, name, "mia", surface, "auc_gap_to_retrained"))
+                is not None
+            ]
+            worst = max(gaps, default=1.0)
+            text = (
+                f"{row.title}: membership inference on what is in {surface}"
+                if surface == "memory"
+                else f"{row.title}: membership inference on what is {surface}"
+            )
+            yield worst <= 0.02, f"{text}, AUC at most {worst:.3f} from the rebuild's"
+
+
+def _speed(cells: Cells, data: str, row: Row) -> tuple[bool, str]:
+    """Compare one user's request with the next method whose residual is below .1."""
+    took = cells.mean(row, SINGLE, *_CPU) or 0.0
+    rivals = [
+        (time, other.title)
+        for other in cells.rows(data, scenario=SINGLE)
+        if other.method not in OURS
+        and other.backbone != "popularity"
+        and _forgets(cells, other)
+        and (time := cells.mean(other, SINGLE, *_CPU)) is not None
+    ]
+    if not rivals or not took:
+        return False, f"{row.title}: nothing to compare the time with"
+    time, title = min(rivals)
+    text = (
+        f"{row.title}: {time / took:,.1f} times as fast for one user as the next system with a "
+        f"residual below .1 ({title}: {1e3 * time:,.1f} ms, {row.title}: {1e3 * took:,.1f} ms); "
+        "100 times was the goal"
+    )
+    return time / took >= 100, text
+
+
+def _forgets(cells: Cells, row: Row) -> bool:
+    value = cells.mean(row, MAIN, *RBO, "residual")
+    return value is not None and abs(value) < 0.1
+
+
+def _utility(cells: Cells, rows: list[Row], row: Row) -> tuple[bool, str]:
+    mine = cells.mean(row, MAIN, *_NDCG) or 0.0
+    others = [
+        (cells.mean(other, MAIN, *_NDCG) or 0.0, other.title)
+        for other in rows
+        if other.method not in OURS
+    ]
+    best, title = max(others, default=(0.0, "nobody"))
+    text = f"{row.title}: NDCG@10 {mine:.4f} of those who stay, best other {best:.4f} ({title})"
+    return mine >= best - 1e-9, text

@@ -1,0 +1,94 @@
+"""Draw the cells: quality against time, and residuals by scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+
+from benchmarks.unlearning.figures import MAIN, SINGLE, Cells, Row
+from benchmarks.unlearning.tables import RBO
+
+IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
+_NDCG: Final = ("utility", "retained", "ndcg@10", "unlearned", "mean")
+_COLOURS: Final = {"forgets": "#1f5673", "noise": "#9db7c9", "keeps": "#d1495b"}
+
+
+def draw(cells: Cells) -> Iterator[Path]:
+    """Draw both pictures of every data set; yield their paths."""
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "lethe"
+    for data in cells.data():
+        yield _save(_quality_against_time(cells, data), name=f"unlearning_{data}")
+        yield _save(_attacks(cells, data), name=f"unlearning_mia_{data}")
+
+
+def _quality_against_time(cells: Cells, data: str) -> Any:  # noqa: ANN401 - matplotlib has no types here
+    figure, axis = plt.subplots(figsize=(8.5, 5))
+    for row in cells.rows(data, scenario=MAIN):
+        took = cells.mean(row, SINGLE, "time", "cpu_s", "p50")
+        ndcg = cells.mean(row, MAIN, *_NDCG)
+        if took and ndcg:
+            axis.scatter(took, ndcg, color=_COLOURS[_verdict(cells, row)], s=36)
+            axis.annotate(f"  {_plain(row)}", (took, ndcg), fontsize=7, va="center")
+    for name, label in (
+        ("forgets", "residual below .1"),
+        ("keeps", "residual .1 or more"),
+        ("noise", "lost in the noise of other seeds"),
+    ):
+        axis.scatter([], [], color=_COLOURS[name], label=label)
+    axis.set(
+        xscale="log", xlabel="CPU seconds to forget one user", ylabel="NDCG@10 of those who stay"
+    )
+    axis.set_title(f"{data}, after 10 % of the users were forgotten", fontsize=10)
+    axis.legend(fontsize=7, loc="lower left")
+    axis.margins(x=0.25)
+    return figure
+
+
+def _attacks(cells: Cells, data: str) -> Any:  # noqa: ANN401 - matplotlib has no types here
+    rows = cells.rows(data, scenario=MAIN)
+    figure, axis = plt.subplots(figsize=(8.5, 0.28 * len(rows) + 1.2))
+    for at, row in enumerate(rows):
+        ends = [
+            cells.mean(row, MAIN, "mia", "memory", system, "auc") or np.nan
+            for system in ("retrained", "unlearned", "original")
+        ]
+        axis.plot(ends, [at] * 3, color="#cccccc", linewidth=1, zorder=1)
+        for value, colour in zip(ends, ("#111111", "#ee9b00", "#d1495b"), strict=True):
+            axis.scatter(value, at, color=colour, s=22, zorder=2)
+    for name, colour in (
+        ("retrained", "#111111"),
+        ("after forgetting", "#ee9b00"),
+        ("not forgotten", "#d1495b"),
+    ):
+        axis.scatter([], [], color=colour, s=22, label=name)
+    axis.set_yticks(range(len(rows)), [_plain(row) for row in rows], fontsize=7)
+    axis.invert_yaxis()
+    axis.set_xlabel("AUC of membership inference on the server's memory")
+    axis.legend(fontsize=7, loc="lower right")
+    return figure
+
+
+def _verdict(cells: Cells, row: Row) -> str:
+    value = cells.mean(row, MAIN, *RBO, "residual")
+    if value is None:
+        return "noise"
+    return "forgets" if abs(value) < 0.1 else "keeps"
+
+
+def _plain(row: Row) -> str:
+    return row.title.replace("*", "")
+
+
+def _save(figure: Any, *, name: str) -> Path:  # noqa: ANN401 - matplotlib has no types here
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    path = IMAGES / f"{name.replace('-', '')}.svg"
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+    return path

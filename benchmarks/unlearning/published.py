@@ -1,0 +1,91 @@
+"""Published figures beside ours, ML-100K and ML-1M, HR@10 and NDCG@10.
+
+CRAGRU's and its RecEraser's are those of the scripts in its authors' repository (HEAD 4956687),
+RecBole's those of its README. The tables in the papers of SISA, GraphEraser, RecEraser, IFRU
+and SCIF use other data, splits or metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.unlearning.figures import MAIN, NAMES, Cells
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A figure of others.
+
+    Args:
+        who: as published.
+        data: our name of the data set.
+        hr: HR@10.
+        ndcg: NDCG@10.
+        backbone: ours that is comparable.
+        methods: ours that are comparable, best first; the first that was measured is shown.
+        why: what makes the difference.
+    """
+
+    who: str
+    data: str
+    hr: float
+    ndcg: float
+    backbone: str
+    methods: tuple[str, ...]
+    why: str
+
+
+_LEAK: Final = "theirs has 80 % of the test items in the prompt's history; ours has none"
+_RECERASER: Final = "theirs: one scalar centroid for all shards, stopped on the test set"
+_RECERASERS: Final = ("receraser_interactions", "receraser_ibp", "receraser_users", "receraser_ubp")
+
+FIGURES: Final = (
+    Published(
+        "BPR, RecBole's quick start",
+        "ml-100k",
+        0.7614,
+        0.2768,
+        "bpr",
+        ("retrain",),
+        "no unlearning; ours after 10 % of the users were forgotten",
+    ),
+    Published("RecEraser BPR", "ml-100k", 0.4582, 0.1100, "bpr", _RECERASERS, _RECERASER),
+    Published("RecEraser LightGCN", "ml-100k", 0.6137, 0.1668, "lightgcn", _RECERASERS, _RECERASER),
+    Published("CRAGRU BPR", "ml-100k", 0.7116, 0.2801, "bpr", ("cragru",), _LEAK),
+    Published("CRAGRU LightGCN", "ml-100k", 0.6384, 0.2156, "lightgcn", ("cragru",), _LEAK),
+    Published("RecEraser BPR", "ml-1m", 0.4833, 0.1055, "bpr", _RECERASERS, _RECERASER),
+    Published("RecEraser LightGCN", "ml-1m", 0.6003, 0.1467, "lightgcn", _RECERASERS, _RECERASER),
+    Published("CRAGRU BPR", "ml-1m", 0.6849, 0.2563, "bpr", ("cragru",), _LEAK),
+    Published("CRAGRU LightGCN", "ml-1m", 0.7005, 0.2669, "lightgcn", ("cragru",), _LEAK),
+)
+
+
+def beside(cells: Cells, data: Sequence[str]) -> str:
+    """Return published figures, ours beside them where that was measured, and why they differ."""
+    lines = [
+        "| published | data | HR@10 | NDCG@10 | ours | HR@10 | NDCG@10 | what differs |",
+        "|" + " --- |" * 8,
+    ]
+    for one in FIGURES:
+        if one.data in data:
+            theirs = f"{one.who} | {one.data} | {one.hr:.3f} | {one.ndcg:.3f}"
+            lines.append(f"| {theirs} | {_ours(cells, one)} | {one.why} |")
+    return "\n".join(lines)
+
+
+def _ours(cells: Cells, one: Published) -> str:
+    rows = {
+        row.method: row
+        for row in cells.rows(one.data, scenario=MAIN)
+        if row.backbone == one.backbone
+    }
+    for method in one.methods:
+        if method in rows:
+            hr, ndcg = (
+                cells.mean(rows[method], MAIN, "utility", "retained", name, "unlearned", "mean")
+                for name in ("hr@10", "ndcg@10")
+            )
+            return f"{rows[method].title} | {hr:.3f} | {ndcg:.3f}"
+    return f"{NAMES[one.backbone]}: not measured | · | ·"

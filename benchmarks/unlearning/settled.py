@@ -1,0 +1,53 @@
+"""What the cells rest on: settings that validation chose, commits and machines."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.unlearning.figures import Cells
+
+
+def settings(cells: Cells, folder: Path) -> str:
+    """Return what was tried and chosen, by data set, method and backbone."""
+    del cells  # tuning has files of its own
+    lines = [
+        "| what | settings tried | CPU s | chosen | NDCG@10 on validation: worst, best |",
+        "|" + " --- |" * 5,
+    ]
+    for path in sorted(folder.glob("tuning_*.json")):
+        found = json.loads(path.read_text("utf-8"))
+        tried = found["tried"]
+        values = [row["valid_ndcg@10"] for row in tried]
+        cpu_s = sum(row["cpu_s"] for row in tried)
+        what = path.stem.removeprefix("tuning_").replace("_", " ")
+        spread = f"{min(values):.4f}, {max(values):.4f}"
+        chosen = _short(tried[found["best"]]["setting"])
+        lines.append(f"| {what} | {len(tried)} | {cpu_s:.0f} | {chosen} | {spread} |")
+    return "\n".join(lines)
+
+
+def cells_by_commit(cells: Cells) -> str:
+    """Return how many cells were measured by which commit, where and when."""
+    counted = Counter(
+        (cell["commit"][:9], _machine(cell["machine"]), cell["date"][:10]) for cell in cells.all()
+    )
+    loads = [cell["machine"]["load_average"][0] for cell in cells.all()]
+    lines = [
+        f"- {n} cells at {commit} on {machine}, {date}"
+        for (commit, machine, date), n in sorted(counted.items())
+    ]
+    if loads:
+        lines.append(f"- load average while they were written: {min(loads)} to {max(loads)}")
+    return "\n".join(lines)
+
+
+def _machine(facts: Mapping[str, Any]) -> str:
+    return f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB"
+
+
+def _short(setting: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in setting.items())
