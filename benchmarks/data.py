@@ -2,7 +2,8 @@
 
 The data are not part of the project: ``LETHE_MOVIELENS_DIR`` names a folder with GroupLens'
 ``u.data`` and ``u.item`` (ML-100K), ``LETHE_ML1M_DIR`` one with ``train.txt`` and
-``test.txt`` (ML-1M as implicit lists: a line a user, the user and then the items).
+``test.txt`` (ML-1M as implicit lists: a line a user, the user and then the items),
+``LETHE_RECBOLE_FILE`` an ``.inter`` file of RecBole or its folder.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from app.adapters.datasets.recbole import RecBoleDataset
+from app.ports.dataset import BadLine, InteractionRecord
 
 Ints = NDArray[np.int64]
 
@@ -26,7 +31,7 @@ class Dataset:
     """Who interacted with what.
 
     Args:
-        name: ``ml-100k`` or ``ml-1m``.
+        name: ``ml-100k``, ``ml-1m`` or ``recbole``.
         histories: a user's items, ascending, distinct, 0-based, for each user.
         n_items: items are below it.
         item_ids: the data set's own ids, by item.
@@ -65,6 +70,7 @@ def load(name: str) -> Dataset:
     readers = {
         "ml-100k": ("LETHE_MOVIELENS_DIR", read_ml_100k),
         "ml-1m": ("LETHE_ML1M_DIR", read_ml_1m),
+        "recbole": ("LETHE_RECBOLE_FILE", read_recbole),
     }
     variable, reader = readers[name]
     return reader(Path(os.environ[variable]))
@@ -102,6 +108,31 @@ def read_ml_1m(folder: Path) -> Dataset:
         histories=histories,
         n_items=n_items,
         item_ids=[str(item) for item in range(n_items)],
+    )
+
+
+def read_recbole(path: Path) -> Dataset:
+    """Read RecBole's atomic files as the service does, every pair counted once as positive.
+
+    Raises:
+        ValueError: a line could not be read.
+    """
+    source = RecBoleDataset(path, now=datetime.now(UTC))
+    items: dict[str, set[str]] = {}
+    for record in source.interactions():
+        match record:
+            case BadLine(file=file, message=message):
+                raise ValueError(f"{file}: {message}")
+            case InteractionRecord(interaction=act):
+                items.setdefault(act.user, set()).add(str(act.item_id))
+    ids = sorted(set().union(*items.values()))
+    number = {name: at for at, name in enumerate(ids)}
+    rows = [sorted(number[name] for name in items[user]) for user in sorted(items)]
+    return Dataset(
+        name="recbole",
+        histories=[np.array(row, dtype=np.int64) for row in rows],
+        n_items=len(ids),
+        item_ids=ids,
     )
 
 

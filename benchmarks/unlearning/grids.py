@@ -37,7 +37,7 @@ class Grid:
         return self.scenarios.get(backbone, self.scenarios[""])
 
 
-WITHOUT_TRAITS: Final = ("ml-1m",)
+WITHOUT_TRAITS: Final = ("ml-1m", "recbole")
 """Data sets that say nothing about topics."""
 _CHEAP: Final = tuple(name for name in SCENARIOS if name != "stream")
 

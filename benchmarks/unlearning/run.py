@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -84,6 +85,7 @@ def main() -> None:
     """Measure a grid, or some of its methods; fail if one of them did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--grid", choices=sorted(GRIDS), default="reduced")
+    parser.add_argument("--data", nargs="*", default=[], help="these in place of the grid's")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
     parser.add_argument("--method", nargs="*", default=[], help="only these")
     parser.add_argument("--backbone", nargs="*", default=[], help="only these")
@@ -91,6 +93,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=CACHE)
     options = parser.parse_args()
     grid = GRIDS[options.grid]
+    if options.data:
+        grid = replace(grid, data=tuple(options.data))
     chosen = [
         group
         for group in groups(grid, methods())

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.data import forgotten_users, read_ml_1m, split
+from benchmarks.data import forgotten_users, read_ml_1m, read_recbole, split
 from benchmarks.quality.metrics import evaluate, interval
 
 
@@ -81,3 +81,17 @@ def test_both_parts_of_ml_1m_are_merged(tmp_path: Path) -> None:
 
     assert [row.tolist() for row in dataset.histories] == [[1, 2, 3], [2]]
     assert dataset.n_items == 4
+
+
+def test_atomic_files_are_read_as_pairs_that_are_distinct(tmp_path: Path) -> None:
+    path = tmp_path / "small.inter"
+    head = "user_id:token\titem_id:token\ttimestamp:float\n"
+    path.write_text(head + "u2\tb\t5\nu1\tc\t6\nu2\ta\t7\nu2\tb\t8\n")
+
+    found = read_recbole(path)
+
+    assert found.item_ids == ["a", "b", "c"]
+    assert [row.tolist() for row in found.histories] == [[2], [0, 1]]
+    path.write_text(head + "u1\tonly\n")
+    with pytest.raises(ValueError, match=r"small\.inter"):
+        read_recbole(path)
