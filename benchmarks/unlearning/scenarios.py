@@ -93,12 +93,12 @@ def topic(world: World, *, seed: int) -> Scenario:
 
 
 def poison(world: World, *, seed: int) -> Scenario:
-    """Let 1 % of bandwagon users push five unpopular items between popular ones; forget them."""
+    """Let 5 % of bandwagon users push five unpopular items between popular ones; forget them."""
     rng = _rng(seed, 5)
     by_degree = np.argsort(-world.train.degrees, kind="stable")
     targets = np.sort(rng.permutation(by_degree[len(by_degree) // 2 :])[:_TARGETS])
     popular = by_degree[: 3 * _FILLER]
-    fakes = max(1, round(0.01 * world.train.n_users))
+    fakes = max(1, round(0.05 * world.train.n_users))
     profiles = [
         np.sort(np.concatenate([targets, rng.permutation(popular)[:_FILLER]])) for _ in range(fakes)
     ]
