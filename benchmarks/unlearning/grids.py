@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -46,7 +46,7 @@ GRIDS: Final = {
         name="reduced",
         data=("ml-100k",),
         seeds=(0,),
-        limits=Limits(requests_s=40.0, observed=1, stream_s=60.0, checkpoints=2),
+        limits=Limits(requests_s=40.0, observed=1, stream_s=60.0, checkpoints=2, floors=False),
         scenarios={
             "": (*_CHEAP, "stream"),
             "bpr": (
@@ -67,7 +67,7 @@ GRIDS: Final = {
         name="full",
         data=("ml-100k", "ml-1m"),
         seeds=(0, 1, 2, 3, 4),
-        limits=Limits(requests_s=3600.0, observed=100, stream_s=7200.0, checkpoints=4),
+        limits=Limits(requests_s=3600.0, observed=100, stream_s=7200.0, checkpoints=4, floors=True),
         scenarios={"": (*_CHEAP, "stream")},
     ),
 }
@@ -104,10 +104,12 @@ def groups(grid: Grid, methods: Mapping[str, Method]) -> list[Group]:
     )
 
 
-def cells(grid: Grid, group: Group, method: Method) -> dict[str, str]:
+def cells(grid: Grid, group: Group, method: Method, *, only: Sequence[str] = ()) -> dict[str, str]:
     """Return a group's scenarios, each with the name of its cell, which is its file's."""
     found = {}
     for scenario in grid.of(group.backbone):
+        if only and scenario not in only:
+            continue
         is_known = scenario != "topic" or group.data not in WITHOUT_TRAITS
         if is_known and (not method.scenarios or scenario in method.scenarios):
             short = scenario.replace(".", "-")

@@ -32,10 +32,11 @@ class Runner:
         grid: what to measure.
         folder: where cells lie.
         cache: where answers of retrained systems and logs lie.
+        only: names of scenarios; none means all of the grid.
     """
 
-    def __init__(self, grid: Grid, *, folder: Path, cache: Path) -> None:
-        self._grid, self._folder, self._cache = grid, folder, cache
+    def __init__(self, grid: Grid, *, folder: Path, cache: Path, only: Sequence[str]) -> None:
+        self._grid, self._folder, self._cache, self._only = grid, folder, cache, only
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -46,7 +47,9 @@ class Runner:
     def run(self, chosen: Sequence[Group], *, jobs: int) -> list[str]:
         """Measure the groups, ``jobs`` at a time; return the names of those that failed."""
         known = methods()
-        total = sum(len(cells(self._grid, group, known[group.method])) for group in chosen)
+        total = sum(
+            len(cells(self._grid, group, known[group.method], only=self._only)) for group in chosen
+        )
         with self._bar, ThreadPoolExecutor(jobs) as pool:
             task = self._bar.add_task("cells", total=total)
             done = pool.map(lambda group: self._group(group, task=task), chosen)
@@ -78,7 +81,8 @@ class Runner:
             "cache": self._cache,
         }
         words = [word for key, value in given.items() for word in (f"--{key}", str(value))]
-        return [sys.executable, "-m", "benchmarks.unlearning.worker", *words]
+        module = [sys.executable, "-m", "benchmarks.unlearning.worker", *words]
+        return [*module, "--scenario", *self._only]
 
 
 def main() -> None:
@@ -89,6 +93,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
     parser.add_argument("--method", nargs="*", default=[], help="only these")
     parser.add_argument("--backbone", nargs="*", default=[], help="only these")
+    parser.add_argument("--scenario", nargs="*", default=[], help="only these")
     parser.add_argument("--folder", type=Path, default=CELLS)
     parser.add_argument("--cache", type=Path, default=CACHE)
     options = parser.parse_args()
@@ -101,7 +106,8 @@ def main() -> None:
         if (not options.method or group.method in options.method)
         and (not options.backbone or group.backbone in options.backbone)
     ]
-    failed = Runner(grid, folder=options.folder, cache=options.cache).run(chosen, jobs=options.jobs)
+    runner = Runner(grid, folder=options.folder, cache=options.cache, only=options.scenario)
+    failed = runner.run(chosen, jobs=options.jobs)
     for name in failed:
         print(f"failed: {name}, see {options.cache / name}.log", file=sys.stderr)
     sys.exit(bool(failed))

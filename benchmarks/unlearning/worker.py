@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ def measure(
     read: Callable[[str], World] = World.read,
     folder: Path,
     cache: Path,
+    only: Sequence[str] = (),
 ) -> None:
     """Measure every cell of a group that is not there yet.
 
@@ -39,9 +40,10 @@ def measure(
         read: gives a data set by name.
         folder: where cells lie.
         cache: where answers of retrained systems lie.
+        only: names of scenarios; none means all of the grid.
     """
     method = known[group.method]
-    wanted = cells(grid, group, method)
+    wanted = cells(grid, group, method, only=only)
     missing = {key: name for key, name in wanted.items() if not is_done(folder, name, grid=grid)}
     for name in wanted.values():
         if name not in missing.values():
@@ -109,6 +111,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--scenario", nargs="*", default=[])
     options = parser.parse_args()
     group = Group(
         is_learned=False,

@@ -17,7 +17,7 @@ from benchmarks.unlearning.worker import measure
 from tests.benchmarks.small_world import small_world
 
 KNOWN: Mapping[str, Method] = {method.name: method for method in (*RETRAIN, *LETHE)}
-LIMITS = Limits(requests_s=0.05, observed=1, stream_s=0.1, checkpoints=1)
+LIMITS = Limits(requests_s=0.05, observed=1, stream_s=0.1, checkpoints=1, floors=False)
 GRID = Grid("small", ("small",), (0,), LIMITS, {"": ("users-random-5", "topic")})
 POPULARITY = Group(False, 0, "small", "popularity", "retrain", 0)
 
@@ -65,7 +65,7 @@ def test_run_that_was_cut_off_goes_on_where_it_was(
 
 def test_cell_of_a_smaller_grid_is_measured_again(tmp_path: Path) -> None:
     run(tmp_path)
-    larger = Limits(requests_s=0.05, observed=2, stream_s=0.1, checkpoints=1)
+    larger = Limits(requests_s=0.05, observed=2, stream_s=0.1, checkpoints=1, floors=False)
 
     again = run(tmp_path, grid=Grid("larger", ("small",), (0,), larger, GRID.scenarios))
 
