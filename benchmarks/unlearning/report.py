@@ -31,6 +31,7 @@ _BY_DATA: Final[Mapping[str, Callable[[Cells, str], str]]] = {
     "special": tables.special,
     "stream": tables.stream,
     "weights": tables.weights,
+    "leak": tables.leak,
 }
 
 

@@ -204,6 +204,31 @@ def weights(cells: Cells, data: str) -> str:
     return table(rows, [("after forgetting", lambda row: str(cells.one(row, MAIN)[says]))])
 
 
+def leak(cells: Cells, data: str) -> str:
+    """CRAGRU's variants: with the history as it must be, and with theirs."""
+    rows = [row for row in cells.rows(data, scenario=MAIN) if row.method.startswith("cragru")]
+    plain = [
+        row
+        for row in cells.rows(data, scenario=MAIN)
+        if row.method == "retrain" and row.backbone in {one.backbone for one in rows}
+    ]
+
+    def metric(group: str, name: str) -> Figure:
+        path = ("utility", group, name, "unlearned")
+        return lambda row: _with_interval(cells, row, MAIN, *path)
+
+    def probes(row: Row) -> str:
+        return _number(cells.mean(row, MAIN, "mia", "memory", "unlearned", "auc"))
+
+    columns = [
+        ("HR@10 of those who stay", metric("retained", "hr@10")),
+        ("NDCG@10", metric("retained", "ndcg@10")),
+        ("NDCG@10 of the forgotten", metric("asked", "ndcg@10")),
+        ("AUC memory", probes),
+    ]
+    return table([*plain, *rows], columns) if rows else "Not measured."
+
+
 def residual(cells: Cells, row: Row, scenario: str) -> str:
     """Return a residual, or that it is lost in the noise of other seeds."""
     found = cells.of(row, scenario)
