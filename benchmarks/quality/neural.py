@@ -79,23 +79,23 @@ class LightGcn:
 
     def final(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the embeddings of users and of items after propagation."""
-        layers = self.layers()
-        users, items = torch.split(sum(layers) / len(layers), self._sizes)
+        users, items = torch.split(self._propagated(), self._sizes)
         return users, items
+
+    def _propagated(self) -> torch.Tensor:
+        layers = self.layers()
+        return sum(layers[1:], layers[0]) / len(layers) if len(layers) > 1 else layers[0]
 
     def loss(self, users: Ints, liked: Ints, other: Ints) -> torch.Tensor:
         """Return the BPR loss of a batch of triples, with its penalty."""
-        user_table, item_table = self.final()
-        user, good, bad = (
-            user_table[torch.from_numpy(users)],
-            item_table[torch.from_numpy(liked)],
-            item_table[torch.from_numpy(other)],
-        )
-        ranking = -torch.nn.functional.logsigmoid((user * (good - bad)).sum(1)).mean()
         rows = torch.from_numpy(
             np.concatenate([users, self._n_users + liked, self._n_users + other])
         )
-        penalty = self.table[rows].pow(2).sum() / (2 * len(users))
+        final = self._propagated()[rows]
+        user, good, bad = final.view(3, len(users), -1)
+        ranking = -torch.nn.functional.logsigmoid((user * (good - bad)).sum(1)).mean()
+        drawn = self.table[rows] if self._setting.layers else final
+        penalty = drawn.pow(2).sum() / (2 * len(users))
         return ranking + self._setting.decay * penalty
 
     def scorer(self) -> Scorer:

@@ -46,7 +46,7 @@ GRIDS: Final = {
         name="reduced",
         data=("ml-100k",),
         seeds=(0,),
-        limits=Limits(requests_s=40.0, observed=1, stream_s=60.0, checkpoints=2, floors=False),
+        limits=Limits(requests_s=20.0, observed=1, stream_s=40.0, checkpoints=2, floors=False),
         scenarios={
             "": (*_CHEAP, "stream"),
             "bpr": (
