@@ -66,6 +66,13 @@ class LightGcn:
         self.table = torch.nn.Parameter(start)
         self.use_graph(train)
 
+    def __deepcopy__(self, memo: dict[int, object]) -> LightGcn:
+        """Return one with a table of its own; the graph is never changed in place."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        copy.table = torch.nn.Parameter(self.table.detach().clone())
+        return copy
+
     def use_graph(self, train: list[Ints]) -> None:
         """Propagate over these pairs from now on; the embeddings stay as they are."""
         self._adjacency = _adjacency(train, n_items=self._sizes[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from importlib import import_module
 from typing import Any
 
@@ -50,6 +51,22 @@ def test_retraining_is_a_fit_on_what_is_left(backbone: str) -> None:
     asked = np.unique(gone.users)
     popular = world.train.without(gone).degrees
     assert np.array_equal(system.scores(asked), np.tile(popular, (len(asked), 1)))
+
+
+@pytest.mark.parametrize("backbone", ["bpr", "lightgcn"])
+def test_copy_forgets_without_the_original(backbone: str) -> None:
+    world = small_world()
+    gone = SCENARIOS["users-random-5"](world, seed=0).gone()
+    system = fitted(world, backbone)
+    before = system.scores(EVERYBODY).tobytes()
+
+    copy = deepcopy(system)
+    assert copy.scores(EVERYBODY).tobytes() == before
+    copy.forget(gone)
+    learned: Any = copy.backbone
+    learned.model.table.data.zero_()
+
+    assert system.scores(EVERYBODY).tobytes() == before
 
 
 @pytest.mark.parametrize("backbone", ["bpr", "lightgcn"])
