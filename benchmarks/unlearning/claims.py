@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.unlearning.figures import MAIN, SINGLE, Cells, Row
+from benchmarks.unlearning.figures import MAIN, SINGLE, Cells, Row, membership_left
 from benchmarks.unlearning.tables import RBO
 
 OURS = ("lethe", "lethe_settled")
@@ -88,15 +88,17 @@ def _speed(cells: Cells, data: str, row: Row) -> tuple[bool, str]:
     time, title = min(rivals)
     text = (
         f"{row.title}: {time / took:,.1f} times as fast for one user as the next system with a "
-        f"residual below .1 ({title}: {1e3 * time:,.1f} ms, {row.title}: {1e3 * took:,.1f} ms); "
-        "100 times was the goal"
+        f"residual below .1 or in the noise ({1e3 * took:,.1f} ms; {title}: "
+        f"{1e3 * time:,.1f} ms); 100 times was the goal"
     )
     return time / took >= 100, text
 
 
 def _forgets(cells: Cells, row: Row) -> bool:
+    """Whether a rival counts: lenient, for what is lost in the noise counts, too."""
     value = cells.mean(row, MAIN, *RBO, "residual")
-    return value is not None and abs(value) < 0.1
+    left = membership_left(cells, row, MAIN)
+    return (value is None or abs(value) < 0.1) and (left is None or abs(left) < 0.1)
 
 
 def _utility(cells: Cells, rows: list[Row], row: Row) -> tuple[bool, str]:

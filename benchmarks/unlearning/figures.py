@@ -100,6 +100,21 @@ class Cells:
             yield from cells
 
 
+def membership_left(cells: Cells, row: Row, scenario: str) -> float | None:
+    """Return how much of what memory gave away of members is left: 0 like retrained, 1 all.
+
+    None where the original gave nothing away.
+    """
+    unlearned, retrained, original = (
+        cells.mean(row, scenario, "mia", "memory", system, "auc")
+        for system in ("unlearned", "retrained", "original")
+    )
+    if unlearned is None or retrained is None or original is None:
+        return None
+    span = original - retrained
+    return (unlearned - retrained) / span if abs(span) > 0.05 else None
+
+
 def _row(cell: Mapping[str, Any]) -> Row:
     backbone, method = str(cell["backbone"]), str(cell["method"])
     order = {"retrain": 0, "lethe": 1, "lethe_settled": 2}.get(method, 3)

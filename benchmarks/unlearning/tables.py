@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks.unlearning.figures import MAIN, SINGLE, Cells, Row
+from benchmarks.unlearning.figures import MAIN, SINGLE, Cells, Row, membership_left
 
 Figure = Callable[[Row], str]
 
@@ -72,6 +72,7 @@ def forgetting(cells: Cells, data: str) -> str:
             ("AUC memory", auc("memory", "unlearned")),
             ("retrained's", auc("memory", "retrained")),
             ("not forgotten", auc("memory", "original")),
+            ("left of it", lambda row: _residual(membership_left(cells, row, MAIN))),
             ("TPR@1 % FPR", tpr),
         ],
     )
