@@ -29,7 +29,6 @@ GRIDS: Final[dict[str, tuple[Setting, ...]]] = {
     ),
     "lightgcn": (
         {"rate": 0.005, "decay": 0.001, "batch": 4096},
-        {"rate": 0.005, "decay": 0.003, "batch": 4096},
         {"rate": 0.01, "decay": 0.001, "batch": 4096},
         {"rate": 0.01, "decay": 0.003, "batch": 4096},
         {"rate": 0.01, "decay": 0.003, "batch": 8192},

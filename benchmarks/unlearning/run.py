@@ -33,10 +33,20 @@ class Runner:
         folder: where cells lie.
         cache: where answers of retrained systems and logs lie.
         only: names of scenarios; none means all of the grid.
+        more: further words for the worker.
     """
 
-    def __init__(self, grid: Grid, *, folder: Path, cache: Path, only: Sequence[str]) -> None:
-        self._grid, self._folder, self._cache, self._only = grid, folder, cache, only
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        folder: Path,
+        cache: Path,
+        only: Sequence[str],
+        more: Sequence[str] = (),
+    ) -> None:
+        self._grid, self._folder, self._cache = grid, folder, cache
+        self._only, self._more = only, more
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -82,7 +92,7 @@ class Runner:
         }
         words = [word for key, value in given.items() for word in (f"--{key}", str(value))]
         module = [sys.executable, "-m", "benchmarks.unlearning.worker", *words]
-        return [*module, "--scenario", *self._only]
+        return [*module, *self._more, "--scenario", *self._only]
 
 
 def main() -> None:
@@ -94,6 +104,7 @@ def main() -> None:
     parser.add_argument("--method", nargs="*", default=[], help="only these")
     parser.add_argument("--backbone", nargs="*", default=[], help="only these")
     parser.add_argument("--scenario", nargs="*", default=[], help="only these")
+    parser.add_argument("--untuned", action="store_true", help="methods' first settings")
     parser.add_argument("--folder", type=Path, default=CELLS)
     parser.add_argument("--cache", type=Path, default=CACHE)
     options = parser.parse_args()
@@ -106,7 +117,13 @@ def main() -> None:
         if (not options.method or group.method in options.method)
         and (not options.backbone or group.backbone in options.backbone)
     ]
-    runner = Runner(grid, folder=options.folder, cache=options.cache, only=options.scenario)
+    runner = Runner(
+        grid,
+        folder=options.folder,
+        cache=options.cache,
+        only=options.scenario,
+        more=["--untuned"] if options.untuned else [],
+    )
     failed = runner.run(chosen, jobs=options.jobs)
     for name in failed:
         print(f"failed: {name}, see {options.cache / name}.log", file=sys.stderr)

@@ -13,7 +13,6 @@ from benchmarks.unlearning.figures import Cells
 
 def settings(cells: Cells, folder: Path) -> str:
     """Return what was tried and chosen, by data set, method and backbone."""
-    del cells  # tuning has files of its own
     lines = [
         "| what | settings tried | CPU s | chosen | NDCG@10 on validation: worst, best |",
         "|" + " --- |" * 5,
@@ -27,6 +26,13 @@ def settings(cells: Cells, folder: Path) -> str:
         spread = f"{min(values):.4f}, {max(values):.4f}"
         chosen = _short(tried[found["best"]]["setting"])
         lines.append(f"| {what} | {len(tried)} | {cpu_s:.0f} | {chosen} | {spread} |")
+    untuned = {
+        (cell["data"], cell["method"], cell["backbone"], _short(cell["setting"]))
+        for cell in cells.all()
+        if cell["setting"] and cell["settings_tried"] == 1
+    }
+    for data, method, backbone, setting in sorted(untuned):
+        lines.append(f"| {data} {method} {backbone} | 1, not tuned | 0 | {setting} | · |")
     return "\n".join(lines)
 
 

@@ -30,6 +30,7 @@ def measure(
     folder: Path,
     cache: Path,
     only: Sequence[str] = (),
+    tunes: bool = True,
 ) -> None:
     """Measure every cell of a group that is not there yet.
 
@@ -41,6 +42,8 @@ def measure(
         folder: where cells lie.
         cache: where answers of retrained systems lie.
         only: names of scenarios; none means all of the grid.
+        tunes: whether a method's setting is chosen; else it is the first of its grid. That of
+            its backbone is always chosen.
     """
     method = known[group.method]
     wanted = cells(grid, group, method, only=only)
@@ -51,7 +54,7 @@ def measure(
     if not missing:
         return
     world = read(group.data)
-    setup = _tuned(world, group, known, folder=folder)
+    setup = _tuned(world, group, known, folder=folder, tunes=tunes)
     reference = known[method.reference or method.name]
     bench = Bench(world, method=method, reference=reference, setup=setup, cache=cache)
     before = _peak_mib()
@@ -69,6 +72,7 @@ def measure(
             "limits": asdict(grid.limits),
             "backbone_setting": setup.backbone_setting,
             "setting": setup.setting,
+            "settings_tried": len(method.grid) if tunes else 1,
             "peak_mib": _peak_mib(),
             "peak_mib_before_fitting": before,
         }
@@ -76,11 +80,16 @@ def measure(
         print(f"cell {name}", flush=True)
 
 
-def _tuned(world: World, group: Group, known: Mapping[str, Method], *, folder: Path) -> Setup:
+def _tuned(
+    world: World, group: Group, known: Mapping[str, Method], *, folder: Path, tunes: bool
+) -> Setup:
     """Return the group's set-up with the settings that validation chose."""
     chosen = backbone_setting(world, group.backbone, retrain=known["retrain"], folder=folder)
     setup = Setup(world.dataset, world.valid, group.backbone, chosen, group.seed)
-    setting = method_setting(world, known[group.method], setup, folder=folder)
+    method = known[group.method]
+    if not tunes:
+        return replace(setup, setting=method.grid[0])
+    setting = method_setting(world, method, setup, folder=folder)
     return replace(setup, setting=setting)
 
 
@@ -112,6 +121,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--scenario", nargs="*", default=[])
+    parser.add_argument("--untuned", action="store_true")
     options = parser.parse_args()
     group = Group(
         is_learned=False,
