@@ -27,6 +27,7 @@ from app.services.resolve import ScopeResolver
 from app.services.restore import RestoreService
 from app.services.suppressions import SuppressionService
 from app.services.sweep import SweepService
+from app.services.watch import WatchService
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +57,4 @@ class Container:
     overview: OverviewService
     health: HealthService
     restore: RestoreService
+    watch: WatchService

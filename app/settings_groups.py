@@ -195,6 +195,9 @@ class ForgetSettings(Group):
     batch: Annotated[int, Field(ge=1, le=1000)] = 50
     """Requests that a worker takes together at most; they share the cleaning and the search of
     the files."""
+    look_again_days: tuple[Annotated[float, Field(gt=0, le=365)], ...] = (1.0, 30.0)
+    """Days after its completion at which an erasure is searched for again, as a JSON
+    list; each search leaves a leaf in the audit log. `[]` searches never again."""
     sweep_s: Seconds = 5.0
     """Seconds between two looks for requests that do not move."""
     backoff_s: Seconds = 0.5

@@ -35,6 +35,8 @@ class Background:
         if self._runtime.ranker is not None:
             container.clusters.refresh()
         container.restore.check()
+        if is_inline:
+            container.watch.look()
 
     def start(self) -> None:
         """Check the log, build the neighbours, start everything; then requests may come.

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Self
 
 from app.adapters.signing import is_signed
-from app.bootstrap.adapters import Adapters, limits_of
+from app.bootstrap.adapters import Adapters
 from app.bootstrap.faults import stopping_at
+from app.bootstrap.papers import Papers, papers_of, search_of
 from app.container import Container
 from app.services.audit import AuditService
 from app.services.audit_check import AuditCheckService
 from app.services.audit_export import AuditExportService
 from app.services.candidates import CandidateConfig, Candidates
 from app.services.catalogue import CatalogueService
-from app.services.certification import Certification
-from app.services.checkpoints import CheckpointService
-from app.services.collect import Canary, Collector, ResidueSearch
+from app.services.collect import ResidueSearch
 from app.services.departures import Departures
 from app.services.erase import EraseService
 from app.services.erasure_leases import EraseConfig
@@ -40,6 +40,7 @@ from app.services.shelf import Shelf
 from app.services.suppressions import SuppressionService
 from app.services.sweep import SweepService
 from app.services.topics import Topics
+from app.services.watch import WatchService
 
 
 def container_of(adapters: Adapters) -> Container:
@@ -47,7 +48,8 @@ def container_of(adapters: Adapters) -> Container:
     uows, clock, identity = adapters.uows, adapters.clock, adapters.identity
     parts = _Parts.over(adapters)
     ingest, catalogue, papers = parts.ingest, parts.catalogue, parts.papers
-    erase = _erase(adapters, papers, parts.search)
+    watch = _watch(adapters, parts)
+    erase = _erase(adapters, parts, watch)
     forget = _forget(adapters, parts)
     restore = _restore(adapters, parts, forget)
     return Container(
@@ -63,6 +65,7 @@ def container_of(adapters: Adapters) -> Container:
         suppressions=SuppressionService(uows=uows),
         forget=forget,
         restore=restore,
+        watch=watch,
         checkpoints=papers.checkpoints,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
         audit_export=AuditExportService(uows=uows, clock=clock),
@@ -106,7 +109,7 @@ class _Parts:
     feed: FeedService
     catalogue: CatalogueService
     ingest: IngestService
-    papers: _Papers
+    papers: Papers
     search: ResidueSearch
     departures: Departures
 
@@ -138,8 +141,8 @@ class _Parts:
             feed=feed,
             catalogue=CatalogueService(uows=uows, index=index, embedder=embedder, clock=clock),
             ingest=ingest,
-            papers=_papers(adapters),
-            search=_search(adapters, ingest),
+            papers=papers_of(adapters),
+            search=search_of(adapters, ingest),
             departures=Departures(),
         )
 
@@ -216,52 +219,19 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Papers:
-    """What signs."""
-
-    checkpoints: CheckpointService
-    certification: Certification
-
-
-def _papers(adapters: Adapters) -> _Papers:
-    origin = adapters.settings.audit.origin
-    checkpoints = CheckpointService(
+def _watch(adapters: Adapters, parts: _Parts) -> WatchService:
+    return WatchService(
         uows=adapters.uows,
-        signer=adapters.signer,
+        ledger=adapters.ledger,
+        search=parts.search,
         clock=adapters.clock,
-        origin=origin,
-        is_signed=is_signed,
+        after=[timedelta(days=days) for days in sorted(adapters.settings.forget.look_again_days)],
+        key=adapters.identity.print_key(),
     )
-    certification = Certification(
-        uows=adapters.uows,
-        checkpoints=checkpoints,
-        cipher=adapters.cipher,
-        vault=adapters.vault,
-        identity=adapters.identity,
-        clock=adapters.clock,
-        origin=origin,
-        limits=limits_of(adapters.settings),
-    )
-    return _Papers(checkpoints, certification)
 
 
-def _search(adapters: Adapters, ingest: IngestService) -> ResidueSearch:
-    collector = Collector(
-        uows=adapters.uows, memory=adapters.memory, cache=adapters.cache, vault=adapters.vault
-    )
-    canary = Canary(
-        uows=adapters.uows,
-        ingest=ingest,
-        collector=collector,
-        identity=adapters.identity,
-        clock=adapters.clock,
-    )
-    return ResidueSearch(collector=collector, canary=canary, probe=adapters.probe)
-
-
-def _erase(adapters: Adapters, papers: _Papers, search: ResidueSearch) -> EraseService:
-    forget = adapters.settings.forget
+def _erase(adapters: Adapters, parts: _Parts, watch: WatchService) -> EraseService:
+    forget, papers = adapters.settings.forget, parts.papers
     return EraseService(
         uows=adapters.uows,
         steps=ErasureSteps(
@@ -269,13 +239,13 @@ def _erase(adapters: Adapters, papers: _Papers, search: ResidueSearch) -> EraseS
             memory=adapters.memory,
             cache=adapters.cache,
             vault=adapters.vault,
-            search=search,
+            search=parts.search,
             certification=papers.certification,
             clock=adapters.clock,
             config=StepsConfig(),
         ),
         certification=papers.certification,
-        ledger=adapters.ledger,
+        watch=watch,
         clock=adapters.clock,
         owner=adapters.process_id,
         config=EraseConfig(

@@ -31,6 +31,7 @@ class LeafKind(StrEnum):
     FORGET_EXTENDED = "forget.extended"
     AUDIT_READ = "audit.read"
     KEY_ROTATED = "key.rotated"
+    PROBE_REPEATED = "probe.repeated"
     RESTORE_FOUND = "restore.found"
 
 

@@ -69,6 +69,10 @@ class Identity:
         """Return the name under which the vault keeps the key of a request's needles."""
         return Pseudonym(_mac(self._key("needles"), request_id))
 
+    def print_key(self) -> bytes:
+        """Return the key of the fingerprints that finished erasures are watched by."""
+        return self._key("print")
+
     def event_key(self, pseudonym: Pseudonym, event_id: str) -> EventKey:
         """Return the stored key of the caller's ``event_id``; ids are the user's own name space."""
         return EventKey(_mac(self._key("event"), pseudonym, event_id))

@@ -28,6 +28,14 @@ class NeedleKind(StrEnum):
     PSEUDONYM = "pseudonym"
     KEY = "key"
     VECTOR = "vector"
+    TRACE = "trace"
+
+
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """Fingerprints of needles that are destroyed: (bucket, MAC), see ``app.domain.fingerprint``."""
+
+    pairs: tuple[tuple[int, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +49,7 @@ class Needles:
         pseudonyms: likewise.
         keys: raw key bytes; also searched in hexadecimal and base64.
         vectors: each of shape (dim,), as given to the store.
+        prints: all that is left of the needles of a finished erasure.
     """
 
     texts: tuple[str, ...] = ()
@@ -49,6 +58,7 @@ class Needles:
     pseudonyms: tuple[str, ...] = ()
     keys: tuple[bytes, ...] = ()
     vectors: tuple[NDArray[np.float32], ...] = ()
+    prints: Prints = Prints()
 
     def count(self, kind: NeedleKind) -> int:
         """Return how many needles of a kind there are."""
@@ -60,6 +70,7 @@ class Needles:
                 NeedleKind.PSEUDONYM: self.pseudonyms,
                 NeedleKind.KEY: self.keys,
                 NeedleKind.VECTOR: self.vectors,
+                NeedleKind.TRACE: self.prints.pairs,
             }[kind]
         )
 

@@ -12,7 +12,7 @@ class Probe(Protocol):
     """Searches the files of every store that it was told of."""
 
     def search(
-        self, groups: Sequence[Needles], *, control: Needles
+        self, groups: Sequence[Needles], *, control: Needles, key: bytes = b""
     ) -> list[tuple[ProbeReport, ...]]:
         """Search all stores once for several groups of needles.
 
@@ -20,6 +20,7 @@ class Probe(Protocol):
             groups: of each erasure what must be gone, collected before its scrub.
             control: of a canary that is in every store now; a store whose search does not
                 find it is reported with ``control_found`` false, whatever else it found.
+            key: of the groups' and the control's fingerprints, where they have any.
 
         Returns:
             For each group one report a store.

@@ -18,6 +18,7 @@ from app.ports.records import Interactions, Items, Subjects
 from app.ports.requests import ErasureRequests, Tombstones
 from app.ports.restores import Restores
 from app.ports.suppressions import Suppressions
+from app.ports.watches import Watches
 
 
 class UnitOfWork(Protocol):
@@ -81,6 +82,11 @@ class UnitOfWork(Protocol):
     @property
     def restores(self) -> Restores:
         """Return the repository of the restore gate."""
+        ...
+
+    @property
+    def watches(self) -> Watches:
+        """Return the repository of finished erasures that are searched for again."""
         ...
 
     def after_commit(self, action: Callable[[], None]) -> None:

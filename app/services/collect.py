@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from app.domain.fingerprint import prints_of
 from app.domain.forgetting import ErasureOrder
 from app.domain.identity import Identity
 from app.domain.memory import describe_item
@@ -135,10 +137,17 @@ class ResidueSearch:
         """Return what must be gone afterwards. Reads only."""
         return self._collector.collect(order)
 
-    def search(self, groups: Sequence[Needles]) -> list[tuple[ProbeReport, ...]]:
+    def search(
+        self, groups: Sequence[Needles], *, key: bytes = b""
+    ) -> list[tuple[ProbeReport, ...]]:
         """Search all stores once; return for each group of needles one report a store.
+
+        With a ``key`` the groups are fingerprints, and the canary's are searched for as well.
 
         Raises:
             DependencyUnavailableError: a store cannot be read, or the canary not be planted.
         """
-        return self._probe.search(groups, control=self._canary.needles())
+        control = self._canary.needles()
+        if key:
+            control = replace(control, prints=prints_of(control, key=key))
+        return self._probe.search(groups, control=control, key=key)

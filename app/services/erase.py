@@ -20,12 +20,12 @@ from app.domain.models import RequestId
 from app.domain.needle_box import NeedleBox
 from app.domain.residue import ProbeReport
 from app.ports.clock import Clock
-from app.ports.ledger import ErasureLedger
 from app.ports.unit_of_work import UnitsOfWork
 from app.services.certification import Certification
 from app.services.erasure_leases import Checks, EraseConfig, ErasureLeases
 from app.services.erasure_run import ErasureRun, LeaseLostError, OnPoint, Reports, pass_by
 from app.services.erasure_steps import ErasureSteps
+from app.services.watch import WatchService
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class EraseService:
         uows: UnitsOfWork,
         steps: ErasureSteps,
         certification: Certification,
-        ledger: ErasureLedger,
+        watch: WatchService,
         clock: Clock,
         owner: str,
         config: EraseConfig,
@@ -88,7 +88,7 @@ class EraseService:
         self._uows = uows
         self._steps = steps
         self._certification = certification
-        self._ledger = ledger
+        self._watch = watch
         self._clock = clock
         self._leases = ErasureLeases(uows=uows, clock=clock, owner=owner, config=config)
         self._on_point = on_point
@@ -150,7 +150,7 @@ class EraseService:
         order = run.order(box=box)
         steps.require_alone(order)
         if claim.request.state is RequestState.SUPPRESSED:
-            self._witness(request_id)
+            self._watch.witness(request_id)
         run.enter(RequestState.ERASING)
         run.step(Step.DRAIN, "interaction", partial(steps.drain, order))
         # What an earlier attempt kept stands, also where it died before it could journal that.
@@ -162,15 +162,6 @@ class EraseService:
             Step.KEYS, "vault", partial(steps.shred_key, order, require_fence=run.require_fence)
         )
         return _Work(claim, run, order, box)
-
-    def _witness(self, request_id: RequestId) -> None:
-        """Keep away from the data that this is erased, before the first byte goes.
-
-        A backup that is older is told by it when it comes back.
-        """
-        with self._uows.read() as uow:
-            stones = uow.tombstones.of([request_id])
-        self._ledger.note(stones)
 
     def _delete_rows(self, follow: Callable[[], int], work: _Work) -> _Work:
         """Once every process has taken note, delete the rows that say whom it is about."""
@@ -211,7 +202,7 @@ class EraseService:
         except IntegrityError:
             work.run.start_over()
             raise
-        work.run.complete(self._certification, box=_box_of(work), probed=found)
+        work.run.complete(self._certification, box=_box_of(work), probed=found, watch=self._watch)
         _log.info(
             "erasure_completed",
             request_id=work.request_id,

@@ -23,6 +23,7 @@ from app.domain.scope import AllScope
 from app.ports.clock import Clock
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.certification import Certification
+from app.services.watch import WatchService
 
 _LEAF_OF: Final = {
     RequestState.SUPPRESSED: LeafKind.FORGET_RELEASED,
@@ -198,7 +199,9 @@ class ErasureRun:
             self._move(uow, RequestState.ERASING, {"residue": True})
             uow.requests.clear_steps(self._request_id)
 
-    def complete(self, certification: Certification, *, box: NeedleBox, probed: Reports) -> None:
+    def complete(
+        self, certification: Certification, *, box: NeedleBox, probed: Reports, watch: WatchService
+    ) -> None:
         """Close the request, forget whom it was about and certify it, in one transaction.
 
         Raises:
@@ -219,5 +222,6 @@ class ErasureRun:
             )
             certification.certify(uow, statement, seq=seq)
             uow.requests.clear_subject(self._request_id, fence=self._claim.fence)
+            watch.keep_prints(uow, box, at=statement.completed_at)
         self._pass("complete:done")
         certification.shred_needles(self._request_id)

@@ -150,9 +150,10 @@ def test_task_and_reports_survive_the_pipe(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"nothing")
     stores = [ProbedStore("logs", StoreFormat.DIRECTORY, tmp_path, ROWS)]
 
-    back, (found,), control = decode_task(encode_task(stores, groups=[needles], control=Needles()))
+    task = encode_task(stores, groups=[needles], control=Needles(), key=b"key")
+    back, (found,), control, key = decode_task(task)
 
-    assert back == stores
+    assert (back, key) == (stores, b"key")
     assert (found.texts, found.documents, found.ids) == (("tëxt",), ("document",), ("id",))
     assert (found.pseudonyms, found.keys) == (("user",), (b"\x00key",))
     np.testing.assert_array_equal(found.vectors[0], vector)

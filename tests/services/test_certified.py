@@ -104,7 +104,7 @@ class _Probe:
         self.residue, self.control_found = residue, control_found
 
     def search(
-        self, groups: Sequence[Needles], *, control: Needles
+        self, groups: Sequence[Needles], *, control: Needles, key: bytes
     ) -> list[tuple[ProbeReport, ...]]:
         assert all(needles.count(NeedleKind.ID) for needles in groups)
         assert control.count(NeedleKind.ID)

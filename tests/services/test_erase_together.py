@@ -39,10 +39,10 @@ class _Counted:
         self.sizes: list[int] = []
 
     def search(
-        self, groups: Sequence[Needles], *, control: Needles
+        self, groups: Sequence[Needles], *, control: Needles, key: bytes
     ) -> list[tuple[ProbeReport, ...]]:
         self.sizes.append(len(groups))
-        return self._search(groups, control=control)
+        return self._search(groups, control=control, key=key)
 
 
 def test_requests_that_wait_share_one_search(

@@ -242,7 +242,7 @@ replay: Final = Table(
     Column("request_id", String(_RANDOM_ID), primary_key=True),
 )
 
-# What a finished erasure is watched by: keyed fingerprints, sealed, until the last look.
+# What a finished erasure is watched by: keyed fingerprints, until the last look.
 watch: Final = Table(
     "watch",
     metadata,
@@ -270,5 +270,6 @@ PERSONAL_TABLES: Final = (
     "change",
     "suppression",
     "erasure_document",
+    "watch",
 )
 """Tables with rows that belong to a person: what maintenance cleans and probes look into."""

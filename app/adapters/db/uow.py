@@ -29,6 +29,7 @@ from app.adapters.db.subjects import SqlSubjects
 from app.adapters.db.suppressions import SqlSuppressions
 from app.adapters.db.tables import counter
 from app.adapters.db.tombstones import SqlTombstones
+from app.adapters.db.watches import SqlWatches
 from app.domain.errors import AppError, DependencyUnavailableError
 from app.ports.cipher import Cipher
 
@@ -52,6 +53,7 @@ class SqlUnitOfWork:
     documents: SqlDocuments
     suppressions: SqlSuppressions
     restores: SqlRestores
+    watches: SqlWatches
     actions: list[Callable[[], None]] = field(default_factory=list)
 
     def after_commit(self, action: Callable[[], None]) -> None:
@@ -143,6 +145,7 @@ class SqlUnitsOfWork:
             documents=SqlDocuments(session),
             suppressions=suppressions,
             restores=SqlRestores(session),
+            watches=SqlWatches(session),
         )
 
 

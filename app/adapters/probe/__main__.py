@@ -13,8 +13,8 @@ from app.adapters.probe.wire import decode_task, encode_reports
 
 def main() -> int:
     """Search every store of the task; return 0."""
-    stores, groups, control = decode_task(sys.stdin.buffer.read())
-    search = StoreSearch(groups, control=control)
+    stores, groups, control, key = decode_task(sys.stdin.buffer.read())
+    search = StoreSearch(groups, control=control, key=key)
     sys.stdout.buffer.write(encode_reports([search.search(store) for store in stores]))
     return 0
 

@@ -16,6 +16,7 @@ from typing import Final
 from app.adapters.chroma.hnsw_header import HEADER_FILE
 from app.adapters.chroma.maintenance import LOCK_FILE, locked
 from app.adapters.probe.chroma_files import full_text_residue, index_residue
+from app.adapters.probe.prints import PrintScanner
 from app.adapters.probe.scanner import Scanner
 from app.domain.residue import Finding, NeedleKind, Needles, Pattern, ProbeReport, patterns
 
@@ -70,15 +71,18 @@ class StoreSearch:
     Args:
         groups: of each erasure what must be gone.
         control: of the canary.
+        key: of their fingerprints, where there are any.
     """
 
-    def __init__(self, groups: Sequence[Needles], *, control: Needles) -> None:
+    def __init__(self, groups: Sequence[Needles], *, control: Needles, key: bytes = b"") -> None:
         self._groups = range(len(groups))
         self._sides = ((_CONTROL, control), *enumerate(groups))
         self._patterns: list[tuple[int, Pattern]] = [
             (group, pattern) for group, side in self._sides for pattern in patterns(side)
         ]
         self._scanner = Scanner([pattern.data for _, pattern in self._patterns])
+        self._n_prints = {group: len(side.prints.pairs) for group, side in self._sides}
+        self._print_scanner = PrintScanner([side.prints for _, side in self._sides], key=key)
 
     def search(self, store: ProbedStore) -> list[ProbeReport]:
         """Search one store; return a report for each group.
@@ -110,10 +114,10 @@ class StoreSearch:
                 store=store.name,
                 files=n_files,
                 bytes_read=n_bytes,
-                patterns=n_patterns[group],
+                patterns=n_patterns[group] + self._n_prints[group],
                 findings=_findings(hits, group=group),
                 left=_left(hits, group=group),
-                control_found=_is_controlled(hits, store=store),
+                control_found=self._is_controlled(hits, store=store),
                 seconds=time.perf_counter() - started,
             )
             for group in self._groups
@@ -122,10 +126,14 @@ class StoreSearch:
     def _scan(self, file: Path, *, name: str) -> tuple[set[_Hit], int]:
         try:
             indices, n_read = self._scanner.scan(file)
+            traces = self._print_scanner.scan(file)
         except FileNotFoundError:
             return set(), 0  # a journal, or a rotated log: what is gone holds nothing
         met = (self._patterns[index] for index in indices)
-        return {_Hit(group, p.kind, p.needle, name) for group, p in met}, n_read
+        hits = {_Hit(group, p.kind, p.needle, name) for group, p in met}
+        for side, place in traces:
+            hits.add(_Hit(self._sides[side][0], NeedleKind.TRACE, place, name))
+        return hits, n_read
 
     def _chroma_hits(self, directory: Path) -> set[_Hit]:
         return {*self._slot_hits(directory), *self._full_text_hits(directory)}
@@ -145,6 +153,11 @@ class StoreSearch:
         for place in full_text_residue(directory, documents=documents):
             group, row = owners[place]
             yield _Hit(group, NeedleKind.DOCUMENT, row, "full-text index")
+
+    def _is_controlled(self, hits: set[_Hit], *, store: ProbedStore) -> bool:
+        met = {hit.kind for hit in hits if hit.group == _CONTROL}
+        wanted = store.control | ({NeedleKind.TRACE} if any(self._n_prints.values()) else set())
+        return bool(store.control) and wanted <= met
 
     @contextmanager
     def _planted(self, directory: Path) -> Iterator[None]:
@@ -195,8 +208,3 @@ def _findings(hits: set[_Hit], *, group: int) -> tuple[Finding, ...]:
 def _left(hits: set[_Hit], *, group: int) -> tuple[tuple[NeedleKind, int], ...]:
     met = {(hit.kind, hit.needle) for hit in hits if hit.group == group}
     return tuple(sorted(Counter(kind for kind, _ in met).items()))
-
-
-def _is_controlled(hits: set[_Hit], *, store: ProbedStore) -> bool:
-    met = {hit.kind for hit in hits if hit.group == _CONTROL}
-    return bool(store.control) and store.control <= met

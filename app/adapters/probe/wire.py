@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from app.adapters.probe.stores import ProbedStore, StoreFormat
+from app.domain import fingerprint
 from app.domain.needle_box import needles_from_json, needles_to_json
 from app.domain.residue import Finding, NeedleKind, Needles, ProbeReport
 
 
 def encode_task(
-    stores: Sequence[ProbedStore], *, groups: Sequence[Needles], control: Needles
+    stores: Sequence[ProbedStore], *, groups: Sequence[Needles], control: Needles, key: bytes
 ) -> bytes:
     """Return what ``decode_task`` reads."""
     task = {
@@ -29,12 +30,14 @@ def encode_task(
         ],
         "groups": [needles_to_json(needles) for needles in groups],
         "control": needles_to_json(control),
+        "prints": [fingerprint.encode(needles.prints) for needles in (*groups, control)],
+        "key": key.hex(),
     }
     return json.dumps(task).encode()
 
 
-def decode_task(raw: bytes) -> tuple[list[ProbedStore], list[Needles], Needles]:
-    """Return (stores, groups of needles, control)."""
+def decode_task(raw: bytes) -> tuple[list[ProbedStore], list[Needles], Needles, bytes]:
+    """Return (stores, groups of needles, control, key of their fingerprints)."""
     task = json.loads(raw)
     stores = [
         ProbedStore(
@@ -45,8 +48,11 @@ def decode_task(raw: bytes) -> tuple[list[ProbedStore], list[Needles], Needles]:
         )
         for store in task["stores"]
     ]
-    groups = [needles_from_json(needles) for needles in task["groups"]]
-    return stores, groups, needles_from_json(task["control"])
+    *groups, control = (
+        replace(needles_from_json(needles), prints=fingerprint.decode(prints))
+        for needles, prints in zip((*task["groups"], task["control"]), task["prints"], strict=True)
+    )
+    return stores, groups, control, bytes.fromhex(task["key"])
 
 
 def encode_reports(by_store: Sequence[Sequence[ProbeReport]]) -> bytes:

@@ -1,0 +1,57 @@
+"""Finished erasures that are searched for again, in SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.adapters.db.session import Session
+from app.adapters.db.tables import watch
+from app.domain.models import RequestId
+from app.ports.watches import Watch
+
+_col = watch.c
+
+
+@dataclass(frozen=True, slots=True)
+class SqlWatches:
+    """Fingerprints by request, until the last look."""
+
+    session: Session
+
+    def add(self, watch: Watch, *, due_at: datetime) -> None:
+        """See the port."""
+        insert = self.session.insert(_col.request_id.table).values(
+            request_id=watch.request_id,
+            completed_at=watch.completed_at,
+            due_at=due_at,
+            looks=watch.looks,
+            prints=watch.prints,
+        )
+        self.session.changed(insert.on_conflict_do_nothing())
+
+    def take_due(self, *, now: datetime, until: datetime, limit: int) -> list[Watch]:
+        """See the port."""
+        first = sa.select(_col.request_id).where(_col.due_at <= now).order_by(_col.due_at)
+        rows = self.session.rows(
+            sa.update(watch)
+            .where(_col.request_id.in_(first.limit(limit)), _col.due_at <= now)
+            .values(due_at=until)
+            .returning(_col.request_id, _col.completed_at, _col.looks, _col.prints)
+        )
+        return [Watch(*row) for row in rows]
+
+    def looked(self, request_id: RequestId, *, looks: int, due_at: datetime) -> None:
+        """See the port."""
+        mine = sa.update(watch).where(_col.request_id == request_id)
+        self.session.changed(mine.values(looks=looks, due_at=due_at))
+
+    def remove(self, request_id: RequestId) -> None:
+        """See the port."""
+        self.session.changed(sa.delete(watch).where(_col.request_id == request_id))
+
+    def count(self) -> int:
+        """See the port."""
+        return self.session.number(sa.select(sa.func.count()).select_from(watch))

@@ -1,0 +1,48 @@
+"""Finished erasures that are searched for again. Every error: DependencyUnavailableError."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from app.domain.models import RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a finished erasure is searched for by.
+
+    Args:
+        looks: how many were clean so far.
+        prints: encoded fingerprints.
+    """
+
+    request_id: RequestId
+    completed_at: datetime
+    looks: int
+    prints: str
+
+
+class Watches(Protocol):
+    """Fingerprints by request, until the last look."""
+
+    def add(self, watch: Watch, *, due_at: datetime) -> None:
+        """Begin to watch."""
+        ...
+
+    def take_due(self, *, now: datetime, until: datetime, limit: int) -> list[Watch]:
+        """Return those due at ``now``, and let no other process have them before ``until``."""
+        ...
+
+    def looked(self, request_id: RequestId, *, looks: int, due_at: datetime) -> None:
+        """Note a look, and when the next one is due."""
+        ...
+
+    def remove(self, request_id: RequestId) -> None:
+        """Watch no longer."""
+        ...
+
+    def count(self) -> int:
+        """Return how many erasures are watched."""
+        ...
