@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.engine import make_url
 
 from app.adapters.db import schema
 from app.adapters.db.engine import open_engine
@@ -21,6 +23,7 @@ from app.adapters.db.tables import PERSONAL_TABLES, metadata
 from app.domain.errors import DependencyUnavailableError
 from tests.servers.postgres import PostgresServer
 
+_AT = datetime(2026, 3, 1, tzinfo=UTC)
 _ROOT = Path(__file__).parents[2]
 REVISIONS = [
     script.revision
@@ -84,6 +87,28 @@ def test_upgrading_again_changes_nothing(empty_url: str) -> None:
     schema.upgrade(empty_url)
 
     assert schema.current(empty_url) == schema.head() == REVISIONS[-1]
+
+
+def test_moves_from_before_their_account_are_taken_from_the_log(empty_url: str) -> None:
+    schema.upgrade(empty_url, revision="0004")
+    engine = open_engine(empty_url)
+    kinds = ("received", "suppressed", "on_hold", "released", "erasing", "extended", "failed")
+    leaves = [
+        {"seq": seq, "kind": f"forget.{kind}", "request_id": "r", "at": _AT}
+        | {"body": b"{}", "leaf_hash": bytes(32)}
+        for seq, kind in enumerate(kinds)
+    ]
+    with engine.begin() as connection:
+        connection.execute(sa.insert(metadata.tables["audit_leaf"]), leaves)
+    schema.upgrade(empty_url)
+
+    move = metadata.tables["erasure_move"]
+    with engine.connect() as connection:
+        moves = connection.execute(sa.select(move.c.source, move.c.target).order_by(move.c.number))
+        found = [tuple(one) for one in moves]
+    engine.dispose()
+    way = ["suppressed", "on_hold", "suppressed", "erasing", "failed"]
+    assert found == list(zip([None, *way], way, strict=False))
 
 
 def test_processes_that_start_together_upgrade_once(empty_url: str) -> None:
@@ -168,3 +193,31 @@ def test_postgres_keeps_no_statistics_about_people(postgres_server: PostgresServ
         engine.dispose()
 
     assert measured == []
+
+
+@pytest.mark.postgres
+def test_the_owner_has_no_right_to_edit_the_log(postgres_server: PostgresServer) -> None:
+    """As an ordinary role, which owns the tables; a superuser has every right."""
+    with postgres_server.database() as url:
+        admin = open_engine(url)
+        with admin.begin() as connection:
+            connection.execute(sa.text("CREATE ROLE lethe_plain"))
+            connection.execute(sa.text("GRANT CREATE, USAGE ON SCHEMA public TO lethe_plain"))
+        plain = make_url(url).update_query_dict({"options": "-c role=lethe_plain"})
+        as_plain = plain.render_as_string(hide_password=False)
+        schema.upgrade(as_plain)
+        engine = open_engine(as_plain)
+        try:
+            for name in ("audit_leaf", "audit_node", "audit_checkpoint", "erasure_move"):
+                with (
+                    pytest.raises(DependencyUnavailableError) as refused,
+                    engine.begin() as connection,
+                ):
+                    connection.execute(sa.delete(metadata.tables[name]))
+                assert "InsufficientPrivilege" in str(refused.value.__cause__)
+        finally:
+            engine.dispose()
+            with admin.begin() as connection:
+                connection.execute(sa.text("DROP OWNED BY lethe_plain CASCADE"))
+                connection.execute(sa.text("DROP ROLE lethe_plain"))
+            admin.dispose()

@@ -49,6 +49,14 @@ subject: Final = Table(
     Column("pseudonym", String(_HASH), primary_key=True),
     Column("status", String(_CODE), nullable=False),
     Column("epoch", BigInteger, nullable=False),
+    Column("rights", String(_CODE)),
+)
+# Nearly nobody has a right in force, and every reading of evidence asks who.
+Index(
+    "ix_subject_rights",
+    subject.c.pseudonym,
+    sqlite_where=text("rights IS NOT NULL"),
+    postgresql_where=text("rights IS NOT NULL"),
 )
 
 interaction: Final = Table(
@@ -149,6 +157,16 @@ erasure_step: Final = Table(
     Column("duration_ms", Float, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("finished_at", UtcDateTime, nullable=False),
+)
+
+# Written by triggers on erasure_request, never by us: the database's own account of every move.
+erasure_move: Final = Table(
+    "erasure_move",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("request_id", String(_RANDOM_ID), nullable=False, index=True),
+    Column("source", String(_CODE)),
+    Column("target", String(_CODE), nullable=False),
 )
 
 tombstone: Final = Table(
