@@ -13,6 +13,13 @@ from app.domain.models import Item
 MEANING_THRESHOLD: Final = 0.40
 """Least cosine between a topic and an item that is about it. On the demo set the members of
 eight series lie at 0.42 to 0.87 from the series' name, the nearest other book at 0.38."""
+LIKENESS_THRESHOLD: Final = 0.80
+"""Least cosine between such an item and the mean of those that name the topic, where some do: a
+name says less of a film than the films that bear it. "Star Wars" alone is near to every war film
+of MovieLens 100K (precision .12 over the series, .75 with this); its sequels lie at 0.86."""
+CERTAIN_THRESHOLD: Final = 0.60
+"""Cosine between a topic and an item from which on nothing else is asked: "Twenty Years After" lies
+at 0.73 from "The Three Musketeers", and at 0.69 from that book."""
 _WORD: Final = re.compile(r"\w+")
 
 

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app.adapters.datasets.registry import open_dataset
 from app.adapters.db.engine import open_engine
 from app.adapters.db.tables import metadata
 from app.domain.errors import IdempotencyConflictError, IllegalMoveError
 from app.domain.forgetting import Ground, RequestState
-from app.domain.models import ItemId, RequestId
+from app.domain.models import Item, ItemId, RequestId
 from app.domain.scope import AllScope, EventsScope, ItemsScope, PeriodScope, Scope, TopicScope
+from app.domain.topic import MatchedBy
+from app.ports.dataset import ItemRecord
 from app.services.forget import Accepted, ForgetCommand
 from app.services.recommend import Recommendation, RecommendQuery
 from tests.world import START, World, open_world
@@ -250,6 +253,47 @@ def test_a_preview_shows_what_would_go_and_changes_nothing(shared_world: World) 
     assert [one.entry.item_id for one in entries] == ["crime-01"]
     assert entries[0].match is not None
     assert shown(ask(shared_world, "curious")) == before
+
+
+def _film(item_id: str, title: str, *genres: str) -> Item:
+    return Item(ItemId(item_id), title, attributes={"genres": list(genres)})
+
+
+def test_a_series_is_told_from_what_shares_a_word_with_its_name(shared_world: World) -> None:
+    """ "War" is half of the topic and the genre of films that have nothing to do with it."""
+    space = ("Action", "Adventure", "Romance", "Sci-Fi", "War")
+    series = {"space-1", "space-2", "space-3"}
+    films = [
+        _film("space-1", "Star Wars (1977)", *space),
+        _film("space-2", "Empire Strikes Back, The (1980)", *space, "Drama"),
+        _film("space-3", "Return of the Jedi (1983)", *space),
+        _film("war-1", "Platoon (1986)", "Drama", "War"),
+        _film("war-2", "Glory (1989)", "Action", "Drama", "War"),
+        _film("war-3", "Ran (1985)", "Drama", "War"),
+    ]
+    shared_world.container.catalogue.upsert(films)
+    shared_world.read("cinephile", [one.item_id for one in films])
+
+    entries = shared_world.container.resolver.preview(
+        shared_world.user("cinephile"), TopicScope("Star Wars")
+    )
+
+    assert {one.entry.item_id for one in entries} == series
+    assert [one.match.by for one in entries if one.match].count(MatchedBy.WORDS) == 1
+
+
+def test_a_sequel_of_another_name_is_near_enough_by_itself(shared_world: World) -> None:
+    """It does not say the words, and is less like the first book than the threshold asks."""
+    demo = open_dataset("demo", None, now=START).items()
+    wanted = {"The Three Musketeers (1844)", "Twenty Years After (1845)"}
+    books = [one.item for one in demo if isinstance(one, ItemRecord) and one.item.title in wanted]
+    shared_world.container.catalogue.upsert(books)
+    shared_world.read("swordsman", [*(one.item_id for one in books), "sea-01"])
+    user, topic = shared_world.user("swordsman"), TopicScope("The Three Musketeers")
+
+    entries = shared_world.container.resolver.preview(user, topic)
+
+    assert {one.item.title for one in entries if one.item} == wanted
 
 
 def test_a_rejected_request_gives_the_data_back(shared_world: World) -> None:
