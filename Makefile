@@ -92,6 +92,9 @@ chaos: setup-dev ## 1,000 erasures while everything under them breaks (CHAOS_ARG
 .PHONY: race
 race: setup-dev ## 10,000 recommendations around 200 forgets
 	@$(BIN)/python -m benchmarks.chaos.race
+.PHONY: topic
+topic: setup-dev ## Forget "Star Wars" for 50 of MovieLens 100K, and send everything again after 100 forgets
+	@$(BIN)/python -m benchmarks.forgetting.topic $(TOPIC_ARGS)
 .PHONY: bench-erasure
 bench-erasure: setup-dev ## What is left of a user on disk after each way of erasing (PEERS=1: more)
 	@$(BIN)/python -m benchmarks.erasure.run $(if $(PEERS),--peers)

@@ -194,6 +194,8 @@ def _disturbed(
         personalised = sum(
             bool(looking.recommend(user(n_requests + n))["personalised"]) for n in range(BYSTANDERS)
         )
+        log = looking.ask("POST", "/admin/audit/check", as_admin=True)
+        compared = looking.ask("POST", "/admin/audit/reconcile", as_admin=True)
     states, times = ledger.states(), ledger.times()
     return {
         "requests": n_requests,
@@ -202,6 +204,9 @@ def _disturbed(
         "states": dict(states),
         **ledger.effects(),
         "replayed": dict(replayed),
+        "log_is_whole": log["is_whole"],
+        "moves": compared["n_moves"],
+        "requests_that_contradict_their_leaves": compared["n_contradicted"],
         "bystanders": BYSTANDERS,
         "bystanders_personalised": personalised,
         "memories_without_row": len(_memories(servers.chroma.url) - ledger.record_ids()),
