@@ -22,9 +22,12 @@ from app.services.keys import KeyService
 from app.services.load import LoadService
 from app.services.operations import OperationsService
 from app.services.overview import OverviewService
+from app.services.prove import ProveService
 from app.services.recommend import RecommendService
+from app.services.reconcile import ReconcileService
 from app.services.resolve import ScopeResolver
 from app.services.restore import RestoreService
+from app.services.rights import RightsService
 from app.services.suppressions import SuppressionService
 from app.services.sweep import SweepService
 from app.services.watch import WatchService
@@ -41,13 +44,16 @@ class Container:
     catalogue: CatalogueService
     load: LoadService
     resolver: ScopeResolver
+    rights: RightsService
     suppressions: SuppressionService
     forget: ForgetService
     checkpoints: CheckpointService
     audit_check: AuditCheckService
+    reconcile: ReconcileService
     audit_export: AuditExportService
     keys: KeyService
     search: ResidueSearch
+    prove: ProveService
     erase: EraseService
     sweep: SweepService
     feed: FeedService

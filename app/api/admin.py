@@ -9,7 +9,15 @@ from pydantic import AwareDatetime
 
 from app.api.auth import Admin
 from app.api.forget import RequestIdIn
-from app.api.schemas import AuditOut, LeafOut, RejectIn, RequestOut, RequestsOut
+from app.api.schemas import (
+    AuditOut,
+    LeafOut,
+    ProofOut,
+    ProveIn,
+    RejectIn,
+    RequestOut,
+    RequestsOut,
+)
 from app.api.state import StateDep
 from app.domain.audit import LeafKind
 from app.domain.forgetting import RequestState
@@ -88,3 +96,14 @@ def reject(request_id: RequestIdIn, body: RejectIn, _caller: Admin, state: State
 def extend(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
     """Move the due date by two further months, once (GDPR Art. 12(3))."""
     return RequestOut.from_domain(state.container.operations.extend(RequestId(request_id)))
+
+
+@router.post("/prove")
+def prove(body: ProveIn, _caller: Admin, state: StateDep) -> ProofOut:
+    """Show that a user is to the service one it has never seen: everything is looked up now.
+
+    Lists byte for byte a stranger's, no row, memory, cached answer or key, the state equal to one
+    rebuilt for this answer, nothing in the bytes of the files. The check is a leaf, tied to nobody.
+    """
+    container = state.container
+    return ProofOut.from_domain(container.prove.prove(container.identity.pseudonym(body.user)))

@@ -16,6 +16,7 @@ from app.api import (
     interactions,
     items,
     recommend,
+    rights,
     users,
 )
 from app.api.errors import add_error_handlers
@@ -42,6 +43,7 @@ def create_app(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
         interactions,
         forget,
         users,
+        rights,
         admin,
         audit_proofs,
         console,

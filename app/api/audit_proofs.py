@@ -15,6 +15,7 @@ from app.api.state import StateDep
 from app.domain.checkpoint import SignedCheckpoint
 from app.services.audit_check import LogReport
 from app.services.checkpoints import ConsistencyProof, InclusionProof
+from app.services.reconcile import Reconciliation
 
 Size = Annotated[int, Query(ge=1, le=2**53 - 1)]
 Seq = Annotated[int, Path(ge=0, le=2**53 - 1)]
@@ -131,6 +132,33 @@ def get_consistency(
 def check(_caller: Admin, state: StateDep) -> LogReportOut:
     """Recompute every leaf, node and signature of the log."""
     return LogReportOut.of(state.container.audit_check.check())
+
+
+class ReconciliationOut(BaseModel):
+    """Whether every move of a request in SQL has exactly one leaf, and the reverse."""
+
+    is_consistent: bool
+    n_requests: int
+    n_moves: int
+    n_contradicted: int
+    problems: list[str]
+
+    @classmethod
+    def of(cls, found: Reconciliation) -> Self:
+        """Return the wire form."""
+        return cls(
+            is_consistent=found.is_consistent,
+            n_requests=found.n_requests,
+            n_moves=found.n_moves,
+            n_contradicted=found.n_contradicted,
+            problems=list(found.problems),
+        )
+
+
+@router.post("/reconcile")
+def reconcile(_caller: Admin, state: StateDep) -> ReconciliationOut:
+    """Compare the log with the rows: every change of state has one leaf, every leaf its change."""
+    return ReconciliationOut.of(state.container.reconcile.check())
 
 
 @router.get("/export")

@@ -13,6 +13,7 @@ from app.domain.forgetting import ErasureRequest, Ground, Reason, RequestState, 
 from app.domain.models import Item, Kind
 from app.domain.topic import MatchedBy
 from app.services.personalise import Recommended
+from app.services.prove import Claim, Proof
 from app.services.recommend import Recommendation
 from app.services.resolve import PreviewEntry
 
@@ -230,6 +231,51 @@ class RequestsOut(BaseModel):
 
     requests: list[RequestOut]
     count_by_status: dict[RequestState, int]
+
+
+class ProveIn(In):
+    """Whom to look for."""
+
+    user: UserId
+
+
+class CheckOut(BaseModel):
+    """One claim: how much was examined, in its own unit, and how much stands against it."""
+
+    claim: Claim
+    holds: bool
+    examined: int
+    against: int
+
+
+class ProofOut(BaseModel):
+    """Whether a user is to the service one it has never seen.
+
+    ``state`` is the hash of what recommendations are made from, ``rebuilt`` that of a state built
+    for this answer without the user; ``leaf`` the number of the audit leaf that records the check.
+    """
+
+    as_never_seen: bool
+    checks: list[CheckOut]
+    state: str
+    rebuilt: str
+    leaf: int
+
+    @classmethod
+    def from_domain(cls, proof: Proof) -> Self:
+        """Return the wire form."""
+        return cls(
+            as_never_seen=proof.is_as_never_seen,
+            checks=[
+                CheckOut(
+                    claim=one.claim, holds=one.is_held, examined=one.examined, against=one.against
+                )
+                for one in proof.checks
+            ],
+            state=proof.state,
+            rebuilt=proof.rebuilt,
+            leaf=proof.seq,
+        )
 
 
 class LeafOut(BaseModel):

@@ -48,6 +48,10 @@ class Background:
         if not report.is_whole:
             raise IntegrityError(f"the audit log is not whole: {report.problems[0]}")
         self._check_restore()
+        compared = self._runtime.container.reconcile.check()
+        if not compared.is_consistent:
+            # Not a reason to keep people from being forgotten: the log itself is whole.
+            _log.error("audit_contradicted", n_requests=compared.n_contradicted)
         self._runtime.container.feed.start()
         self._follower.start()
         self._sweeper.start()

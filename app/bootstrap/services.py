@@ -10,6 +10,7 @@ from app.adapters.signing import is_signed
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.faults import stopping_at
 from app.bootstrap.papers import Papers, papers_of, search_of
+from app.bootstrap.people import operations_of, overview_of, prove_of, rights_of
 from app.container import Container
 from app.services.audit import AuditService
 from app.services.audit_check import AuditCheckService
@@ -28,12 +29,11 @@ from app.services.ingest import IngestConfig, IngestService, UnknownItems
 from app.services.item_clusters import ItemClusters
 from app.services.keys import KeyService
 from app.services.load import LoadService
-from app.services.operations import OperationsService
-from app.services.overview import OverviewService
 from app.services.personalise import PersonaliseConfig, Personaliser
 from app.services.ranking import Ranking, RankingConfig
 from app.services.recall import Recall, RecallConfig
 from app.services.recommend import RecommendService
+from app.services.reconcile import ReconcileService
 from app.services.resolve import ScopeResolver
 from app.services.restore import RestoreService, RestoreStores
 from app.services.shelf import Shelf
@@ -52,10 +52,11 @@ def container_of(adapters: Adapters) -> Container:
     erase = _erase(adapters, parts, watch)
     forget = _forget(adapters, parts)
     restore = _restore(adapters, parts, forget)
+    recommend = _recommend(adapters, parts)
     return Container(
         identity=identity,
         clock=clock,
-        recommend=_recommend(adapters, parts),
+        recommend=recommend,
         ingest=ingest,
         catalogue=catalogue,
         load=LoadService(
@@ -63,25 +64,24 @@ def container_of(adapters: Adapters) -> Container:
         ),
         resolver=parts.resolver,
         suppressions=SuppressionService(uows=uows),
+        rights=rights_of(adapters, departures=parts.departures),
         forget=forget,
         restore=restore,
         watch=watch,
         checkpoints=papers.checkpoints,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
+        reconcile=ReconcileService(uows=uows),
         audit_export=AuditExportService(uows=uows, clock=clock),
         keys=KeyService(uows=uows, signer=adapters.signer, clock=clock),
         search=parts.search,
+        prove=prove_of(adapters, recommend=recommend, feed=parts.feed, search=parts.search),
         erase=erase,
         sweep=_sweep(adapters, parts, erase),
         feed=parts.feed,
         clusters=parts.clusters,
         audit=AuditService(uows=uows, clock=clock),
-        operations=OperationsService(
-            uows=uows, queue=adapters.queue, ledger=adapters.ledger, clock=clock
-        ),
-        overview=OverviewService(
-            uows=uows, checkpoints=papers.checkpoints, signer=adapters.signer, clock=clock
-        ),
+        operations=operations_of(adapters),
+        overview=overview_of(adapters, checkpoints=papers.checkpoints),
         health=_health(adapters, restore),
     )
 
@@ -117,7 +117,7 @@ class _Parts:
     def over(cls, adapters: Adapters) -> Self:
         uows, clock, settings = adapters.uows, adapters.clock, adapters.settings
         embedder, index = adapters.embedder, adapters.catalogue_index
-        topics = Topics(embedder=embedder, memory=adapters.memory, catalogue=index)
+        topics = Topics(uows=uows, embedder=embedder, memory=adapters.memory, catalogue=index)
         lease_s = settings.forget.process_lease_s
         feed = FeedService(
             uows=uows,

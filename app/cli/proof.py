@@ -33,13 +33,18 @@ def verify(
 
 @audit.command("verify")
 def audit_verify(*, data_dir: DataDir = None) -> None:
-    """Recompute every leaf, node and signature of the log."""
+    """Recompute every leaf, node and signature of the log, and compare it with the rows."""
     with open_runtime(load_settings(data_dir=data_dir)) as runtime:
         report = runtime.container.audit_check.check()
-    for problem in report.problems:
+        compared = runtime.container.reconcile.check()
+    for problem in (*report.problems, *compared.problems):
         print(problem, file=sys.stderr)
     print(f"{report.n_leaves} leaves, {report.n_checkpoints} checkpoints, root {report.root.hex()}")
-    if not report.is_whole:
+    print(
+        f"{compared.n_requests} requests, {compared.n_moves} moves, "
+        f"{compared.n_contradicted} requests contradict their leaves"
+    )
+    if not (report.is_whole and compared.is_consistent):
         raise typer.Exit(1)
 
 

@@ -33,6 +33,8 @@ class LeafKind(StrEnum):
     KEY_ROTATED = "key.rotated"
     PROBE_REPEATED = "probe.repeated"
     RESTORE_FOUND = "restore.found"
+    RIGHT_EXERCISED = "right.exercised"
+    USER_PROVED = "user.proved"
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,9 +112,18 @@ class SubjectStatus(StrEnum):
     """What may be done with a user's data now."""
 
     ACTIVE = "active"
-    RESTRICTED = "restricted"
-    OBJECTING = "objecting"
     ERASING = "erasing"
+
+
+class Right(StrEnum):
+    """What a user has exercised, and may take back, without being erased.
+
+    RESTRICTION (GDPR Art. 18): the data are kept and nothing else is done with them. OBJECTION
+    (Art. 21): no profile is made of the user, and nothing more is taken in.
+    """
+
+    RESTRICTION = "restriction"
+    OBJECTION = "objection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +132,18 @@ class Subject:
 
     Args:
         epoch: raised by every erasure request; answers computed under an older one are discarded.
+        rights: those in force. Under any, the data count in nobody's recommendations.
     """
 
     pseudonym: Pseudonym
     status: SubjectStatus
     epoch: int
+    rights: frozenset[Right] = frozenset()
 
     @property
     def is_personalised(self) -> bool:
         """Whether recommendations may use this user's data."""
-        return self.status is SubjectStatus.ACTIVE
+        return self.status is SubjectStatus.ACTIVE and not self.rights
 
 
 @dataclass(frozen=True, slots=True)

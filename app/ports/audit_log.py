@@ -38,6 +38,10 @@ class AuditLog(Protocol):
         """Keep other appenders and signers out until the transaction ends. May be repeated."""
         ...
 
+    def unguarded(self) -> list[str]:
+        """Return what is not in place of that which makes the database refuse to edit the log."""
+        ...
+
     def frontier(self) -> Frontier:
         """Return the tree's peaks, for the root over all leaves.
 

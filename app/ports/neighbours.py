@@ -52,6 +52,10 @@ class Neighbours(Protocol):
         """Return 64 hex digits of SHA-256 over the canonical state."""
         ...
 
+    def hash_of(self, histories: Iterable[tuple[Pseudonym, Collection[ItemId]]]) -> str:
+        """Return the state hash that these users' item sets would have; changes nothing."""
+        ...
+
     def generation(self) -> int:
         """Return a number raised by every change of the state."""
         ...

@@ -19,6 +19,7 @@ from app.domain.models import (
     Pseudonym,
     RecordId,
     RequestId,
+    Right,
     Subject,
     SubjectStatus,
 )
@@ -51,8 +52,8 @@ class Subjects(Protocol):
         """
         ...
 
-    def set_status(self, pseudonym: Pseudonym, status: SubjectStatus) -> None:
-        """Set the status.
+    def set_rights(self, pseudonym: Pseudonym, rights: Collection[Right]) -> None:
+        """Set the rights in force, in place of those before.
 
         Raises:
             IntegrityError: there is no such subject.
@@ -73,6 +74,10 @@ class Subjects(Protocol):
 
     def count(self) -> int:
         """Return how many subjects there are."""
+        ...
+
+    def mentions(self, pseudonym: Pseudonym) -> dict[str, int]:
+        """Return how many rows name the user, for each table that can."""
         ...
 
 
@@ -150,12 +155,16 @@ class Interactions(Protocol):
     def evidence_items(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, set[ItemId]]:
         """Return each user's distinct live items of kinds that count as evidence.
 
-        Every asked pseudonym is a key; a user with none has an empty set.
+        Every asked pseudonym is a key. A user with none has an empty set, and so has one with a
+        right in force.
         """
         ...
 
     def all_evidence(self) -> Iterator[tuple[Pseudonym, set[ItemId]]]:
-        """Yield every user's evidence items in order of pseudonym, in constant memory."""
+        """Yield the evidence items of users without a right in force, by pseudonym.
+
+        In constant memory.
+        """
         ...
 
     def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:

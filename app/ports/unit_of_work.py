@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from app.ports.accounts import Accounts
 from app.ports.audit_log import AuditLog
 from app.ports.documents import Documents
 from app.ports.feed import Changes, Processes
@@ -87,6 +88,11 @@ class UnitOfWork(Protocol):
     @property
     def watches(self) -> Watches:
         """Return the repository of finished erasures that are searched for again."""
+        ...
+
+    @property
+    def accounts(self) -> Accounts:
+        """Return the accounts of erasure requests, for comparing them with the audit log."""
         ...
 
     def after_commit(self, action: Callable[[], None]) -> None:

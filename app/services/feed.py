@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from app.domain.errors import ConflictError
 from app.domain.models import ItemId, Pseudonym
 from app.ports.clock import Clock
 from app.ports.neighbours import Neighbours
@@ -18,6 +19,7 @@ from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
 
 _BATCH: Final = 1_000
 _BEATS_PER_LEASE: Final = 3
+_LOOKS: Final = 10
 _log = structlog.get_logger(__name__)
 
 
@@ -97,13 +99,39 @@ class FeedService:
         if uow.changes.head() <= self._seq:
             return
         with self._lock:
-            if self._seq < uow.changes.tail():
-                self._rebuild(uow)
-                return
-            while entries := uow.changes.since(self._seq, limit=_BATCH):
-                users = sorted({pseudonym for _, pseudonym in entries})
-                self._neighbours.apply(uow.interactions.evidence_items(users))
-                self._seq = entries[-1][0]
+            self._follow(uow)
+
+    def _follow(self, uow: UnitOfWork) -> None:
+        if self._seq < uow.changes.tail():
+            self._rebuild(uow)
+            return
+        while entries := uow.changes.since(self._seq, limit=_BATCH):
+            users = sorted({pseudonym for _, pseudonym in entries})
+            self._neighbours.apply(uow.interactions.evidence_items(users))
+            self._seq = entries[-1][0]
+
+    def compare(self, *, without: Pseudonym) -> tuple[str, str]:
+        """Return the hash of the state now, and of one built from the rows without a user.
+
+        Both as of one snapshot. The build takes as long as at a start, beside the requests.
+
+        Raises:
+            ConflictError: others changed the state each time before it could be compared.
+        """
+        for _ in range(_LOOKS):
+            with self._uows.read() as uow:
+                state = self._hash_as_of(uow)
+                if state is not None:
+                    others = (one for one in uow.interactions.all_evidence() if one[0] != without)
+                    return state, self._neighbours.hash_of(others)
+        raise ConflictError("the state changes too fast to be compared; ask again")
+
+    def _hash_as_of(self, uow: UnitOfWork) -> str | None:
+        """Return the state's hash as of a snapshot; None where the state is past it already."""
+        head = uow.changes.head()
+        with self._lock:
+            self._follow(uow)
+            return self._neighbours.state_hash() if self._seq == head else None
 
     def _rebuild(self, uow: UnitOfWork) -> None:
         head = uow.changes.head()

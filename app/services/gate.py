@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app.domain.forgetting import Tombstone
 from app.domain.identity import Identity
-from app.domain.models import Interaction, Pseudonym, Subject, SubjectStatus
+from app.domain.models import Interaction, Pseudonym, Right, Subject, SubjectStatus
 from app.ports.records import Outline
 from app.ports.unit_of_work import UnitOfWork
 
@@ -69,6 +69,8 @@ class Gate:
         """Whether nothing stands against storing this interaction."""
         subject = self._subjects[one.pseudonym]
         if subject is None or subject.status is SubjectStatus.ERASING:
+            return False
+        if Right.OBJECTION in subject.rights:
             return False
         if not self._tombstones:  # as nearly always: nothing of anybody here was ever erased
             return True

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.console import log, overview, requests, router
+from app.api.console import log, overview, proof, requests, router
 from app.api.console import sign_in as signing_in
 from app.api.console.session import IDLE_S, LONGEST_S, Session, Sessions
 from app.domain.identity import Identity
@@ -36,12 +36,15 @@ PAGES = [
     f"/admin/console/requests/{NOBODY}/certificate.json",
     f"/admin/console/requests/{NOBODY}/hold",
     "/admin/console/log",
+    "/admin/console/proof",
     "/admin/console/stores",
 ]
 DATA = ["/admin/console/log/evidence", "/admin/console/log/leaves?size=1"]
 FORMS = [
     f"/admin/console/requests/{NOBODY}/hold",
     f"/admin/console/requests/{NOBODY}/reject",
+    "/admin/console/proof/user",
+    "/admin/console/proof/log",
     "/admin/console/sign-out",
 ]
 
@@ -58,7 +61,15 @@ def test_every_route_of_the_console_is_in_a_list_here() -> None:
         "/admin/console/static/{version}/{name}",
         "/admin/console/requests/{request_id}/{name}",
     }
-    routers = (router, overview.router, requests.router, log.pages, log.data, signing_in.router)
+    routers = (
+        router,
+        overview.router,
+        requests.router,
+        log.pages,
+        log.data,
+        proof.router,
+        signing_in.router,
+    )
     routes = [route for one in routers for route in one.routes if isinstance(route, APIRoute)]
     paths = {route.path for route in routes}
 

@@ -77,6 +77,21 @@ class Console:
         result.wait_for(timeout=60_000)
         return result.get_attribute("data-outcome") or "", result.inner_text()
 
+    def prove(self, user: str) -> str:
+        """Ask for proof that a user is forgotten, by keyboard; return what the page says."""
+        self.open("/admin/console/proof")
+        self.page.get_by_label("User").press_sequentially(user)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url("**/proof/user")
+        return self.page.inner_text("main")
+
+    def reconcile(self) -> str:
+        """Compare the log with the rows; return what the page says."""
+        self.open("/admin/console/proof")
+        self.page.get_by_role("button", name="Compare the log with the rows").click()
+        self.page.wait_for_url("**/proof/log")
+        return self.page.inner_text("main")
+
     def picture(self, name: str, *, schemes: tuple[str, ...] = ("light", "dark")) -> None:
         """Keep a picture of the page for the documentation, if asked to."""
         if _PICTURES is None:

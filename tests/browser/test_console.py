@@ -69,6 +69,15 @@ def test_one_erasure_from_received_to_completed_and_then_somebody_tampers(
         console.picture("tampered")
     assert console.verify()[0] == "ok"
 
+    assert "Proved." in console.prove(user(3))
+    console.picture("proof", schemes=("light",))
+    assert user(3) not in console.page.content()
+    assert "Not proved." in console.prove(user(5))
+    assert "It does." in console.reconcile()
+    tamperer.do("UPDATE erasure_request SET due_at = due_at + 1 WHERE request_id = ?", request_id)
+    assert "do not agree on when it is due" in console.reconcile()
+    tamperer.do("UPDATE erasure_request SET due_at = due_at - 1 WHERE request_id = ?", request_id)
+
 
 def test_a_leaf_forged_with_its_hash_leads_to_another_root(
     console: Console, api: Api, tamperer: Tamperer

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from app.adapters.db import schema
 from app.adapters.db.engine import open_engine
@@ -201,16 +202,22 @@ def test_nodes_are_looked_up_and_never_scanned_for(migrated_file: Path, tmp_path
 
 def without_triggers(engine: Engine, statement: sa.Executable) -> None:
     """Do what only the database's owner can do."""
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.text("SET session_replication_role = replica"))
-            connection.execute(statement)
-            connection.execute(sa.text("SET session_replication_role = DEFAULT"))
-            return
-        query = sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        triggers = connection.execute(query).all()
-        for trigger in triggers:
-            connection.execute(sa.text(f"DROP TRIGGER {trigger.name}"))
+    with engine.begin() as connection, no_triggers(connection):
         connection.execute(statement)
-        for trigger in triggers:
-            connection.execute(sa.text(trigger.sql))
+
+
+@contextmanager
+def no_triggers(connection: Connection) -> Iterator[None]:
+    """Let no trigger fire until the block ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SET session_replication_role = replica"))
+        yield
+        connection.execute(sa.text("SET session_replication_role = DEFAULT"))
+        return
+    query = sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    triggers = connection.execute(query).all()
+    for trigger in triggers:
+        connection.execute(sa.text(f"DROP TRIGGER {trigger.name}"))
+    yield
+    for trigger in triggers:
+        connection.execute(sa.text(trigger.sql))

@@ -8,7 +8,7 @@ import pytest
 
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.errors import IntegrityError
-from app.domain.models import HistoryEntry, ItemId, Kind, Subject, SubjectStatus
+from app.domain.models import HistoryEntry, ItemId, Kind, Right, Subject, SubjectStatus
 from tests.contract.sql_rows import (
     NOW,
     SECOND,
@@ -51,14 +51,16 @@ def test_an_epoch_is_raised_with_or_without_a_status(uows: SqlUnitsOfWork) -> No
         assert uow.subjects.get(ANNA) == Subject(ANNA, SubjectStatus.ERASING, 3)
 
 
-def test_a_status_is_set_for_one_subject(uows: SqlUnitsOfWork) -> None:
+def test_rights_are_set_for_one_subject(uows: SqlUnitsOfWork) -> None:
     with uows.write() as uow:
         uow.subjects.create(ANNA, epoch=1)
         bert = uow.subjects.create(BERT, epoch=1)
-        uow.subjects.set_status(ANNA, SubjectStatus.RESTRICTED)
+        uow.subjects.set_rights(ANNA, {Right.RESTRICTION})
 
     with uows.read() as uow:
-        assert uow.subjects.get(ANNA) == Subject(ANNA, SubjectStatus.RESTRICTED, 1)
+        assert uow.subjects.get(ANNA) == Subject(
+            ANNA, SubjectStatus.ACTIVE, 1, frozenset({Right.RESTRICTION})
+        )
         assert uow.subjects.get(BERT) == bert
 
 
@@ -67,7 +69,7 @@ def test_a_missing_subject_cannot_be_changed(uows: SqlUnitsOfWork) -> None:
         with pytest.raises(IntegrityError):
             uow.subjects.raise_epoch(ANNA, status=None)
         with pytest.raises(IntegrityError):
-            uow.subjects.set_status(ANNA, SubjectStatus.ACTIVE)
+            uow.subjects.set_rights(ANNA, ())
 
 
 def test_deleting_a_subject_counts_the_row(uows: SqlUnitsOfWork) -> None:
@@ -291,3 +293,16 @@ def test_a_large_batch_is_one_call(uows: SqlUnitsOfWork) -> None:
         many = ids + [record_id("nobody", str(n)) for n in range(70_000)]
         assert uow.interactions.flag(request_id("r"), many) == 7_000
         assert uow.interactions.delete_flagged(request_id("r")) == 7_000
+
+
+def test_whoever_has_a_right_in_force_is_no_evidence(uows: SqlUnitsOfWork) -> None:
+    add(uows, interaction("anna", "1", item="a"), interaction("bert", "2", item="b"))
+    with uows.write() as uow:
+        uow.subjects.create(ANNA, epoch=1)
+        uow.subjects.create(BERT, epoch=1)
+        uow.subjects.set_rights(ANNA, {Right.OBJECTION, Right.RESTRICTION})
+
+    with uows.read() as uow:
+        assert dict(uow.interactions.all_evidence()) == {BERT: {"b"}}
+        assert uow.interactions.evidence_items([ANNA, BERT]) == {ANNA: set(), BERT: {"b"}}
+        assert [one.item_id for one in uow.interactions.history(ANNA)] == ["a"]

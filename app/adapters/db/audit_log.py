@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from typing import Final, TypedDict
 
 import sqlalchemy as sa
 
@@ -18,6 +18,23 @@ from app.domain.checkpoint import Checkpoint, SignedCheckpoint, SignedNote
 from app.domain.errors import IntegrityError
 from app.domain.merkle import Frontier, Node, NodeId, extend, leaf_hash, peak_nodes
 from app.domain.models import RequestId
+
+_GUARDED: Final = ("audit_leaf", "audit_node", "audit_checkpoint", "erasure_move")
+_NOTING: Final = frozenset({"erasure_request_notes_insert", "erasure_request_notes_move"})
+_VERBS: Final = ("update", "delete")
+_TRIGGERS: Final = {
+    False: sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'"),
+    # "O": fires in ordinary sessions; "A": always. "D" and "R" would let an edit pass.
+    True: sa.text("SELECT tgname AS name FROM pg_trigger WHERE tgenabled IN ('O', 'A')"),
+}
+"""The triggers that are in place, by whether it is PostgreSQL."""
+
+
+def _guards(*, is_postgres: bool) -> frozenset[str]:
+    """Return the triggers that the migrations made."""
+    if is_postgres:
+        return _NOTING | {f"{table}_is_append_only" for table in _GUARDED}
+    return _NOTING | {f"{table}_refuses_{verb}" for table in _GUARDED for verb in _VERBS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +87,12 @@ class SqlAuditLog:
     def size(self) -> int:
         """See the port."""
         return counters.read(self.session, counters.AUDIT)
+
+    def unguarded(self) -> list[str]:
+        """See the port."""
+        found = self.session.rows(_TRIGGERS[self.session.is_postgres])
+        there = {row.name for row in found}
+        return sorted(_guards(is_postgres=self.session.is_postgres) - there)
 
     def frontier(self) -> Frontier:
         """See the port."""

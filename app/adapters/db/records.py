@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
 from app.adapters.db.session import Record, Session
-from app.adapters.db.tables import interaction
+from app.adapters.db.tables import interaction, subject
 from app.domain.models import (
     EventKey,
     HistoryEntry,
@@ -48,8 +48,12 @@ _HISTORY: Final = (
 _OUTLINE: Final = _HISTORY.with_only_columns(
     *(sa.null() if column is _row.text else column for column in _HISTORY.selected_columns)
 )
+_WITHHELD: Final = sa.select(subject.c.pseudonym).where(subject.c.rights.is_not(None))
 _EVIDENCE: Final = sa.select(_row.pseudonym, _row.item_id).where(
-    _LIVE, _row.kind.in_(_EVIDENCE_KINDS), _row.item_id.is_not(None)
+    _LIVE,
+    _row.kind.in_(_EVIDENCE_KINDS),
+    _row.item_id.is_not(None),
+    _row.pseudonym.not_in(_WITHHELD),
 )
 
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from app.adapters.db.session import Record, Session
-from app.adapters.db.tables import subject
+from app.adapters.db.tables import metadata, subject
 from app.domain.errors import DependencyUnavailableError, IntegrityError
-from app.domain.models import Pseudonym, Subject, SubjectStatus
+from app.domain.models import Pseudonym, Right, Subject, SubjectStatus
 
 _CREATE_ATTEMPTS: Final = 3  # each needs somebody who inserts and deletes in between
 _GET_SUBJECT: Final = sa.select(subject).where(subject.c.pseudonym == sa.bindparam("pseudonym"))
@@ -68,11 +68,12 @@ class SqlSubjects:
             raise IntegrityError("the epoch of a user without a row cannot be raised")
         return int(row.epoch)
 
-    def set_status(self, pseudonym: Pseudonym, status: SubjectStatus) -> None:
+    def set_rights(self, pseudonym: Pseudonym, rights: Collection[Right]) -> None:
         """See the port."""
+        told = " ".join(sorted(rights)) or None
         update = sa.update(subject).where(subject.c.pseudonym == pseudonym)
-        if self.session.changed(update.values(status=status.value)) != 1:
-            raise IntegrityError("the status of a user without a row cannot be set")
+        if self.session.changed(update.values(rights=told)) != 1:
+            raise IntegrityError("the rights of a user without a row cannot be set")
 
     def delete(self, pseudonym: Pseudonym) -> int:
         """See the port."""
@@ -94,6 +95,16 @@ class SqlSubjects:
         """See the port."""
         return self.session.number(sa.select(sa.func.count()).select_from(subject))
 
+    def mentions(self, pseudonym: Pseudonym) -> dict[str, int]:
+        """See the port. Read from the tables' definitions, so that no new one is left out."""
+        return {
+            table.name: self.session.number(
+                sa.select(sa.func.count()).select_from(table).where(table.c.pseudonym == pseudonym)
+            )
+            for table in metadata.sorted_tables
+            if "pseudonym" in table.c
+        }
+
 
 def _signed_64_bits(pseudonym: Pseudonym) -> int:
     return int.from_bytes(hashlib.sha256(pseudonym.encode()).digest()[:8], signed=True)
@@ -102,4 +113,5 @@ def _signed_64_bits(pseudonym: Pseudonym) -> int:
 def _subject(row: Record | None) -> Subject | None:
     if row is None:
         return None
-    return Subject(row.pseudonym, SubjectStatus(row.status), row.epoch)
+    rights = frozenset(map(Right, (row.rights or "").split()))
+    return Subject(row.pseudonym, SubjectStatus(row.status), row.epoch, rights)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 
 from app.adapters.db import engine as engines
 from app.adapters.db import maintenance
+from app.adapters.db.accounts import SqlAccounts
 from app.adapters.db.audit_log import SqlAuditLog
 from app.adapters.db.documents import SqlDocuments
 from app.adapters.db.feed import SqlChanges, SqlProcesses
@@ -54,6 +55,7 @@ class SqlUnitOfWork:
     suppressions: SqlSuppressions
     restores: SqlRestores
     watches: SqlWatches
+    accounts: SqlAccounts
     actions: list[Callable[[], None]] = field(default_factory=list)
 
     def after_commit(self, action: Callable[[], None]) -> None:
@@ -146,6 +148,7 @@ class SqlUnitsOfWork:
             suppressions=suppressions,
             restores=SqlRestores(session),
             watches=SqlWatches(session),
+            accounts=SqlAccounts(session),
         )
 
 

@@ -212,6 +212,12 @@ class ExactNeighbours:
             frozen = self._state.frozen()
         return frozen.digest()
 
+    def hash_of(self, histories: Iterable[tuple[Pseudonym, Collection[ItemId]]]) -> str:
+        """Return the state hash that these users' item sets would have; changes nothing."""
+        state = State(dense_limit=self._dense_limit)
+        state.load(histories)
+        return state.frozen().digest()
+
     def generation(self) -> int:
         """Return a number raised by every change of the state."""
         with self._lock:

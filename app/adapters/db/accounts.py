@@ -1,0 +1,75 @@
+"""Everything that the database says of each erasure request, side by side."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+
+import sqlalchemy as sa
+
+from app.adapters.db.session import Session
+from app.adapters.db.tables import audit_leaf, erasure_document, erasure_move, erasure_request
+from app.domain.audit import StoredLeaf
+from app.domain.models import RequestId
+from app.domain.reconcile import Account, Move, RequestRow
+
+_Entry = tuple[RequestId, RequestRow | Move | StoredLeaf]
+
+
+@dataclass(frozen=True, slots=True)
+class SqlAccounts:
+    """The accounts of all requests: three tables read in the order of request ids."""
+
+    session: Session
+
+    def all(self) -> Iterator[Account]:
+        """See the port. Ids are hexadecimal, which every collation sorts as Python does."""
+        merged = heapq.merge(self._rows(), self._moves(), self._leaves(), key=itemgetter(0))
+        for request_id, entries in groupby(merged, key=itemgetter(0)):
+            found = [entry for _, entry in entries]
+            rows = [entry for entry in found if isinstance(entry, RequestRow)]
+            yield Account(
+                request_id=request_id,
+                row=rows[0] if rows else None,
+                moves=[entry for entry in found if isinstance(entry, Move)],
+                leaves=[entry for entry in found if isinstance(entry, StoredLeaf)],
+            )
+
+    def _rows(self) -> Iterator[_Entry]:
+        one, paper = erasure_request.c, erasure_document.c
+        joined = erasure_request.outerjoin(erasure_document, one.request_id == paper.request_id)
+        facts = (one.state, one.scope_kind, one.ground, one.received_at, one.due_at)
+        is_certified = paper.certificate.is_not(None).label("is_certified")
+        statement = sa.select(one.request_id, *facts, one.completed_at, is_certified)
+        for row in self.session.stream(statement.select_from(joined).order_by(one.request_id)):
+            yield (
+                row.request_id,
+                RequestRow(
+                    state=row.state,
+                    scope_kind=row.scope_kind,
+                    ground=row.ground,
+                    received_at=row.received_at,
+                    due_at=row.due_at,
+                    completed_at=row.completed_at,
+                    is_certified=bool(row.is_certified),
+                ),
+            )
+
+    def _moves(self) -> Iterator[_Entry]:
+        move = erasure_move.c
+        statement = sa.select(move.request_id, move.source, move.target)
+        for request_id, source, target in self.session.stream(
+            statement.order_by(move.request_id, move.number)
+        ):
+            yield request_id, Move(source, target)
+
+    def _leaves(self) -> Iterator[_Entry]:
+        leaf = audit_leaf.c
+        statement = sa.select(leaf.request_id, leaf.seq, leaf.body, leaf.leaf_hash)
+        for request_id, seq, body, hashed in self.session.stream(
+            statement.where(leaf.request_id.is_not(None)).order_by(leaf.request_id, leaf.seq)
+        ):
+            yield request_id, StoredLeaf(seq, bytes(body), bytes(hashed))

@@ -1,0 +1,148 @@
+"""``/users/{user}/export``, ``…/restriction`` and ``…/objection``: GDPR Art. 15, 20, 18 and 21."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final, Self
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel
+
+from app.api.auth import ServiceOrUser
+from app.api.schemas import RequestOut, SuppressionOut
+from app.api.scopes import UserId
+from app.api.state import StateDep
+from app.domain.models import HistoryEntry, Kind, RecordId, Right
+from app.services.rights import Export
+
+router = APIRouter(prefix="/users", tags=["users"])
+UserIn = Annotated[UserId, Path()]
+FORMAT: Final = "lethe-export/v1"
+ABOUT: Final = {
+    "purposes": "Recommending items to the user from what they did before.",
+    "categories": "Interactions with items, own words about them, and what is computed from both.",
+    "source": "The calling service, which sent each interaction.",
+    "recipients": "The calling service; the configured language model, for the time of one answer.",
+    "retention": "Until the user, or the calling service for them, asks to forget.",
+    "decisions": "Items are ranked by co-occurrence, by nearness of content and, where one is "
+    "configured, by a language model. The reasons are given with each recommended item.",
+    "rights": "POST /forget, PUT /users/{user}/restriction, PUT /users/{user}/objection; and a "
+    "complaint to a supervisory authority.",
+}
+"""What Art. 15(1) asks to be told, as far as this service knows it."""
+
+
+class RightsOut(BaseModel):
+    """Which rights a user has in force."""
+
+    restriction: bool
+    objection: bool
+
+    @classmethod
+    def of(cls, rights: frozenset[Right]) -> Self:
+        """Return the wire form."""
+        return cls(restriction=Right.RESTRICTION in rights, objection=Right.OBJECTION in rights)
+
+
+class ExportedOut(BaseModel):
+    """One interaction, its item's title, and the embedding of the memory that was made of it."""
+
+    item_id: str | None
+    title: str | None
+    kind: Kind
+    value: float | None
+    occurred_at: datetime
+    text: str | None
+    embedding: list[float] | None = None
+
+    @classmethod
+    def of(cls, one: HistoryEntry, export: Export, *, with_embedding: bool) -> Self:
+        """Return the wire form."""
+        item = export.items.get(one.item_id) if one.item_id else None
+        return cls(
+            item_id=one.item_id,
+            title=item.title if item else None,
+            kind=one.kind,
+            value=one.value,
+            occurred_at=one.occurred_at,
+            text=one.text,
+            embedding=_embedding(export, one.record_id) if with_embedding else None,
+        )
+
+
+class ExportOut(BaseModel):
+    """Everything that is held of a user, newest first. Event ids are kept as keyed hashes only."""
+
+    format: str = FORMAT
+    user: str
+    is_known: bool
+    epoch: int
+    rights: RightsOut
+    interactions: list[ExportedOut]
+    unwanted_topics: list[SuppressionOut]
+    erasure_requests: list[RequestOut]
+    about: dict[str, str] = ABOUT
+
+
+def _embedding(export: Export, record_id: RecordId) -> list[float] | None:
+    vector = export.embeddings.get(record_id)
+    return None if vector is None else [float(one) for one in vector]
+
+
+@router.get("/{user}/export")
+def export(
+    user: UserIn,
+    caller: ServiceOrUser,
+    state: StateDep,
+    *,
+    embeddings: Annotated[bool, Query()] = True,
+) -> ExportOut:
+    """Hand out everything that is held of the user, machine-readable. The request is a leaf.
+
+    `embeddings=false` leaves out the vectors, which are most of it and say nothing to a reader.
+    """
+    caller.require_user(user)
+    container = state.container
+    found = container.rights.export(container.identity.pseudonym(user))
+    subject = found.subject
+    return ExportOut(
+        user=user,
+        is_known=subject is not None,
+        epoch=subject.epoch if subject else 0,
+        rights=RightsOut.of(subject.rights if subject else frozenset()),
+        interactions=[
+            ExportedOut.of(one, found, with_embedding=embeddings) for one in found.history
+        ],
+        unwanted_topics=[
+            SuppressionOut(topic_id=topic.topic_id, text=topic.text) for topic in found.topics
+        ],
+        erasure_requests=[RequestOut.from_domain(one) for one in found.requests],
+    )
+
+
+@router.get("/{user}/rights")
+def get_rights(user: UserIn, caller: ServiceOrUser, state: StateDep) -> RightsOut:
+    """Tell which rights are in force."""
+    caller.require_user(user)
+    container = state.container
+    return RightsOut.of(container.rights.in_force(container.identity.pseudonym(user)))
+
+
+@router.put("/{user}/{right}")
+def exercise(user: UserIn, right: Right, caller: ServiceOrUser, state: StateDep) -> RightsOut:
+    """Restrict or object: from this answer on, the user's data count in nobody's recommendations.
+
+    Under a restriction they are kept, and new ones are stored; under an objection new ones are
+    refused. A repeat changes nothing. For someone whose data were erased it is 409.
+    """
+    caller.require_user(user)
+    container = state.container
+    return RightsOut.of(container.rights.exercise(container.identity.pseudonym(user), right))
+
+
+@router.delete("/{user}/{right}")
+def lift(user: UserIn, right: Right, caller: ServiceOrUser, state: StateDep) -> RightsOut:
+    """Take a restriction or objection back: what was kept counts again."""
+    caller.require_user(user)
+    container = state.container
+    return RightsOut.of(container.rights.lift(container.identity.pseudonym(user), right))
