@@ -15,6 +15,11 @@ branch_labels = None
 depends_on = None
 
 
+def _moment() -> sa.DateTime:
+    """Whole microseconds since 1970 in SQLite, see app.adapters.db.types."""
+    return sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
+
+
 def upgrade() -> None:
     """Apply. The version before goes on working: it neither reads nor writes what is new."""
     op.create_table(
@@ -25,8 +30,8 @@ def upgrade() -> None:
     op.create_table(
         "watch",
         sa.Column("request_id", sa.String(32), nullable=False),
-        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("completed_at", _moment(), nullable=False),
+        sa.Column("due_at", _moment(), nullable=False),
         sa.Column("looks", sa.Integer, nullable=False),
         sa.Column("prints", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("request_id", name="pk_watch"),
