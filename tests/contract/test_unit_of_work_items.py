@@ -53,9 +53,9 @@ def test_versions_tell_what_changed_and_what_is_indexed(uows: SqlUnitsOfWork) ->
         after = uow.items.versions([STAR_WARS.item_id, FARGO.item_id])
 
     assert before.keys() == after.keys() == {"50", "100"}
-    assert before["50"] == after["50"]
-    assert before["100"].content_hash != after["100"].content_hash
-    assert (before["100"].is_indexed, after["100"].is_indexed) == (True, False)
+    assert before[STAR_WARS.item_id] == after[STAR_WARS.item_id]
+    assert before[FARGO.item_id].content_hash != after[FARGO.item_id].content_hash
+    assert (before[FARGO.item_id].is_indexed, after[FARGO.item_id].is_indexed) == (True, False)
 
 
 def test_nothing_asked_is_nothing_found(uows: SqlUnitsOfWork) -> None:
