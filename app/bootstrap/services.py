@@ -94,6 +94,7 @@ def _health(adapters: Adapters, restore: RestoreService) -> HealthService:
         memory=adapters.memory,
         ranker=adapters.ranker,
         restore=restore,
+        breakers=adapters.llm.breakers if adapters.llm else dict,
         clock=adapters.clock,
         workers_silent_after_s=silent_after_s,
     )
@@ -191,6 +192,7 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
     ranking = Ranking(
         ranker=adapters.ranker,
         cache=adapters.cache,
+        answers=adapters.llm_answers,
         identity=adapters.identity,
         config=RankingConfig(weight=llm.weight, timeout_s=llm.timeout_s, cache_ttl_s=llm.ttl_s),
     )
@@ -206,7 +208,7 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
         ranking=ranking,
         topics=parts.topics,
         clock=adapters.clock,
-        config=PersonaliseConfig(window=llm.window),
+        config=PersonaliseConfig(window=llm.candidates),
     )
     return RecommendService(
         uows=adapters.uows,
