@@ -22,6 +22,7 @@ from app.services.departures import Departures
 from app.services.erase import EraseService
 from app.services.erasure_leases import EraseConfig
 from app.services.erasure_steps import ErasureSteps, StepsConfig
+from app.services.explain import ExplainConfig, Explaining
 from app.services.feed import FeedConfig, FeedService
 from app.services.forget import ForgetService
 from app.services.health import HealthService
@@ -214,6 +215,11 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
         uows=adapters.uows,
         feed=parts.feed,
         personaliser=personaliser,
+        explaining=Explaining(
+            explainer=adapters.explainer,
+            identity=adapters.identity,
+            config=ExplainConfig(items=llm.explain_items, timeout_s=llm.explain_timeout_s),
+        ),
         candidates=candidates,
         topics=parts.topics,
         departures=parts.departures,
