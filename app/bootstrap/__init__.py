@@ -11,7 +11,7 @@ from app.adapters.llm_pool import RankerPool
 from app.adapters.loops import InlineQueue
 from app.api.state import Limits, Security, State
 from app.bootstrap.adapters import Adapters
-from app.bootstrap.llm_metrics import watch_llm
+from app.bootstrap.llm import watch_llm
 from app.bootstrap.services import container_of
 from app.container import Container
 from app.observability import Metrics
@@ -77,12 +77,12 @@ def build(settings: Settings) -> Runtime:
         container = container_of(adapters)
         metrics = Metrics()
         if adapters.llm is not None:
-            watch_llm(metrics, adapters.llm, answers=adapters.llm_answers)
+            watch_llm(metrics, adapters.llm.ranker, answers=adapters.llm_answers)
         return Runtime(
             container=container,
             settings=settings,
             metrics=metrics,
             inline=adapters.inline,
-            llm=adapters.llm,
+            llm=None if adapters.llm is None else adapters.llm.ranker,
             _stack=stack.pop_all(),
         )

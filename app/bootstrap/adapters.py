@@ -18,9 +18,7 @@ from app.adapters.clock import SystemClock
 from app.adapters.data_dir import DataDirLock
 from app.adapters.db.engine import open_engine, sqlite_file
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.adapters.diversity_table import load_diversity_table
 from app.adapters.embedders import MiniLMEmbedder, OpenAICompatibleEmbedder, StaticEmbedder
-from app.adapters.llm import Llm, LlmConnection, connect_llm
 from app.adapters.local_cache import LocalCache
 from app.adapters.loops import InlineQueue
 from app.adapters.neighbours.exact import ExactNeighbours
@@ -32,8 +30,8 @@ from app.adapters.sealed_memory import SealedMemoryStore
 from app.adapters.signing import FileSigner
 from app.adapters.vault.cipher import VaultCipher
 from app.adapters.vault.ledger import SqlErasureLedger
+from app.bootstrap.llm import connect, diversity
 from app.bootstrap.vault import open_vault, require_keys
-from app.domain.clusters import SharedOut
 from app.domain.erasure_statement import Limit
 from app.domain.identity import Identity
 from app.domain.residue import NeedleKind
@@ -70,8 +68,8 @@ class Adapters:
         self.identity = Identity(load_pepper(settings))
         self.vault = open_vault(settings, closing, clock=self.clock)
         self.ledger = SqlErasureLedger(self.vault)
-        cipher = VaultCipher(self.vault)
-        self.uows = SqlUnitsOfWork(open_engine(settings.database_url), cipher=cipher)
+        self.cipher = VaultCipher(self.vault)
+        self.uows = SqlUnitsOfWork(open_engine(settings.database_url), cipher=self.cipher)
         closing.callback(self.uows.close)
         require_keys(self.uows, self.vault)
         self.embedder = _embedder(settings, closing)
@@ -81,7 +79,7 @@ class Adapters:
             ChromaMemoryStore(chroma, spec=_spec(self.embedder, settings)), vault=self.vault
         )
         self.catalogue_index = ChromaCatalogueIndex(chroma, spec=_spec(self.embedder, None))
-        self.diversity = _diversity(settings, self.embedder)
+        self.diversity = diversity(settings.llm, self.embedder)
         self.neighbours = ExactNeighbours(
             dense_limit=settings.neighbours.dense_limit,
             regularisation=settings.neighbours.ease_lambda,
@@ -93,13 +91,11 @@ class Adapters:
         self.signer = FileSigner(_keys_dir(settings), name=settings.audit.origin)
         self.signer.create()
         self.probe: Probe = FileProbe(_probed_stores(settings))
-        self.cipher = cipher
         self.cache = _cache(settings, closing, clock=self.clock)
         self.llm_answers = Tally("hit", "miss")
-        llm = _llm(settings, closing)
-        self.llm = None if llm is None else llm.ranker
-        self.ranker: Ranker | None = self.llm
-        self.explainer: Explainer | None = None if llm is None else llm.explainer
+        self.llm = connect(settings.llm, closing)
+        self.ranker: Ranker | None = self.llm and self.llm.ranker
+        self.explainer: Explainer | None = self.llm and self.llm.explainer
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or CeleryQueue(
             make_celery(broker_url(settings), sweep_s=settings.forget.sweep_s)
@@ -189,35 +185,3 @@ def _embedder(settings: Settings, closing: ExitStack) -> Embedder:
     )
     closing.callback(embedder.close)
     return embedder
-
-
-def _diversity(settings: Settings, embedder: Embedder) -> SharedOut | None:
-    path = settings.llm.diversity_table
-    if path is None:
-        return None
-    return load_diversity_table(path, embedder_id=embedder.embedder_id, dim=embedder.dim)
-
-
-def _llm(settings: Settings, closing: ExitStack) -> Llm | None:
-    llm = settings.llm
-    if llm.base_url is None or llm.model is None:
-        return None
-    connected = connect_llm(
-        LlmConnection(
-            base_urls=llm.base_url.split(","),
-            model=llm.model,
-            api_key=llm.api_key.get_secret_value() if llm.api_key else None,
-            mode=llm.mode,
-            language=llm.language,
-            memory_tokens=llm.memory_tokens,
-            window=llm.window,
-            permutations=llm.permutations,
-            max_connections=llm.max_connections,
-            max_running=llm.max_running,
-            max_waiting=llm.max_waiting,
-            hedge_after_s=llm.hedge_after_s,
-            breaker_cool_down_s=llm.cool_down_s,
-        )
-    )
-    closing.callback(connected.ranker.close)
-    return connected

@@ -95,7 +95,7 @@ def _health(adapters: Adapters, restore: RestoreService) -> HealthService:
         memory=adapters.memory,
         ranker=adapters.ranker,
         restore=restore,
-        breakers=adapters.llm.breakers if adapters.llm else dict,
+        breakers=adapters.llm.ranker.breakers if adapters.llm else dict,
         clock=adapters.clock,
         workers_silent_after_s=silent_after_s,
     )
@@ -190,6 +190,25 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
     candidates = Candidates(
         neighbours=adapters.neighbours, catalogue=adapters.catalogue_index, config=CandidateConfig()
     )
+    explaining = Explaining(
+        explainer=adapters.explainer,
+        identity=adapters.identity,
+        config=ExplainConfig(items=llm.explain_items, timeout_s=llm.explain_timeout_s),
+    )
+    return RecommendService(
+        uows=adapters.uows,
+        feed=parts.feed,
+        personaliser=_personaliser(adapters, parts, candidates),
+        explaining=explaining,
+        candidates=candidates,
+        topics=parts.topics,
+        departures=parts.departures,
+        clock=adapters.clock,
+    )
+
+
+def _personaliser(adapters: Adapters, parts: _Parts, candidates: Candidates) -> Personaliser:
+    llm = adapters.settings.llm
     ranking = Ranking(
         ranker=adapters.ranker,
         cache=adapters.cache,
@@ -197,33 +216,20 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
         identity=adapters.identity,
         config=RankingConfig(weight=llm.weight, timeout_s=llm.timeout_s, cache_ttl_s=llm.ttl_s),
     )
-    personaliser = Personaliser(
-        recall=Recall(
-            memory=adapters.memory,
-            clusters=parts.clusters,
-            ranking=ranking,
-            config=RecallConfig(memory_tokens=llm.memory_tokens),
-        ),
+    recall = Recall(
+        memory=adapters.memory,
+        clusters=parts.clusters,
+        ranking=ranking,
+        config=RecallConfig(memory_tokens=llm.memory_tokens),
+    )
+    return Personaliser(
+        recall=recall,
         shelf=Shelf(uows=adapters.uows, catalogue=adapters.catalogue_index),
         candidates=candidates,
         ranking=ranking,
         topics=parts.topics,
         clock=adapters.clock,
         config=PersonaliseConfig(window=llm.candidates),
-    )
-    return RecommendService(
-        uows=adapters.uows,
-        feed=parts.feed,
-        personaliser=personaliser,
-        explaining=Explaining(
-            explainer=adapters.explainer,
-            identity=adapters.identity,
-            config=ExplainConfig(items=llm.explain_items, timeout_s=llm.explain_timeout_s),
-        ),
-        candidates=candidates,
-        topics=parts.topics,
-        departures=parts.departures,
-        clock=adapters.clock,
     )
 
 

@@ -97,7 +97,7 @@ def recover(world: World) -> None:
 
 def pool_of(world: World) -> RankerPool:
     assert world.adapters.llm is not None
-    return world.adapters.llm
+    return world.adapters.llm.ranker
 
 
 def ask(world: World, name: str = "mariner", **query: object) -> Recommendation:
@@ -287,7 +287,9 @@ def test_no_prompt_is_shared_between_users_or_found_again_after_a_forget(
     assert again > 0, "else the cache is off and this test shows nothing"
     assert foreign == 0, "the same history and the same words, and another user"
     assert world.adapters.llm is not None
-    assert world.adapters.llm.tokens.read()["cached"] >= again, "our own metric tells it, too"
+    assert world.adapters.llm.ranker.tokens.read()["cached"] >= again, (
+        "our own metric tells it, too"
+    )
 
     forget = ForgetCommand(world.user("first"), ItemsScope((ItemId("sea-00"),)))
     world.container.forget.accept(forget)

@@ -89,6 +89,11 @@ def send(handler: BaseHTTPRequestHandler, status: int, body: object) -> None:
     handler.wfile.write(frame(status, json.dumps(body).encode()))
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # a warm-up asks about all labels at once
+    daemon_threads = True
+
+
 @contextmanager
 def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
     """Run one on loopback before the server at ``target``."""
@@ -105,8 +110,7 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             """Keep the test's output clean."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Route)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Route)
     thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     proxy.url = f"http://127.0.0.1:{server.server_port}"

@@ -1,0 +1,145 @@
+"""Count by vLLM's own metrics what its prefix cache gives back to whom, and after a forget.
+
+    python -m benchmarks.llm_isolation [--users 30] [--seed 2026]
+
+Users with one and the same history ask through the whole service, answer cache off, so that every
+answer is a prompt; all prompts begin with the same words. Each user asks as someone new, asks
+again, has one of their memories forgotten, asks, and asks again. As the control that hits would be
+seen, the ranker is asked without the service under one salt for all: there a stranger's prompt
+does find the shared beginning.
+
+What it writes to ``benchmarks/results/llm_isolation.json``: tokens found in the prefix cache by
+step, summed over users: ``new`` and ``after_forget`` must be 0; ``again`` and
+``again_after_forget`` must not, or the cache is off; ``one_salt_for_all`` is the control.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import httpx
+
+from app.domain.models import ItemId, Kind
+from app.domain.prompt import ShownMemory
+from app.domain.scope import ItemsScope
+from app.ports.ranker import Ranker, RankingTask
+from app.services.forget import ForgetCommand
+from app.services.ranking import RankedBy
+from app.services.recommend import RecommendQuery
+from app.settings_groups import LlmSettings
+from benchmarks.harness import write_result
+from tests.servers.vllm import VllmServer, vllm_server
+from tests.world import World, catalogue, open_world
+
+HISTORY: Final = [f"sea-{number:02d}" for number in range(8)]
+SALT: Final = "f" * 64
+TIMEOUT_S: Final = 30.0
+
+
+class Counter:
+    """Tokens that the server found in its prefix cache between two looks."""
+
+    def __init__(self, server: VllmServer) -> None:
+        self._client = httpx.Client(base_url=server.base_url, timeout=10, trust_env=False)
+        self._before = self._read()
+
+    def _read(self) -> float:
+        lines = self._client.get("/metrics").text.splitlines()
+        name = "vllm:prefix_cache_hits_total{"
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+    def since(self) -> float:
+        """Return the tokens found since the last look."""
+        before, self._before = self._before, self._read()
+        return self._before - before
+
+
+def ask(world: World, name: str) -> None:
+    """Ask for a list that the LLM ranks."""
+    query = RecommendQuery(pseudonym=world.user(name), n=8)
+    answer = world.container.recommend.recommend(query)
+    if answer.ranked_by is not RankedBy.LLM:
+        message = "the LLM did not rank; nothing is measured"
+        raise RuntimeError(message)
+
+
+def forget_one(world: World, name: str) -> None:
+    """Have the oldest memory forgotten."""
+    scope = ItemsScope((ItemId(HISTORY[0]),))
+    world.container.forget.accept(ForgetCommand(world.user(name), scope))
+
+
+def control(ranker: Ranker, counter: Counter, *, n_users: int) -> float:
+    """Return the hits of users whose prompts differ behind a common beginning, one salt for all."""
+    items = catalogue()
+    memories = [ShownMemory(Kind.LIKE, item) for item in items[:8]]
+    counter.since()
+    for user in range(n_users):
+        own = ShownMemory(Kind.NOTE, text=f"I am number {user}")
+        ranker.rank(RankingTask([*memories, own], items[8:24], SALT, user, TIMEOUT_S))
+    return counter.since()
+
+
+def measure(world: World, server: VllmServer, *, n_users: int) -> dict[str, object]:
+    """Return hits by step."""
+    if world.adapters.llm is None:
+        message = "the world has no LLM"
+        raise RuntimeError(message)
+    world.adapters.llm.ranker.warm_up()
+    counter = Counter(server)
+    steps = dict.fromkeys(("new", "again", "after_forget", "again_after_forget"), 0.0)
+    for number in range(n_users):
+        name = f"twin-{number}"
+        world.read(name, HISTORY)
+        counter.since()
+        for step in steps:
+            if step == "after_forget":
+                forget_one(world, name)
+            ask(world, name)
+            steps[step] += counter.since()
+    told = world.adapters.llm.ranker.tokens.read()
+    shared = control(world.adapters.llm.ranker, counter, n_users=n_users)
+    return {
+        "cached_tokens": steps | {"one_salt_for_all": shared},
+        "prompt_tokens": told["prompt"],
+        "cached_tokens_by_our_metric": told["cached"],
+    }
+
+
+def main() -> None:
+    """Measure, print and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=2026)
+    arguments = parser.parse_args()
+    with TemporaryDirectory() as folder, vllm_server(Path(folder)) as server:
+        version = httpx.get(f"{server.base_url}/version", trust_env=False).json()["version"]
+        llm = LlmSettings(
+            base_url=server.base_url,
+            model=server.model,
+            timeout_s=TIMEOUT_S,
+            ttl_s=0,
+            candidates=16,
+        )
+        world_folder = Path(folder) / "world"
+        with open_world(world_folder, llm=llm) as world:
+            world.populate()
+            figures = measure(world, server, n_users=arguments.users)
+    path = write_result(
+        "llm_isolation",
+        figures
+        | {
+            "seed": arguments.seed,
+            "users": arguments.users,
+            "model": server.model,
+            "vllm": version,
+        },
+    )
+    print(path.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
