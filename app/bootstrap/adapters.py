@@ -97,9 +97,11 @@ class Adapters:
         self.ranker: Ranker | None = self.llm and self.llm.ranker
         self.explainer: Explainer | None = self.llm and self.llm.explainer
         self.inline = InlineQueue() if settings.queue == "inline" else None
-        self.queue: JobQueue = self.inline or CeleryQueue(
-            make_celery(broker_url(settings), sweep_s=settings.forget.sweep_s)
-        )
+        self.queue: JobQueue = self.inline or _celery(settings)
+
+
+def _celery(settings: Settings) -> CeleryQueue:
+    return CeleryQueue(make_celery(broker_url(settings), sweep_s=settings.forget.sweep_s))
 
 
 def _keys_dir(settings: Settings) -> Path:
