@@ -94,8 +94,8 @@ class Adapters:
         self.cache = _cache(settings, closing, clock=self.clock)
         self.llm_answers = Tally("hit", "miss")
         self.llm = connect(settings.llm, closing)
-        self.ranker: Ranker | None = self.llm and self.llm.ranker
-        self.explainer: Explainer | None = self.llm and self.llm.explainer
+        self.ranker: Ranker | None = None if self.llm is None else self.llm.ranker
+        self.explainer: Explainer | None = None if self.llm is None else self.llm.explainer
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or _celery(settings)
 
