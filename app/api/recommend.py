@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
 from app.api.auth import ServiceOrUser
-from app.api.schemas import RecommendOut
+from app.api.recommended import RecommendOut
 from app.api.scopes import In, ItemIdIn, UserId
 from app.api.state import StateDep, require_restored
 from app.domain.models import ItemId

@@ -22,7 +22,7 @@ from rich.progress import (
 )
 
 from app.adapters.datasets.registry import DatasetKind, open_dataset
-from app.api.schemas import RecommendOut
+from app.api.recommended import RecommendOut
 from app.bootstrap import Runtime, build
 from app.bootstrap.database import prepare_database
 from app.domain.forgetting import RequestState
