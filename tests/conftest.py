@@ -9,12 +9,14 @@ from typing import Final
 
 import pytest
 
+from tests.scheduling import ORDER, group_of, pytest_xdist_make_scheduler
 from tests.servers import service_or_skip
 from tests.servers.chroma import RunningChroma, running_chroma
 from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import RedisServer, running_redis
 from tests.servers.vllm import VllmMissingError, VllmServer, vllm_server
 
+__all__ = ["pytest_xdist_make_scheduler"]
 MARKED_FIXTURES: Final = {
     "postgres_server": "postgres",
     "redis_server": "redis",
@@ -31,14 +33,13 @@ OPTIONAL: dict[str, Callable[[], bool]] = {
     "movielens": lambda: "LETHE_MOVIELENS_DIR" in os.environ,
 }
 """What no service is needed for, but torch, or data whose licence keeps them out of here."""
-LONG: Final = ("crash", "vllm")
-"""What takes longest is begun first, so that no process is left alone with it at the end."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test by the servers it asks for, and deselect what is optional and not there.
 
     Deselected, not skipped: a skip is a gap that can be closed on any machine, and CI fails on it.
+    What takes longest is begun first, so that no process is left alone with it at the end.
     """
     absent = {name for name, is_there in OPTIONAL.items() if not is_there()}
     kept: list[pytest.Item] = []
@@ -47,21 +48,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for fixture in getattr(item, "fixturenames", ()):
             if marker := MARKED_FIXTURES.get(fixture):
                 item.add_marker(marker)
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
         is_absent = any(item.get_closest_marker(name) for name in absent)
         (left_out if is_absent else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-    items[:] = sorted(kept, key=lambda item: _group(item) not in LONG)
-
-
-def _group(item: pytest.Item) -> str:
-    """Return what is run by one and the same process: a file, and all that shares much.
-
-    Two processes run the tests, and each would start a vLLM and a run without kills of its own.
-    """
-    long = [name for name in LONG if item.get_closest_marker(name)]
-    return long[0] if long else item.nodeid.partition("::")[0]
+    items[:] = sorted(kept, key=lambda item: ORDER.get(group_of(item.nodeid), len(ORDER)))
 
 
 @pytest.fixture(autouse=True)
