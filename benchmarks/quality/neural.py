@@ -75,7 +75,8 @@ class LightGcn:
 
     def use_graph(self, train: list[Ints]) -> None:
         """Propagate over these pairs from now on; the embeddings stay as they are."""
-        self._adjacency = _adjacency(train, n_items=self._sizes[1])
+        if self._setting.layers:
+            self._adjacency = _adjacency(train, n_items=self._sizes[1])
 
     def layers(self) -> list[torch.Tensor]:
         """Return the table and what each propagation step makes of it."""

@@ -34,6 +34,18 @@ class Triples:
         """Return those where ``mask`` is true."""
         return Triples(self.users[mask], self.liked[mask], self.other[mask])
 
+    def redrawn(self, users: Ints, *, left: Interactions, each: int, seed: int) -> Triples:
+        """Return ``fixed_triples`` of what is left, where only ``users`` lost something."""
+        kept = self.where(~np.isin(self.users, users))
+        new = fixed_triples(left.of_users(users), each=each, seed=seed)
+        owners = np.concatenate([kept.users, new.users])
+        order = np.argsort(owners, kind="stable")
+        return Triples(
+            owners[order],
+            np.concatenate([kept.liked, new.liked])[order],
+            np.concatenate([kept.other, new.other])[order],
+        )
+
 
 def fixed_triples(train: Interactions, *, each: int, seed: int) -> Triples:
     """Draw ``each`` uniform negatives for every pair, a user's from seed, user and items alone."""
@@ -52,14 +64,19 @@ class Propagation:
 
     def __init__(self, train: Interactions, *, layers: int) -> None:
         self._layers = layers
+        self._steps: dict[str, scipy.sparse.csr_matrix] = {}
+        if layers:
+            self._step = self._normalised(train)
+
+    @staticmethod
+    def _normalised(train: Interactions) -> scipy.sparse.csr_matrix:
         n_users, size = train.n_users, train.n_users + train.n_items
         degrees = np.concatenate([train.lengths, train.degrees]).astype(np.float64)
         values = 1 / np.sqrt(degrees[train.users] * degrees[n_users + train.items])
         upper = scipy.sparse.coo_matrix(
             (values, (train.users, n_users + train.items)), shape=(size, size)
         )
-        self._step = scipy.sparse.csr_matrix(upper + upper.T)
-        self._steps: dict[str, scipy.sparse.csr_matrix] = {}
+        return scipy.sparse.csr_matrix(upper + upper.T)
 
     def __call__(self, table: Table) -> Table:
         """Return A times the table."""

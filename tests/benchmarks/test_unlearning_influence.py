@@ -159,3 +159,30 @@ def test_negatives_are_not_liked_and_others_keep_theirs() -> None:
     left = train.without(train.of_users(np.array([2])))
     rest = fixed_triples(left, each=3, seed=1)
     assert np.array_equal(whole.where(whole.users != 2).other, rest.other)
+
+
+def test_redrawn_triples_are_those_of_a_fresh_draw() -> None:
+    train, _ = world()
+    gone = train.where(np.isin(train.users, [2, 9]) & (train.items < 25))
+    left = train.without(gone)
+    whole = fixed_triples(train, each=2, seed=1)
+    found = whole.redrawn(np.array([2, 9]), left=left, each=2, seed=1)
+    fresh = fixed_triples(left, each=2, seed=1)
+    for name in ("users", "liked", "other"):
+        assert np.array_equal(getattr(found, name), getattr(fresh, name))
+
+
+@pytest.mark.torch
+def test_fisher_information_is_the_sum_of_squared_gradients() -> None:
+    train, _ = world()
+    table = _table(4)
+    triples = fixed_triples(train, each=1, seed=0)
+    some = triples.where(np.arange(len(triples.users)) < 5)
+    expected = np.zeros_like(table)
+    for place in range(5):
+        one = some.where(np.arange(5) == place)
+        still = Propagation(train, layers=0)
+        loss = Objective(one, shape=SHAPE, propagate=still, weight=1.0, decay=0.0)
+        expected += loss.gradient(table) ** 2
+    found = method("rrl").fisher_information(some, table, n_users=N_USERS)
+    assert np.allclose(found, expected)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.unlearning.backbones import LEARNED
 from benchmarks.unlearning.edited import Edited
 from benchmarks.unlearning.influence import Solution, Table, Triples, fixed_triples, solve
-from benchmarks.unlearning.protocol import Floats, Interactions, Method
+from benchmarks.unlearning.protocol import PAIR_BYTES, Floats, Interactions, Method
 
 _NEGATIVES = 8
 
@@ -37,10 +37,16 @@ class Ifru(Edited):
     why_in_weights = "yes: one approximate step; what is left of it is measured, not excluded"
     solution: Solution
 
+    def fit(self, train: Interactions) -> None:
+        """Train the backbone, and draw the negatives of H."""
+        super().fit(train)
+        self.triples = fixed_triples(train, each=1, seed=self._setup.seed)
+
     def edit(self, table: Floats, *, gone: Interactions, left: Interactions) -> Floats:
         """Return the table after one influence step."""
         moves = touched_rows(gone, self.left, hops=int(self._setup.setting["hops"]))
-        every = fixed_triples(self.left, each=1, seed=self._setup.seed)
+        every, users = self.triples, np.flatnonzero(gone.lengths)
+        self.triples = every.redrawn(users, left=left, each=1, seed=self._setup.seed)
         if self._setup.backbone == "lightgcn":
             whole = self.objective(every, graph=self.left, each=1)
             kept = every.where(~_of(every, gone))
@@ -49,8 +55,8 @@ class Ifru(Edited):
         else:
             near = every.where(_near(every, moves, n_users=gone.n_users))
             whole = self.objective(near, graph=self.left, each=1)
-            users = self.left.of_users(np.flatnonzero(gone.lengths))
-            many = fixed_triples(users, each=_NEGATIVES, seed=self._setup.seed + 1)
+            theirs = self.left.of_users(users)
+            many = fixed_triples(theirs, each=_NEGATIVES, seed=self._setup.seed + 1)
             share = self.objective(many.where(_of(many, gone)), graph=self.left, each=_NEGATIVES)
             target = share.gradient(table)
         product = whole.curvature(table)
@@ -61,6 +67,10 @@ class Ifru(Edited):
         damping = float(self._setup.setting["damping"])
         self.solution = solve(within, moves * target, damping=damping)
         return table + self.solution.step
+
+    def state_bytes(self) -> int:
+        """Return the table, the pairs and a negative for each."""
+        return super().state_bytes() + PAIR_BYTES // 2 * len(self.left)
 
 
 def touched_rows(gone: Interactions, before: Interactions, *, hops: int) -> Floats:

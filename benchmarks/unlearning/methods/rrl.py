@@ -13,6 +13,7 @@ Decided where the paper's text was not at hand: the weight of a rank is 1 at the
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse
 import torch
 
 from benchmarks.unlearning.edited import Edited
@@ -68,10 +69,12 @@ def fisher_information(triples: Triples, table: Table, *, n_users: int) -> Table
     gap = items[triples.liked] - items[triples.other]
     own = users[triples.users]
     slope = sigmoid(-np.einsum("td,td->t", own, gap))[:, None] ** 2
-    found = np.zeros_like(table)
-    np.add.at(found, triples.users, slope * gap**2)
-    np.add.at(found, n_users + triples.liked, slope * own**2)
-    np.add.at(found, n_users + triples.other, slope * own**2)
+    rows = np.stack([triples.users, n_users + triples.liked, n_users + triples.other])
+    count = len(triples.users)
+    found = np.zeros(table.shape)
+    for row, squares in zip(rows, (gap**2, own**2, own**2), strict=True):
+        places = (np.ones(count), (row, np.arange(count)))
+        found += scipy.sparse.csr_matrix(places, shape=(len(table), count)) @ (slope * squares)
     return found
 
 
