@@ -334,7 +334,7 @@ def test_an_erasure_waits_for_the_vault(lost: Lost) -> None:
     accepted = lost.service.container.forget.accept(ForgetCommand(bert, AllScope()))
     waiting = lost.service.work_on(accepted.request.request_id, attempts=1)
 
-    assert waiting.state is RequestState.ERASING
+    assert waiting.state is RequestState.SUPPRESSED  # noted in the vault before anything goes
     assert waiting.error_code == "key_unavailable"
     assert not lost.service.recommend("bert").is_personalised
 
