@@ -16,11 +16,6 @@ depends_on = None
 
 
 def _moment() -> sa.DateTime:
-    """Whole microseconds since 1970 in SQLite, see app.adapters.db.types."""
-    return _moment().with_variant(sa.BigInteger(), "sqlite")
-
-
-def _moment() -> sa.DateTime:
     """Return the type of a moment: microseconds since 1970 on SQLite."""
     return sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 
