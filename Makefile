@@ -41,6 +41,15 @@ setup-bench: $(BENCH_STAMP) ## Install what benchmarks compare with into .venv-b
 run: setup ## Serve on 127.0.0.1:8000, everything in one process, with demo data
 	@exec $(BIN)/lethe serve --demo
 
+.PHONY: run-reader
+run-reader: setup-vllm ## Serve the reader model on 127.0.0.1:8001, for `LETHE_LLM__BASE_URL=… make run`
+	@.venv-vllm/bin/python -m benchmarks.models.reader.write --out .make/reader
+	@VLLM_CPU_KVCACHE_SPACE=1 HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1 \
+	    exec .venv-vllm/bin/python -m vllm.entrypoints.openai.api_server \
+	    --model .make/reader --served-model-name reader --host 127.0.0.1 --port 8001 \
+	    --dtype bfloat16 --max-model-len 8192 --max-logprobs 64 --enforce-eager \
+	    --no-enable-log-requests
+
 .PHONY: migrate
 migrate: setup ## Bring the database of LETHE_DATABASE__URL up to date
 	@$(BIN)/lethe migrate

@@ -1,7 +1,8 @@
 """A real vLLM for tests and benchmarks: one that runs already, or one started from .venv-vllm.
 
-The model it serves is made by ``benchmarks/models/tiny_llm.py``: random weights. Whatever it
-ranks proves the protocol and nothing about quality.
+Tests get the model that ``benchmarks/models/tiny_llm.py`` makes: random weights. Whatever that
+ranks proves the protocol and nothing about quality. Benchmarks ask for the reader of
+``benchmarks/models/reader``, which ranks by what the texts mean.
 """
 
 import os
@@ -20,10 +21,12 @@ import httpx
 ROOT: Final = Path(__file__).parents[2]
 PYTHON: Final = ROOT / ".venv-vllm" / "bin" / "python"
 MODEL: Final = "tiny"
+READER: Final = "reader"
 START_TIMEOUT_S: Final = 240.0
 STOP_TIMEOUT_S: Final = 20.0
-MAX_MODEL_TOKENS: Final = 16_384
+MAX_TINY_TOKENS: Final = 16_384
 """The tiny vocabulary takes about three times the tokens of a real one for a full prompt."""
+MAX_MODEL_TOKENS: Final = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +42,25 @@ class VllmMissingError(Exception):
 
 
 @contextmanager
-def vllm_server(folder: Path) -> Iterator[VllmServer]:
+def vllm_server(folder: Path, *, model: str | None = None) -> Iterator[VllmServer]:
     """Give the server at ``LETHE_TEST_VLLM_URL`` if it answers, else one started for the time.
 
     Args:
         folder: empty, for model, caches and log of a server started here.
+        model: ``tiny`` or ``reader``; None for any, and where one is started for the tiny one.
 
     Raises:
         VllmMissingError: neither is there, or the started one does not come up.
     """
     url = os.environ.get("LETHE_TEST_VLLM_URL", "").rstrip("/").removesuffix("/v1")
-    if url and (models := _served_models(url)):
-        yield VllmServer(url, models[0])
+    served = _served_models(url) if url else []
+    if served and (model is None or model in served):
+        yield VllmServer(url, model or served[0])
         return
     if not PYTHON.is_file():
         message = "no vLLM: LETHE_TEST_VLLM_URL does not answer and .venv-vllm is not there"
         raise VllmMissingError(f"{message} (make setup-vllm)")
-    with _started(folder) as server:
+    with _started(folder, model=_made(folder, model or MODEL)) as server:
         yield server
 
 
@@ -68,11 +73,9 @@ def _served_models(url: str) -> list[str]:
 
 
 @contextmanager
-def _started(folder: Path) -> Iterator[VllmServer]:
-    model, log_path = folder / "model", folder / "vllm.log"
+def _started(folder: Path, *, model: Path) -> Iterator[VllmServer]:
+    log_path = folder / "vllm.log"
     environment = _environment(folder)
-    make_model = [str(PYTHON), "benchmarks/models/tiny_llm.py", "--out", str(model)]
-    subprocess.run(make_model, cwd=ROOT, env=environment, check=True, capture_output=True)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with log_path.open("wb") as log:
@@ -86,19 +89,30 @@ def _started(folder: Path) -> Iterator[VllmServer]:
         )
     try:
         _wait_until_up(process, url=url, log_path=log_path)
-        yield VllmServer(url, MODEL)
+        yield VllmServer(url, model.name)
     finally:
         _stop(process)
 
 
+def _made(folder: Path, name: str) -> Path:
+    """Return the folder of a model made on the spot: both take seconds and no download."""
+    model = folder / name
+    script = "benchmarks.models.reader.write" if name == READER else "benchmarks.models.tiny_llm"
+    make_model = [str(PYTHON), "-m", script, "--out", str(model)]
+    environment = _environment(folder)
+    subprocess.run(make_model, cwd=ROOT, env=environment, check=True, capture_output=True)
+    return model
+
+
 def server_command(model: Path, *, port: int) -> Sequence[str]:
     """Return the command line; on a GPU the same flags go to the ordinary package."""
+    context_tokens = MAX_TINY_TOKENS if model.name == MODEL else MAX_MODEL_TOKENS
     return [
         str(PYTHON),
         *("-m", "vllm.entrypoints.openai.api_server"),
-        *("--model", str(model), "--served-model-name", MODEL),
+        *("--model", str(model), "--served-model-name", model.name),
         *("--host", "127.0.0.1", "--port", str(port)),
-        *("--dtype", "bfloat16", "--max-model-len", str(MAX_MODEL_TOKENS)),
+        *("--dtype", "bfloat16", "--max-model-len", str(context_tokens)),
         *("--max-logprobs", "64", "--enforce-eager", "--enable-prompt-tokens-details"),
         "--structured-outputs-config",
         '{"backend": "xgrammar", "disable_any_whitespace": true}',

@@ -1,0 +1,205 @@
+"""The ways to have a model rank, behind one call: one pass, two kinds of JSON, and pointwise.
+
+All ask the same server about the same made-up person and books of the demo set, under cache salts
+of their own, so nothing is found in the prefix cache that a form did not put there itself.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import log
+from typing import Final
+
+import httpx
+
+from app.adapters.datasets.demo import DemoDataset
+from app.adapters.llm_answers import at, parsed_object, tokens
+from app.adapters.llm_json import JsonRanker, json_body
+from app.adapters.llm_prompting import Prompting
+from app.adapters.llm_server import CHAT, LlmServer
+from app.adapters.prompt_files import load_template
+from app.adapters.vllm import VllmRanker, one_pass_body
+from app.domain.models import Item, ItemId, Kind
+from app.domain.prompt import LABELS, AnswerForm, RankingPrompt, ShownMemory, ranking_prompt
+from app.ports.dataset import ItemRecord
+from app.ports.ranker import RankingTask
+
+N_MEMORIES: Final = 20
+TIMEOUT_S: Final = 300.0
+SCORING: Final = "/generative_scoring"
+FRAME: Final = ("<|begin|><|user|>\n", "<|end|><|assistant|>")
+"""What the reader's chat template puts around a message; the scoring route takes plain text."""
+HALF_STEPS: Final = [step / 2 for step in range(1, 11)]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one call gave.
+
+    Args:
+        scores: by item, larger is better; empty where only the price is of interest.
+        prompt_tokens: read.
+        completion_tokens: written.
+    """
+
+    scores: Mapping[ItemId, float]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class TimedTransport(httpx.HTTPTransport):
+    """The network, with the milliseconds of the last exchange, read to its end."""
+
+    last_ms = 0.0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send and read everything before the client sees any of it."""
+        started = time.perf_counter()
+        response = super().handle_request(request)
+        content = response.read()
+        self.last_ms = 1000 * (time.perf_counter() - started)
+        return httpx.Response(response.status_code, headers=response.headers, content=content)
+
+
+class Tasks:
+    """Ranking tasks over the demo's books: a reader of one subject, any books to rank."""
+
+    def __init__(self, *, seed: int) -> None:
+        self._rng = random.Random(seed)  # noqa: S311 - made-up tasks, no secret
+        self._books = [one.item for one in DemoDataset().items() if isinstance(one, ItemRecord)]
+
+    def task(self, *, n_candidates: int, n_memories: int = N_MEMORIES) -> RankingTask:
+        """Return a task under a salt never used before."""
+        chosen = self._rng.sample(self._books, n_candidates + n_memories)
+        memories = [
+            ShownMemory(Kind.RATING, item, value=4.0, strength=self._rng.choice((0.5, 1.0, 2.0)))
+            for item in chosen[n_candidates:]
+        ]
+        return RankingTask(
+            memories=memories,
+            candidates=chosen[:n_candidates],
+            cache_salt=self.salt(),
+            seed=self._rng.getrandbits(32),
+            timeout_s=TIMEOUT_S,
+        )
+
+    def salt(self) -> str:
+        """Return a fresh cache salt."""
+        return self._rng.randbytes(32).hex()
+
+    def fresh(self, task: RankingTask) -> RankingTask:
+        """Return the same task under a salt never used before."""
+        return replace(task, cache_salt=self.salt())
+
+
+class Forms:
+    """Every way to ask, warm."""
+
+    def __init__(self, server: LlmServer) -> None:
+        self._server = server
+        self._prompting = Prompting(load_template("en"))
+        self.one_pass = VllmRanker(server, prompting=self._prompting)
+        self.two_permutations = VllmRanker(server, prompting=self._prompting, permutations=2)
+        self._by_json = JsonRanker(server, prompting=self._prompting)
+        for ranker in (self.one_pass, self.two_permutations, self._by_json):
+            ranker.warm_up()
+        self._yes_no = [self._token("yes"), self._token("no")]
+        self.by_name: dict[str, Callable[[RankingTask], Answered]] = {
+            "one_pass": self.in_one_pass,
+            "pointwise": self.pointwise,
+            "json_labels": self.as_json,
+            "json_item_ids": self.as_cragru,
+        }
+
+    @property
+    def prompt_id(self) -> str:
+        """The wording."""
+        return self._prompting.template.template_id
+
+    def in_one_pass(self, task: RankingTask) -> Answered:
+        """Rank by the log-probabilities of one token."""
+        found = self.one_pass.rank(task)
+        return Answered(found.log_probabilities, found.prompt_tokens, found.completion_tokens)
+
+    def as_json(self, task: RankingTask) -> Answered:
+        """Rank by our fallback: a JSON object from label to a whole number."""
+        found = self._by_json.rank(task)
+        return Answered(found.log_probabilities, found.prompt_tokens, found.completion_tokens)
+
+    def as_cragru(self, task: RankingTask) -> Answered:
+        """Rank by a JSON object from item id to a rating, as CRAGRU asks; ids of four digits."""
+        ids = [str(1000 + number) for number in range(len(task.candidates))]
+        prompt = self._prompt(task, form=AnswerForm.SCORES, labels=ids)
+        schema = {
+            "type": "object",
+            "properties": {item_id: {"enum": HALF_STEPS} for item_id in ids},
+            "required": ids,
+            "additionalProperties": False,
+        }
+        body = json_body(prompt, model=self._server.model) | {
+            "max_tokens": 20 * len(ids),
+            "cache_salt": task.cache_salt,
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "ratings", "schema": schema},
+            },
+        }
+        answer = self._server.post(CHAT, body, timeout_s=TIMEOUT_S)
+        rated = parsed_object(str(at(answer, "choices", 0, "message", "content")))
+        scores = {prompt.items[item_id]: float(str(rated[item_id])) for item_id in ids}
+        return _answered(answer, scores)
+
+    def pointwise(self, task: RankingTask) -> Answered:
+        """Rank by the probability of a yes for each candidate, one sequence each, in one call."""
+        before, behind = FRAME
+        alone = [self._prompt(task, form=AnswerForm.LABEL, only=item) for item in task.candidates]
+        texts = [prompt.messages[-1].content for prompt in alone]
+        shared = texts[0][: texts[0].rindex("\nA) ")]
+        body = {
+            "model": self._server.model,
+            "query": f"{before}{shared}",
+            "items": [f"{text[len(shared) :]}{behind}" for text in texts],
+            "label_token_ids": self._yes_no,
+            "add_special_tokens": False,
+            "cache_salt": task.cache_salt,
+        }
+        answer = self._server.post(SCORING, body, timeout_s=TIMEOUT_S)
+        scores = {
+            item.item_id: log(max(float(str(at(answer, "data", place, "score"))), 1e-9))
+            for place, item in enumerate(task.candidates)
+        }
+        return _answered(answer, scores)
+
+    def raw_body(self, task: RankingTask) -> dict[str, object]:
+        """Return the request of the one pass as it goes over the wire."""
+        prompt = self._prompt(task, form=AnswerForm.LABEL)
+        return one_pass_body(prompt, model=self._server.model, cache_salt=task.cache_salt)
+
+    def _prompt(
+        self,
+        task: RankingTask,
+        *,
+        form: AnswerForm,
+        labels: Sequence[str] = LABELS,
+        only: Item | None = None,
+    ) -> RankingPrompt:
+        return ranking_prompt(
+            task.memories,
+            candidates=task.candidates if only is None else [only],
+            template=self._prompting.template,
+            seed=task.seed,
+            form=form,
+            labels=labels,
+            limits=self._prompting.limits,
+        )
+
+    def _token(self, word: str) -> int:
+        body = {"model": self._server.model, "prompt": word, "add_special_tokens": False}
+        return int(str(at(self._server.post("/tokenize", body, timeout_s=TIMEOUT_S), "tokens", 0)))
+
+
+def _answered(answer: Mapping[str, object], scores: Mapping[ItemId, float]) -> Answered:
+    return Answered(scores, tokens(answer, "prompt_tokens"), tokens(answer, "completion_tokens"))

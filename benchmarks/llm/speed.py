@@ -1,0 +1,205 @@
+"""Time, tokens and failures of one pass, JSON and pointwise ranking, on one server and model.
+
+    python -m benchmarks.llm.speed [--seed 2026]
+
+A real vLLM serves the reader. Forms take turns, so that a busy machine slows all alike, for 10, 20
+and 50 candidates and 1, 4 and 16 clients. Prompts are new (a fresh cache salt each call); ``held``
+are one-pass calls that repeat a prompt, which the server's prefix cache holds.
+
+It writes ``benchmarks/results/llm_speed.json`` (times in milliseconds): for each number of
+candidates and clients the median, p95, tokens and failures of each form, and the ratio of its
+median to that of one pass; ``our_share``: what prompt, thread and parsing add to the HTTP
+exchange of a one-pass call at one client; ``agreement``: Kendall's tau of every two forms;
+``order_sensitivity``: the share of pairs that two orders shown rank differently (0: the order
+is ignored, 0.5: chance), with one pass and with two permutations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import combinations, pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import httpx
+import numpy as np
+from scipy.stats import kendalltau
+
+from app.adapters.llm_server import LlmChannel, LlmServer
+from app.domain.errors import DependencyUnavailableError, RankerError
+from app.domain.models import ItemId
+from app.ports.ranker import Ranker, RankingTask
+from benchmarks.harness import write_result
+from benchmarks.llm.forms import Answered, Forms, Tasks, TimedTransport
+from tests.servers.vllm import READER, vllm_server
+
+SIZES: Final = (10, 20, 50)
+CLIENTS: Final = (1, 4, 16)
+ROUNDS: Final[dict[int, int]] = {1: 8, 4: 3, 16: 2}
+"""Rounds by number of clients; in a round each form is asked once by each client."""
+N_SHARE: Final = 60
+N_ORDERS: Final = 8
+N_AGREEMENT: Final = 12
+GOAL_SPEED_UP: Final = 20
+GOAL_OUR_SHARE_MS: Final = 15
+Ask = Callable[[RankingTask], Answered]
+
+
+@dataclass
+class Tally:
+    """What came of one form's calls."""
+
+    times_ms: list[float] = field(default_factory=list)
+    prompt_tokens: list[int] = field(default_factory=list)
+    completion_tokens: list[int] = field(default_factory=list)
+    failures: int = 0
+
+    def add(self, ask: Ask, task: RankingTask) -> None:
+        """Ask once; list.append is atomic, so clients may share a tally."""
+        started = time.perf_counter()
+        try:
+            answered = ask(task)
+        except (DependencyUnavailableError, RankerError):
+            self.failures += 1
+            return
+        self.times_ms.append(1000 * (time.perf_counter() - started))
+        self.prompt_tokens.append(answered.prompt_tokens)
+        self.completion_tokens.append(answered.completion_tokens)
+
+    def figures(self) -> dict[str, float]:
+        """Return median, p95, tokens and failures."""
+        return spread(self.times_ms) | {
+            "prompt_tokens": round(float(np.median(self.prompt_tokens))),
+            "completion_tokens": round(float(np.median(self.completion_tokens))),
+            "failures": self.failures,
+        }
+
+
+def spread(times_ms: Sequence[float]) -> dict[str, float]:
+    """Return median, p95 and count."""
+    median, p95 = np.percentile(times_ms, [50, 95])
+    return {
+        "median_ms": round(float(median), 2),
+        "p95_ms": round(float(p95), 2),
+        "calls": len(times_ms),
+    }
+
+
+def race(forms: Forms, tasks: Tasks, *, n_candidates: int, clients: int) -> dict[str, object]:
+    """Return the figures of every form at one size and one number of clients."""
+    held = [tasks.task(n_candidates=n_candidates) for _ in range(clients)]
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(forms.in_one_pass, held))
+        tallies = {name: Tally() for name in (*forms.by_name, "one_pass_held")}
+        for _ in range(ROUNDS[clients]):
+            for name, ask in forms.by_name.items():
+                new = [tasks.fresh(one) for one in held]
+                list(pool.map(lambda one, ask=ask, name=name: tallies[name].add(ask, one), new))
+            again = tallies["one_pass_held"]
+            list(pool.map(lambda one, to=again: to.add(forms.in_one_pass, one), held))
+    figures: dict[str, dict[str, float]] = {name: one.figures() for name, one in tallies.items()}
+    for name in forms.by_name:
+        for base in ("one_pass", "one_pass_held"):
+            ratio = figures[name]["median_ms"] / figures[base]["median_ms"]
+            figures[name][f"times_{base}"] = round(ratio, 2)
+    return dict(figures)
+
+
+def our_share(forms: Forms, tasks: Tasks, network: TimedTransport) -> dict[str, object]:
+    """Return what a one-pass call costs beyond its HTTP exchange, 50 candidates, one client."""
+    shares, totals = [], []
+    for _ in range(N_SHARE):
+        task = tasks.task(n_candidates=50)
+        started = time.perf_counter()
+        forms.in_one_pass(task)
+        totals.append(1000 * (time.perf_counter() - started))
+        shares.append(totals[-1] - network.last_ms)
+    return spread(shares) | {"of": spread(totals)}
+
+
+def order_sensitivity(ranker: Ranker, tasks: Tasks) -> float:
+    """Return the mean share of pairs that two orders shown rank differently: (1 - tau) / 2."""
+    taus = []
+    for _ in range(N_ORDERS):
+        task = tasks.task(n_candidates=50)
+        views = [
+            _scores(ranker.rank(replace(task, seed=seed)).log_probabilities, task)
+            for seed in range(4)
+        ]
+        taus += [kendalltau(one, two).statistic for one, two in pairwise(views)]
+    return round(float((1 - np.mean(taus)) / 2), 4)
+
+
+def agreement(forms: Forms, tasks: Tasks) -> dict[str, float]:
+    """Return the mean Kendall's tau of each pair of forms, over 20 candidates."""
+    found: dict[str, list[float]] = {}
+    for _ in range(N_AGREEMENT):
+        task = tasks.task(n_candidates=20)
+        views = {name: _scores(ask(task).scores, task) for name, ask in forms.by_name.items()}
+        for one, two in combinations(views, 2):
+            tau = kendalltau(views[one], views[two]).statistic
+            found.setdefault(f"{one} ~ {two}", []).append(0.0 if np.isnan(tau) else float(tau))
+    return {name: round(float(np.mean(taus)), 3) for name, taus in found.items()}
+
+
+def _scores(by_item: Mapping[ItemId, float], task: RankingTask) -> list[float]:
+    return [by_item[one.item_id] for one in task.candidates]
+
+
+def measure(forms: Forms, tasks: Tasks, network: TimedTransport) -> dict[str, object]:
+    """Return every figure."""
+    races = {}
+    for n_candidates in SIZES:
+        for clients in CLIENTS:
+            name = f"{n_candidates} candidates, {clients} clients"
+            races[name] = race(forms, tasks, n_candidates=n_candidates, clients=clients)
+            print(name, races[name], flush=True)
+    return {
+        "races": races,
+        "our_share": our_share(forms, tasks, network),
+        "agreement": agreement(forms, tasks),
+        "order_sensitivity": {
+            "one_pass": order_sensitivity(forms.one_pass, tasks),
+            "two_permutations": order_sensitivity(forms.two_permutations, tasks),
+        },
+        "goals": {"speed_up": GOAL_SPEED_UP, "our_share_ms": GOAL_OUR_SHARE_MS},
+    }
+
+
+def main() -> None:
+    """Measure and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=2026)
+    options = parser.parse_args()
+    network = TimedTransport()
+    with (
+        TemporaryDirectory() as folder,
+        vllm_server(Path(folder), model=READER) as server,
+        closing(LlmChannel(transport=network)) as channel,
+    ):
+        version = httpx.get(f"{server.base_url}/version", trust_env=False).json()["version"]
+        llm = LlmServer(server.base_url, model=server.model, channel=channel)
+        forms = Forms(llm)
+        figures = measure(forms, Tasks(seed=options.seed), network)
+    path = write_result(
+        "llm_speed",
+        figures
+        | {
+            "seed": options.seed,
+            "model": "the reader, not trained, made for one pass alone: what it says in the "
+            "other forms means nothing, what they cost does",
+            "prompt": forms.prompt_id,
+            "vllm": version,
+        },
+    )
+    print(path.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
