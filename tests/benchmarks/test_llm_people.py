@@ -75,7 +75,7 @@ def test_a_leak_is_found_when_a_wanted_item_is_in_the_history(cases: list[Case])
     stolen = replace(case.person.history[0], item_id=next(iter(case.person.wanted)))
     leaky = replace(case, person=replace(case.person, history=[*case.person.history, stolen]))
 
-    assert leaks([leaky], others={case.person.number: frozenset()}) == ["history held out"]
+    assert "history held out" in leaks([leaky], others={case.person.number: frozenset()})
 
 
 def test_copying_the_history_gains_nothing_when_nothing_leaks(cases: list[Case]) -> None:
