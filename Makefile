@@ -112,6 +112,9 @@ bench-erasure: setup-dev ## What is left of a user on disk after each way of era
 bench-unlearning: setup-bench ## Every method that unlearns beside ours, an hour (LETHE_MOVIELENS_DIR; UNLEARNING_ARGS: --grid, --jobs)
 	@.venv-bench/bin/python -m benchmarks.unlearning.run --jobs 2 $(UNLEARNING_ARGS)
 	@.venv-bench/bin/python -m benchmarks.unlearning.report
+.PHONY: bench-hundred
+bench-hundred: setup-dev ## A hundred erasures, each store searched before and after; goes on where it stopped
+	@$(BIN)/python -m benchmarks.erasure.hundred
 
 .PHONY: clean
 clean: ## Remove environments, stamps and caches; never data
