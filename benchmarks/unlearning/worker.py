@@ -131,7 +131,15 @@ def main() -> None:
         method=options.method,
         seed=options.seed,
     )
-    measure(GRIDS[options.grid], group, known=methods(), folder=options.folder, cache=options.cache)
+    measure(
+        GRIDS[options.grid],
+        group,
+        known=methods(),
+        folder=options.folder,
+        cache=options.cache,
+        only=options.scenario,
+        tunes=not options.untuned,
+    )
 
 
 if __name__ == "__main__":
