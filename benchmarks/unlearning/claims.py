@@ -78,7 +78,8 @@ def _speed(cells: Cells, data: str, row: Row) -> tuple[bool, str]:
     rivals = [
         (time, other.title)
         for other in cells.rows(data, scenario=SINGLE)
-        if other.method not in OURS and not other.method.endswith("_leaky")
+        if other.method not in OURS
+        and not other.method.endswith("_leaky")
         and other.backbone != "popularity"
         and _forgets(cells, other)
         and (time := cells.mean(other, SINGLE, *_CPU)) is not None

@@ -222,7 +222,7 @@ def test_everything_but_the_check_works_without_scripts(
 def test_the_keyboard_reaches_everything_and_the_focus_is_seen(console: Console) -> None:
     console.open("/admin/console/requests")
     reached = []
-    for _ in range(8):
+    for _ in range(9):
         console.page.keyboard.press("Tab")
         reached.append(
             console.page.evaluate(
@@ -232,8 +232,8 @@ def test_the_keyboard_reaches_everything_and_the_focus_is_seen(console: Console)
         )
 
     names = [name for name, _ in reached]
-    assert names[:7] == [
-        *("Skip to the content", "Lethe", "Overview", "Requests", "Audit log", "Stores"),
+    assert names[:8] == [
+        *("Skip to the content", "Lethe", "Overview", "Requests", "Audit log", "Proof", "Stores"),
         "Sign out",
     ]
     assert {outline for _, outline in reached} == {"solid"}

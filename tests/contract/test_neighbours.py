@@ -46,6 +46,19 @@ def answers(neighbours: Neighbours, histories: Histories) -> list[object]:
     return [neighbours.recommend(sorted(items), top_n=20) for items in histories.values()]
 
 
+@settings(max_examples=50, deadline=None)
+@given(start=batches, limit=limits)
+def test_the_hash_of_histories_is_that_of_a_state_built_from_them(
+    start: Histories, limit: int
+) -> None:
+    neighbours = built({}, dense_limit=limit)
+
+    hash_of = neighbours.hash_of(start.items())
+
+    assert hash_of == built(start, dense_limit=limit).state_hash()
+    assert neighbours.state_hash() == built({}, dense_limit=limit).state_hash()
+
+
 @settings(max_examples=150, deadline=None)
 @given(start=batches, steps=st.lists(st.tuples(batches, st.booleans()), max_size=8), limit=limits)
 def test_equals_a_rebuild_after_any_changes(

@@ -72,7 +72,7 @@ def test_nothing_is_searched_that_is_met_by_chance() -> None:
 def test_kinds_are_counted() -> None:
     needles = Needles(texts=("a",), ids=("b", "c"), keys=(b"d",))
 
-    assert [needles.count(kind) for kind in NeedleKind] == [1, 0, 2, 0, 1, 0]
+    assert [needles.count(kind) for kind in NeedleKind] == [1, 0, 2, 0, 1, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ class ExactNeighbours:
 
     def hash_of(self, histories: Iterable[tuple[Pseudonym, Collection[ItemId]]]) -> str:
         """Return the state hash that these users' item sets would have; changes nothing."""
-        state = State(dense_limit=self._dense_limit)
+        state = self._empty()
         state.load(histories)
         return state.frozen().digest()
 
