@@ -6,7 +6,10 @@ and an item's score is averaged over the parts' item tables. So a request costs 
 
 What is ours: rows of one part times items of another mean something only if the spaces are
 akin, so all parts have the same initial values; and ``own`` says how much the user's own part
-weighs against the mean of all. Transport is solved exactly (``partitions.transported``).
+weighs against the mean of all. With BPR's factorisation the plain mean (``own`` 0) is below
+popularity on ML-100K (validation NDCG@10 .119 against .127), and each step towards the own part
+is better, to .208 at 1: so 1 comes first in the grid. Transport is solved exactly
+(``partitions.transported``).
 """
 
 from __future__ import annotations
@@ -72,7 +75,7 @@ METHODS = (
         name="ultrare",
         backbones=LEARNED,
         make=UltraRe,
-        grid=tuple({"shards": 10, "own": own} for own in (0.0, 0.25, 0.5, 0.75, 1.0)),
+        grid=tuple({"shards": 10, "own": own} for own in (1.0, 0.75, 0.5, 0.25, 0.0)),
         reference="",
         note="Li Y. et al. 2023; users parted by optimal transport, item tables averaged.",
     ),
