@@ -39,7 +39,8 @@ def settings(cells: Cells, folder: Path) -> str:
 def cells_by_commit(cells: Cells) -> str:
     """Return how many cells were measured by which commit, where and when."""
     counted = Counter(
-        (cell["commit"][:9], _machine(cell["machine"]), cell["date"][:10]) for cell in cells.all()
+        (_commit(cell["commit"]), _machine(cell["machine"]), cell["date"][:10])
+        for cell in cells.all()
     )
     loads = [cell["machine"]["load_average"][0] for cell in cells.all()]
     lines = [
@@ -49,6 +50,12 @@ def cells_by_commit(cells: Cells) -> str:
     if loads:
         lines.append(f"- load average while they were written: {min(loads)} to {max(loads)}")
     return "\n".join(lines)
+
+
+def _commit(name: str) -> str:
+    """Return a short name that still says whether there were changes on top of the commit."""
+    commit, _, changes = name.partition("+")
+    return commit[:9] + (f" with {changes} on top" if changes else "")
 
 
 def _machine(facts: Mapping[str, Any]) -> str:
