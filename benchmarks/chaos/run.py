@@ -88,8 +88,16 @@ class _Ledger:
         self._engine.dispose()
 
     def rows(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:
-        with self._engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(statement)]
+        """Read, again where the run itself has cut the connection."""
+        for is_last in (False, False, True):
+            try:
+                with self._engine.connect() as connection:
+                    return [tuple(row) for row in connection.execute(statement)]
+            except sa.exc.OperationalError:
+                if is_last:
+                    raise
+                time.sleep(1.0)
+        raise AssertionError
 
     def states(self) -> Counter[str]:
         return Counter(row[0] for row in self.rows(sa.select(tables.erasure_request.c.state)))
@@ -183,10 +191,12 @@ def _disturbed(
     stop, until_s = threading.Event(), time.monotonic() + 60 * minutes
     with ThreadPoolExecutor(1) as pool:
         disturbing = pool.submit(disturber.run, stop)
-        request_ids = _post_all(url, n_requests, seconds=60 * minutes / 4)
-        ledger.wait(n_requests // 2, until_s=until_s - 60 * minutes / 4)
-        calm_s = time.monotonic() - disturber.started_s
-        stop.set()
+        try:
+            request_ids = _post_all(url, n_requests, seconds=60 * minutes / 4)
+            ledger.wait(n_requests // 2, until_s=until_s - 60 * minutes / 4)
+        finally:  # whatever happened here: nobody would ever end the disturbances
+            calm_s = time.monotonic() - disturber.started_s
+            stop.set()
         disturbing.result()
     ledger.wait(n_requests, until_s=until_s)
     with calling(url) as looking:
