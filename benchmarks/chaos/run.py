@@ -28,6 +28,7 @@ from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.layout import parse_name
 from app.adapters.db import tables
 from app.adapters.db.engine import open_engine
+from app.domain.errors import DependencyUnavailableError
 from benchmarks.chaos.disturb import Disturber, Restartable
 from benchmarks.chaos.picture import draw
 from benchmarks.harness import write_result
@@ -93,7 +94,7 @@ class _Ledger:
             try:
                 with self._engine.connect() as connection:
                     return [tuple(row) for row in connection.execute(statement)]
-            except sa.exc.OperationalError:
+            except DependencyUnavailableError:
                 if is_last:
                     raise
                 time.sleep(1.0)
