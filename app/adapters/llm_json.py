@@ -11,15 +11,15 @@ from typing import Final
 
 from app.adapters.llm_answers import at, cached_tokens, parsed_object, tokens
 from app.adapters.llm_prompting import Prompting
+from app.adapters.llm_ranker import PROBE_SALT, LlmRanker
 from app.adapters.llm_server import CHAT, LlmServer, chat_messages
-from app.domain.errors import DependencyUnavailableError, RankerError
+from app.domain.errors import RankerError
 from app.domain.models import Item, ItemId
 from app.domain.prompt import (
     LABELS,
     TOP_SCORE,
     AnswerForm,
     RankingPrompt,
-    ShownMemory,
     ranking_prompt,
 )
 from app.domain.windows import normalised, windows
@@ -28,10 +28,9 @@ from app.ports.ranker import LlmRanking, RankingTask
 TOKENS_PER_SCORE: Final = 10
 """Enough for ``"A": 100,`` where every character is a token."""
 _FRAME_TOKENS: Final = 16
-_PROBE_SALT: Final = "0" * 64
 
 
-class JsonRanker:
+class JsonRanker(LlmRanker):
     """Ranks by asking for a score of each candidate, 52 at once.
 
     The schema names every label as a required key and allows no other, so an answer that
@@ -52,11 +51,8 @@ class JsonRanker:
         window: int = len(LABELS),
         warm_up_timeout_s: float = 120.0,
     ) -> None:
-        self._server = server
-        self._prompting = prompting
+        super().__init__(server, prompting=prompting, warm_up_timeout_s=warm_up_timeout_s)
         self._labels = LABELS[:window]
-        self._warm_up_timeout_s = warm_up_timeout_s
-        self._is_warm = False
         self._is_vllm = False
 
     def warm_up(self) -> None:
@@ -68,27 +64,12 @@ class JsonRanker:
             RankingTask(
                 memories=(),
                 candidates=items,
-                cache_salt=_PROBE_SALT,
+                cache_salt=PROBE_SALT,
                 seed=0,
                 timeout_s=self._warm_up_timeout_s,
             )
         )
         self._is_warm = True
-
-    def rank(self, task: RankingTask) -> LlmRanking:
-        """Score every candidate."""
-        if not self._is_warm:
-            message = "the LLM ranker is not warmed up"
-            raise DependencyUnavailableError(message)
-        return self._ask(task)
-
-    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
-        """Return about how many tokens each takes in a prompt."""
-        return self._prompting.costs(memories)
-
-    def status(self) -> str:
-        """Return ``ready`` or ``cold``."""
-        return "ready" if self._is_warm else "cold"
 
     def _ask(self, task: RankingTask) -> LlmRanking:
         shown, _ = windows(task.candidates, size=len(self._labels))

@@ -14,15 +14,15 @@ from typing import Final
 
 from app.adapters.llm_answers import cached_tokens, label_log_probabilities, tokens
 from app.adapters.llm_prompting import Prompting
+from app.adapters.llm_ranker import PROBE_SALT, LlmRanker
 from app.adapters.llm_server import CHAT, LlmRefusedError, LlmServer, chat_messages
 from app.adapters.vllm_tokens import OnePassUnsupportedError, count_tokens
-from app.domain.errors import DependencyUnavailableError, RankerError
+from app.domain.errors import RankerError
 from app.domain.models import Item, ItemId
 from app.domain.prompt import (
     LABELS,
     AnswerForm,
     RankingPrompt,
-    ShownMemory,
     ranking_prompt,
 )
 from app.domain.windows import linked, windows
@@ -30,11 +30,10 @@ from app.ports.ranker import LlmRanking, RankingTask
 
 MIN_LABELS: Final = 10
 """With fewer one-token labels than this the model is of another kind than any we know."""
-_PROBE_SALT: Final = "0" * 64
 _Answer = Mapping[str, object]
 
 
-class VllmRanker:
+class VllmRanker(LlmRanker):
     """Ranks up to 52 candidates for the price of one token, and more of them in windows.
 
     Args:
@@ -60,11 +59,9 @@ class VllmRanker:
         if permutations not in {1, 2}:
             message = "permutations is 1 or 2"
             raise ValueError(message)
-        self._server = server
-        self._prompting = prompting
+        super().__init__(server, prompting=prompting, warm_up_timeout_s=warm_up_timeout_s)
         self._window = window
         self._permutations = permutations
-        self._warm_up_timeout_s = warm_up_timeout_s
         self._labels: Sequence[str] = ()
 
     def warm_up(self) -> None:
@@ -86,29 +83,17 @@ class VllmRanker:
             message = f"only {len(labels)} labels are one token of this model"
             raise OnePassUnsupportedError(message)
         self._probe(labels, deadline=deadline)
-        self._labels = labels
+        self._labels, self._is_warm = labels, True
 
-    def rank(self, task: RankingTask) -> LlmRanking:
-        """Score every candidate: one call for a window and a permutation, all at once."""
-        if not self._labels:
-            message = "the LLM ranker is not warmed up"
-            raise DependencyUnavailableError(message)
+    def _ask(self, task: RankingTask) -> LlmRanking:
         return self._rank(task, labels=self._labels)
-
-    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
-        """Return about how many tokens each takes in a prompt."""
-        return self._prompting.costs(memories)
-
-    def status(self) -> str:
-        """Return ``ready`` or ``cold``."""
-        return "ready" if self._labels else "cold"
 
     def _probe(self, labels: Sequence[str], *, deadline: float) -> None:
         """Rank the largest prompt there can be, so that no limit is met by a user first."""
         task = RankingTask(
             memories=self._prompting.largest_memories(),
             candidates=[self._prompting.largest_item(number) for number in range(len(labels))],
-            cache_salt=_PROBE_SALT,
+            cache_salt=PROBE_SALT,
             seed=0,
             timeout_s=deadline - monotonic(),
         )
@@ -125,6 +110,7 @@ class VllmRanker:
             raise OnePassUnsupportedError(message) from exc
 
     def _rank(self, task: RankingTask, *, labels: Sequence[str]) -> LlmRanking:
+        """Make one call for a window and a permutation, all at once."""
         shown, anchors = windows(task.candidates, size=len(labels))
         prompts = [
             self._prompt(task, window, labels=labels, is_reversed=bool(number))

@@ -13,20 +13,20 @@ from typing import Final
 
 from app.adapters.llm_answers import at, cached_tokens, tokens
 from app.adapters.llm_prompting import Prompting
+from app.adapters.llm_ranker import PROBE_SALT, LlmRanker
 from app.adapters.llm_server import LlmRefusedError, LlmServer
 from app.adapters.vllm_tokens import OnePassUnsupportedError, chat_frame, token_ids_of
-from app.domain.errors import DependencyUnavailableError, RankerError
-from app.domain.prompt import ShownMemory, pointwise_parts
+from app.domain.errors import RankerError
+from app.domain.prompt import pointwise_parts
 from app.domain.windows import normalised
 from app.ports.ranker import LlmRanking, RankingTask
 
 SCORING: Final = "/generative_scoring"
-_PROBE_SALT: Final = "0" * 64
 _LEAST: Final = 1e-9
 """Stands for a probability of 0, which has no logarithm."""
 
 
-class PointwiseRanker:
+class PointwiseRanker(LlmRanker):
     """Ranks by the probability of a yes for each candidate, in one call.
 
     Args:
@@ -38,9 +38,7 @@ class PointwiseRanker:
     def __init__(
         self, server: LlmServer, *, prompting: Prompting, warm_up_timeout_s: float = 120.0
     ) -> None:
-        self._server = server
-        self._prompting = prompting
-        self._warm_up_timeout_s = warm_up_timeout_s
+        super().__init__(server, prompting=prompting, warm_up_timeout_s=warm_up_timeout_s)
         self._frame = ("", "")
         self._labels: Sequence[int] = ()
 
@@ -64,28 +62,16 @@ class PointwiseRanker:
             raise OnePassUnsupportedError(message)
         self._prompting.rate.learn([template.system], n_tokens=len(words))
         self._probe(labels=[yes[0], no[0]], deadline=deadline)
-        self._labels = [yes[0], no[0]]
+        self._labels, self._is_warm = [yes[0], no[0]], True
 
-    def rank(self, task: RankingTask) -> LlmRanking:
-        """Score every candidate."""
-        if not self._labels:
-            message = "the LLM ranker is not warmed up"
-            raise DependencyUnavailableError(message)
+    def _ask(self, task: RankingTask) -> LlmRanking:
         return self._rank(task, labels=self._labels)
-
-    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
-        """Return about how many tokens each takes in a prompt."""
-        return self._prompting.costs(memories)
-
-    def status(self) -> str:
-        """Return ``ready`` or ``cold``."""
-        return "ready" if self._labels else "cold"
 
     def _probe(self, *, labels: Sequence[int], deadline: float) -> None:
         task = RankingTask(
             memories=self._prompting.largest_memories(),
             candidates=[self._prompting.largest_item(number) for number in range(2)],
-            cache_salt=_PROBE_SALT,
+            cache_salt=PROBE_SALT,
             seed=0,
             timeout_s=deadline - monotonic(),
         )
