@@ -170,15 +170,17 @@ def run_cell(cell: Cell, *, first: int, deadline_s: float) -> Iterator[dict[str,
 
 
 @contextmanager
-def _stock(directory: Path) -> Iterator[Any]:
+def _stock(directory: Path) -> Iterator[chromadb.Collection]:
     settings = ChromaClientSettings(anonymized_telemetry=False)
-    with chromadb.PersistentClient(path=str(directory), settings=settings) as client:  # type: ignore[attr-defined]
+    with chromadb.PersistentClient(path=str(directory), settings=settings) as client:  # type: ignore[attr-defined]  # the export is not told
         yield client.create_collection(
             "records", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
         )
 
 
-def _stock_run(collection: Any, directory: Path, mine: Needles, canary: Needles) -> list[str]:  # noqa: ANN401
+def _stock_run(
+    collection: chromadb.Collection, directory: Path, mine: Needles, canary: Needles
+) -> list[str]:
     """Give stock Chroma the same records, delete them its own way; return the kinds left."""
     for needles in (canary, mine):
         n = len(needles.vectors)

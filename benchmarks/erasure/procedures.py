@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import chromadb
 import numpy as np
+from chromadb.api import ClientAPI
 from chromadb.api.models.Collection import Collection
 from chromadb.config import Settings
 
@@ -52,7 +53,7 @@ def _insert(collection: Collection, plantation: Plantation, *, rows: np.ndarray)
         )
 
 
-def _stock_collection(client: Any, name: str) -> Collection:  # noqa: ANN401
+def _stock_collection(client: ClientAPI, name: str) -> Collection:
     made: Collection = client.create_collection(
         name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
     )

@@ -62,12 +62,11 @@ class FullTextIndex:
 
     def __init__(self, connection: sqlite3.Connection, *, table: str) -> None:
         self._connection = connection
-        self._leaf_sql = f"SELECT block FROM {table}_data WHERE id = ?"  # noqa: S608 - a constant
-        self._page_sql = (
-            f"SELECT pgno >> 1 FROM {table}_idx WHERE segid = ? AND term <= ? "  # noqa: S608
-            "ORDER BY term DESC LIMIT 1"
-        )
-        self._live_sql = f"SELECT 1 FROM {table}_content WHERE id = ?"  # noqa: S608
+        leaf = f"SELECT block FROM {table}_data WHERE id = ?"  # noqa: S608 - a table of ours
+        page = f"SELECT pgno >> 1 FROM {table}_idx WHERE segid = ?"  # noqa: S608 - the same
+        live = f"SELECT 1 FROM {table}_content WHERE id = ?"  # noqa: S608 - the same
+        self._leaf_sql, self._live_sql = leaf, live
+        self._page_sql = f"{page} AND term <= ? ORDER BY term DESC LIMIT 1"
         self._leaves: dict[int, _Leaf] = {}
         self._rowids: dict[str, NDArray[np.int64]] = {}
         self._segments: list[Segment] | None = None

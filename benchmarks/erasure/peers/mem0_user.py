@@ -37,22 +37,22 @@ def open_memory(directory: str, rows: Any) -> Any:  # noqa: ANN401 - untyped lib
 class Planted:
     """mem0's embedder interface over the planted vectors."""
 
-    def __init__(self, rows: Any) -> None:  # noqa: ANN401
+    def __init__(self, rows: Any) -> None:  # noqa: ANN401 - mem0 is not typed
         """Index the vectors by text."""
         self._by_text: dict[str, list[float]] = dict(
             zip(rows["texts"].tolist(), rows["vectors"].tolist(), strict=True)
         )
 
-    def embed(self, text: str, *_: Any, **__: Any) -> list[float]:  # noqa: ANN401
+    def embed(self, text: str, *_: Any, **__: Any) -> list[float]:  # noqa: ANN401 - mem0 is not typed
         """Return the vector of a planted text."""
         return self._by_text[text]
 
-    def embed_batch(self, texts: list[str], *_: Any, **__: Any) -> list[list[float]]:  # noqa: ANN401
+    def embed_batch(self, texts: list[str], *_: Any, **__: Any) -> list[list[float]]:  # noqa: ANN401 - mem0 is not typed
         """Return the vectors of planted texts."""
         return [self._by_text[text] for text in texts]
 
 
-def fill(memory: Any, rows: Any) -> list[str]:  # noqa: ANN401
+def fill(memory: Any, rows: Any) -> list[str]:  # noqa: ANN401 - mem0 is not typed
     """Write all records; return the ids mem0 gave them."""
     ids = []
     for user, text in zip(rows["users"].tolist(), rows["texts"].tolist(), strict=True):
@@ -60,7 +60,7 @@ def fill(memory: Any, rows: Any) -> list[str]:  # noqa: ANN401
     return ids
 
 
-def delete(memory: Any, users: list[str]) -> float:  # noqa: ANN401
+def delete(memory: Any, users: list[str]) -> float:  # noqa: ANN401 - mem0 is not typed
     """Delete the users; return seconds."""
     started = time.perf_counter()
     for user in users:
