@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import torch
 
@@ -12,7 +14,7 @@ from benchmarks.unlearning.protocol import PAIR_BYTES, Floats, Interactions, Set
 from benchmarks.unlearning.trained import LAYERS, Trained
 
 
-class Edited:
+class Edited(ABC):
     """The parts that IFRU, SCIF, RRL and AltEraser share; each writes its own ``edit``."""
 
     name: str
@@ -38,9 +40,9 @@ class Edited:
         self.backbone.served(left)
         self.left = left
 
+    @abstractmethod
     def edit(self, table: Floats, *, gone: Interactions, left: Interactions) -> Floats:
         """Return the table without ``gone``; ``self.left`` still has it."""
-        raise NotImplementedError
 
     def table(self) -> Floats:
         """Return a copy of the table."""

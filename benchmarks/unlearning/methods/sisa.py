@@ -28,6 +28,11 @@ _SLICES_FROM = 1_000_003
 """Added to the seed, so that slices are drawn independently of shards."""
 
 
+def _shards(setup: Setup) -> Shards:
+    setting = setup.setting
+    return Shards(setup, count=int(setting["shards"]), slices=int(setting.get("slices", 1)))
+
+
 class Sisa:
     """Shards of users.
 
@@ -38,10 +43,7 @@ class Sisa:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        setting = setup.setting
-        self.shards = Shards(
-            setup, count=int(setting["shards"]), slices=int(setting.get("slices", 1))
-        )
+        self.shards = _shards(setup)
 
     def fit(self, train: Interactions) -> None:
         """Draw shards and slices, and train each shard."""
@@ -96,10 +98,7 @@ class SisaPairs:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        setting = setup.setting
-        self.shards = Shards(
-            setup, count=int(setting["shards"]), slices=int(setting.get("slices", 1))
-        )
+        self.shards = _shards(setup)
 
     def fit(self, train: Interactions) -> None:
         """Draw shards and slices, and train each shard."""
