@@ -89,16 +89,16 @@ class _Ledger:
         self._engine.dispose()
 
     def rows(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:
-        """Read, again where the run itself has cut the connection."""
-        for is_last in (False, False, True):
-            try:
-                with self._engine.connect() as connection:
-                    return [tuple(row) for row in connection.execute(statement)]
-            except DependencyUnavailableError:
-                if is_last:
-                    raise
-                time.sleep(1.0)
-        raise AssertionError
+        """Read, a second time where the run itself has just cut the connection."""
+        try:
+            return self._read(statement)
+        except DependencyUnavailableError:
+            time.sleep(1.0)
+            return self._read(statement)
+
+    def _read(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:
+        with self._engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(statement)]
 
     def states(self) -> Counter[str]:
         return Counter(row[0] for row in self.rows(sa.select(tables.erasure_request.c.state)))
