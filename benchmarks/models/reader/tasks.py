@@ -17,7 +17,8 @@ import numpy as np
 
 from app.domain.models import Item, ItemId, Kind
 from app.domain.prompt import ShownMemory
-from benchmarks.models.reader.catalogues import LITTLE, Catalogue, Traits
+from benchmarks.models.reader.catalogues import Catalogue, Traits
+from benchmarks.models.reader.trades import LITTLE
 from benchmarks.models.reader.words import Floats
 
 SHARPNESS: Final = 2.0
