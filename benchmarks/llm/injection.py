@@ -14,17 +14,13 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
 
 from app.adapters.datasets.registry import DatasetKind
 from app.adapters.llm_prompting import Prompting
-from app.adapters.llm_server import LlmChannel, LlmServer
 from app.adapters.prompt_files import load_template
 from app.adapters.vllm import VllmRanker
 from app.domain.fusion import blend
@@ -35,7 +31,7 @@ from app.ports.ranker import Ranker, RankingTask
 from app.services.ranking import RankingConfig
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, People, Raw
-from tests.servers.vllm import READER, vllm_server
+from benchmarks.llm.served import served_reader
 
 SEED: Final = 2026
 TOP: Final = 10
@@ -152,12 +148,7 @@ def main() -> None:
     chosen = rng.sample(range(len(raw.interactions)), options.persons)
     prompting = Prompting(load_template("en"))
     weight = RankingConfig().weight
-    with (
-        TemporaryDirectory() as folder,
-        vllm_server(Path(folder), model=READER) as server,
-        closing(LlmChannel()) as channel,
-    ):
-        llm = LlmServer(server.base_url, model=server.model, channel=channel)
+    with served_reader() as llm:
         ranker = VllmRanker(llm, prompting=prompting)
         ranker.warm_up()
         cases = People(raw, part="test").cases(

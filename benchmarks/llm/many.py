@@ -15,18 +15,14 @@ import math
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
-from app.adapters.llm_server import LlmChannel, LlmServer
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.ports.ranker import RankingTask
 from benchmarks.harness import write_result
 from benchmarks.llm.forms import Forms, Tasks
 from benchmarks.llm.injection import with_hostile_titles
-from tests.servers.vllm import READER, vllm_server
+from benchmarks.llm.served import served_reader
 
 CLIENTS: Final = 8
 MOST_CANDIDATES: Final = 52
@@ -62,12 +58,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2026)
     options = parser.parse_args()
     tasks = Tasks(seed=options.seed)
-    with (
-        TemporaryDirectory() as folder,
-        vllm_server(Path(folder), model=READER) as server,
-        closing(LlmChannel()) as channel,
-    ):
-        llm = LlmServer(server.base_url, model=server.model, channel=channel)
+    with served_reader() as llm:
         forms = Forms(llm)
         asked = [hostile_task(tasks, number) for number in range(options.answers)]
         started = time.perf_counter()

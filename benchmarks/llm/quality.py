@@ -17,9 +17,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
@@ -27,7 +24,6 @@ from numpy.typing import NDArray
 
 from app.adapters.datasets.registry import DatasetKind
 from app.adapters.llm_prompting import Prompting
-from app.adapters.llm_server import LlmChannel, LlmServer
 from app.adapters.prompt_files import load_template
 from app.adapters.vllm import VllmRanker
 from app.domain.fusion import blend
@@ -37,8 +33,8 @@ from app.ports.ranker import Ranker, RankingTask
 from app.services.ranking import RankingConfig
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, Part, People, Raw
+from benchmarks.llm.served import served_reader
 from benchmarks.quality.metrics import interval
-from tests.servers.vllm import READER, vllm_server
 
 Floats = NDArray[np.float64]
 Scores = Mapping[ItemId, float]
@@ -194,12 +190,7 @@ def main() -> None:
     raw = Raw.read(DatasetKind(options.data))
     order = np.random.default_rng(SEED).permutation(len(raw.interactions)).tolist()
     prompting = Prompting(load_template("en"))
-    with (
-        TemporaryDirectory() as folder,
-        vllm_server(Path(folder), model=READER) as server,
-        closing(LlmChannel()) as channel,
-    ):
-        llm = LlmServer(server.base_url, model=server.model, channel=channel)
+    with served_reader() as llm:
         ranker = VllmRanker(llm, prompting=prompting)
         ranker.warm_up()
         figures = measure(

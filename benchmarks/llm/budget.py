@@ -1,6 +1,6 @@
 """Measure how well a budget of tokens is kept that no call was spent on counting.
 
-    LETHE_MOVIELENS_DIR=… python -m benchmarks.llm_budget [--users 200] [--seed 2026]
+    LETHE_MOVIELENS_DIR=… python -m benchmarks.llm.budget [--users 200] [--seed 2026]
 
 For users of ML-100K the memories of their training part are chosen within the budget by what the
 service believes they cost: a rate for a byte, learned from what the server said it read. The

@@ -1,6 +1,6 @@
 """Count by vLLM's own metrics what its prefix cache gives back to whom, and after a forget.
 
-    python -m benchmarks.llm_isolation [--users 30] [--seed 2026]
+    python -m benchmarks.llm.isolation [--users 30] [--seed 2026]
 
 Users with one and the same history ask through the whole service, answer cache off, so that every
 answer is a prompt; all prompts begin with the same words. Each user asks as someone new, asks
