@@ -41,6 +41,16 @@ class LlmRanker(ABC):
     def _ask(self, task: RankingTask) -> LlmRanking:
         """Score every candidate of a task."""
 
+    def _largest_task(self, n_candidates: int, *, timeout_s: float) -> RankingTask:
+        """Return the largest prompt there can be, so that no limit is met by a user first."""
+        return RankingTask(
+            memories=self._prompting.largest_memories(),
+            candidates=[self._prompting.largest_item(number) for number in range(n_candidates)],
+            cache_salt=PROBE_SALT,
+            seed=0,
+            timeout_s=timeout_s,
+        )
+
     def rank(self, task: RankingTask) -> LlmRanking:
         """Score every candidate.
 

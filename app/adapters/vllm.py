@@ -14,7 +14,7 @@ from typing import Final
 
 from app.adapters.llm_answers import cached_tokens, label_log_probabilities, tokens
 from app.adapters.llm_prompting import Prompting
-from app.adapters.llm_ranker import PROBE_SALT, LlmRanker
+from app.adapters.llm_ranker import LlmRanker
 from app.adapters.llm_server import CHAT, LlmRefusedError, LlmServer, chat_messages
 from app.adapters.vllm_tokens import OnePassUnsupportedError, count_tokens
 from app.domain.errors import RankerError
@@ -90,13 +90,7 @@ class VllmRanker(LlmRanker):
 
     def _probe(self, labels: Sequence[str], *, deadline: float) -> None:
         """Rank the largest prompt there can be, so that no limit is met by a user first."""
-        task = RankingTask(
-            memories=self._prompting.largest_memories(),
-            candidates=[self._prompting.largest_item(number) for number in range(len(labels))],
-            cache_salt=PROBE_SALT,
-            seed=0,
-            timeout_s=deadline - monotonic(),
-        )
+        task = self._largest_task(len(labels), timeout_s=deadline - monotonic())
         try:
             self._rank(task, labels=labels)
         except LlmRefusedError as exc:

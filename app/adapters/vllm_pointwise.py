@@ -13,7 +13,7 @@ from typing import Final
 
 from app.adapters.llm_answers import at, cached_tokens, tokens
 from app.adapters.llm_prompting import Prompting
-from app.adapters.llm_ranker import PROBE_SALT, LlmRanker
+from app.adapters.llm_ranker import LlmRanker
 from app.adapters.llm_server import LlmRefusedError, LlmServer
 from app.adapters.vllm_tokens import OnePassUnsupportedError, chat_frame, token_ids_of
 from app.domain.errors import RankerError
@@ -68,13 +68,7 @@ class PointwiseRanker(LlmRanker):
         return self._rank(task, labels=self._labels)
 
     def _probe(self, *, labels: Sequence[int], deadline: float) -> None:
-        task = RankingTask(
-            memories=self._prompting.largest_memories(),
-            candidates=[self._prompting.largest_item(number) for number in range(2)],
-            cache_salt=PROBE_SALT,
-            seed=0,
-            timeout_s=deadline - monotonic(),
-        )
+        task = self._largest_task(2, timeout_s=deadline - monotonic())
         try:
             self._rank(task, labels=labels)
         except LlmRefusedError as exc:
