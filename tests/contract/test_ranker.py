@@ -16,7 +16,7 @@ from app.adapters.vllm_tokens import OnePassUnsupportedError
 from app.domain.errors import AppError, RankerError
 from app.domain.models import ItemId
 from app.ports.ranker import Ranker
-from tests.contract.ranker_suite import PROMPTING, FakeRanker, RankerSuite, ranking_task
+from tests.contract.ranker_suite import FakeRanker, RankerSuite, new_prompting, ranking_task
 from tests.servers.vllm_replay import SAVED, Replay, edited, replaying, replaying_server, saved
 
 FORMS: dict[str, Callable[..., Ranker]] = {
@@ -43,19 +43,19 @@ class TestFake(RankerSuite):
 class TestOnePass(RankerSuite):
     @pytest.fixture
     def cold(self) -> Ranker:
-        return VllmRanker(Replay().server(), prompting=PROMPTING)
+        return VllmRanker(Replay().server(), prompting=new_prompting())
 
 
 class TestPointwise(RankerSuite):
     @pytest.fixture
     def cold(self) -> Ranker:
-        return PointwiseRanker(Replay().server(), prompting=PROMPTING)
+        return PointwiseRanker(Replay().server(), prompting=new_prompting())
 
 
 class TestJson(RankerSuite):
     @pytest.fixture
     def cold(self) -> Ranker:
-        return JsonRanker(Replay(is_vllm=False).server(), prompting=PROMPTING)
+        return JsonRanker(Replay(is_vllm=False).server(), prompting=new_prompting())
 
 
 @pytest.mark.parametrize("is_vllm", [True, False])
@@ -66,7 +66,7 @@ class TestAuto(RankerSuite):
 
 
 def test_one_pass_reads_the_log_probabilities_of_the_right_items() -> None:
-    ranker = VllmRanker(Replay().server(), prompting=PROMPTING)
+    ranker = VllmRanker(Replay().server(), prompting=new_prompting())
     ranker.warm_up()
 
     ranking = ranker.rank(ranking_task(4, seed=SEED))
@@ -82,7 +82,7 @@ def test_one_pass_reads_the_log_probabilities_of_the_right_items() -> None:
 
 def test_json_reads_the_scores_of_the_right_items_as_weights() -> None:
     replay = Replay()
-    ranker = JsonRanker(replay.server(), prompting=PROMPTING)
+    ranker = JsonRanker(replay.server(), prompting=new_prompting())
     ranker.warm_up()
     replay.chat = edited(
         "json_4", "choices", 0, "message", "content", to='{"D": 9, "A": 0, "B": 4, "C": 1}'
@@ -96,7 +96,7 @@ def test_json_reads_the_scores_of_the_right_items_as_weights() -> None:
 
 def test_one_pass_asks_for_one_masked_token_under_the_salt() -> None:
     replay = Replay()
-    ranker = VllmRanker(replay.server(), prompting=PROMPTING)
+    ranker = VllmRanker(replay.server(), prompting=new_prompting())
     ranker.warm_up()
 
     ranker.rank(ranking_task(4, cache_salt="a" * 64))
@@ -111,7 +111,7 @@ def test_one_pass_asks_for_one_masked_token_under_the_salt() -> None:
 @pytest.mark.parametrize(("is_vllm", "salt"), [(True, "a" * 64), (False, None)])
 def test_json_sends_the_salt_to_a_vllm_alone(*, is_vllm: bool, salt: str | None) -> None:
     replay = Replay(is_vllm=is_vllm)
-    ranker = JsonRanker(replay.server(), prompting=PROMPTING)
+    ranker = JsonRanker(replay.server(), prompting=new_prompting())
     ranker.warm_up()
 
     ranker.rank(ranking_task(4, cache_salt="a" * 64))
@@ -122,8 +122,8 @@ def test_json_sends_the_salt_to_a_vllm_alone(*, is_vllm: bool, salt: str | None)
 def test_two_permutations_average_an_order_and_its_reverse() -> None:
     replay = Replay()
     once, twice = (
-        VllmRanker(replay.server(), prompting=PROMPTING),
-        VllmRanker(replay.server(), prompting=PROMPTING, permutations=2),
+        VllmRanker(replay.server(), prompting=new_prompting()),
+        VllmRanker(replay.server(), prompting=new_prompting(), permutations=2),
     )
     once.warm_up()
     twice.warm_up()
@@ -156,7 +156,7 @@ def test_no_more_candidates_are_shown_at_once_than_the_window_holds(*, is_vllm: 
 
 def test_pointwise_reads_the_probability_of_a_yes() -> None:
     replay = Replay()
-    ranker = PointwiseRanker(replay.server(), prompting=PROMPTING)
+    ranker = PointwiseRanker(replay.server(), prompting=new_prompting())
     ranker.warm_up()
 
     ranking = ranker.rank(ranking_task(4, cache_salt="a" * 64))
@@ -184,18 +184,18 @@ def test_pointwise_needs_words_that_begin_differently() -> None:
         return replay(request)
 
     with pytest.raises(OnePassUnsupportedError, match="same token"):
-        PointwiseRanker(replaying_server(respond), prompting=PROMPTING).warm_up()
+        PointwiseRanker(replaying_server(respond), prompting=new_prompting()).warm_up()
 
 
 def test_permutations_are_one_or_two() -> None:
     with pytest.raises(ValueError, match="1 or 2"):
-        VllmRanker(Replay().server(), prompting=PROMPTING, permutations=3)
+        VllmRanker(Replay().server(), prompting=new_prompting(), permutations=3)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_warm_up_fails_when_the_model_is_another(form: str) -> None:
     with pytest.raises(RankerError, match="does not serve the model 'huge'"):
-        FORMS[form](Replay().server(model="huge"), prompting=PROMPTING).warm_up()
+        FORMS[form](Replay().server(model="huge"), prompting=new_prompting()).warm_up()
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_warm_up_fails_when_models_are_not_listed(body: dict[str, object]) -> No
     server = replaying_server(lambda _: httpx.Response(200, json=body))
 
     with pytest.raises(RankerError):
-        VllmRanker(server, prompting=PROMPTING).warm_up()
+        VllmRanker(server, prompting=new_prompting()).warm_up()
 
 
 def test_labels_of_several_tokens_are_left_out() -> None:
@@ -219,7 +219,7 @@ def test_labels_of_several_tokens_are_left_out() -> None:
     server = replaying_server(respond)
 
     with pytest.raises(OnePassUnsupportedError, match="only 4 labels"):
-        VllmRanker(server, prompting=PROMPTING).warm_up()
+        VllmRanker(server, prompting=new_prompting()).warm_up()
 
 
 def test_a_vllm_set_too_tight_is_an_error_and_no_reason_for_json() -> None:

@@ -12,7 +12,7 @@ from app.adapters.vllm import VllmRanker
 from app.adapters.vllm_pointwise import PointwiseRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.ports.ranker import Ranker
-from tests.contract.ranker_suite import PROMPTING, ranking_task
+from tests.contract.ranker_suite import new_prompting, ranking_task
 from tests.servers.vllm_replay import Replay, Respond, edited, replaying
 
 MEMORY, ANSWER = "a-memory-nobody-may-see", "an-answer-nobody-may-see"
@@ -106,7 +106,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 def fails(form: str, respond: Respond) -> AppError:
     """Return what a warm ranker raises when the chat route answers like that."""
     replay = Replay(is_vllm=form != "json")
-    ranker = FORMS[form](replay.server(), prompting=PROMPTING)
+    ranker = FORMS[form](replay.server(), prompting=new_prompting())
     ranker.warm_up()
     replay.chat = respond
     with capture_logs() as logged, pytest.raises(AppError) as caught:

@@ -18,7 +18,7 @@ from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import Item, ItemId, Kind
 from app.domain.prompt import LABELS, AnswerForm, ShownMemory, memory_line, ranking_prompt
 from app.ports.ranker import Ranker, RankingTask
-from tests.contract.ranker_suite import PROMPTING, TEMPLATE, RankerSuite, ranking_task
+from tests.contract.ranker_suite import TEMPLATE, RankerSuite, new_prompting, ranking_task
 from tests.servers.record_llm_answers import ask
 from tests.servers.vllm import VllmMissingError, VllmServer, free_port, vllm_server
 from tests.servers.vllm_replay import SAVED
@@ -45,7 +45,7 @@ def server(vllm: VllmServer) -> Iterator[LlmServer]:
 
 @pytest.fixture
 def one_pass(server: LlmServer) -> Ranker:
-    ranker = VllmRanker(server, prompting=PROMPTING)
+    ranker = VllmRanker(server, prompting=new_prompting())
     ranker.warm_up()
     return ranker
 
@@ -53,19 +53,19 @@ def one_pass(server: LlmServer) -> Ranker:
 class TestOnePass(RankerSuite):
     @pytest.fixture
     def cold(self, server: LlmServer) -> Ranker:
-        return VllmRanker(server, prompting=PROMPTING)
+        return VllmRanker(server, prompting=new_prompting())
 
 
 class TestPointwise(RankerSuite):
     @pytest.fixture
     def cold(self, server: LlmServer) -> Ranker:
-        return PointwiseRanker(server, prompting=PROMPTING)
+        return PointwiseRanker(server, prompting=new_prompting())
 
 
 class TestJson(RankerSuite):
     @pytest.fixture
     def cold(self, server: LlmServer) -> Ranker:
-        return JsonRanker(server, prompting=PROMPTING)
+        return JsonRanker(server, prompting=new_prompting())
 
 
 def prefix_cache(vllm: VllmServer) -> tuple[float, float]:
@@ -96,7 +96,7 @@ def test_all_labels_are_scored_by_one_token(one_pass: Ranker) -> None:
 
 
 def test_json_pays_for_every_candidate(server: LlmServer) -> None:
-    ranker = JsonRanker(server, prompting=PROMPTING)
+    ranker = JsonRanker(server, prompting=new_prompting())
     ranker.warm_up()
 
     assert ranker.rank(ranking_task(50)).completion_tokens >= 4 * 50
@@ -167,7 +167,7 @@ def test_memories_cost_about_what_they_are_said_to(server: LlmServer, vllm: Vllm
 
 
 def test_permutations_are_averaged(server: LlmServer) -> None:
-    ranker = VllmRanker(server, prompting=PROMPTING, permutations=2)
+    ranker = VllmRanker(server, prompting=new_prompting(), permutations=2)
     ranker.warm_up()
 
     ranking = ranker.rank(ranking_task(8))
@@ -188,7 +188,7 @@ def test_another_model_is_refused_at_warm_up(vllm: VllmServer) -> None:
     with closing(LlmChannel()) as channel:
         another = LlmServer(vllm.base_url, model="another", channel=channel)
         with pytest.raises(RankerError):
-            VllmRanker(another, prompting=PROMPTING).warm_up()
+            VllmRanker(another, prompting=new_prompting()).warm_up()
 
 
 def test_a_server_that_is_down_costs_no_wait() -> None:
