@@ -12,7 +12,7 @@ from app.adapters.vault.cipher import seal
 from app.domain.errors import KeyMissingError
 from app.domain.forgetting import ErasureOrder
 from app.domain.models import Pseudonym, RecordId
-from app.domain.rotation import rotate, unrotate
+from app.domain.rotation import on_grid, rotate, unrotate
 from app.ports.memory_store import Memory, MemoryStore, StoreHealth
 from app.ports.vault import DataKey, KeyVault
 
@@ -50,7 +50,7 @@ class SealedMemoryStore:
     def vectors(
         self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
     ) -> dict[RecordId, NDArray[np.float32]]:
-        """See the port.
+        """See the port: the bits of the embeddings as added, rounded (see ``on_grid``).
 
         Raises:
             KeyUnavailableError: as the vault, or the user has vectors and no key.
@@ -64,7 +64,7 @@ class SealedMemoryStore:
         ids = list(found)
         rotated = np.stack([found[record_id] for record_id in ids])
         plain = unrotate(rotated, keys=[key.subkey(_ROTATION)] * len(ids), labels=ids)
-        return dict(zip(ids, plain, strict=True))
+        return dict(zip(ids, on_grid(plain), strict=True))
 
     def collect(self, order: ErasureOrder) -> list[Memory]:
         """See the port: sealed documents and rotated vectors, for so they lie in the files."""
@@ -103,7 +103,7 @@ def _sealed(memories: Sequence[Memory], *, keys: Mapping[Pseudonym, DataKey]) ->
     """Return memories of any users as they may be stored."""
     subkeys = {user: key.subkey(_ROTATION) for user, key in keys.items()}
     rotated = rotate(
-        np.stack([memory.embedding for memory in memories]),
+        on_grid(np.stack([memory.embedding for memory in memories])),
         keys=[subkeys[memory.pseudonym] for memory in memories],
         labels=[memory.record_id for memory in memories],
     )

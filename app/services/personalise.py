@@ -185,8 +185,8 @@ class Personaliser:
     def _because(self, item_id: ItemId, memories: Recalled, pool: _Pool) -> list[Item]:
         """Return the remembered items closest in meaning to a recommended one, each once.
 
-        By the catalogue's vectors, not the memories' own: those come back from their rotation
-        with the last bits changed, and would break ties by chance.
+        By the catalogue's vectors on both sides: the memories' own are rounded, and hold what
+        the user said of the item besides.
         """
         target = pool.vectors.get(item_id)
         if target is None:

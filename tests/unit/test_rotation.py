@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.rotation import Floats, rotate, unrotate
+from app.domain.rotation import Floats, on_grid, rotate, unrotate
 
 DIMS = (2, 3, 31, 256, 257, 384, 511, 768)
 KEY = bytes(range(32))
@@ -45,6 +45,26 @@ def test_norms_and_dot_products_are_kept_under_one_label(
     np.testing.assert_allclose(
         unrotate(turned, keys=[key] * 4, labels=[label] * 4), vectors, atol=1e-5 * scale
     )
+
+
+@given(
+    dim=st.integers(128, 800),
+    key=st.binary(min_size=32, max_size=32),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_vector_on_the_grid_keeps_its_bits_when_a_store_keeps_12(
+    dim: int, key: bytes, seed: int
+) -> None:
+    vectors = unit_vectors(4, dim=dim, seed=seed)
+    gridded, labels = on_grid(vectors), labels_of(4)
+
+    turned = rotate(gridded, keys=[key] * 4, labels=labels)
+    mantissas, exponents = np.frexp(turned)
+    stored = np.ldexp(np.round(mantissas * 2**12) / 2**12, exponents)
+    back = on_grid(unrotate(stored, keys=[key] * 4, labels=labels))
+
+    assert back.tobytes() == gridded.tobytes()
+    np.testing.assert_allclose(gridded @ gridded.T, vectors @ vectors.T, atol=1e-3)
 
 
 @pytest.mark.parametrize("dim", DIMS)
