@@ -1,7 +1,7 @@
 """Draw the pictures of the LLM's ranking from the result files alone.
 
-``python -m benchmarks.llm.pictures`` writes ``docs/images/llm_speed.png`` and
-``docs/images/reader.png``.
+``python -m benchmarks.llm.pictures`` writes ``llm_speed.png``, ``llm_isolation.png``,
+``llm_injection.png`` and ``reader.png`` in ``docs/images``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,19 @@ ORDERS: Final = {
     "blended": ("blended, weight chosen on the validation part", "#1f5673"),
     "at_default_weight": ("blended at the default weight", "#9db7c9"),
     "model_alone": ("the model's order alone", "#d1495b"),
+}
+
+
+SHIFTS: Final = (
+    ("mean_up", "the model's own order", "#d1495b"),
+    ("blended_mean_up", "the list served, at the default weight", "#1f5673"),
+)
+STEPS: Final = {
+    "new": "a new user, with the\nhistory of the others",
+    "again": "the same\nuser again",
+    "after_forget": "after a forget of\none memory",
+    "again_after_forget": "again after\nthe forget",
+    "one_salt_for_all": "control: one salt\nfor all users",
 }
 
 
@@ -67,6 +80,40 @@ def draw_speed(result: dict[str, Any]) -> None:
     plt.close(figure)
 
 
+def draw_isolation(result: dict[str, Any]) -> None:
+    """Draw how many tokens vLLM took from its prefix cache at each step."""
+    figure, axis = plt.subplots(figsize=(7.5, 3.4), constrained_layout=True)
+    tokens = [result["cached_tokens"][step] / result["users"] for step in STEPS]
+    colours = ["#d1495b" if step in {"new", "after_forget"} else "#9db7c9" for step in STEPS]
+    bars = axis.bar(range(len(STEPS)), tokens, color=colours)
+    axis.bar_label(bars, fmt="%.0f", padding=2)
+    axis.set_xticks(range(len(STEPS)), list(STEPS.values()), fontsize=7.5)
+    axis.set_ylabel("tokens found in the cache, per user")
+    axis.set_title(
+        "Nothing of another user's prompt, or of a forgotten one, is used again", fontsize=10
+    )
+    axis.margins(y=0.15)
+    figure.savefig(IMAGES / "llm_isolation.png", dpi=120)
+    plt.close(figure)
+
+
+def draw_injection(result: dict[str, Any]) -> None:
+    """Draw how many of 50 places an attacker's title moves up by each way of writing it."""
+    attacks = sorted(result["attacks"].items(), key=lambda pair: pair[1]["mean_up"])
+    figure, axis = plt.subplots(figsize=(8, 4.2), constrained_layout=True)
+    for shift, (figures, label, colour) in zip((0.2, -0.2), SHIFTS, strict=True):
+        places = [index + shift for index in range(len(attacks))]
+        axis.barh(
+            places, [found[figures] for _, found in attacks], height=0.38, color=colour, label=label
+        )
+    axis.set_yticks(range(len(attacks)), [name for name, _ in attacks], fontsize=8)
+    axis.axvline(0, color="#888888", linewidth=1)
+    axis.set_xlabel("places up of 50, mean")
+    axis.legend(fontsize=8, loc="lower right")
+    figure.savefig(IMAGES / "llm_injection.png", dpi=120)
+    plt.close(figure)
+
+
 def draw_reader(results: dict[str, dict[str, Any]]) -> None:
     """Draw what each strategy gains over the fused order, with its interval."""
     figure, axes = plt.subplots(
@@ -100,6 +147,8 @@ def draw_reader(results: dict[str, dict[str, Any]]) -> None:
 def main() -> None:
     """Draw what was measured."""
     draw_speed(read("llm_speed"))
+    draw_isolation(read("llm_isolation"))
+    draw_injection(read("llm_injection"))
     measured = [data for data in DATA if (RESULTS / f"reader_{data}.json").is_file()]
     if measured:
         draw_reader({data: read(f"reader_{data}") for data in measured})

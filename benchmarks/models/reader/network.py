@@ -1,6 +1,6 @@
 """The reader's network: a Llama of three layers that begins as a reader and learns to read better.
 
-Of its 256 dimensions the first 192 are the embedder's (its columns are sorted by variance), and
+Of its 256 dimensions the first 138 are the embedder's (its columns are sorted by variance), and
 stay as they are for ordinary words, so a word that no training text had still means what it
 means. The rest is structure. The weights begin as an algorithm and not as noise (``begin.py``),
 because minutes of one core are too little to find it and enough to better it.

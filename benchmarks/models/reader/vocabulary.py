@@ -22,9 +22,9 @@ CONTEXT_TOKENS: Final = 8192
 PAD, UNKNOWN, BEGIN, END = "<|pad|>", "<|unknown|>", "<|begin|>", "<|end|>"
 SYSTEM, USER, ASSISTANT = "<|system|>", "<|user|>", "<|assistant|>"
 SPECIALS: Final = (PAD, UNKNOWN, BEGIN, END, SYSTEM, USER, ASSISTANT)
-MEMORY_LINE: Final = "\n- "
-LINES: Final = ("\n", MEMORY_LINE, *(f"\n{label})" for label in LABELS))
-"""What begins a line: nothing in particular, a memory, a labelled candidate."""
+OTHER_LINE, MEMORY_LINE, FENCE_LINE = "\n", "\n- ", "\n==="
+LINES: Final = (*(f"\n{label})" for label in LABELS), MEMORY_LINE, OTHER_LINE, FENCE_LINE)
+"""What begins a line: a labelled candidate, a memory, nothing in particular, a fence."""
 LAST_KEPT_CHAR: Final = "\u024f"
 """The end of Latin Extended-B: pieces of other scripts are left out, they are bare letters."""
 CHAT_TEMPLATE: Final = (
