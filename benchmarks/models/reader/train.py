@@ -33,7 +33,7 @@ from benchmarks.models.reader.words import Floats, Words
 
 SEED: Final = 2026
 PEAK_RATE: Final = 1.5e-4
-"""At eight times this the weights that it begins with were lost within 150 steps."""
+"""Still too much for the weights that it begins with: 150 steps lose them (ADR 0026)."""
 WARM_UP_STEPS: Final = 40
 CHECK_EVERY: Final = 150
 AT: Final = 10
