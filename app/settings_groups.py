@@ -99,7 +99,7 @@ class ChromaSettings(Group):
 
 
 class RedisSettings(Group):
-    """Broker, cache and rate limits of the distributed mode."""
+    """Broker and cache of the distributed mode."""
 
     url: SecretStr | None = None
     """`redis://` or `rediss://` address; unset means caches and limits inside this process. The

@@ -1,4 +1,4 @@
-"""Short-lived values by user, and rate limits."""
+"""Short-lived values by user."""
 
 from __future__ import annotations
 
