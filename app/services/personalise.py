@@ -142,13 +142,15 @@ class Personaliser:
             )
         )
         watch.lap("ranking")
+        best = ordered.items[:n]
+        because = self._because([one.item_id for one in best], memories, pool)
         chosen = [
             Recommended(
                 item=pool.items[one.item_id],
                 score=round(one.score, 6),
-                because=self._because(one.item_id, memories, pool),
+                because=because.get(one.item_id, ()),
             )
-            for one in ordered.items[:n]
+            for one in best
         ]
         watch.lap("because")
         return Personalised(
@@ -182,22 +184,37 @@ class Personaliser:
         kept = [item_id for item_id in ids if item_id not in unwanted][:wanted]
         return _Pool(kept, items, vectors)
 
-    def _because(self, item_id: ItemId, memories: Recalled, pool: _Pool) -> list[Item]:
-        """Return the remembered items closest in meaning to a recommended one, each once.
+    def _because(
+        self, item_ids: Sequence[ItemId], memories: Recalled, pool: _Pool
+    ) -> dict[ItemId, list[Item]]:
+        """Return the remembered items closest in meaning to each recommended one, each once.
 
         By the catalogue's vectors on both sides: the memories' own are rounded, and hold what
         the user said of the item besides.
         """
-        target = pool.vectors.get(item_id)
-        if target is None:
-            return []
-        strongest: dict[ItemId, float] = {}
+        strengths: dict[ItemId, list[float]] = {}
         for entry, strength in zip(memories.entries, memories.strength, strict=True):
-            if entry.item_id is not None and entry.item_id in pool.vectors:
-                nearness = float(pool.vectors[entry.item_id] @ target) * float(strength)
-                strongest[entry.item_id] = max(nearness, strongest.get(entry.item_id, nearness))
-        best = sorted(strongest, key=lambda one: (-strongest[one], one))
-        return [pool.items[one] for one in best if one in pool.items][: self._config.because]
+            item_id = entry.item_id
+            if item_id is not None and item_id in pool.vectors and item_id in pool.items:
+                strengths.setdefault(item_id, []).append(float(strength))
+        targets = [item_id for item_id in item_ids if item_id in pool.vectors]
+        if not strengths or not targets:
+            return {}
+        remembered = sorted(strengths)
+        cosines = (
+            np.stack([pool.vectors[one] for one in targets])
+            @ np.stack([pool.vectors[one] for one in remembered]).T
+        )
+        # Of several memories of an item the strongest speaks; against it, the weakest.
+        most = np.array([max(strengths[one]) for one in remembered])
+        least = np.array([min(strengths[one]) for one in remembered])
+        nearness = np.where(cosines > 0, cosines * most, cosines * least)
+        # Stable over ascending ids, so ties go by id.
+        order = np.argsort(-nearness, axis=1, kind="stable")[:, : self._config.because]
+        return {
+            target: [pool.items[remembered[at]] for at in row]
+            for target, row in zip(targets, order.tolist(), strict=True)
+        }
 
 
 def _item_ids(entries: Sequence[HistoryEntry]) -> set[ItemId]:
