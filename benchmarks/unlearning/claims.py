@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks.unlearning.backbones import LEARNED
 from benchmarks.unlearning.figures import MAIN, SINGLE, Cells, Row, membership_left
 from benchmarks.unlearning.tables import RBO
 
 OURS = ("lethe", "lethe_settled")
 _NDCG = ("utility", "retained", "ndcg@10", "unlearned", "mean")
-_CPU = ("time", "cpu_s", "p50")
+_CLOCKS = {"cpu_s": "processor", "wall_s": "wall"}
 
 
 def below_popularity(cells: Cells, data: str) -> list[str]:
@@ -36,7 +37,12 @@ def claims(cells: Cells, data: str) -> str:
     ours = [row for row in rows if row.method in OURS]
     found = [*_exact(cells, ours), *_membership(cells, ours)]
     for row in ours:
-        found += [_speed(cells, data, row), _utility(cells, rows, row)]
+        found += [
+            _speed(cells, data, row, clock="cpu_s"),
+            _speed(cells, data, row, clock="wall_s"),
+            _speed(cells, data, row, clock="cpu_s", is_learned=True),
+            _utility(cells, rows, row),
+        ]
     return "\n".join(f"- {'Holds' if holds else '**Missed**'}: {text}" for holds, text in found)
 
 
@@ -72,24 +78,29 @@ def _membership(cells: Cells, ours: list[Row]) -> Iterator[tuple[bool, str]]:
             yield worst <= 0.02, f"{text}, AUC at most {worst:.3f} from the rebuild's"
 
 
-def _speed(cells: Cells, data: str, row: Row) -> tuple[bool, str]:
-    """Compare one user's request with the next method whose residual is below .1."""
-    took = cells.mean(row, SINGLE, *_CPU) or 0.0
+def _speed(
+    cells: Cells, data: str, row: Row, *, clock: str, is_learned: bool = False
+) -> tuple[bool, str]:
+    """Compare one user's request with the next method (that learns) whose residual is below .1."""
+    path = ("time", clock, "p50")
+    took = cells.mean(row, SINGLE, *path) or 0.0
     rivals = [
         (time, other.title)
         for other in cells.rows(data, scenario=SINGLE)
         if other.method not in OURS
         and not other.method.endswith("_leaky")
+        and (other.backbone in LEARNED or not is_learned)
         and other.backbone != "popularity"
         and _forgets(cells, other)
-        and (time := cells.mean(other, SINGLE, *_CPU)) is not None
+        and (time := cells.mean(other, SINGLE, *path)) is not None
     ]
     if not rivals or not took:
         return False, f"{row.title}: nothing to compare the time with"
     time, title = min(rivals)
+    what = "learned system" if is_learned else "system"
     text = (
-        f"{row.title}: {time / took:,.1f} times as fast for one user as the next system with a "
-        f"residual below .1 or in the noise ({1e3 * took:,.1f} ms; {title}: "
+        f"{row.title}: {time / took:,.1f} times as fast for one user in {_CLOCKS[clock]} time as "
+        f"the next {what} with a residual below .1 or in the noise ({1e3 * took:,.1f} ms; {title}: "
         f"{1e3 * time:,.1f} ms); 100 times was the goal"
     )
     return time / took >= 100, text

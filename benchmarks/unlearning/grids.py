@@ -126,10 +126,10 @@ def cells(grid: Grid, group: Group, method: Method, *, only: Sequence[str] = ())
     return found
 
 
-def is_done(folder: Path, name: str, *, grid: Grid) -> bool:
-    """Whether a cell was measured under the limits of this grid."""
+def is_done(folder: Path, name: str, *, grid: Grid, tried: int) -> bool:
+    """Whether a cell was measured under this grid's limits, the best of ``tried`` settings."""
     path = folder / f"{name}.json"
     if not path.exists():
         return False
     found = json.loads(path.read_text("utf-8"))
-    return bool(found["limits"] == asdict(grid.limits))
+    return bool(found["limits"] == asdict(grid.limits) and found["settings_tried"] >= tried)

@@ -14,8 +14,8 @@ from typing import Final
 from benchmarks.unlearning import claims, tables
 from benchmarks.unlearning.figures import Cells
 from benchmarks.unlearning.pictures import draw
-from benchmarks.unlearning.published import beside
-from benchmarks.unlearning.settled import cells_by_commit, settings
+from benchmarks.unlearning.published import beside, faster
+from benchmarks.unlearning.settled import cells_by_commit, cost, settings
 from benchmarks.unlearning.tuning import CELLS
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "benchmark.md"
@@ -42,8 +42,9 @@ def blocks(cells: Cells, folder: Path) -> dict[str, str]:
         for name, make in _BY_DATA.items()
     }
     found["published"] = beside(cells, cells.data())
+    found["faster"] = faster(cells, cells.data())
     found["settings"] = settings(cells, folder)
-    found["machines"] = cells_by_commit(cells)
+    found["machines"] = f"{cells_by_commit(cells)}\n{cost(cells, folder)}"
     return found
 
 

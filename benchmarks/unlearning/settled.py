@@ -52,6 +52,24 @@ def cells_by_commit(cells: Cells) -> str:
     return "\n".join(lines)
 
 
+def cost(cells: Cells, folder: Path) -> str:
+    """Return how much processor time the cells of each data set took, and their settings."""
+    tuned = Counter[str]()
+    for path in folder.glob("tuning_*.json"):
+        found = json.loads(path.read_text("utf-8"))
+        tuned[path.stem.split("_")[1]] += sum(row["cpu_s"] for row in found["tried"])
+    lines = []
+    for data in cells.data():
+        every = [cell for cell in cells.all() if cell["data"] == data]
+        known = [cell["cell_cpu_s"] for cell in every if "cell_cpu_s" in cell]
+        lines.append(
+            f"- {data}: {len(known)} of {len(every)} cells say what they took, "
+            f"{sum(known) / 60:.0f} processor minutes, and choosing settings "
+            f"{tuned[data] / 60:.0f}"
+        )
+    return "\n".join(lines)
+
+
 def _commit(name: str) -> str:
     """Return a short name that still says whether there were changes on top of the commit."""
     commit, _, changes = name.partition("+")

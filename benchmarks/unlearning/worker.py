@@ -48,7 +48,12 @@ def measure(
     """
     method = known[group.method]
     wanted = cells(grid, group, method, only=only)
-    missing = {key: name for key, name in wanted.items() if not is_done(folder, name, grid=grid)}
+    tried = len(method.grid) if tunes else 1
+    missing = {
+        key: name
+        for key, name in wanted.items()
+        if not is_done(folder, name, grid=grid, tried=tried)
+    }
     for name in wanted.values():
         if name not in missing.values():
             print(f"cell {name}", flush=True)
@@ -73,7 +78,7 @@ def measure(
             "limits": asdict(grid.limits),
             "backbone_setting": setup.backbone_setting,
             "setting": setup.setting,
-            "settings_tried": len(method.grid) if tunes else 1,
+            "settings_tried": tried,
             "peak_mib": _peak_mib(),
             "peak_mib_before_fitting": before,
             "cell_cpu_s": time.process_time() - begun,

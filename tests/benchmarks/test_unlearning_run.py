@@ -72,6 +72,15 @@ def test_cell_of_a_smaller_grid_is_measured_again(tmp_path: Path) -> None:
     assert {cell["limits"]["observed"] for cell in again.values()} == {2}
 
 
+def test_cell_of_fewer_settings_is_measured_again(tmp_path: Path) -> None:
+    run(tmp_path)
+    path = min((tmp_path / "cells").glob("*.json"))
+    cell = json.loads(path.read_text())
+    path.write_text(json.dumps({**cell, "settings_tried": 0}))
+
+    assert run(tmp_path)[path.stem]["settings_tried"] == 1
+
+
 def test_settings_are_chosen_once_and_recorded(tmp_path: Path) -> None:
     group = Group(False, 0, "small", "ease", "retrain", 0)
 
