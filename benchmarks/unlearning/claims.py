@@ -40,9 +40,10 @@ def claims(cells: Cells, data: str) -> str:
         found += [
             _speed(cells, data, row, clock="cpu_s"),
             _speed(cells, data, row, clock="wall_s"),
-            _speed(cells, data, row, clock="cpu_s", is_learned=True),
             _utility(cells, rows, row),
         ]
+        if any(other.backbone in LEARNED for other in rows):
+            found.append(_speed(cells, data, row, clock="cpu_s", is_learned=True))
     return "\n".join(f"- {'Holds' if holds else '**Missed**'}: {text}" for holds, text in found)
 
 
