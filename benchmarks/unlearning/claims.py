@@ -27,8 +27,8 @@ def sanity(cells: Cells, data: str) -> str:
     """Say which methods are below popularity."""
     worse = below_popularity(cells, data)
     if not worse:
-        return f"{data}: no system ranks below popularity."
-    return f"{data}: **below popularity, a bug until explained: {', '.join(worse)}.**"
+        return "No system ranks below popularity."
+    return f"**Below popularity, a bug until explained: {', '.join(worse)}.**"
 
 
 def claims(cells: Cells, data: str) -> str:

@@ -1,4 +1,4 @@
-"""Draw the cells: quality against time, and residuals by scenario."""
+"""Draw the cells: quality against time, and membership inference."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 
-from benchmarks.unlearning.figures import MAIN, SINGLE, Cells, Row
+from benchmarks.unlearning.figures import MAIN, SINGLE, Cells, Row, membership_left
 from benchmarks.unlearning.tables import RBO
 
 IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 _NDCG: Final = ("utility", "retained", "ndcg@10", "unlearned", "mean")
-_COLOURS: Final = {"forgets": "#1f5673", "noise": "#9db7c9", "keeps": "#d1495b"}
+_LEFT: Final = 0.1
+_COLOURS: Final = {"forgets": "#1f5673", "noise": "#6a8fa8", "keeps": "#d1495b"}
 
 
 def draw(cells: Cells) -> Iterator[Path]:
@@ -28,25 +29,31 @@ def draw(cells: Cells) -> Iterator[Path]:
 
 
 def _quality_against_time(cells: Cells, data: str) -> Any:  # noqa: ANN401 - matplotlib has no types here
-    figure, axis = plt.subplots(figsize=(8.5, 5))
+    """Draw one numbered point a system, but not those that were shown the test answers."""
+    figure, (axis, key) = plt.subplots(1, 2, figsize=(10, 5.6), width_ratios=(3, 1))
+    names = []
     for row in cells.rows(data, scenario=MAIN):
         took = cells.mean(row, SINGLE, "time", "cpu_s", "p50")
         ndcg = cells.mean(row, MAIN, *_NDCG)
-        if took and ndcg:
-            axis.scatter(took, ndcg, color=_COLOURS[_verdict(cells, row)], s=36)
-            axis.annotate(f"  {_plain(row)}", (took, ndcg), fontsize=7, va="center")
+        if took and ndcg and not row.method.endswith("_leaky"):
+            names.append(f"{len(names) + 1:>2}  {_plain(row)}")
+            axis.scatter(took, ndcg, color=_COLOURS[_verdict(cells, row)], s=150, alpha=0.85)
+            at = {"fontsize": 6.5, "ha": "center", "va": "center", "color": "white"}
+            axis.annotate(f"{len(names)}", (took, ndcg), **at)
     for name, label in (
-        ("forgets", "residual below .1"),
-        ("keeps", "residual .1 or more"),
-        ("noise", "lost in the noise of other seeds"),
+        ("forgets", "residual and membership inference left: below .1"),
+        ("noise", "residual lost in the noise of other seeds, membership below .1"),
+        ("keeps", "one of them .1 or more"),
     ):
         axis.scatter([], [], color=_COLOURS[name], label=label)
     axis.set(
         xscale="log", xlabel="CPU seconds to forget one user", ylabel="NDCG@10 of those who stay"
     )
     axis.set_title(f"{data}, after 10 % of the users were forgotten", fontsize=10)
-    axis.legend(fontsize=7, loc="lower left")
-    axis.margins(x=0.25)
+    axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+    axis.margins(x=0.1, y=0.1)
+    key.axis("off")
+    key.text(0, 1, "\n".join(names), fontsize=7.5, va="top", transform=key.transAxes)
     return figure
 
 
@@ -76,9 +83,10 @@ def _attacks(cells: Cells, data: str) -> Any:  # noqa: ANN401 - matplotlib has n
 
 def _verdict(cells: Cells, row: Row) -> str:
     value = cells.mean(row, MAIN, *RBO, "residual")
-    if value is None:
-        return "noise"
-    return "forgets" if abs(value) < 0.1 else "keeps"
+    left = membership_left(cells, row, MAIN)
+    if abs(value or 0) >= _LEFT or abs(left or 0) >= _LEFT:
+        return "keeps"
+    return "noise" if value is None else "forgets"
 
 
 def _plain(row: Row) -> str:

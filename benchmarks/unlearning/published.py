@@ -38,7 +38,10 @@ class Published:
     why: str
 
 
-_LEAK: Final = "theirs has 80 % of the test items in the prompt's history; ours has none"
+_LEAK: Final = (
+    "theirs: Llama 3 of 8 billion parameters, and 80 % of the test items in the prompt's history; "
+    "ours: the reader, a small model, and none"
+)
 _RECERASER: Final = "theirs: one scalar centroid for all shards, stopped on the test set"
 _RECERASERS: Final = ("receraser_pair", "receraser_user", "receraser_item")
 

@@ -11,6 +11,7 @@ Figure = Callable[[Row], str]
 
 RBO: Final = ("distance", "rbo@20")
 _NOISE: Final = "noise"
+_NOT_MEASURED: Final = "Not measured."
 
 
 def table(rows: Sequence[Row], columns: Sequence[tuple[str, Figure]]) -> str:
@@ -149,6 +150,8 @@ def residuals(cells: Cells, data: str) -> str:
 def special(cells: Cells, data: str) -> str:
     """Topic and poison: how often what should be gone is shown."""
     rows = [row for row in cells.rows(data) if cells.of(row, "topic") or cells.of(row, "poison")]
+    if not rows:
+        return _NOT_MEASURED
 
     def figure(scenario: str, name: str, system: str) -> Figure:
         return lambda row: _number(cells.mean(row, scenario, name, system))
@@ -169,6 +172,8 @@ def special(cells: Cells, data: str) -> str:
 def stream(cells: Cells, data: str) -> str:
     """One request after another."""
     rows = cells.rows(data, scenario="stream")
+    if not rows:
+        return _NOT_MEASURED
 
     def figure(name: str) -> Figure:
         return lambda row: _seconds(cells.mean(row, "stream", "time", "cpu_s", name))
@@ -227,7 +232,7 @@ def leak(cells: Cells, data: str) -> str:
         ("NDCG@10 of the forgotten", metric("asked", "ndcg@10")),
         ("AUC memory", probes),
     ]
-    return table([*plain, *rows], columns) if rows else "Not measured."
+    return table([*plain, *rows], columns) if rows else _NOT_MEASURED
 
 
 def residual(cells: Cells, row: Row, scenario: str) -> str:
