@@ -31,7 +31,7 @@ def draw(cells: Cells) -> Iterator[Path]:
 def _quality_against_time(cells: Cells, data: str) -> Any:  # noqa: ANN401 - matplotlib has no types here
     """Draw one numbered point a system, but not those that were shown the test answers."""
     figure, (axis, key) = plt.subplots(1, 2, figsize=(10, 5.6), width_ratios=(3, 1))
-    names = []
+    names: list[str] = []
     for row in cells.rows(data, scenario=MAIN):
         took = cells.mean(row, SINGLE, "time", "cpu_s", "p50")
         ndcg = cells.mean(row, MAIN, *_NDCG)
