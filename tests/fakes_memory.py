@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.domain.forgetting import ErasureOrder
 from app.domain.models import Item, ItemId, Pseudonym, RecordId, Scored
-from app.ports.memory_store import Memory, StoreHealth
+from app.ports.memory_store import Memory, Reindexed, StoreHealth
 
 
 @dataclass
@@ -51,6 +51,9 @@ class FakeMemoryStore:
 
     def owners(self) -> Iterator[dict[RecordId, Pseudonym]]:
         yield {record_id: memory.pseudonym for record_id, memory in self.records.items()}
+
+    def reindex(self, shards: Sequence[int] | None) -> Reindexed:
+        return Reindexed(shards=1, copied=len(self.records), emptied=0)
 
     def mark(self) -> int:
         return self.marked

@@ -13,7 +13,7 @@ from app.domain.errors import KeyMissingError
 from app.domain.forgetting import ErasureOrder
 from app.domain.models import Pseudonym, RecordId
 from app.domain.rotation import on_grid, rotate, unrotate
-from app.ports.memory_store import Memory, MemoryStore, StoreHealth
+from app.ports.memory_store import Memory, MemoryStore, Reindexed, StoreHealth
 from app.ports.vault import DataKey, KeyVault
 
 _DOCUMENT = "document"
@@ -77,6 +77,10 @@ class SealedMemoryStore:
     def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
         """See the port."""
         return self._store.maintain(pseudonyms)
+
+    def reindex(self, shards: Sequence[int] | None) -> Reindexed:
+        """See the port. Needs no key."""
+        return self._store.reindex(shards)
 
     def count(self, order: ErasureOrder) -> int:
         """See the port."""

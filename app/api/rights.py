@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final, Self
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 
 from app.api.auth import ServiceOrUser
 from app.api.schemas import RequestOut, SuppressionOut
 from app.api.scopes import UserId
-from app.api.state import StateDep
+from app.api.state import StateDep, require_restored
 from app.domain.models import HistoryEntry, Kind, RecordId, Right
 from app.services.rights import Export
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = APIRouter(prefix="/users", tags=["users"], dependencies=[Depends(require_restored)])
 UserIn = Annotated[UserId, Path()]
 FORMAT: Final = "lethe-export/v1"
 ABOUT: Final = {

@@ -35,6 +35,7 @@ from app.services.ranking import Ranking, RankingConfig
 from app.services.recall import Recall, RecallConfig
 from app.services.recommend import RecommendService
 from app.services.reconcile import ReconcileService
+from app.services.reindex import ReindexService
 from app.services.resolve import ScopeResolver
 from app.services.restore import RestoreService, RestoreStores
 from app.services.shelf import Shelf
@@ -46,28 +47,27 @@ from app.services.watch import WatchService
 
 def container_of(adapters: Adapters) -> Container:
     """Return the use cases over ``adapters``."""
-    uows, clock, identity = adapters.uows, adapters.clock, adapters.identity
+    uows, clock = adapters.uows, adapters.clock
     parts = _Parts.over(adapters)
-    ingest, catalogue, papers = parts.ingest, parts.catalogue, parts.papers
+    papers = parts.papers
     watch = _watch(adapters, parts)
     erase = _erase(adapters, parts, watch)
     forget = _forget(adapters, parts)
     restore = _restore(adapters, parts, forget)
     recommend = _recommend(adapters, parts)
     return Container(
-        identity=identity,
+        identity=adapters.identity,
         clock=clock,
         recommend=recommend,
-        ingest=ingest,
-        catalogue=catalogue,
-        load=LoadService(
-            uows=uows, catalogue=catalogue, ingest=ingest, identity=identity, clock=clock
-        ),
+        ingest=parts.ingest,
+        catalogue=parts.catalogue,
+        load=_load(adapters, parts),
         resolver=parts.resolver,
         suppressions=SuppressionService(uows=uows),
         rights=rights_of(adapters, departures=parts.departures),
         forget=forget,
         restore=restore,
+        reindex=ReindexService(memory=adapters.memory, restore=restore),
         watch=watch,
         checkpoints=papers.checkpoints,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
@@ -84,6 +84,16 @@ def container_of(adapters: Adapters) -> Container:
         operations=operations_of(adapters),
         overview=overview_of(adapters, checkpoints=papers.checkpoints),
         health=_health(adapters, restore),
+    )
+
+
+def _load(adapters: Adapters, parts: _Parts) -> LoadService:
+    return LoadService(
+        uows=adapters.uows,
+        catalogue=parts.catalogue,
+        ingest=parts.ingest,
+        identity=adapters.identity,
+        clock=adapters.clock,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import typer
 
 from app.adapters.chroma.heap import require_overwritten_heap
-from app.cli import data, keys, proof, serve
+from app.cli import data, keys, proof, serve, upkeep
 from app.domain.errors import AppError
 from app.settings import SettingsError
 
@@ -29,6 +29,7 @@ for command in (
     proof.verify,
     proof.probe,
     keys.rewrap,
+    upkeep.reindex,
 ):
     app.command()(command)
 app.add_typer(proof.audit, name="audit")

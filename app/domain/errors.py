@@ -12,6 +12,7 @@
     ├── DependencyUnavailableError   a store, queue or model does not answer
     │   ├── RestoreInProgressError   stores are older than an erasure; nothing is served from them
     │   ├── OtherRequestError        another request of the same user comes first
+    │   ├── StoreDamagedError        files of a store cannot be read; an operator has to renew them
     │   └── KeyUnavailableError      a user's key cannot be had, so neither can what it seals
     │       └── KeyMissingError      the vault answers, and does not hold it
     ├── RankerError              the LLM answered, but nothing a ranking can be read from
@@ -126,6 +127,12 @@ class OtherRequestError(DependencyUnavailableError):
     """An erasure of all has to wait until another request of the same user is over."""
 
     code = "waits_for_other_request"
+
+
+class StoreDamagedError(DependencyUnavailableError):
+    """Files of a store are damaged: what is in them can be neither used nor shown to be gone."""
+
+    code = "store_damaged"
 
 
 class KeyUnavailableError(DependencyUnavailableError):

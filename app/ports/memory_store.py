@@ -30,10 +30,28 @@ class StoreHealth:
     Args:
         records: live records over all memory collections.
         latency_ms: of the check itself.
+        is_damaged: some collection's files cannot be read; its records are not counted.
     """
 
     records: int
     latency_ms: float
+    is_damaged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """What a re-index did.
+
+    Args:
+        shards: collections that were replaced.
+        copied: records in them.
+        emptied: how many of the shards could not be read and are empty now; the rows know what
+            was in them.
+    """
+
+    shards: int
+    copied: int
+    emptied: int
 
 
 class MemoryStore(Protocol):
@@ -69,6 +87,16 @@ class MemoryStore(Protocol):
 
         Costs by shard and by file, so erasures that wait together share it. The files are
         cleaned (full-text optimise, VACUUM) in a process of its own, one at a time.
+        """
+        ...
+
+    def reindex(self, shards: Sequence[int] | None) -> Reindexed:
+        """Replace shards (None: all) by copies without dead slots, and remove the old files.
+
+        A shard whose files are damaged is replaced by an empty one.
+
+        Raises:
+            InvalidInputError: there is no such shard.
         """
         ...
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from app.domain.errors import DependencyUnavailableError, RestoreInProgressError
+from app.domain.errors import (
+    DependencyUnavailableError,
+    RestoreInProgressError,
+    StoreDamagedError,
+)
 from app.ports.clock import Clock
-from app.ports.memory_store import MemoryStore
+from app.ports.memory_store import MemoryStore, StoreHealth
 from app.ports.ranker import Ranker
 from app.ports.unit_of_work import UnitsOfWork
 from app.services.restore import RestoreService
@@ -70,7 +74,7 @@ class HealthService:
         return Readiness(
             {
                 "database": self._check(self._uows.ping),
-                "memory": self._check(self._memory.health),
+                "memory": self._memories(),
                 "llm": self._llm(),
                 "workers": self._workers(),
                 "restore": self._gate(),
@@ -88,6 +92,14 @@ class HealthService:
         return Dependency(
             status, is_well=status == "ready", is_required=True, latency_ms=latency_ms
         )
+
+    def _memories(self) -> Dependency:
+        """Tell of the vector store; where a part of it is damaged, the rest still serves."""
+        found: list[StoreHealth] = []
+        checked = self._check(lambda: found.append(self._memory.health()))
+        if not any(health.is_damaged for health in found):
+            return checked
+        return replace(checked, status=StoreDamagedError.code, is_well=False, is_required=False)
 
     def _llm(self) -> Dependency:
         status = "absent" if self._ranker is None else self._ranker.status()

@@ -104,7 +104,7 @@ class RestoreService:
         self._teach_the_ledger()
         is_restored = self._repeat_missing() or not is_whole
         if is_restored:
-            self._match_memories()
+            self.match_memories()
         with self._uows.read() as uow:
             n_open = uow.restores.n_open()
         if n_open:
@@ -178,10 +178,14 @@ class RestoreService:
                 scopes[user] = AllScope()
         return scopes
 
-    def _match_memories(self) -> None:
+    def match_memories(self) -> None:
         """Give every row its memory again, and scrub every memory without a row.
 
         Rows come first and go last, so a memory without one was erased, or its row was lost.
+
+        Raises:
+            DependencyUnavailableError: a store does not answer, or cannot be searched.
+            IntegrityError: a search still finds what was scrubbed.
         """
         owners = {one: user for shard in self._memory.owners() for one, user in shard.items()}
         with self._uows.write() as uow:

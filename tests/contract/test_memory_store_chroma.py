@@ -22,7 +22,7 @@ from app.adapters.chroma.heap import is_heap_overwritten
 from app.adapters.chroma.layout import CollectionSpec, memory_family, parse_name, shard_of
 from app.adapters.chroma.memory import ChromaMemoryStore
 from app.domain.errors import DependencyUnavailableError, IntegrityError
-from app.ports.memory_store import Memory
+from app.ports.memory_store import Memory, Reindexed
 from tests.planted import a_user, an_order, memories_of
 from tests.servers.chroma import RunningChroma, running_chroma
 
@@ -120,8 +120,7 @@ def test_records_stay_and_files_go_when_reindexed(database: ChromaDatabase) -> N
     assert database.directory is not None
     before = segments(database.directory)
 
-    assert store.reindex(mine[0].pseudonym) == 150
-    store.maintain([mine[0].pseudonym])
+    assert store.reindex([1]) == Reindexed(shards=1, copied=150, emptied=0)
 
     assert names(database) == {"memory-01-g2"}
     assert not before & segments(database.directory)
@@ -143,6 +142,26 @@ def test_worn_shard_is_reindexed_when_maintained(
 
     assert names(database) == {"memory-00-g2"}
     assert store.count(an_order(mine)) == 50
+
+
+def test_of_several_worn_shards_the_most_worn_go_first_and_the_others_next_time(
+    database: ChromaDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chroma_memory, "REINDEX_ABOVE", 20)
+    store = ChromaMemoryStore(database, spec=replace(SPEC, n_shards=3))
+    users = [a_user(shard=shard, n_shards=3) for shard in range(3)]
+    gone = [memories_of(user, n=110 + 10 * shard) for shard, user in enumerate(users)]
+    kept = [memories_of(a_user(shard=shard, n_shards=3), n=5) for shard in range(3)]
+    store.add([memory for memories in (*gone, *kept) for memory in memories])
+    for memories in gone:
+        store.erase(an_order(memories))
+
+    store.maintain(users)
+    assert names(database) == {"memory-00-g1", "memory-01-g2", "memory-02-g2"}
+    store.maintain(users[:1])
+
+    assert names(database) == {"memory-00-g2", "memory-01-g2", "memory-02-g2"}
+    assert [store.count(an_order(memories)) for memories in (*gone, *kept)] == [0, 0, 0, 5, 5, 5]
 
 
 def test_half_full_shard_is_kept_when_maintained(database: ChromaDatabase) -> None:
@@ -197,7 +216,7 @@ def _rounds(
 
 def _reindexed(store: ChromaMemoryStore, *, n_times: int) -> None:
     for _ in range(n_times):
-        store.reindex(a_user(shard=0, n_shards=2))
+        store.reindex([0])
 
 
 def test_copy_is_finished_when_a_reindex_was_cut_short(database: ChromaDatabase) -> None:
@@ -211,7 +230,7 @@ def test_copy_is_finished_when_a_reindex_was_cut_short(database: ChromaDatabase)
     reopened = ChromaMemoryStore(database, spec=SPEC)
     reopened.add(late)
     assert reopened.health().records == 25
-    reopened.reindex(mine[0].pseudonym)
+    reopened.reindex(None)
 
     assert names(database) == {"memory-00-g2"}
     assert reopened.health().records == 25
@@ -238,7 +257,7 @@ def test_maintenance_is_refused_when_the_files_are_out_of_reach(server: RunningC
         with pytest.raises(DependencyUnavailableError, match="not reachable"):
             store.maintain([a_user()])
         with pytest.raises(DependencyUnavailableError, match="not reachable"):
-            store.reindex(a_user())
+            store.reindex(None)
 
 
 def test_error_names_nobody_when_the_server_is_gone(tmp_path: Path) -> None:

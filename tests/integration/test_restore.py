@@ -9,17 +9,27 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
+from fastapi.testclient import TestClient
 
+from app.api.application import create_app
+from app.api.state import Limits, Security, State
 from app.domain.errors import KeyMissingError, RestoreInProgressError
 from app.domain.forgetting import ErasureOrder
 from app.domain.models import ItemId, RequestId
 from app.domain.scope import AllScope, ItemsScope, Scope
+from app.observability import Metrics
 from app.services.forget import ForgetCommand
 from tests.world import World, catalogue, open_world
 
 SEA: Final = [f"sea-{number:02d}" for number in range(4)]
 WORDS: Final = "I sailed past Terschelling"
 VAULT: Final = "vault.db"
+GATED: Final = (
+    ("GET", "/recommend/anna"),
+    ("POST", "/interactions"),
+    ("GET", "/users/anna/rights"),
+    ("GET", "/users/anna/export"),
+)
 
 
 class Folders(NamedTuple):
@@ -54,6 +64,20 @@ def restored(folders: Folders, tmp_path: Path) -> Folders:
     """A copy of both that a test may mix."""
     shutil.copytree(folders.now, tmp_path / "now")
     return Folders(tmp_path / "now", folders.before)
+
+
+@contextmanager
+def serving(world: World) -> Iterator[TestClient]:
+    """Answer HTTP for a service caller."""
+    state = State(
+        container=world.container,
+        security=Security("a-service-token", "an-admin-token", None),
+        limits=Limits(max_body_bytes=100_000, max_batch=50),
+        metrics=Metrics(),
+    )
+    with TestClient(create_app(state)) as client:
+        client.headers["Authorization"] = "Bearer a-service-token"
+        yield client
 
 
 @contextmanager
@@ -118,6 +142,27 @@ def test_a_backup_of_the_data_is_not_served_before_it_has_forgotten_again(
         assert is_gone(world, "anna")
         assert not is_gone(world, "carl")
         assert world.read("anna", SEA) == (0, 0, len(SEA))
+
+
+def test_over_http_the_gate_answers_503_until_the_erasures_are_repeated(
+    restored: Folders,
+) -> None:
+    bring_back(restored, "lethe.db", "chroma")
+    with opened(restored.now) as world, serving(world) as client:
+        for method, path in GATED:
+            answer = client.request(method, path, json=[])
+            assert (answer.status_code, answer.json()["code"]) == (503, "restore_in_progress"), path
+        assert client.get("/readyz").status_code == 503
+        body = {"user": "carl", "scope": {"kind": "items", "item_ids": ["sea-03"]}}
+        assert client.post("/forget", json=body).status_code == 202
+
+        world.settle()
+        world.container.sweep.sweep(take_over_after_s=0.0)
+        assert world.container.restore.check()
+
+        assert client.get("/readyz").status_code == 200
+        assert not client.get("/recommend/anna").json()["personalised"]
+        assert client.get("/recommend/carl").json()["personalised"]
 
 
 def test_a_backup_of_the_vectors_alone_loses_what_no_row_knows(restored: Folders) -> None:

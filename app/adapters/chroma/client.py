@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -19,7 +19,9 @@ from chromadb.api.models.Collection import Collection
 from chromadb.config import Settings
 from chromadb.errors import ChromaError, NotFoundError
 
+from app.adapters.chroma.index_check import unsound_segments
 from app.adapters.chroma.layout import MARK, CollectionSpec
+from app.adapters.chroma.maintenance_process import damaged_collections
 from app.domain.errors import DependencyUnavailableError
 
 _VENDOR_ERRORS: Final = (ChromaError, httpx.HTTPError, OSError, RuntimeError, json.JSONDecodeError)
@@ -67,11 +69,18 @@ class ChromaDatabase:
     """
 
     def __init__(
-        self, client: Client, *, sessions: Sequence[httpx.Client], directory: Path | None
+        self,
+        client: Client,
+        *,
+        sessions: Sequence[httpx.Client],
+        directory: Path | None,
+        damaged: frozenset[str] = frozenset(),
     ) -> None:
         self._client = client
         self._sessions = sessions
         self.directory = directory
+        self.damaged = damaged
+        """Collections that nothing may be read from or written to: it may end the process."""
 
     @classmethod
     def embedded(cls, directory: Path) -> Self:
@@ -83,8 +92,9 @@ class ChromaDatabase:
         with vendor_errors():
             directory.mkdir(parents=True, exist_ok=True)
             path = directory.resolve()
+            damaged = damaged_collections(path) if unsound_segments(path) else frozenset()
             client = chromadb.PersistentClient(path=str(path), settings=_settings())
-        return cls(_concrete(client), sessions=(), directory=path)
+        return cls(_concrete(client), sessions=(), directory=path, damaged=damaged)
 
     @classmethod
     def server(cls, url: str, *, directory: Path | None = None, timeout_s: float = 30.0) -> Self:
@@ -156,11 +166,9 @@ class ChromaDatabase:
 
     def drop(self, name: str) -> None:
         """Delete a collection; its files stay until the next maintenance. Idempotent."""
-        with vendor_errors():
-            try:
-                self._client.delete_collection(name)
-            except NotFoundError:
-                return
+        with vendor_errors(), suppress(NotFoundError):
+            self._client.delete_collection(name)
+        self.damaged -= {name}
 
     def mark(self) -> int:
         """Return the number last left by ``set_mark``; 0 where there is none."""

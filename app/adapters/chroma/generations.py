@@ -20,7 +20,7 @@ from chromadb.errors import InternalError, NotFoundError
 
 from app.adapters.chroma.client import ChromaDatabase, vendor_errors
 from app.adapters.chroma.layout import CollectionSpec, collection_name, parse_name
-from app.domain.errors import DependencyUnavailableError
+from app.domain.errors import DependencyUnavailableError, StoreDamagedError
 
 T = TypeVar("T")
 _ATTEMPTS: Final = 6
@@ -152,7 +152,13 @@ class Generations:
     def _try(
         self, collection: Collection, action: Callable[[Collection], T]
     ) -> tuple[bool, list[T]]:
-        """Return (True, [answer]), or (False, []) where it may work when tried again."""
+        """Return (True, [answer]), or (False, []) where it may work when tried again.
+
+        Raises:
+            StoreDamagedError: its files cannot be read; trying may end the process.
+        """
+        if collection.name in self._database.damaged:
+            raise StoreDamagedError(f"the files of {collection.name} are damaged: re-index it")
         with vendor_errors():
             try:
                 return True, [action(collection)]

@@ -14,7 +14,7 @@ import re
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,8 @@ from app.adapters.chroma.hnsw_header import read_header
 
 DATABASE_FILE: Final = "chroma.sqlite3"
 LOCK_FILE: Final = "lethe-maintenance.lock"
-_BUSY_TIMEOUT_S: Final = 60.0
+_BUSY_TIMEOUT_S: Final = 5.0
+"""Whoever waits for a reader to let go of the file keeps new readers out meanwhile."""
 _SPACE_FACTOR: Final = 2  # VACUUM writes a copy and a journal of it
 _SEGMENT: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ZEROS: Final = bytes(1 << 20)
@@ -56,8 +57,8 @@ def clean(directory: Path) -> dict[str, object]:
     """Clear full-text tombstones and free pages; remove directories of dropped collections.
 
     Returns:
-        ``bytes_freed``, ``directories_removed`` and ``fill``: of each collection
-        [name, slots in its index, live records].
+        ``bytes_freed``, ``directories_removed``, ``fill``: of each collection [name, slots in
+        its index, live records], and ``damaged``: names of those whose index cannot be read.
 
     Raises:
         OSError: no database there, or too little space for VACUUM's copy.
@@ -73,13 +74,21 @@ def clean(directory: Path) -> dict[str, object]:
             connection.execute("VACUUM")
             # Read after the directories were listed: a new one has had its row before.
             owned = {row[0] for row in connection.execute("SELECT id FROM segments")}
-            fill = [
-                [name, _slots(directory / segment), live]
-                for name, segment, live in connection.execute(_FILL)
-            ]
+            rows = connection.execute(_FILL).fetchall()
         orphans = [segment for segment in segments if segment.name not in owned]
         freed = before - database.stat().st_size + sum(_shred(orphan) for orphan in orphans)
-    return {"bytes_freed": max(0, freed), "directories_removed": len(orphans), "fill": fill}
+    cleaned = {"bytes_freed": max(0, freed), "directories_removed": len(orphans)}
+    return cleaned | _fill(directory, rows)
+
+
+def _fill(directory: Path, rows: Sequence[tuple[str, str, int]]) -> dict[str, object]:
+    fill, damaged = [], []
+    for name, segment, live in rows:
+        try:
+            fill.append([name, _slots(directory / segment), live])
+        except ValueError:
+            damaged.append(name)
+    return {"fill": fill, "damaged": damaged}
 
 
 def _open(database: Path) -> sqlite3.Connection:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import app
-from app.adapters.chroma import maintenance
+from app.adapters.chroma import index_check, maintenance
 from app.domain.errors import DependencyUnavailableError
 
 _ROOT: Final = Path(next(iter(app.__path__))).parent
@@ -38,11 +38,16 @@ class IndexFill:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceReport:
-    """What a maintenance did: bytes given back to the file system, directories removed."""
+    """What a maintenance did: bytes given back to the file system, directories removed.
+
+    Args:
+        damaged: collections whose index cannot be read, none of them in ``fill``.
+    """
 
     bytes_freed: int
     directories_removed: int
     fill: tuple[IndexFill, ...]
+    damaged: frozenset[str]
 
 
 def run_maintenance(directory: Path, *, timeout_s: float = 900.0) -> MaintenanceReport:
@@ -58,9 +63,28 @@ def run_maintenance(directory: Path, *, timeout_s: float = 900.0) -> Maintenance
     Raises:
         DependencyUnavailableError: it did not finish; nothing may be said to be clean.
     """
+    report = json.loads(_run(maintenance.__name__, directory, timeout_s=timeout_s))
+    return MaintenanceReport(
+        bytes_freed=report["bytes_freed"],
+        directories_removed=report["directories_removed"],
+        fill=tuple(IndexFill(*row) for row in report["fill"]),
+        damaged=frozenset(report["damaged"]),
+    )
+
+
+def damaged_collections(directory: Path, *, timeout_s: float = 900.0) -> frozenset[str]:
+    """Return the names of collections whose index cannot be walked; nobody may write meanwhile.
+
+    Raises:
+        DependencyUnavailableError: the database cannot be read.
+    """
+    return frozenset(json.loads(_run(index_check.__name__, directory, timeout_s=timeout_s)))
+
+
+def _run(module: str, directory: Path, *, timeout_s: float) -> bytes:
     # VACUUM's temporary copy stays on the disk that is probed, not in a shared /tmp.
     environment = os.environ | {"SQLITE_TMPDIR": str(directory)}
-    command = [sys.executable, "-m", maintenance.__name__, str(directory)]
+    command = [sys.executable, "-m", module, str(directory)]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
             command,
@@ -72,9 +96,4 @@ def run_maintenance(directory: Path, *, timeout_s: float = 900.0) -> Maintenance
         )
     except (OSError, subprocess.SubprocessError) as exc:
         raise DependencyUnavailableError("the vector store's maintenance failed") from exc
-    report = json.loads(done.stdout)
-    return MaintenanceReport(
-        bytes_freed=report["bytes_freed"],
-        directories_removed=report["directories_removed"],
-        fill=tuple(IndexFill(*row) for row in report["fill"]),
-    )
+    return done.stdout

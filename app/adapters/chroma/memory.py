@@ -18,10 +18,15 @@ from app.adapters.chroma.layout import CollectionSpec, memory_family, shard_of
 from app.adapters.chroma.maintenance_process import MaintenanceReport, run_maintenance
 from app.adapters.chroma.reindex import drop_superseded, reindex
 from app.adapters.chroma.scrub import batches, flush, known, scrub
-from app.domain.errors import DependencyUnavailableError
+from app.domain.errors import (
+    DependencyUnavailableError,
+    FieldError,
+    InvalidInputError,
+    StoreDamagedError,
+)
 from app.domain.forgetting import ErasureOrder
 from app.domain.models import Pseudonym, RecordId
-from app.ports.memory_store import Memory, StoreHealth
+from app.ports.memory_store import Memory, Reindexed, StoreHealth
 
 REINDEX_ABOVE: Final = 1_000
 """Dead slots of a shard below which a re-index is not worth its copy."""
@@ -109,26 +114,51 @@ class ChromaMemoryStore:
         drop_superseded(self._database, generations=self._shards)
         for family in sorted({self._family(pseudonym) for pseudonym in pseudonyms}):
             self._shards.write(family, flush)
-        report = run_maintenance(directory)
+        report = self._clean(directory)
         worn = self._worn(report)[:REINDEXED_AT_ONCE]
         if not worn:
             return report.bytes_freed
         for family in worn:
             reindex(self._database, generations=self._shards, family=family, directory=directory)
-        return report.bytes_freed + run_maintenance(directory).bytes_freed
+        return report.bytes_freed + self._clean(directory).bytes_freed
 
-    def reindex(self, pseudonym: Pseudonym) -> int:
-        """Replace the user's shard by a copy without dead slots; return the records copied.
+    def _clean(self, directory: Path) -> MaintenanceReport:
+        report = run_maintenance(directory)
+        if report.damaged:
+            self._database.damaged |= report.damaged
+            names = ", ".join(sorted(report.damaged))
+            raise StoreDamagedError(f"the files of {names} are damaged: re-index what they are of")
+        return report
 
-        The last resort where a probe still finds residue after scrub and maintenance. The old
-        files go with the next maintenance.
+    def reindex(self, shards: Sequence[int] | None) -> Reindexed:
+        """Replace shards (None: all) by copies without dead slots, and remove the old files.
+
+        One whose files are damaged is replaced by an empty one.
 
         Raises:
+            InvalidInputError: there is no such shard.
             DependencyUnavailableError: the files are out of reach, or Chroma does not answer.
         """
+        wanted = range(self._spec.n_shards) if shards is None else shards
+        if not set(wanted) <= set(range(self._spec.n_shards)):
+            raise InvalidInputError(FieldError("shard", f"0 to {self._spec.n_shards - 1}"))
         directory = self._reachable_directory()
-        family = self._family(pseudonym)
-        return reindex(self._database, generations=self._shards, family=family, directory=directory)
+        self._database.damaged |= run_maintenance(directory).damaged
+        done = [
+            reindex(
+                self._database,
+                generations=self._shards,
+                family=memory_family(shard),
+                directory=directory,
+            )
+            for shard in wanted
+        ]
+        self._database.damaged |= run_maintenance(directory).damaged
+        return Reindexed(
+            shards=sum(one.shards for one in done),
+            copied=sum(one.copied for one in done),
+            emptied=sum(one.emptied for one in done),
+        )
 
     def owners(self) -> Iterator[dict[RecordId, Pseudonym]]:
         """Yield every record there is with its user, a shard at a time."""
@@ -146,11 +176,13 @@ class ChromaMemoryStore:
     def health(self) -> StoreHealth:
         """Ask Chroma whether it is well."""
         latency_ms = self._database.ping()
-        families = [generation.family for generation in self._shards.all_present()]
+        damaged = self._database.damaged
         records = [
-            self._shards.read(family, _n_records, default=0, is_whole=bool) for family in families
+            self._shards.read(shard.family, _n_records, default=0, is_whole=bool)
+            for shard in self._shards.all_present()
+            if shard.collection.name not in damaged
         ]
-        return StoreHealth(records=sum(records), latency_ms=latency_ms)
+        return StoreHealth(sum(records), latency_ms, is_damaged=bool(damaged))
 
     def _reachable_directory(self) -> Path:
         directory = self._database.directory

@@ -26,6 +26,7 @@ from app.adapters.chroma.maintenance import locked
 from app.adapters.chroma.scrub import batches, flush, scrub
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import RecordId
+from app.ports.memory_store import Reindexed
 
 LOCK_FILE: Final = "lethe-reindex.lock"
 _ATTEMPTS: Final = 10
@@ -34,19 +35,17 @@ _PAUSE_S: Final = 0.02
 
 def reindex(
     database: ChromaDatabase, *, generations: Generations, family: str, directory: Path
-) -> int:
+) -> Reindexed:
     """Copy a family's records into its next generation and drop the present one.
 
     The dropped one's files go with the next maintenance. A copy that was cut short is resumed.
+    Of one whose files are damaged nothing is copied.
 
     Args:
         database: where the collections are.
         generations: the handles that readers and writers of this process use.
         family: which one.
         directory: the database's; one re-index at a time, by a lock file in it.
-
-    Returns:
-        How many records were copied; 0 where the family has no collection.
 
     Raises:
         DependencyUnavailableError: Chroma does not answer; the present generation still stands.
@@ -55,16 +54,19 @@ def reindex(
         generations.refresh()
         present = generations.present(family)
         if present is None:
-            return 0
+            return Reindexed(shards=0, copied=0, emptied=0)
         name = collection_name(family, generation=present.number + 1)
         copy = database.ensure(name, spec=generations.spec, is_ready=False)
+        is_readable = present.collection.name not in database.damaged
+        copied = 0
         with vendor_errors():
-            copied = _fill(copy, present=present)
-            _drop_erased(copy, present=present, dim=generations.spec.dim)
+            if is_readable:
+                copied = _fill(copy, present=present)
+                _drop_erased(copy, present=present, dim=generations.spec.dim)
             copy.modify(metadata=generations.spec.metadata(is_ready=True))
         database.drop(present.collection.name)
         generations.refresh()
-        return copied
+        return Reindexed(shards=1, copied=copied, emptied=int(not is_readable))
 
 
 def drop_superseded(database: ChromaDatabase, *, generations: Generations) -> int:

@@ -1,0 +1,34 @@
+"""``lethe reindex``: what an operator does to the vector store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.data import open_runtime
+from app.settings import load_settings
+
+
+def reindex(
+    *,
+    shard: Annotated[
+        list[int] | None, typer.Option(min=0, help="Number of a shard; may repeat.")
+    ] = None,
+    is_all: Annotated[bool, typer.Option("--all", help="Every shard.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Directory of all files.")] = None,
+) -> None:
+    """Copy shards of the memory into fresh collections, and remove the old files.
+
+    Gives back the slots of erased memories. A shard whose files are damaged is written anew from
+    the database. Beside a Chroma server the service may run; embedded, stop it first.
+    """
+    if is_all is bool(shard):
+        raise typer.BadParameter("say which with --shard, or --all")
+    with open_runtime(load_settings(data_dir=data_dir)) as runtime:
+        done = runtime.container.reindex.reindex(None if is_all else shard)
+    print(
+        f"{done.shards} shards re-indexed, {done.copied} memories copied, "
+        f"{done.emptied} damaged shards written anew"
+    )
