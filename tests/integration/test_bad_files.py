@@ -31,6 +31,8 @@ from tests.world import World, open_world
 
 SEA: Final = [f"sea-{number:02d}" for number in range(6)]
 N_SHARDS: Final = 2
+PEPPER: Final = "0123456789abcdef" * 2
+"""Decides who lies in which shard."""
 _HOLD: Final = """if True:
     import sqlite3, sys
     connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -45,11 +47,12 @@ _HOLD: Final = """if True:
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A service with readers, and a user in each shard: one of whom is to go."""
     folder = tmp_path_factory.mktemp("filled") / "data"
-    with open_world(folder) as world:
+    with open_world(folder, pepper=PEPPER) as world:
         world.populate()
         names = [_in_shard(world, shard) for shard in range(N_SHARDS)]
         for name in names:
             world.read(name, SEA)
+        world.container.search.search([])  # plants the canary
         # Small ones lie in Chroma's queue, and their index files are empty.
         world.adapters.memory.maintain([world.user(name) for name in names])
         world.container.feed.stop()
@@ -69,7 +72,7 @@ def world(folder: Path) -> Iterator[World]:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[World]:
-    with open_world(folder) as world:
+    with open_world(folder, pepper=PEPPER) as world:
         world.container.feed.start()
         yield world
         world.container.feed.stop()
