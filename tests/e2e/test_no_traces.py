@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 import redis
 
+from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.db import schema
+from app.bootstrap.places import Store
 from tests.e2e.calls import Api, calling, interactions, user
 from tests.e2e.processes import QUICK, Running, serving, working
+from tests.places import Walk
 from tests.servers.chroma import running_chroma
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
@@ -65,6 +68,9 @@ def test_embedded_nothing_names_the_user(tmp_path: Path) -> None:
         _tour(api)
 
     _assert_unseen(tmp_path)
+    walk = Walk()
+    walk.files(tmp_path / "data")
+    assert walk.unowned == []
 
 
 @contextmanager
@@ -89,7 +95,7 @@ def test_distributed_nothing_names_the_user(
     tmp_path: Path, postgres_server: PostgresServer, redis_server: RedisServer
 ) -> None:
     (tmp_path / "chroma").mkdir()
-    queue = redis_server.database(7)
+    queue, walk = redis_server.database(7), Walk()
     with (
         postgres_server.database() as database,
         running_chroma(tmp_path / "chroma") as chroma,
@@ -108,5 +114,13 @@ def test_distributed_nothing_names_the_user(
         with _distributed(environment, tmp_path) as server, calling(server.url) as api:
             _tour(api)
             content = _queue_content(queue)
+            walk.keys(queue)
+            walk.tables(database, f"sqlite:///{tmp_path / 'data' / 'vault.db'}")
+            walk.files(tmp_path / "chroma", below="chroma/")
+            walk.files(tmp_path / "data")
+            with ChromaDatabase.server(chroma.url) as client:
+                walk.collections(client)
+        assert walk.unowned == []
+        assert {Store.QUEUE, Store.MEMORY, Store.ROWS, Store.VAULT} <= walk.stores()
         assert user(GONE).encode() not in content
     _assert_unseen(tmp_path)

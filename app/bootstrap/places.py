@@ -1,0 +1,98 @@
+"""Every place where a running system keeps something, and the store that answers for it.
+
+A test walks a running system, embedded and distributed, and fails on a place that is not in here
+(``tests/places.py``). So nobody adds a table, a collection, a key or a file without saying who
+erases in it, who counts what is left, and who searches its bytes.
+
+Standard output is no place: a log line of ours never names anybody (``app.observability``), and
+``tests/e2e/test_no_traces.py`` reads all that two running systems wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class PlaceKind(StrEnum):
+    """What a place is."""
+
+    TABLE = "table"
+    COLLECTION = "collection"
+    REDIS_KEY = "redis key"
+    FILE = "file"
+
+
+class Store(StrEnum):
+    """Who answers for a place."""
+
+    ROWS = "rows"
+    """Erased by ``UnitOfWork`` and ``scrub``, counted by ``POST /admin/prove``, its files probed
+    (those of a PostgreSQL server are a limit that the certificate states)."""
+    MEMORY = "memory"
+    """``MemoryStore``: ``erase`` and ``maintain``, ``count``, its files probed."""
+    VAULT = "vault"
+    """``KeyVault``: ``shred`` and ``flush``, ``count``, its file probed as those of the rows."""
+    CACHE = "cache"
+    """``Cache``: ``erase``, ``count``; in memory, or in a Redis that writes no file."""
+    QUEUE = "queue"
+    """Messages hold a request id and nothing else, so there is nothing to erase."""
+    AUDIT = "audit"
+    """Leaves, papers and tombstones: keyed hashes and counts that stay; their rows are probed."""
+    CATALOGUE = "catalogue"
+    """Items, which belong to nobody; their files are probed with those they lie among."""
+    SERVICE = "service"
+    """Of the service itself: secrets, locks, versions, counters. Nothing is about a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place and its owner.
+
+    Args:
+        pattern: a regular expression for the whole name; of a file, its path from the data
+            directory, or from Chroma's below ``chroma/``.
+    """
+
+    kind: PlaceKind
+    pattern: str
+    store: Store
+
+
+_ID: Final = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_SQLITE: Final = r"(-wal|-shm|-journal)?"
+PLACES: Final = (
+    Place(PlaceKind.TABLE, "subject|interaction|suppression|change|watch", Store.ROWS),
+    Place(PlaceKind.TABLE, "erasure_(request|step|document)|replay", Store.ROWS),
+    Place(PlaceKind.TABLE, "tombstone|erasure_move|audit_(leaf|node|checkpoint)", Store.AUDIT),
+    Place(PlaceKind.TABLE, "witness", Store.AUDIT),
+    Place(PlaceKind.TABLE, "data_key", Store.VAULT),
+    Place(PlaceKind.TABLE, "item|load_progress", Store.CATALOGUE),
+    Place(PlaceKind.TABLE, "process|counter|vault_state|alembic_version", Store.SERVICE),
+    Place(PlaceKind.COLLECTION, r"memory-\d+-g\d+", Store.MEMORY),
+    Place(PlaceKind.COLLECTION, r"items-g\d+", Store.CATALOGUE),
+    Place(PlaceKind.COLLECTION, "lethe-mark", Store.SERVICE),
+    Place(PlaceKind.REDIS_KEY, "lethe:cache:[0-9a-f]{64}", Store.CACHE),
+    Place(PlaceKind.REDIS_KEY, r"celery|unacked(_index|_mutex)?|_kombu\.binding\..*", Store.QUEUE),
+    Place(PlaceKind.FILE, rf"lethe\.db{_SQLITE}", Store.ROWS),
+    Place(PlaceKind.FILE, rf"vault\.db{_SQLITE}", Store.VAULT),
+    Place(PlaceKind.FILE, rf"chroma/chroma\.sqlite3{_SQLITE}", Store.MEMORY),
+    Place(
+        PlaceKind.FILE,
+        rf"chroma/{_ID}/(header\.bin|data_level0\.bin|length\.bin|link_lists\.bin"
+        r"|index_metadata\.pickle)",
+        Store.MEMORY,
+    ),
+    Place(PlaceKind.FILE, r"chroma/lethe-(maintenance|reindex)\.lock|lock", Store.SERVICE),
+    Place(PlaceKind.FILE, r"pepper|kek|keys/[^/]+", Store.SERVICE),
+)
+
+
+def owner_of(kind: PlaceKind, name: str) -> Store | None:
+    """Return the store that answers for a place; None where none does."""
+    for place in PLACES:
+        if place.kind is kind and re.fullmatch(place.pattern, name):
+            return place.store
+    return None
