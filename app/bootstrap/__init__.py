@@ -10,7 +10,8 @@ from typing import Self
 from app.adapters.llm_pool import RankerPool
 from app.adapters.loops import InlineQueue
 from app.api.state import Limits, Security, State
-from app.bootstrap.adapters import Adapters
+from app.bootstrap.adapters import Adapters, chroma_directory
+from app.bootstrap.erasure_metrics import watch_erasure
 from app.bootstrap.llm import watch_llm
 from app.bootstrap.services import container_of
 from app.container import Container
@@ -76,6 +77,7 @@ def build(settings: Settings) -> Runtime:
         adapters = Adapters(settings, stack)
         container = container_of(adapters)
         metrics = Metrics()
+        watch_erasure(metrics, adapters.uows, directory=chroma_directory(settings))
         if adapters.llm is not None:
             watch_llm(metrics, adapters.llm.ranker, answers=adapters.llm_answers)
         return Runtime(

@@ -108,11 +108,16 @@ def _keys_dir(settings: Settings) -> Path:
     return settings.audit.keys_dir or settings.data_dir / "keys"
 
 
+def chroma_directory(settings: Settings) -> Path | None:
+    """Return where Chroma's files are; None where this process cannot reach them."""
+    return settings.chroma.persist_dir if settings.chroma.url else settings.data_dir / "chroma"
+
+
 def _probed_stores(settings: Settings) -> list[ProbedStore]:
     """Return every store whose files this process can read, with what a canary leaves in it."""
     everywhere = frozenset({NeedleKind.ID, NeedleKind.PSEUDONYM, NeedleKind.DOCUMENT})
     stores = []
-    chroma = settings.chroma.persist_dir if settings.chroma.url else settings.data_dir / "chroma"
+    chroma = chroma_directory(settings)
     if chroma is not None:
         control = everywhere | {NeedleKind.VECTOR}
         stores.append(ProbedStore("memory", StoreFormat.CHROMA, chroma, control))

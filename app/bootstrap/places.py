@@ -85,7 +85,9 @@ PLACES: Final = (
         r"|index_metadata\.pickle)",
         Store.MEMORY,
     ),
-    Place(PlaceKind.FILE, r"chroma/lethe-(maintenance|reindex)\.lock|lock", Store.SERVICE),
+    Place(
+        PlaceKind.FILE, r"chroma/lethe-((maintenance|reindex)\.lock|fill\.json)|lock", Store.SERVICE
+    ),
     Place(PlaceKind.FILE, r"pepper|kek|keys/[^/]+", Store.SERVICE),
 )
 

@@ -165,6 +165,10 @@ class ErasureRequests(Protocol):
         """Return how many requests are in each state."""
         ...
 
+    def waiting_by_code(self) -> Mapping[str, int]:
+        """Return how many unfinished requests there are by what their last attempt ended with."""
+        ...
+
     def extend(self, request_id: RequestId, *, due_at: datetime, at: datetime) -> bool:
         """Set a later due date of a request that is not final; return whether it did."""
         ...

@@ -43,6 +43,14 @@ class Watches(Protocol):
         """Watch no longer."""
         ...
 
+    def note_returned(self, n: int) -> None:
+        """Count looks that found residue, or could not have found any."""
+        ...
+
+    def n_returned(self) -> int:
+        """Return that count; it never falls."""
+        ...
+
     def count(self) -> int:
         """Return how many erasures are watched."""
         ...

@@ -93,6 +93,9 @@ class WatchService:
         with self._uows.write() as uow:
             for watch, reports in zip(due, found, strict=True):
                 self._note(uow, watch, reports)
+            n_unclean = sum(not all(one.is_clean for one in reports) for reports in found)
+            if n_unclean:
+                uow.watches.note_returned(n_unclean)
         return len(due)
 
     def _note(self, uow: UnitOfWork, watch: Watch, reports: Sequence[ProbeReport]) -> None:

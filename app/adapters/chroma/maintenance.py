@@ -23,6 +23,8 @@ from app.adapters.chroma.hnsw_header import read_header
 
 DATABASE_FILE: Final = "chroma.sqlite3"
 LOCK_FILE: Final = "lethe-maintenance.lock"
+FILL_FILE: Final = "lethe-fill.json"
+"""What the last maintenance saw, for the metrics of any process."""
 _BUSY_TIMEOUT_S: Final = 5.0
 """Whoever waits for a reader to let go of the file keeps new readers out meanwhile."""
 _SPACE_FACTOR: Final = 2  # VACUUM writes a copy and a journal of it
@@ -58,7 +60,8 @@ def clean(directory: Path) -> dict[str, object]:
 
     Returns:
         ``bytes_freed``, ``directories_removed``, ``fill``: of each collection [name, slots in
-        its index, live records], and ``damaged``: names of those whose index cannot be read.
+        its index, live records, bytes of its files], and ``damaged``: names of those whose index
+        cannot be read.
 
     Raises:
         OSError: no database there, or too little space for VACUUM's copy.
@@ -85,10 +88,22 @@ def _fill(directory: Path, rows: Sequence[tuple[str, str, int]]) -> dict[str, ob
     fill, damaged = [], []
     for name, segment, live in rows:
         try:
-            fill.append([name, _slots(directory / segment), live])
+            fill.append([name, _slots(directory / segment), live, _bytes(directory / segment)])
         except ValueError:
             damaged.append(name)
+    _keep(directory / FILL_FILE, json.dumps(fill))
     return {"fill": fill, "damaged": damaged}
+
+
+def _bytes(segment: Path) -> int:
+    return sum(file.stat().st_size for file in segment.iterdir()) if segment.is_dir() else 0
+
+
+def _keep(file: Path, text: str) -> None:
+    """Replace a file as a whole: others read it."""
+    fresh = file.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(file)
 
 
 def _open(database: Path) -> sqlite3.Connection:

@@ -24,11 +24,13 @@ class IndexFill:
     Args:
         slots: used slots, those of deleted records included; they are never given back.
         live: records.
+        n_bytes: of its files.
     """
 
     collection: str
     slots: int
     live: int
+    n_bytes: int
 
     @property
     def dead(self) -> int:
@@ -70,6 +72,14 @@ def run_maintenance(directory: Path, *, timeout_s: float = 900.0) -> Maintenance
         fill=tuple(IndexFill(*row) for row in report["fill"]),
         damaged=frozenset(report["damaged"]),
     )
+
+
+def last_fill(directory: Path | None) -> tuple[IndexFill, ...]:
+    """Return what the last maintenance saw; nothing where none was, or the files are elsewhere."""
+    file = None if directory is None else directory / maintenance.FILL_FILE
+    if file is None or not file.is_file():
+        return ()
+    return tuple(IndexFill(*row) for row in json.loads(file.read_text()))
 
 
 def damaged_collections(directory: Path, *, timeout_s: float = 900.0) -> frozenset[str]:

@@ -20,6 +20,8 @@ PRUNED: Final = "change_pruned"
 AUDIT: Final = "audit"
 MEMORY_MARK: Final = "memory_mark"
 """The mark that the vector store carries, made by the first maintenance."""
+RETURNED: Final = "residue_returned"
+"""Later looks at finished erasures that were not clean; made by the first."""
 WORKER_SEEN_MS: Final = "worker_seen_ms"
 """When a worker last did a task, in milliseconds since 1970; made by the first."""
 

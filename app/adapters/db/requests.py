@@ -30,6 +30,7 @@ from app.ports.requests import KnownRequest, NewRequest
 
 _col = erasure_request.c
 _IS_WORKABLE: Final = _col.state.in_(sorted(WORKABLE))
+_OVER: Final = (RequestState.COMPLETED, RequestState.REJECTED)
 _IS_OPEN: Final = _col.state.not_in(sorted(FINAL))
 _STEP_ORDER: Final = {step: place for place, step in enumerate(Step)}
 _NO_LEASE: Final[dict[str, Any]] = {"lease_owner": None, "lease_until": None}
@@ -245,6 +246,15 @@ class SqlErasureRequests:
         rows = self.session.rows(sa.select(_col.state, sa.func.count()).group_by(_col.state))
         counts = dict.fromkeys(RequestState, 0)
         return counts | {RequestState(state): n for state, n in rows}
+
+    def waiting_by_code(self) -> Mapping[str, int]:
+        """See the port."""
+        wanted = sa.select(_col.error_code, sa.func.count())
+        is_waiting = sa.and_(_col.error_code.is_not(None), _col.state.not_in(_OVER))
+        return {
+            str(code): int(n)
+            for code, n in self.session.rows(wanted.where(is_waiting).group_by(_col.error_code))
+        }
 
     def extend(self, request_id: RequestId, *, due_at: datetime, at: datetime) -> bool:
         """See the port."""

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from app.adapters.db import counters
 from app.adapters.db.session import Session
 from app.adapters.db.tables import watch
 from app.domain.models import RequestId
@@ -51,6 +52,15 @@ class SqlWatches:
     def remove(self, request_id: RequestId) -> None:
         """See the port."""
         self.session.changed(sa.delete(watch).where(_col.request_id == request_id))
+
+    def note_returned(self, n: int) -> None:
+        """See the port."""
+        counters.lock(self.session, counters.RETURNED)
+        counters.note_maximum(self.session, counters.RETURNED, self.n_returned() + n)
+
+    def n_returned(self) -> int:
+        """See the port."""
+        return counters.find(self.session, counters.RETURNED) or 0
 
     def count(self) -> int:
         """See the port."""
