@@ -84,6 +84,13 @@ def test_residual_in_the_noise_is_not_a_number() -> None:
     assert "| sisa, BPR-MF | -0.040 |" in table
 
 
+def test_floor_that_does_not_hold_for_retraining_holds_for_nobody() -> None:
+    measured = [cell("retrain", "bpr", residual=1.5), cell("ifru", "bpr", residual=1.1)]
+    cells = Cells([{**one, "reference": "retrain"} for one in measured])
+
+    assert "| ifru, BPR-MF | noise |" in residuals(cells, "ml-100k")
+
+
 def test_page_keeps_its_prose_and_gets_its_figures() -> None:
     page = "Before\n<!-- sanity -->\nold\n<!-- /sanity -->\nafter"
 
