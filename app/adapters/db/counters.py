@@ -24,6 +24,7 @@ RETURNED: Final = "residue_returned"
 """Later looks at finished erasures that were not clean; made by the first."""
 WORKER_SEEN_MS: Final = "worker_seen_ms"
 """When a worker last did a task, in milliseconds since 1970; made by the first."""
+_FIND: Final = sa.select(counter.c.value).where(counter.c.name == sa.bindparam("name"))
 
 
 def read(session: Session, name: str) -> int:
@@ -36,7 +37,7 @@ def read(session: Session, name: str) -> int:
 
 def find(session: Session, name: str) -> int | None:
     """Return the counter's value, None where it was never made."""
-    row = session.first(sa.select(counter.c.value).where(counter.c.name == name))
+    row = session.first(_FIND, {"name": name})
     return None if row is None else int(row.value)
 
 

@@ -7,13 +7,21 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
-from app.adapters.db.session import Record, Session
+from app.adapters.db.session import Record, Session, among
 from app.adapters.db.tables import item
 from app.domain.models import Item, ItemId
 from app.ports.records import ItemVersion
+
+_VERSIONS: Final = {
+    is_postgres: sa.select(item.c.item_id, item.c.content_hash, item.c.indexed_hash).where(
+        among(item.c.item_id, is_postgres=is_postgres)
+    )
+    for is_postgres in (False, True)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +66,10 @@ class SqlItems:
 
     def versions(self, item_ids: Collection[ItemId]) -> dict[ItemId, ItemVersion]:
         """See the port."""
-        rows = self.session.rows(
-            sa.select(item.c.item_id, item.c.content_hash, item.c.indexed_hash).where(
-                self.session.within(item.c.item_id, item_ids)
-            )
-        )
+        session = self.session
+        rows = session.rows(_VERSIONS[session.is_postgres], session.listed(item_ids))
         return {
-            row.item_id: ItemVersion(row.content_hash, row.indexed_hash == row.content_hash)
-            for row in rows
+            item_id: ItemVersion(stored, indexed == stored) for item_id, stored, indexed in rows
         }
 
     def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:

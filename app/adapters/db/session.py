@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Executable, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 _STREAM_ROWS: Final = 1_000  # fetched at once by a streaming read
+_VALUES: Final = "listed_values"
 
 Parameters = Mapping[str, object] | Sequence[Mapping[str, object]]
 Record = Row[*tuple[Any, ...]]
@@ -61,8 +62,26 @@ class Session:
         A parameter a value would hit both databases' limits (32,766 and 65,535) and would
         compile another statement for each length.
         """
-        if self.is_postgres:
-            listed = sa.literal(list(values), postgresql.ARRAY(sa.String))
-            return column == sa.any_(listed)
-        table = sa.func.json_each(json.dumps(list(values))).table_valued("value")
-        return column.in_(sa.select(table.c.value))
+        told: sa.BindParameter[Any] = sa.bindparam(None, self.listed(values)[_VALUES], unique=True)
+        return _among(column, told, is_postgres=self.is_postgres)
+
+    def listed(self, values: Collection[str]) -> dict[str, object]:
+        """Return the parameters of a statement with ``among``."""
+        return {_VALUES: list(values) if self.is_postgres else json.dumps(list(values))}
+
+
+def among(column: ColumnElement[Any], *, is_postgres: bool) -> ColumnElement[bool]:
+    """Return ``Session.within`` for a statement that is made once, whatever the values.
+
+    Making it takes longer than SQLite's answer to it.
+    """
+    return _among(column, sa.bindparam(_VALUES), is_postgres=is_postgres)
+
+
+def _among(
+    column: ColumnElement[Any], told: sa.BindParameter[Any], *, is_postgres: bool
+) -> ColumnElement[bool]:
+    if is_postgres:
+        return column == sa.any_(sa.type_coerce(told, postgresql.ARRAY(sa.String)))
+    table = sa.func.json_each(told).table_valued("value")
+    return column.in_(sa.select(table.c.value))

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
-from app.adapters.db.session import Session
+from app.adapters.db.session import Session, among
 from app.adapters.db.tables import suppression
 from app.domain.models import Pseudonym, RequestId
 from app.domain.topic import Topic
+
+_OF: Final = {
+    is_postgres: sa.select(
+        suppression.c.pseudonym, suppression.c.topic_id, suppression.c.topic_text
+    )
+    .where(among(suppression.c.pseudonym, is_postgres=is_postgres))
+    .order_by(suppression.c.pseudonym, suppression.c.topic_id)
+    for is_postgres in (False, True)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +48,8 @@ class SqlSuppressions:
 
     def of(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, list[Topic]]:
         """See the port."""
-        columns = (suppression.c.pseudonym, suppression.c.topic_id, suppression.c.topic_text)
-        rows = self.session.rows(
-            sa.select(*columns)
-            .where(self.session.within(suppression.c.pseudonym, pseudonyms))
-            .order_by(suppression.c.pseudonym, suppression.c.topic_id)
-        )
+        session = self.session
+        rows = session.rows(_OF[session.is_postgres], session.listed(pseudonyms))
         topics: dict[Pseudonym, list[Topic]] = {}
         for pseudonym, topic_id, text in rows:
             topics.setdefault(Pseudonym(pseudonym), []).append(Topic(topic_id, text))
