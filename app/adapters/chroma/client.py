@@ -17,7 +17,7 @@ from chromadb.api import ClientAPI
 from chromadb.api.client import Client
 from chromadb.api.models.Collection import Collection
 from chromadb.config import Settings
-from chromadb.errors import ChromaError, NotFoundError
+from chromadb.errors import ChromaError, InternalError, NotFoundError
 
 from app.adapters.chroma.index_check import unsound_segments
 from app.adapters.chroma.layout import MARK, CollectionSpec
@@ -94,7 +94,9 @@ class ChromaDatabase:
             path = directory.resolve()
             damaged = damaged_collections(path) if unsound_segments(path) else frozenset()
             client = chromadb.PersistentClient(path=str(path), settings=_settings())
-        return cls(_concrete(client), sessions=(), directory=path, damaged=damaged)
+        opened = cls(_concrete(client), sessions=(), directory=path, damaged=damaged)
+        opened.damaged |= opened._unloadable()
+        return opened
 
     @classmethod
     def server(cls, url: str, *, directory: Path | None = None, timeout_s: float = 30.0) -> Self:
@@ -143,6 +145,19 @@ class ChromaDatabase:
                 found.extend(page)
                 if len(page) < _PAGE:
                     return found
+
+    def _unloadable(self) -> frozenset[str]:
+        """Return the names of collections that Chroma itself refuses to load; nobody writes yet."""
+        found: set[str] = set()
+        for collection in self.collections():
+            if collection.name in self.damaged:
+                continue
+            with vendor_errors():
+                try:
+                    collection.count()
+                except InternalError:
+                    found.add(collection.name)
+        return frozenset(found)
 
     def find(self, name: str) -> Collection | None:
         """Return the collection of that name, if there is one."""
