@@ -6,7 +6,7 @@ the control of the second search. Lethe runs without its encryption here: the sc
 
 ``python -m benchmarks.erasure.run [--peers]`` writes ``benchmarks/results/erasure.json`` and
 ``docs/images/erasure.png``. ``--peers`` adds LanceDB and mem0, each installed into an environment
-of its own.
+of its own, and writes ``erasure_peers`` instead: a run without them must not overwrite theirs.
 """
 
 from __future__ import annotations
@@ -208,10 +208,9 @@ def main(arguments: Sequence[str]) -> None:
         "time of the erasure alone, store open; shares of needles still in the files."
     )
     packages = {name: list(pins) for name, pins in PACKAGES.items()} if options.peers else {}
-    write_result(
-        "erasure", {"seed": SEED, "method": method, "rows": rows, "peer_packages": packages}
-    )
-    draw(rows, Path(__file__).parents[2] / "docs/images/erasure.png")
+    result = "erasure_peers" if options.peers else "erasure"
+    write_result(result, {"seed": SEED, "method": method, "rows": rows, "peer_packages": packages})
+    draw(rows, Path(__file__).parents[2] / f"docs/images/{result}.png")
 
 
 if __name__ == "__main__":
