@@ -325,8 +325,11 @@ def test_heap_setting_is_read_as_the_process_began(
     variables: dict[str, str], *, expected: bool
 ) -> None:
     kept = {k: v for k, v in os.environ.items() if k not in {"MALLOC_PERTURB_", "GLIBC_TUNABLES"}}
-    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=kept | variables) as process:
+    command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=kept | variables) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # before its first line Linux may show no environment yet
         assert is_heap_overwritten(process.pid) is expected
 
 
