@@ -139,3 +139,20 @@ def test_losing_only_items_of_the_tail_changes_nothing_of_the_head() -> None:
         i: s for i, s in before.items() if i in head
     }
     assert not neighbours.is_settled()
+
+
+def test_a_catalogue_that_shrinks_keeps_its_tail_until_the_refresh() -> None:
+    given = histories(7)
+    left = set(most_common(given, count=HEAD + 10))
+    neighbours = neighbours_of(given, dense_limit=HEAD + 10, head_limit=HEAD)
+    now = {user: items & left for user, items in given.items()}
+    neighbours.apply(now)
+    neighbours.state_hash()  # counts all pairs again, now that they are few
+    user, items = next((user, items) for user, items in now.items() if len(items) > 3)
+    neighbours.apply({user: items - {max(items)}})
+
+    shown = set(scores(neighbours.recommend(sorted(items)[:3], top_n=N_ITEMS)))
+
+    assert shown - set(most_common(given, count=HEAD))
+    neighbours.refresh()
+    assert neighbours.recommend(sorted(items)[:3], top_n=N_ITEMS)

@@ -108,7 +108,7 @@ class ExactNeighbours:
             if not self._has_model:
                 self._withdraw()
             elif self._serving:
-                self._serve(self._serving.model)
+                self._serve(self._serving.model, is_whole=self._serving.is_whole)
 
     def _set(self, pseudonym: Pseudonym, after: frozenset[ItemId]) -> bool:
         before = self._state.had(pseudonym)
@@ -125,13 +125,13 @@ class ExactNeighbours:
         serving = [self._losses] if self._serving else []
         return serving + ([self._coming.losses] if self._coming else [])
 
-    def _serve(self, model: Ease) -> None:
+    def _serve(self, model: Ease, *, is_whole: bool) -> None:
         previous = self._serving if self._serving and self._serving.model is model else None
         self._serving = Serving(
             model,
             self._losses,
             max_removals=self._max_removals,
-            is_whole=self._state.is_dense,
+            is_whole=is_whole,
             previous=previous,
         )
 
@@ -175,6 +175,7 @@ class ExactNeighbours:
                 return False
             counts, coming = begun
             items, degrees, gram = counts.items, counts.degrees, counts.ordered()
+            is_whole = isinstance(counts, Counts)
             del begun, counts
             try:
                 model = fit(
@@ -184,7 +185,7 @@ class ExactNeighbours:
                     weighing=self._weighing,
                     generation=coming.generation,
                 )
-                self._install(model, coming)
+                self._install(model, coming, is_whole=is_whole)
             finally:
                 with self._lock:
                     self._coming = None
@@ -209,11 +210,11 @@ class ExactNeighbours:
             state.load(self._state.histories())
             self._state = state
 
-    def _install(self, model: Ease, coming: _Refresh) -> None:
+    def _install(self, model: Ease, coming: _Refresh, *, is_whole: bool) -> None:
         with self._lock:
             if coming.builds == self._builds:
                 self._losses = coming.losses
-                self._serve(model)
+                self._serve(model, is_whole=is_whole)
 
     def is_settled(self) -> bool:
         """Whether no derived model holds anything of pairs that were removed."""
