@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 UNKNOWN: Final = -1
-_SAME_COSINE: Final = 3e-6
-"""Float32 keeps a cosine to about 1e-7; the store normalises once more."""
+_SAME_COSINE: Final = 6e-5
+"""The store keeps 12 bits of each coordinate, which moves a cosine by some 1e-5."""
 _GOOD_FIT: Final = 0.999
 _SWEEPS: Final = 50
 

@@ -3,13 +3,15 @@
     .venv/bin/python -m benchmarks.vault.inversion
 
 Memories of simulated users (books of the demo set, the packaged embedder) are stored plain, under
-one rotation a user, and under one a record, which is what the service does. Each attack of
-``attacks`` then names the book behind every stored vector. Writes ``results/inversion.json`` and
-``docs/images/inversion.png``.
+one rotation a user, and under one a record, which is what the service does. All are rounded as the
+service rounds them, and the attacker, who has read its code, rounds the catalogue likewise. Each
+attack of ``attacks`` then names the book behind every stored vector. Goes on at the store where an
+earlier call was cut off; writes ``results/inversion.json`` and ``docs/images/inversion.png``.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -18,12 +20,14 @@ from typing import Final
 
 import matplotlib as mpl
 import numpy as np
+from numpy.typing import NDArray
 
+from app.adapters.chroma.grid import on_grid as on_mantissa_grid
 from app.adapters.clock import SystemClock
 from app.adapters.datasets.registry import DatasetKind, open_dataset
 from app.adapters.embedders import StaticEmbedder
 from app.domain.memory import describe_item
-from app.domain.rotation import rotate
+from app.domain.rotation import on_grid, rotate
 from app.ports.dataset import BadLine
 from benchmarks.harness import write_result
 from benchmarks.vault.attacks import (
@@ -46,20 +50,26 @@ SIZES: Final = (3, 5, 10, 30, 100)
 RESTARTS: Final = 10
 N_SUSPECTS: Final = 20
 N_CONFIRMATIONS: Final = 300
+STATE: Final = Path("build/inversion.json")
 PICTURE: Final = Path(__file__).parents[2] / "docs" / "images" / "inversion.png"
 Store = Callable[[Floats], Floats]
 
 
 def catalogue_vectors() -> Floats:
-    """Return the demo books' vectors, shape (n, dim), equal ones once."""
+    """Return the demo books' vectors as the service rounds them, shape (n, dim), each once."""
     dataset = open_dataset(DatasetKind.DEMO, None, now=SystemClock().now())
     texts = [describe_item(one.item) for one in dataset.items() if not isinstance(one, BadLine)]
-    return np.unique(StaticEmbedder().embed(texts), axis=0).astype(np.float64)
+    return _unit(np.unique(on_grid(StaticEmbedder().embed(texts)), axis=0))
+
+
+def _unit(vectors: NDArray[np.float32]) -> Floats:
+    wide = vectors.astype(np.float64)
+    return np.asarray(wide / np.linalg.norm(wide, axis=1, keepdims=True))
 
 
 def stored_plain(vectors: Floats) -> Floats:
     """Store as they are, as every vector database does."""
-    return vectors
+    return _unit(on_mantissa_grid(vectors.astype(np.float32)))
 
 
 def stored_by_user(vectors: Floats) -> Floats:
@@ -73,9 +83,10 @@ def stored_by_record(vectors: Floats) -> Floats:
 
 
 def _rotated(vectors: Floats, *, labels: Sequence[str]) -> Floats:
-    plain = vectors.astype(np.float32)
+    """Return what lies in Chroma's index, which normalises what it is given."""
+    plain = on_grid(vectors.astype(np.float32))
     keys = [secrets.token_bytes(32)] * len(labels)
-    return rotate(plain, keys=keys, labels=labels).astype(np.float64)
+    return _unit(on_mantissa_grid(rotate(plain, keys=keys, labels=labels)))
 
 
 STORES: Final[dict[str, Store]] = {
@@ -127,40 +138,26 @@ def confirmed(store: Store, catalogue: Floats, *, rng: np.random.Generator) -> f
     return float(np.argmax(fits) == 0)
 
 
-def measure(catalogue: Floats) -> dict[str, dict[str, object]]:
-    """Return mean recovery rates by store and attack."""
-    rng = np.random.default_rng(SEED)
-    found: dict[str, dict[str, object]] = {}
-    for name, store in STORES.items():
-        started = time.perf_counter()
-        pairs = {
-            k: np.mean(
-                [known_pairs(store, catalogue, k=k, rng=rng) for _ in range(N_USERS)], axis=0
-            )
-            for k in KNOWN
-        }
-        found[name] = {
-            "nearest": round(float(pairs[0][0]), 4),
-            "least_squares": {str(k): round(float(pair[0]), 4) for k, pair in pairs.items()},
-            "signs": {str(k): round(float(pair[1]), 4) for k, pair in pairs.items()},
-            "geometry": {
-                str(m): round(
-                    float(
-                        np.mean(
-                            [no_text_known(store, catalogue, m=m, rng=rng) for _ in range(N_USERS)]
-                        )
-                    ),
-                    4,
-                )
-                for m in SIZES
-            },
-            "confirm_one_of_20": float(
-                np.mean([confirmed(store, catalogue, rng=rng) for _ in range(N_CONFIRMATIONS)])
-            ),
-            "seconds": round(time.perf_counter() - started, 1),
-        }
-        print(name, found[name], flush=True)
-    return found
+def measure(name: str, catalogue: Floats) -> dict[str, object]:
+    """Return mean recovery rates of one store by attack."""
+    rng, store, users = np.random.default_rng(SEED), STORES[name], range(N_USERS)
+    started = time.perf_counter()
+    pairs = {
+        k: np.mean([known_pairs(store, catalogue, k=k, rng=rng) for _ in users], axis=0)
+        for k in KNOWN
+    }
+    geometry = {
+        m: np.mean([no_text_known(store, catalogue, m=m, rng=rng) for _ in users]) for m in SIZES
+    }
+    confirming = [confirmed(store, catalogue, rng=rng) for _ in range(N_CONFIRMATIONS)]
+    return {
+        "nearest": round(float(pairs[0][0]), 4),
+        "least_squares": {str(k): round(float(pair[0]), 4) for k, pair in pairs.items()},
+        "signs": {str(k): round(float(pair[1]), 4) for k, pair in pairs.items()},
+        "geometry": {str(m): round(float(rate), 4) for m, rate in geometry.items()},
+        "confirm_one_of_20": round(float(np.mean(confirming)), 4),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
 
 
 def draw(found: dict[str, dict[str, object]], *, chance: float) -> None:
@@ -191,7 +188,13 @@ def draw(found: dict[str, dict[str, object]], *, chance: float) -> None:
 def main() -> None:
     """Measure, write, draw."""
     catalogue = catalogue_vectors()
-    found = measure(catalogue)
+    STATE.parent.mkdir(exist_ok=True)
+    found = json.loads(STATE.read_text(encoding="utf-8")) if STATE.exists() else {}
+    for name in STORES:
+        if name not in found:
+            found[name] = measure(name, catalogue)
+            STATE.write_text(json.dumps(found), encoding="utf-8")
+            print(name, found[name], flush=True)
     chance = 1 / len(catalogue)
     write_result(
         "inversion",
