@@ -11,6 +11,7 @@ earlier call was cut off; writes ``results/inversion.json`` and ``docs/images/in
 
 from __future__ import annotations
 
+import argparse
 import json
 import secrets
 import time
@@ -138,9 +139,11 @@ def confirmed(store: Store, catalogue: Floats, *, rng: np.random.Generator) -> f
     return float(np.argmax(fits) == 0)
 
 
-def measure(name: str, catalogue: Floats) -> dict[str, object]:
+def measure(
+    name: str, catalogue: Floats, *, n_users: int, n_confirmations: int
+) -> dict[str, object]:
     """Return mean recovery rates of one store by attack."""
-    rng, store, users = np.random.default_rng(SEED), STORES[name], range(N_USERS)
+    rng, store, users = np.random.default_rng(SEED), STORES[name], range(n_users)
     started = time.perf_counter()
     pairs = {
         k: np.mean([known_pairs(store, catalogue, k=k, rng=rng) for _ in users], axis=0)
@@ -149,7 +152,7 @@ def measure(name: str, catalogue: Floats) -> dict[str, object]:
     geometry = {
         m: np.mean([no_text_known(store, catalogue, m=m, rng=rng) for _ in users]) for m in SIZES
     }
-    confirming = [confirmed(store, catalogue, rng=rng) for _ in range(N_CONFIRMATIONS)]
+    confirming = [confirmed(store, catalogue, rng=rng) for _ in range(n_confirmations)]
     return {
         "nearest": round(float(pairs[0][0]), 4),
         "least_squares": {str(k): round(float(pair[0]), 4) for k, pair in pairs.items()},
@@ -187,12 +190,17 @@ def draw(found: dict[str, dict[str, object]], *, chance: float) -> None:
 
 def main() -> None:
     """Measure, write, draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, default=N_USERS)
+    parser.add_argument("--confirmations", type=int, default=N_CONFIRMATIONS)
+    options = parser.parse_args()
+    counts = {"n_users": options.users, "n_confirmations": options.confirmations}
     catalogue = catalogue_vectors()
     STATE.parent.mkdir(exist_ok=True)
     found = json.loads(STATE.read_text(encoding="utf-8")) if STATE.exists() else {}
     for name in STORES:
         if name not in found:
-            found[name] = measure(name, catalogue)
+            found[name] = measure(name, catalogue, **counts)
             STATE.write_text(json.dumps(found), encoding="utf-8")
             print(name, found[name], flush=True)
     chance = 1 / len(catalogue)
@@ -202,7 +210,8 @@ def main() -> None:
             "seed": SEED,
             "catalogue_items": len(catalogue),
             "chance": round(chance, 5),
-            "users": N_USERS,
+            "users": options.users,
+            "confirmations": options.confirmations,
             "attacked_records_a_user": N_ATTACKED,
             "restarts": RESTARTS,
             "stores": found,
