@@ -17,6 +17,7 @@ from app.services.feed import FeedService
 from app.services.forget import ForgetService
 from app.services.health import HealthService
 from app.services.ingest import IngestService
+from app.services.item_clusters import ItemClusters
 from app.services.keys import KeyService
 from app.services.load import LoadService
 from app.services.operations import OperationsService
@@ -48,6 +49,7 @@ class Container:
     erase: EraseService
     sweep: SweepService
     feed: FeedService
+    clusters: ItemClusters
     audit: AuditService
     operations: OperationsService
     overview: OverviewService

@@ -133,6 +133,12 @@ class LlmSettings(Group):
     `--max-logprobs` must be at least this."""
     ttl_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
     """Seconds an answer may be repeated to the same user; 0 keeps none. A forget erases them."""
+    memory_tokens: Annotated[int, Field(ge=50, le=8000)] = 800
+    """Most tokens of the served model that a person's memories take in a prompt; 50 to 8000."""
+    diversity_table: Path | None = None
+    """Table of the strategy `diversity`, as `benchmarks/models/diversity_table.py` writes it: how
+    the memories shown are shared among clusters of items, by CRAGRU's knapsack. Unset means by
+    coverage, which needs no table."""
     max_connections: Annotated[int, Field(ge=1, le=1024)] = 16
     """Connections this process holds to the server at most."""
 

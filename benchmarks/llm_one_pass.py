@@ -34,6 +34,7 @@ from scipy.stats import kendalltau
 
 from app.adapters.llm_answers import at, parsed_object, tokens
 from app.adapters.llm_json import JsonRanker, json_body
+from app.adapters.llm_prompting import Prompting
 from app.adapters.llm_server import CHAT, LlmServer
 from app.adapters.prompt_files import load_template
 from app.adapters.vllm import VllmRanker
@@ -44,6 +45,7 @@ from benchmarks.harness import write_result
 from tests.servers.vllm import VllmServer, vllm_server
 
 TEMPLATE: Final = load_template("en")
+PROMPTING: Final = Prompting(TEMPLATE)
 N_CANDIDATES: Final = 50
 N_MEMORIES: Final = 20
 N_SEEDS: Final = 12
@@ -175,10 +177,10 @@ def order_sensitivity(bench: Bench, ranker: Ranker) -> float:
 def measure(bench: Bench, *, repeats: int) -> dict[str, object]:
     """Return every figure."""
     one_pass, both_ways = (
-        VllmRanker(bench.llm, template=TEMPLATE),
-        VllmRanker(bench.llm, template=TEMPLATE, permutations=2),
+        VllmRanker(bench.llm, prompting=PROMPTING),
+        VllmRanker(bench.llm, prompting=PROMPTING, permutations=2),
     )
-    by_json = JsonRanker(bench.llm, template=TEMPLATE)
+    by_json = JsonRanker(bench.llm, prompting=PROMPTING)
     for ranker in (one_pass, both_ways, by_json):
         ranker.warm_up()
     held = bench.task()

@@ -15,6 +15,7 @@ from app.bootstrap.services import container_of
 from app.container import Container
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Interaction, Item, ItemId, Kind, Pseudonym, RequestId
+from app.domain.prompt import ShownMemory
 from app.ports.ranker import LlmRanking, RankingTask
 from app.settings import Settings
 from app.settings_groups import ChromaSettings, NeighboursSettings
@@ -69,6 +70,9 @@ class StubRanker:
             one.item_id: -float(crc32(one.item_id.encode())) / 2**32 for one in task.candidates
         }
         return LlmRanking(scores, prompt_tokens=100, completion_tokens=1, prompt_id="en-0")
+
+    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
+        return [10] * len(memories)
 
     def status(self) -> str:
         return "ready"

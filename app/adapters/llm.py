@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import Literal
@@ -12,11 +12,12 @@ import structlog
 
 from app.adapters.llm_breaker import BreakerState, CircuitBreaker
 from app.adapters.llm_json import JsonRanker
+from app.adapters.llm_prompting import Prompting
 from app.adapters.llm_server import LlmServer
 from app.adapters.prompt_files import PromptLanguage, load_template
 from app.adapters.vllm import OnePassUnsupportedError, VllmRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
-from app.domain.prompt import DEFAULT_LIMITS, LABELS, PromptLimits
+from app.domain.prompt import LABELS, ShownMemory
 from app.ports.ranker import LlmRanking, Ranker, RankingTask
 
 RankerMode = Literal["auto", "one_pass", "json"]
@@ -60,6 +61,10 @@ class AutoRanker:
             message = "the LLM ranker is not warmed up"
             raise DependencyUnavailableError(message)
         return self._chosen.rank(task)
+
+    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
+        """Return about how many tokens each takes in a prompt."""
+        return (self._chosen or self._one_pass).memory_tokens(memories)
 
     def status(self) -> str:
         """Return ``ready`` or ``cold``."""
@@ -116,6 +121,10 @@ class GuardedRanker:
         self._breaker.succeeded()
         return ranking
 
+    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
+        """Return about how many tokens each takes in a prompt."""
+        return self._ranker.memory_tokens(memories)
+
     def status(self) -> str:
         """Return ``ready``, ``cold`` (never worked yet) or ``open``."""
         if self._breaker.state is BreakerState.CLOSED:
@@ -159,7 +168,7 @@ class LlmConnection:
         window: candidates ranked at most, 2 to 52; the server's ``--max-logprobs`` at least.
         permutations: passes of the one-pass form, 1 or 2.
         language: of the prompt.
-        limits: how much of each text is shown.
+        memory_tokens: most tokens of memories in a prompt.
         max_connections: calls under way at once, >= 1.
         warm_up_timeout_s: total seconds for a warm-up.
         breaker_failures: failures in a row that open the breaker, >= 1.
@@ -173,7 +182,7 @@ class LlmConnection:
     window: int = len(LABELS)
     permutations: int = 1
     language: PromptLanguage = "en"
-    limits: PromptLimits = DEFAULT_LIMITS
+    memory_tokens: int = 800
     max_connections: int = 16
     warm_up_timeout_s: float = 120.0
     breaker_failures: int = 3
@@ -196,20 +205,20 @@ def connect_ranker(
         max_connections=connection.max_connections,
         transport=transport,
     )
-    template = load_template(connection.language)
+    prompting = Prompting(
+        load_template(connection.language), memory_tokens=connection.memory_tokens
+    )
     one_pass = VllmRanker(
         server,
-        template=template,
+        prompting=prompting,
         window=connection.window,
         permutations=connection.permutations,
-        limits=connection.limits,
         warm_up_timeout_s=connection.warm_up_timeout_s,
     )
     by_json = JsonRanker(
         server,
-        template=template,
+        prompting=prompting,
         window=connection.window,
-        limits=connection.limits,
         warm_up_timeout_s=connection.warm_up_timeout_s,
     )
     rankers: dict[RankerMode, Ranker] = {

@@ -10,19 +10,18 @@ from math import log
 from typing import Final
 
 from app.adapters.llm_answers import at, normalised, parsed_object, tokens
+from app.adapters.llm_prompting import Prompting
 from app.adapters.llm_server import CHAT, LlmServer, chat_messages
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import Item, ItemId
 from app.domain.prompt import (
-    DEFAULT_LIMITS,
     LABELS,
     TOP_SCORE,
     AnswerForm,
-    PromptLimits,
     RankingPrompt,
+    ShownMemory,
     ranking_prompt,
 )
-from app.domain.prompt_template import PromptTemplate
 from app.ports.ranker import LlmRanking, RankingTask
 
 TOKENS_PER_SCORE: Final = 10
@@ -39,9 +38,8 @@ class JsonRanker:
 
     Args:
         server: any server with ``/v1/chat/completions`` and JSON-schema answers.
-        template: the wording.
+        prompting: wording and sizes.
         window: candidates ranked at most, 1 to 52.
-        limits: how much of each text is shown.
         warm_up_timeout_s: total seconds for the check.
     """
 
@@ -49,15 +47,13 @@ class JsonRanker:
         self,
         server: LlmServer,
         *,
-        template: PromptTemplate,
+        prompting: Prompting,
         window: int = len(LABELS),
-        limits: PromptLimits = DEFAULT_LIMITS,
         warm_up_timeout_s: float = 120.0,
     ) -> None:
         self._server = server
-        self._template = template
+        self._prompting = prompting
         self._labels = LABELS[:window]
-        self._limits = limits
         self._warm_up_timeout_s = warm_up_timeout_s
         self._is_warm = False
         self._is_vllm = False
@@ -85,6 +81,10 @@ class JsonRanker:
             raise DependencyUnavailableError(message)
         return self._ask(task)
 
+    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
+        """Return about how many tokens each takes in a prompt."""
+        return self._prompting.costs(memories)
+
     def status(self) -> str:
         """Return ``ready`` or ``cold``."""
         return "ready" if self._is_warm else "cold"
@@ -93,11 +93,11 @@ class JsonRanker:
         prompt = ranking_prompt(
             task.memories,
             candidates=task.candidates,
-            template=self._template,
+            template=self._prompting.template,
             seed=task.seed,
             form=AnswerForm.SCORES,
             labels=self._labels,
-            limits=self._limits,
+            limits=self._prompting.limits,
         )
         body = json_body(prompt, model=self._server.model)
         if self._is_vllm:
@@ -105,14 +105,16 @@ class JsonRanker:
             body["cache_salt"] = task.cache_salt
         answer = self._server.post(CHAT, body, timeout_s=task.timeout_s)
         scores = label_scores(answer, labels=list(prompt.items))
+        read = tokens(answer, "prompt_tokens")
+        self._prompting.learn(prompt, n_tokens=read)
         # Scores are read as the weights of a choice (Luce, 1959); one is added so that 0 has a
         # logarithm.
         shares = normalised({label: log(score + 1) for label, score in scores.items()})
         return LlmRanking(
             log_probabilities={prompt.items[label]: share for label, share in shares.items()},
-            prompt_tokens=tokens(answer, "prompt_tokens"),
+            prompt_tokens=read,
             completion_tokens=tokens(answer, "completion_tokens"),
-            prompt_id=self._template.template_id,
+            prompt_id=self._prompting.template.template_id,
         )
 
 

@@ -13,11 +13,11 @@ from time import monotonic
 from typing import Final
 
 from app.adapters.llm_answers import at, label_log_probabilities, tokens
+from app.adapters.llm_prompting import Prompting
 from app.adapters.llm_server import CHAT, LlmRefusedError, LlmServer, chat_messages
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import Item, ItemId, Kind
 from app.domain.prompt import (
-    DEFAULT_LIMITS,
     LABELS,
     AnswerForm,
     PromptLimits,
@@ -25,7 +25,6 @@ from app.domain.prompt import (
     ShownMemory,
     ranking_prompt,
 )
-from app.domain.prompt_template import PromptTemplate
 from app.ports.ranker import LlmRanking, RankingTask
 
 MIN_LABELS: Final = 10
@@ -42,11 +41,10 @@ class VllmRanker:
 
     Args:
         server: a vLLM of 0.30 or later (CVE-2026-105756), ``--max-logprobs`` at least ``window``.
-        template: the wording.
+        prompting: wording and sizes.
         window: candidates ranked at most, 1 to 52.
         permutations: 1, or 2 to average a second pass that shows the candidates in reverse,
             against the model's liking for a place.
-        limits: how much of each text is shown.
         warm_up_timeout_s: total seconds for the checks; the server's first grammar takes up
             to half a minute.
     """
@@ -55,20 +53,18 @@ class VllmRanker:
         self,
         server: LlmServer,
         *,
-        template: PromptTemplate,
+        prompting: Prompting,
         window: int = len(LABELS),
         permutations: int = 1,
-        limits: PromptLimits = DEFAULT_LIMITS,
         warm_up_timeout_s: float = 120.0,
     ) -> None:
         if permutations not in {1, 2}:
             message = "permutations is 1 or 2"
             raise ValueError(message)
         self._server = server
-        self._template = template
+        self._prompting = prompting
         self._window = window
         self._permutations = permutations
-        self._limits = limits
         self._warm_up_timeout_s = warm_up_timeout_s
         self._labels: Sequence[str] = ()
 
@@ -82,7 +78,10 @@ class VllmRanker:
         """
         deadline = monotonic() + self._warm_up_timeout_s
         self._server.describe_model(timeout_s=self._warm_up_timeout_s)
-        single = [label for label in LABELS if self._is_one_token(label, deadline=deadline)]
+        single = [label for label in LABELS if self._count_tokens(label, deadline=deadline) == 1]
+        words = self._prompting.template.system
+        n_tokens = self._count_tokens(words, deadline=deadline)
+        self._prompting.rate.learn([words], n_tokens=n_tokens)
         labels = single[: self._window]
         if len(labels) < min(MIN_LABELS, self._window):
             message = f"only {len(labels)} labels are one token of this model"
@@ -102,24 +101,29 @@ class VllmRanker:
         ]
         return _averaged(passes)
 
+    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
+        """Return about how many tokens each takes in a prompt."""
+        return self._prompting.costs(memories)
+
     def status(self) -> str:
         """Return ``ready`` or ``cold``."""
         return "ready" if self._labels else "cold"
 
-    def _is_one_token(self, label: str, *, deadline: float) -> bool:
-        body = {"model": self._server.model, "prompt": label, "add_special_tokens": False}
+    def _count_tokens(self, text: str, *, deadline: float) -> int:
+        body = {"model": self._server.model, "prompt": text, "add_special_tokens": False}
         try:
             answer = self._server.post("/tokenize", body, timeout_s=deadline - monotonic())
-            return at(answer, "count") == 1
-        except RankerError as exc:
-            message = "the server cannot say how it splits a label into tokens"
+            return int(str(at(answer, "count")))
+        except (RankerError, ValueError) as exc:
+            message = "the server cannot say how it splits a text into tokens"
             raise OnePassUnsupportedError(message) from exc
 
     def _probe(self, labels: Sequence[str], *, deadline: float) -> None:
         """Rank the largest prompt there can be, so that no limit is met by a user first."""
+        limits = self._prompting.limits
         task = RankingTask(
-            memories=[_largest_memory(self._limits)] * self._limits.memories,
-            candidates=[_largest_item(number, self._limits) for number in range(len(labels))],
+            memories=self._prompting.fill(_largest_memory(limits)),
+            candidates=[_largest_item(number, limits) for number in range(len(labels))],
             cache_salt=_PROBE_SALT,
             seed=0,
             timeout_s=deadline - monotonic(),
@@ -142,21 +146,23 @@ class VllmRanker:
         prompt = ranking_prompt(
             task.memories,
             candidates=task.candidates,
-            template=self._template,
+            template=self._prompting.template,
             seed=task.seed,
             form=AnswerForm.LABEL,
             labels=labels,
             is_reversed=is_reversed,
-            limits=self._limits,
+            limits=self._prompting.limits,
         )
         body = one_pass_body(prompt, model=self._server.model, cache_salt=task.cache_salt)
         answer = self._server.post(CHAT, body, timeout_s=deadline - monotonic())
+        read = tokens(answer, "prompt_tokens")
+        self._prompting.learn(prompt, n_tokens=read)
         scores = label_log_probabilities(answer, labels=prompt.items.keys())
         return LlmRanking(
             log_probabilities={prompt.items[label]: score for label, score in scores.items()},
-            prompt_tokens=tokens(answer, "prompt_tokens"),
+            prompt_tokens=read,
             completion_tokens=tokens(answer, "completion_tokens"),
-            prompt_id=self._template.template_id,
+            prompt_id=self._prompting.template.template_id,
         )
 
 

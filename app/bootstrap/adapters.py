@@ -18,6 +18,7 @@ from app.adapters.clock import SystemClock
 from app.adapters.data_dir import DataDirLock
 from app.adapters.db.engine import open_engine, sqlite_file
 from app.adapters.db.uow import SqlUnitsOfWork
+from app.adapters.diversity_table import load_diversity_table
 from app.adapters.embedders import MiniLMEmbedder, OpenAICompatibleEmbedder, StaticEmbedder
 from app.adapters.llm import GuardedRanker, LlmConnection, connect_ranker
 from app.adapters.local_cache import LocalCache
@@ -31,6 +32,7 @@ from app.adapters.sealed_memory import SealedMemoryStore
 from app.adapters.signing import FileSigner
 from app.adapters.vault.cipher import VaultCipher
 from app.bootstrap.vault import open_vault, require_keys
+from app.domain.clusters import SharedOut
 from app.domain.erasure_statement import Limit
 from app.domain.identity import Identity
 from app.domain.residue import NeedleKind
@@ -75,6 +77,7 @@ class Adapters:
             ChromaMemoryStore(chroma, spec=_spec(self.embedder, settings)), vault=self.vault
         )
         self.catalogue_index = ChromaCatalogueIndex(chroma, spec=_spec(self.embedder, None))
+        self.diversity = _diversity(settings, self.embedder)
         self.neighbours = ExactNeighbours(
             dense_limit=settings.neighbours.dense_limit,
             regularisation=settings.neighbours.ease_lambda,
@@ -179,6 +182,13 @@ def _embedder(settings: Settings, closing: ExitStack) -> Embedder:
     return embedder
 
 
+def _diversity(settings: Settings, embedder: Embedder) -> SharedOut | None:
+    path = settings.llm.diversity_table
+    if path is None:
+        return None
+    return load_diversity_table(path, embedder_id=embedder.embedder_id, dim=embedder.dim)
+
+
 def _ranker(settings: Settings, closing: ExitStack) -> GuardedRanker | None:
     llm = settings.llm
     if llm.base_url is None or llm.model is None:
@@ -190,6 +200,7 @@ def _ranker(settings: Settings, closing: ExitStack) -> GuardedRanker | None:
             api_key=llm.api_key.get_secret_value() if llm.api_key else None,
             mode=llm.mode,
             language=llm.language,
+            memory_tokens=llm.memory_tokens,
             window=llm.window,
             permutations=llm.permutations,
             max_connections=llm.max_connections,

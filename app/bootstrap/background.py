@@ -32,6 +32,8 @@ class Background:
         take_over_s = self._runtime.settings.forget.take_over_s
         container.sweep.sweep(take_over_after_s=0.0 if is_inline else take_over_s)
         container.feed.prune()
+        if self._runtime.ranker is not None:
+            container.clusters.refresh()
 
     def start(self) -> None:
         """Check the log, build the neighbours, start everything; then requests may come.

@@ -24,12 +24,14 @@ from app.services.feed import FeedConfig, FeedService
 from app.services.forget import ForgetService
 from app.services.health import HealthService
 from app.services.ingest import IngestConfig, IngestService, UnknownItems
+from app.services.item_clusters import ItemClusters
 from app.services.keys import KeyService
 from app.services.load import LoadService
 from app.services.operations import OperationsService
 from app.services.overview import OverviewService
 from app.services.personalise import PersonaliseConfig, Personaliser
 from app.services.ranking import Ranking, RankingConfig
+from app.services.recall import Recall, RecallConfig
 from app.services.recommend import RecommendService
 from app.services.resolve import ScopeResolver
 from app.services.suppressions import SuppressionService
@@ -63,6 +65,7 @@ def container_of(adapters: Adapters) -> Container:
         erase=erase,
         sweep=_sweep(adapters, parts, erase),
         feed=parts.feed,
+        clusters=parts.clusters,
         audit=AuditService(uows=uows, clock=clock),
         operations=OperationsService(uows=uows, queue=adapters.queue, clock=clock),
         overview=OverviewService(
@@ -88,6 +91,7 @@ class _Parts:
     """Services that others are made of."""
 
     topics: Topics
+    clusters: ItemClusters
     resolver: ScopeResolver
     feed: FeedService
     catalogue: CatalogueService
@@ -119,6 +123,7 @@ class _Parts:
         )
         return cls(
             topics=topics,
+            clusters=ItemClusters(uows=uows, index=index, fixed=adapters.diversity),
             resolver=ScopeResolver(uows=uows, topics=topics),
             feed=feed,
             catalogue=CatalogueService(uows=uows, index=index, embedder=embedder, clock=clock),
@@ -165,7 +170,12 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
     )
     personaliser = Personaliser(
         uows=adapters.uows,
-        memory=adapters.memory,
+        recall=Recall(
+            memory=adapters.memory,
+            clusters=parts.clusters,
+            ranking=ranking,
+            config=RecallConfig(memory_tokens=llm.memory_tokens),
+        ),
         catalogue=adapters.catalogue_index,
         candidates=candidates,
         ranking=ranking,

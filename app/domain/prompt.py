@@ -38,17 +38,16 @@ class AnswerForm(StrEnum):
 class PromptLimits:
     """How much of each text is shown, in characters; they bound the prompt's tokens.
 
-    The defaults keep a full prompt of English text under 4,096 tokens at 4 characters a token.
-
     Args:
-        memories: how many memories are shown, the first ones, >= 0.
+        memories: how many are shown at most, the first ones, >= 0; what limits them in practice
+            is the budget of tokens that they are chosen within.
         memory_chars: of one memory, >= 1.
         title_chars: of an item's title, >= 1.
         facts_chars: of the attributes of a remembered item, >= 0.
         details_chars: of a candidate's attributes and description together, >= 0.
     """
 
-    memories: int = 24
+    memories: int = 64
     memory_chars: int = 160
     title_chars: int = 96
     facts_chars: int = 48

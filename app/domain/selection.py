@@ -1,4 +1,4 @@
-"""Strategies: which of the user's memories are shown to the LLM.
+"""Strategies: which of the user's memories are shown to the LLM, within a budget of its tokens.
 
 Three are CRAGRU's (arXiv 2511.05494), over real item embeddings instead of random ones:
 attention, preference and diversity; ``recent`` and ``none`` are the controls.
@@ -6,6 +6,8 @@ attention, preference and diversity; ``recent`` and ``none`` are the controls.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -20,6 +22,60 @@ class Strategy(StrEnum):
     DIVERSITY = "diversity"
     RECENT = "recent"
     NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Memories to choose from, m of them, newest first.
+
+    Args:
+        vectors: embeddings, shape (m, d), unit norm.
+        strength: positive weight of each, shape (m,).
+        clusters: number of the item cluster of each, shape (m,), >= 0.
+        costs: tokens that showing each takes, > 0.
+        budget: most tokens in all.
+    """
+
+    vectors: NDArray[np.float32]
+    strength: NDArray[np.float32]
+    clusters: NDArray[np.int64]
+    costs: Sequence[int]
+    budget: int
+
+
+def select_memories(
+    strategy: Strategy,
+    choice: Choice,
+    *,
+    candidates: NDArray[np.float32],
+    shares: Sequence[float] | None = None,
+) -> list[int]:
+    """Return the indices of the memories to show, most telling first; their costs fit the budget.
+
+    Args:
+        strategy: how to choose.
+        choice: what from.
+        candidates: candidates' embeddings, shape (c, d), unit norm; may be empty.
+        shares: for ``diversity``, the share of the budget of each cluster by CRAGRU's knapsack;
+            None for coverage.
+    """
+    count = len(choice.vectors)
+    if strategy is Strategy.NONE or count == 0:
+        return []
+    match strategy:
+        case Strategy.ATTENTION if len(candidates):
+            weights = attention_weights(
+                queries=candidates, keys=choice.vectors, strength=choice.strength
+            )
+            return _fill(_falling(weights), choice)
+        case Strategy.PREFERENCE:
+            return _by_shares(choice, np.bincount(choice.clusters) / count)
+        case Strategy.DIVERSITY if shares is not None:
+            return _by_shares(choice, np.asarray(shares))
+        case Strategy.DIVERSITY:
+            return _cover(choice)
+        case _:
+            return _fill(range(count), choice)
 
 
 def attention_weights(
@@ -45,98 +101,81 @@ def attention_weights(
     return np.asarray(weights.mean(axis=0), dtype=np.float32)
 
 
-def select_memories(
-    strategy: Strategy,
-    *,
-    vectors: NDArray[np.float32],
-    strength: NDArray[np.float32],
-    candidates: NDArray[np.float32],
-    limit: int,
-) -> list[int]:
-    """Return the indices of the memories to show, most telling first.
-
-    Args:
-        strategy: how to choose.
-        vectors: memories' embeddings, newest first, shape (m, d), unit norm.
-        strength: positive weight of each memory, shape (m,).
-        candidates: candidates' embeddings, shape (c, d), unit norm; may be empty.
-        limit: most memories to show, >= 0.
-    """
-    count = len(vectors)
-    if strategy is Strategy.NONE or limit <= 0 or count == 0:
-        return []
-    match strategy:
-        case Strategy.ATTENTION if len(candidates):
-            weights = attention_weights(queries=candidates, keys=vectors, strength=strength)
-            return _best(weights, limit=limit)
-        case Strategy.PREFERENCE:
-            return _proportional(k_center(vectors), strength=strength, limit=limit)
-        case Strategy.DIVERSITY:
-            return _cover(vectors, strength=strength, limit=limit)
-        case _:
-            return list(range(min(count, limit)))
-
-
-def k_center(vectors: NDArray[np.float32], *, k: int = 5) -> NDArray[np.int64]:
-    """Return the cluster of each vector, shape (m,), by greedy k-center.
-
-    The first vector is the first center, then always the one farthest from all centers: it
-    needs no stored centroids, so nothing of a user outlives the request.
-
-    Args:
-        vectors: shape (m, d), unit norm, m >= 1.
-        k: most clusters; 5 as in CRAGRU.
-
-    Source: Gonzalez 1985, within twice the optimal radius.
-    """
-    centers = [0]
-    nearest = vectors @ vectors[0]
-    clusters = np.zeros(len(vectors), dtype=np.int64)
-    while len(centers) < min(k, len(vectors)):
-        centers.append(int(np.argmin(nearest)))
-        similarity = vectors @ vectors[centers[-1]]
-        clusters[similarity > nearest] = len(centers) - 1
-        nearest = np.maximum(nearest, similarity)
-    return clusters
-
-
-def _best(weights: NDArray[np.float32], *, limit: int) -> list[int]:
+def _falling(weights: NDArray[np.float32]) -> list[int]:
     """Return indices by falling weight; ties keep their order (newest first)."""
-    return [int(index) for index in np.argsort(-weights, kind="stable")[:limit]]
+    return [int(index) for index in np.argsort(-weights, kind="stable")]
 
 
-def _proportional(
-    clusters: NDArray[np.int64], *, strength: NDArray[np.float32], limit: int
-) -> list[int]:
-    """Take from each cluster its share of the history, strongest first (largest remainder)."""
-    names, counts = np.unique(clusters, return_counts=True)
-    exact = counts * (min(limit, len(clusters)) / len(clusters))
-    quota = np.floor(exact).astype(int)
-    for index in np.argsort(-(exact - quota), kind="stable")[
-        : min(limit, len(clusters)) - quota.sum()
-    ]:
-        quota[index] += 1
+def _fill(order: Sequence[int], choice: Choice) -> list[int]:
+    """Take in that order each that still fits."""
     chosen: list[int] = []
-    for name, share in zip(names, quota, strict=True):
-        members = np.flatnonzero(clusters == name)
-        order = np.argsort(-strength[members], kind="stable")[:share]
-        chosen.extend(int(member) for member in members[order])
-    return sorted(chosen, key=lambda index: (-float(strength[index]), index))
-
-
-def _cover(vectors: NDArray[np.float32], *, strength: NDArray[np.float32], limit: int) -> list[int]:
-    """Choose greedily the memory that covers most of what is not covered yet.
-
-    Facility location: coverage of a set S is sum_i strength_i * max_{s in S} cos(i, s), which
-    greedy maximises within 1 - 1/e. Source: Nemhauser, Wolsey, Fisher 1978.
-    """
-    similarity = np.clip(vectors @ vectors.T, 0.0, 1.0)
-    covered = np.zeros(len(vectors), dtype=np.float32)
-    chosen: list[int] = []
-    for _ in range(min(limit, len(vectors))):
-        gain = (np.maximum(similarity - covered[:, None], 0.0) * strength[:, None]).sum(axis=0)
-        gain[chosen] = -1.0
-        best = int(np.argmax(gain))
-        chosen.append(best)
-        covered = np.maximum(covered, similarity[:, best])
+    left = choice.budget
+    for index in order:
+        if choice.costs[index] <= left:
+            chosen.append(index)
+            left -= choice.costs[index]
     return chosen
+
+
+def _by_shares(choice: Choice, shares: NDArray[np.float64]) -> list[int]:
+    """Give each cluster its share of the budget, strongest first.
+
+    The next memory always comes from the cluster that is farthest below its share, so what one
+    cluster cannot use goes to the others, and a budget too small for all shares is not lost.
+    """
+    waiting = [
+        [index for index in _falling(choice.strength) if choice.clusters[index] == number]
+        for number in range(int(choice.clusters.max()) + 1)
+    ]
+    due = [
+        float(shares[number]) * choice.budget if number < len(shares) else 0.0
+        for number in range(len(waiting))
+    ]
+    chosen: list[int] = []
+    left = choice.budget
+    while any(waiting):
+        number = max(
+            (number for number in range(len(waiting)) if waiting[number]),
+            key=lambda number: (due[number], -number),
+        )
+        index = waiting[number].pop(0)
+        if choice.costs[index] <= left:
+            chosen.append(index)
+            left -= choice.costs[index]
+            due[number] -= choice.costs[index]
+    return sorted(chosen, key=lambda index: (-float(choice.strength[index]), index))
+
+
+def _cover(choice: Choice) -> list[int]:
+    """Choose what covers the whole memory best, within the budget.
+
+    Facility location: coverage of a set S is sum_i strength_i * max_{s in S} cos(i, s). Greedy by
+    gain and greedy by gain for a token, whichever ends higher, is within (1 - 1/e) / 2 of the best.
+    Source: Leskovec et al. 2007 (CELF).
+    """
+    similarity = np.clip(choice.vectors @ choice.vectors.T, 0.0, 1.0)
+    costs = np.asarray(choice.costs, dtype=np.float32)
+    found = [
+        _greedy(choice, similarity=similarity, price=price)
+        for price in (np.ones_like(costs), costs)
+    ]
+    return max(found, key=lambda one: one[0])[1]
+
+
+def _greedy(
+    choice: Choice, *, similarity: NDArray[np.float32], price: NDArray[np.float32]
+) -> tuple[float, list[int]]:
+    """Return the coverage reached and the indices, each the most gain for its price."""
+    strength = choice.strength[:, None]
+    covered = np.zeros(len(choice.vectors), dtype=np.float32)
+    chosen: list[int] = []
+    left = choice.budget
+    open_ = np.ones(len(choice.vectors), dtype=bool)
+    while (affordable := open_ & (np.asarray(choice.costs) <= left)).any():
+        gain = (np.maximum(similarity - covered[:, None], 0.0) * strength).sum(axis=0) / price
+        best = int(np.argmax(np.where(affordable, gain, -1.0)))
+        chosen.append(best)
+        open_[best] = False
+        left -= choice.costs[best]
+        covered = np.maximum(covered, similarity[:, best])
+    return float((covered * choice.strength).sum()), chosen

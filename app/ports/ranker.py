@@ -68,6 +68,13 @@ class Ranker(Protocol):
         """
         ...
 
+    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
+        """Return about how many tokens of the served model each memory takes in a prompt.
+
+        Costs no call to the server, works before the warm-up, and is meant to be right in sums.
+        """
+        ...
+
     def status(self) -> str:
         """Return ``ready``, ``cold`` (not warmed up), ``open`` (breaker) or ``absent``."""
         ...

@@ -204,6 +204,10 @@ class Items(Protocol):
         """Note that the index holds exactly these versions (no-op where the item changed since)."""
         ...
 
+    def version(self) -> str:
+        """Return what changes whenever an item is added or changed."""
+        ...
+
     def all_items(self) -> Iterator[Item]:
         """Yield the catalogue by item id, in constant memory."""
         ...

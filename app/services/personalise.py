@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.memory import strengths
-from app.domain.models import HistoryEntry, Item, ItemId, Subject
-from app.domain.prompt import ShownMemory
-from app.domain.selection import Strategy, select_memories
-from app.domain.topic import Topic
+from app.domain.models import HistoryEntry, Item, ItemId
+from app.domain.selection import Strategy
 from app.ports.clock import Clock
-from app.ports.memory_store import CatalogueIndex, MemoryStore
+from app.ports.memory_store import CatalogueIndex
 from app.ports.unit_of_work import UnitsOfWork
 from app.services.candidates import Candidates
 from app.services.ranking import RankedBy, Ranking, RankingRequest
+from app.services.recall import Known, Recall, Recalled
 from app.services.topics import Topics
 
 _TOPIC_OVERFETCH: Final = 2
@@ -27,28 +25,15 @@ _TOPIC_OVERFETCH: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class PersonaliseConfig:
-    """How much of a user's memory takes part.
+    """How long the lists are.
 
     Args:
         window: candidates shown to the LLM, 1 to 52.
-        profile_memories: newest memories that make the profile and compete for the prompt.
-        prompt_memories: most memories shown to the LLM.
         because: most memories named with each recommended item.
     """
 
     window: int = 50
-    profile_memories: int = 64
-    prompt_memories: int = 20
     because: int = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What one snapshot says of a user: live history, newest first, and unwanted topics."""
-
-    subject: Subject
-    history: Sequence[HistoryEntry]
-    topics: Sequence[Topic] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,34 +66,6 @@ class Personalised:
 
 
 @dataclass(frozen=True, slots=True)
-class _Memories:
-    """The newest memories with their embeddings (m, dim) and strengths (m,)."""
-
-    entries: list[HistoryEntry]
-    vectors: NDArray[np.float32]
-    strength: NDArray[np.float32]
-
-    def profile(self) -> NDArray[np.float32] | None:
-        """Return the strength-weighted mean, unit norm; None without memories."""
-        mean = (self.vectors * self.strength[:, None]).sum(axis=0)
-        norm = float(np.linalg.norm(mean))
-        return mean / norm if norm > 0 else None
-
-    def as_shown(self, items: Mapping[ItemId, Item]) -> list[ShownMemory]:
-        """Return what the prompt says of them, given what the catalogue says of ``items``."""
-        return [
-            ShownMemory(
-                kind=entry.kind,
-                item=items.get(entry.item_id) if entry.item_id is not None else None,
-                value=entry.value,
-                strength=float(strength),
-                text=entry.text,
-            )
-            for entry, strength in zip(self.entries, self.strength, strict=True)
-        ]
-
-
-@dataclass(frozen=True, slots=True)
 class _Pool:
     """Candidates, best first, with what the catalogue says of them and of remembered items."""
 
@@ -138,7 +95,7 @@ class Personaliser:
         self,
         *,
         uows: UnitsOfWork,
-        memory: MemoryStore,
+        recall: Recall,
         catalogue: CatalogueIndex,
         candidates: Candidates,
         ranking: Ranking,
@@ -148,7 +105,7 @@ class Personaliser:
     ) -> None:
         """Keep the collaborators."""
         self._uows = uows
-        self._memory = memory
+        self._recall = recall
         self._catalogue = catalogue
         self._candidates = candidates
         self._ranking = ranking
@@ -161,11 +118,17 @@ class Personaliser:
     ) -> Personalised:
         """Return up to ``n`` items the user has not seen, none of ``exclude``, none twice."""
         watch = _Stopwatch(self._clock)
-        memories = self._remember(known)
+        memories = self._recall.recall(known)
         watch.lap("memory")
         pool = self._gather(known, memories, exclude=exclude, n=n)
         watch.lap("candidates")
-        shown = self._choose(memories, pool, strategy=strategy)
+        shown = self._recall.choose(
+            memories,
+            strategy=strategy,
+            candidates=pool.ids,
+            items=pool.items,
+            vectors=pool.vectors,
+        )
         watch.lap("selection")
         ordered = self._ranking.order(
             RankingRequest(
@@ -190,7 +153,7 @@ class Personaliser:
         )
 
     def _gather(
-        self, known: Known, memories: _Memories, *, exclude: frozenset[ItemId], n: int
+        self, known: Known, memories: Recalled, *, exclude: frozenset[ItemId], n: int
     ) -> _Pool:
         """Return the candidates, less what the user does not want to hear of."""
         seen = {entry.item_id for entry in known.history if entry.item_id is not None}
@@ -217,37 +180,7 @@ class Personaliser:
         kept = [item_id for item_id in ids if item_id not in unwanted][:wanted]
         return _Pool(kept, items, vectors)
 
-    def _remember(self, known: Known) -> _Memories:
-        """Fetch the embeddings of the newest memories; those not stored yet are left out."""
-        newest = [
-            entry
-            for entry in known.history[: self._config.profile_memories]
-            if not entry.is_pending
-        ]
-        found = self._memory.vectors(known.subject.pseudonym, [entry.record_id for entry in newest])
-        entries = [entry for entry in newest if entry.record_id in found]
-        return _Memories(
-            entries,
-            _matrix([found[entry.record_id] for entry in entries]),
-            np.asarray(strengths(entries), dtype=np.float32),
-        )
-
-    def _choose(self, memories: _Memories, pool: _Pool, *, strategy: Strategy) -> _Memories:
-        vectors = [pool.vectors[item_id] for item_id in pool.ids if item_id in pool.vectors]
-        indices = select_memories(
-            strategy,
-            vectors=memories.vectors,
-            strength=memories.strength,
-            candidates=_matrix(vectors),
-            limit=self._config.prompt_memories,
-        )
-        return _Memories(
-            [memories.entries[index] for index in indices],
-            memories.vectors[indices],
-            memories.strength[indices],
-        )
-
-    def _because(self, item_id: ItemId, memories: _Memories, pool: _Pool) -> list[Item]:
+    def _because(self, item_id: ItemId, memories: Recalled, pool: _Pool) -> list[Item]:
         """Return the remembered items closest in meaning to a recommended one, each once.
 
         By the catalogue's vectors, not the memories' own: those come back from their rotation
@@ -263,10 +196,6 @@ class Personaliser:
                 strongest[entry.item_id] = max(nearness, strongest.get(entry.item_id, nearness))
         best = sorted(strongest, key=lambda one: (-strongest[one], one))
         return [pool.items[one] for one in best if one in pool.items][: self._config.because]
-
-
-def _matrix(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    return np.stack(rows) if rows else np.empty((0, 0), dtype=np.float32)
 
 
 def _item_ids(entries: Sequence[HistoryEntry]) -> set[ItemId]:

@@ -104,6 +104,10 @@ class Ranking:
         self._identity = identity
         self._config = config
 
+    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
+        """Return about how many tokens each memory takes in a prompt; nothing without an LLM."""
+        return [1] * len(memories) if self._ranker is None else self._ranker.memory_tokens(memories)
+
     def order(self, request: RankingRequest) -> Ordered:
         """Return the candidates, best first."""
         fused = [item.item_id for item in request.candidates]

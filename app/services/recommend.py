@@ -20,8 +20,9 @@ from app.ports.unit_of_work import UnitsOfWork
 from app.services.candidates import Candidates
 from app.services.departures import Departures
 from app.services.feed import FeedService
-from app.services.personalise import Known, Personalised, Personaliser, Recommended
+from app.services.personalise import Personalised, Personaliser, Recommended
 from app.services.ranking import RankedBy
+from app.services.recall import Known
 from app.services.topics import Topics
 
 _log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from app.adapters.vllm import OnePassUnsupportedError, VllmRanker
 from app.domain.errors import AppError, RankerError
 from app.domain.models import ItemId
 from app.ports.ranker import Ranker
-from tests.contract.ranker_suite import TEMPLATE, FakeRanker, RankerSuite, ranking_task
+from tests.contract.ranker_suite import PROMPTING, FakeRanker, RankerSuite, ranking_task
 from tests.servers.vllm_replay import SAVED, Replay, edited, replaying, saved
 
 FORMS: dict[str, Callable[..., Ranker]] = {"one_pass": VllmRanker, "json": JsonRanker}
@@ -38,13 +38,13 @@ class TestFake(RankerSuite):
 class TestOnePass(RankerSuite):
     @pytest.fixture
     def cold(self) -> Ranker:
-        return VllmRanker(Replay().server(), template=TEMPLATE)
+        return VllmRanker(Replay().server(), prompting=PROMPTING)
 
 
 class TestJson(RankerSuite):
     @pytest.fixture
     def cold(self) -> Ranker:
-        return JsonRanker(Replay(is_vllm=False).server(), template=TEMPLATE)
+        return JsonRanker(Replay(is_vllm=False).server(), prompting=PROMPTING)
 
 
 @pytest.mark.parametrize("is_vllm", [True, False])
@@ -55,7 +55,7 @@ class TestAuto(RankerSuite):
 
 
 def test_one_pass_reads_the_log_probabilities_of_the_right_items() -> None:
-    ranker = VllmRanker(Replay().server(), template=TEMPLATE)
+    ranker = VllmRanker(Replay().server(), prompting=PROMPTING)
     ranker.warm_up()
 
     ranking = ranker.rank(ranking_task(4, seed=SEED))
@@ -71,7 +71,7 @@ def test_one_pass_reads_the_log_probabilities_of_the_right_items() -> None:
 
 def test_json_reads_the_scores_of_the_right_items_as_weights() -> None:
     replay = Replay()
-    ranker = JsonRanker(replay.server(), template=TEMPLATE)
+    ranker = JsonRanker(replay.server(), prompting=PROMPTING)
     ranker.warm_up()
     replay.chat = edited(
         "json_4", "choices", 0, "message", "content", to='{"D": 9, "A": 0, "B": 4, "C": 1}'
@@ -85,7 +85,7 @@ def test_json_reads_the_scores_of_the_right_items_as_weights() -> None:
 
 def test_one_pass_asks_for_one_masked_token_under_the_salt() -> None:
     replay = Replay()
-    ranker = VllmRanker(replay.server(), template=TEMPLATE)
+    ranker = VllmRanker(replay.server(), prompting=PROMPTING)
     ranker.warm_up()
 
     ranker.rank(ranking_task(4, cache_salt="a" * 64))
@@ -100,7 +100,7 @@ def test_one_pass_asks_for_one_masked_token_under_the_salt() -> None:
 @pytest.mark.parametrize(("is_vllm", "salt"), [(True, "a" * 64), (False, None)])
 def test_json_sends_the_salt_to_a_vllm_alone(*, is_vllm: bool, salt: str | None) -> None:
     replay = Replay(is_vllm=is_vllm)
-    ranker = JsonRanker(replay.server(), template=TEMPLATE)
+    ranker = JsonRanker(replay.server(), prompting=PROMPTING)
     ranker.warm_up()
 
     ranker.rank(ranking_task(4, cache_salt="a" * 64))
@@ -111,8 +111,8 @@ def test_json_sends_the_salt_to_a_vllm_alone(*, is_vllm: bool, salt: str | None)
 def test_two_permutations_average_an_order_and_its_reverse() -> None:
     replay = Replay()
     once, twice = (
-        VllmRanker(replay.server(), template=TEMPLATE),
-        VllmRanker(replay.server(), template=TEMPLATE, permutations=2),
+        VllmRanker(replay.server(), prompting=PROMPTING),
+        VllmRanker(replay.server(), prompting=PROMPTING, permutations=2),
     )
     once.warm_up()
     twice.warm_up()
@@ -143,13 +143,13 @@ def test_no_more_candidates_are_ranked_than_the_window_holds(*, is_vllm: bool) -
 
 def test_permutations_are_one_or_two() -> None:
     with pytest.raises(ValueError, match="1 or 2"):
-        VllmRanker(Replay().server(), template=TEMPLATE, permutations=3)
+        VllmRanker(Replay().server(), prompting=PROMPTING, permutations=3)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_warm_up_fails_when_the_model_is_another(form: str) -> None:
     with pytest.raises(RankerError, match="does not serve the model 'huge'"):
-        FORMS[form](Replay().server(model="huge"), template=TEMPLATE).warm_up()
+        FORMS[form](Replay().server(model="huge"), prompting=PROMPTING).warm_up()
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_warm_up_fails_when_models_are_not_listed(body: dict[str, object]) -> No
     )
 
     with pytest.raises(RankerError):
-        VllmRanker(server, template=TEMPLATE).warm_up()
+        VllmRanker(server, prompting=PROMPTING).warm_up()
 
 
 def test_labels_of_several_tokens_are_left_out() -> None:
@@ -177,7 +177,7 @@ def test_labels_of_several_tokens_are_left_out() -> None:
     server = LlmServer("http://llm", model="tiny", transport=httpx.MockTransport(respond))
 
     with pytest.raises(OnePassUnsupportedError, match="only 4 labels"):
-        VllmRanker(server, template=TEMPLATE).warm_up()
+        VllmRanker(server, prompting=PROMPTING).warm_up()
 
 
 def test_a_vllm_set_too_tight_is_an_error_and_no_reason_for_json() -> None:

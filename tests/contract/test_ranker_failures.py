@@ -11,7 +11,7 @@ from app.adapters.llm_server import MAX_ANSWER_BYTES, LlmRefusedError
 from app.adapters.vllm import VllmRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.ports.ranker import Ranker
-from tests.contract.ranker_suite import TEMPLATE, ranking_task
+from tests.contract.ranker_suite import PROMPTING, ranking_task
 from tests.servers.vllm_replay import Replay, Respond, edited, replaying
 
 MEMORY, ANSWER = "a-memory-nobody-may-see", "an-answer-nobody-may-see"
@@ -88,7 +88,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 def fails(form: str, respond: Respond) -> AppError:
     """Return what a warm ranker raises when the chat route answers like that."""
     replay = Replay(is_vllm=form == "one_pass")
-    ranker = FORMS[form](replay.server(), template=TEMPLATE)
+    ranker = FORMS[form](replay.server(), prompting=PROMPTING)
     ranker.warm_up()
     replay.chat = respond
     with capture_logs() as logged, pytest.raises(AppError) as caught:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.models import Item, ItemId
@@ -27,6 +28,19 @@ def test_items_come_back_exactly(uows: SqlUnitsOfWork) -> None:
         assert uow.items.missing(asked) == {"none"}
         assert list(uow.items.all_items()) == [FARGO, STAR_WARS]
         assert uow.items.count() == 2
+
+
+def test_the_catalogue_has_another_version_once_an_item_is_new_or_changed(
+    uows: SqlUnitsOfWork,
+) -> None:
+    versions = []
+    for step, entry in enumerate([None, FARGO, FARGO, STAR_WARS, replace(FARGO, title="F")]):
+        with uows.write() as uow:
+            uow.items.upsert([entry] if entry else [], at=NOW + timedelta(seconds=step))
+            versions.append(uow.items.version())
+
+    assert versions[1] == versions[2]
+    assert len(set(versions)) == 4
 
 
 def test_nothing_asked_is_nothing_found(uows: SqlUnitsOfWork) -> None:

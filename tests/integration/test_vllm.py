@@ -10,13 +10,14 @@ import pytest
 
 from app.adapters.llm import LlmConnection, connect_ranker
 from app.adapters.llm_json import JsonRanker
+from app.adapters.llm_prompting import Prompting
 from app.adapters.llm_server import LlmServer, chat_messages
 from app.adapters.vllm import VllmRanker
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import Item, ItemId, Kind
-from app.domain.prompt import LABELS, AnswerForm, ShownMemory, ranking_prompt
-from app.ports.ranker import Ranker
-from tests.contract.ranker_suite import TEMPLATE, RankerSuite, ranking_task
+from app.domain.prompt import LABELS, AnswerForm, ShownMemory, memory_line, ranking_prompt
+from app.ports.ranker import Ranker, RankingTask
+from tests.contract.ranker_suite import PROMPTING, TEMPLATE, RankerSuite, ranking_task
 from tests.servers.record_llm_answers import ask
 from tests.servers.vllm import VllmMissingError, VllmServer, free_port, vllm_server
 from tests.servers.vllm_replay import SAVED
@@ -43,7 +44,7 @@ def server(vllm: VllmServer) -> Iterator[LlmServer]:
 
 @pytest.fixture
 def one_pass(server: LlmServer) -> Ranker:
-    ranker = VllmRanker(server, template=TEMPLATE)
+    ranker = VllmRanker(server, prompting=PROMPTING)
     ranker.warm_up()
     return ranker
 
@@ -51,13 +52,13 @@ def one_pass(server: LlmServer) -> Ranker:
 class TestOnePass(RankerSuite):
     @pytest.fixture
     def cold(self, server: LlmServer) -> Ranker:
-        return VllmRanker(server, template=TEMPLATE)
+        return VllmRanker(server, prompting=PROMPTING)
 
 
 class TestJson(RankerSuite):
     @pytest.fixture
     def cold(self, server: LlmServer) -> Ranker:
-        return JsonRanker(server, template=TEMPLATE)
+        return JsonRanker(server, prompting=PROMPTING)
 
 
 def prefix_cache(vllm: VllmServer) -> tuple[float, float]:
@@ -88,7 +89,7 @@ def test_all_labels_are_scored_by_one_token(one_pass: Ranker) -> None:
 
 
 def test_json_pays_for_every_candidate(server: LlmServer) -> None:
-    ranker = JsonRanker(server, template=TEMPLATE)
+    ranker = JsonRanker(server, prompting=PROMPTING)
     ranker.warm_up()
 
     assert ranker.rank(ranking_task(50)).completion_tokens >= 4 * 50
@@ -132,8 +133,34 @@ def test_a_title_cannot_end_its_message(vllm: VllmServer) -> None:
     assert shown.count(control) == 2, "one for each message of ours"
 
 
+def test_memories_cost_about_what_they_are_said_to(server: LlmServer, vllm: VllmServer) -> None:
+    prompting = Prompting(TEMPLATE)
+    ranker = VllmRanker(server, prompting=prompting)
+    ranker.warm_up()
+    films = [
+        Item(ItemId(str(n)), f"The {w} of the {v} ({1950 + n})")
+        for n, (w, v) in enumerate(
+            [
+                ("Voyage", "Whale"),
+                ("Keeper", "Lighthouse"),
+                ("Murder", "Vicarage"),
+                ("Garden", "Stars"),
+            ]
+        )
+    ]
+    memories = [ShownMemory(Kind.LIKE, film, text="not bad at all") for film in films * 4]
+    candidates = [Item(ItemId(f"c{n}"), f"A {n}th title of some length") for n in range(30)]
+    ranker.rank(RankingTask(memories, candidates, "0" * 64, 0, 60.0))
+
+    said = sum(ranker.memory_tokens(memories))
+
+    lines = [memory_line(one, template=TEMPLATE, limits=prompting.limits) for one in memories]
+    read = len(tokens_of(vllm, prompt="\n- ".join(["", *lines])))
+    assert 0.8 * read < said < 1.25 * read
+
+
 def test_permutations_are_averaged(server: LlmServer) -> None:
-    ranker = VllmRanker(server, template=TEMPLATE, permutations=2)
+    ranker = VllmRanker(server, prompting=PROMPTING, permutations=2)
     ranker.warm_up()
 
     ranking = ranker.rank(ranking_task(8))
@@ -152,7 +179,7 @@ def test_auto_chooses_one_pass(vllm: VllmServer) -> None:
 
 def test_another_model_is_refused_at_warm_up(vllm: VllmServer) -> None:
     with closing(LlmServer(vllm.base_url, model="another")) as server, pytest.raises(RankerError):
-        VllmRanker(server, template=TEMPLATE).warm_up()
+        VllmRanker(server, prompting=PROMPTING).warm_up()
 
 
 def test_a_server_that_is_down_costs_no_wait() -> None:

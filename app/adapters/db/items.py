@@ -95,6 +95,15 @@ class SqlItems:
         for row in self.session.stream(sa.select(item).order_by(item.c.item_id)):
             yield _item(row)
 
+    def version(self) -> str:
+        """See the port."""
+        [row] = self.session.rows(
+            sa.select(
+                sa.func.count().label("count"), sa.func.max(item.c.updated_at).label("newest")
+            )
+        )
+        return f"{row.count}-{row.newest}"
+
     def count(self) -> int:
         """See the port."""
         return self.session.number(sa.select(sa.func.count()).select_from(item))

@@ -1,0 +1,86 @@
+"""Clusters of items, and how a budget is shared among them. From items only, never from users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedOut:
+    """Fixed clusters, with the share of a prompt that each gets (see ``best_shares``).
+
+    Args:
+        centres: shape (c, d), unit norm.
+        shares: of each, sum 1.
+    """
+
+    centres: NDArray[np.float32]
+    shares: Sequence[float]
+
+
+def spherical_k_means(vectors: Matrix, *, k: int, rounds: int = 10) -> Matrix:
+    """Return up to ``k`` cluster centres of unit vectors, shape (k', d), unit norm.
+
+    Nothing is drawn: the first centre is the vector nearest to the mean, each further one the
+    vector farthest from all before (Gonzalez 1985), then Lloyd's rounds by cosine. The same
+    vectors in the same order give the same centres.
+
+    Args:
+        vectors: shape (n, d), unit norm, n >= 1.
+        k: most centres, >= 1; duplicates among the vectors make fewer.
+        rounds: of assignment and mean, >= 0.
+
+    Source: Dhillon and Modha 2001.
+    """
+    centres = vectors[[int(np.argmax(vectors @ vectors.mean(axis=0)))]]
+    while len(centres) < min(k, len(vectors)):
+        nearness = (vectors @ centres.T).max(axis=1)
+        farthest = int(np.argmin(nearness))
+        if nearness[farthest] > 1 - 1e-6:
+            break
+        centres = np.vstack([centres, vectors[farthest]])
+    for _ in range(rounds):
+        of = nearest(centres, vectors)
+        sums = np.stack([vectors[of == number].sum(axis=0) for number in range(len(centres))])
+        norms = np.linalg.norm(sums, axis=1, keepdims=True)
+        centres = np.where(norms > 0, sums / np.maximum(norms, 1e-12), centres)
+    return np.asarray(centres, dtype=np.float32)
+
+
+def nearest(centres: Matrix, vectors: Matrix) -> NDArray[np.int64]:
+    """Return the number of the centre nearest to each vector, shape (n,); 0 without centres."""
+    if len(centres) == 0 or len(vectors) == 0:
+        return np.zeros(len(vectors), dtype=np.int64)
+    return np.asarray(np.argmax(vectors @ centres.T, axis=1), dtype=np.int64)
+
+
+def best_shares(worth: Sequence[Sequence[float]]) -> list[float]:
+    """Return the share of a budget that each cluster gets, the sum of their worths being largest.
+
+    CRAGRU's knapsack: shares are whole steps, at least one for each cluster, all steps given out.
+
+    Args:
+        worth: one row a cluster (c >= 1); ``row[s - 1]`` is what s steps of it are worth. Rows
+            have one length, and c <= steps <= c * length.
+
+    Returns:
+        c shares, sum 1; among equals the first cluster gets least.
+    """
+    n_steps = 2 * len(worth[0])
+    """Rows go up to half of the budget, as in the paper: 10 steps of 5 % each."""
+    best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
+    for row in worth:
+        step: dict[int, tuple[float, tuple[int, ...]]] = {}
+        for used, (total, shares) in best.items():
+            for taken, value in enumerate(row, start=1):
+                found = (total + value, (*shares, taken))
+                if used + taken <= n_steps and found[0] > step.get(used + taken, (-np.inf,))[0]:
+                    step[used + taken] = found
+        best = step
+    return [taken / n_steps for taken in best[n_steps][1]]
