@@ -15,11 +15,12 @@ from typing import Final, Literal
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+_Family = CounterMetricFamily | GaugeMetricFamily
 PERSONAL_KEYS: Final = frozenset(
     {
         *("user", "user_id", "users", "sub", "subject", "pseudonym", "pseudonyms", "email"),
@@ -187,7 +188,13 @@ class Metrics:
         self._forgets.labels(scope_kind).inc()
 
     def watch(
-        self, name: str, documentation: str, *, label: str, read: Callable[[], Mapping[str, float]]
+        self,
+        name: str,
+        documentation: str,
+        *,
+        label: str,
+        read: Callable[[], Mapping[str, float]],
+        is_counter: bool = False,
     ) -> None:
         """Show what ``read`` returns (label value to number) whenever the metrics are asked for.
 
@@ -196,8 +203,10 @@ class Metrics:
             documentation: one sentence.
             label: name of the one label, such as ``state``.
             read: called at every scrape, in the thread of the scrape.
+            is_counter: the numbers never fall but with a restart.
         """
-        self._registry.register(_Watched(name, documentation, label=label, read=read))
+        kind = CounterMetricFamily if is_counter else GaugeMetricFamily
+        self._registry.register(_Watched(kind, name, documentation, label=label, read=read))
 
     def render(self) -> bytes:
         """Return the Prometheus text format, version 0.0.4."""
@@ -205,20 +214,27 @@ class Metrics:
 
 
 class _Watched(Collector):
-    """A gauge with one label, read on demand."""
+    """A metric with one label, read on demand."""
 
     def __init__(
-        self, name: str, documentation: str, *, label: str, read: Callable[[], Mapping[str, float]]
+        self,
+        kind: type[_Family],
+        name: str,
+        documentation: str,
+        *,
+        label: str,
+        read: Callable[[], Mapping[str, float]],
     ) -> None:
+        self._kind = kind
         self._name, self._documentation, self._label, self._read = name, documentation, label, read
 
-    def describe(self) -> Iterator[GaugeMetricFamily]:
+    def describe(self) -> Iterator[_Family]:
         """Yield the name without values, so that registering does not read."""
-        yield GaugeMetricFamily(self._name, self._documentation, labels=(self._label,))
+        yield self._kind(self._name, self._documentation, labels=(self._label,))
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[_Family]:
         """Yield the present values."""
-        family = GaugeMetricFamily(self._name, self._documentation, labels=(self._label,))
+        family = self._kind(self._name, self._documentation, labels=(self._label,))
         for value, number in self._read().items():
             family.add_metric((value,), number)
         yield family

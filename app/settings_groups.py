@@ -27,6 +27,7 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
+HttpUrls = Annotated[str, Field(pattern=r"^https?://[^\s/,]+[^\s,]*(,https?://[^\s/,]+[^\s,]*)*$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+\S*$")]
 PublicKey = Annotated[
     str, Field(pattern=r"^\s*-----BEGIN PUBLIC KEY-----"), AfterValidator(_unfolded)
@@ -108,17 +109,18 @@ class RedisSettings(Group):
 class LlmSettings(Group):
     """The frozen model that ranks."""
 
-    base_url: HttpUrl | None = None
-    """OpenAI-compatible address without `/v1`, such as `http://vllm:8000`; unset means ranking
-    without a model."""
+    base_url: HttpUrls | None = None
+    """OpenAI-compatible address without `/v1`, such as `http://vllm:8000`; several, separated by
+    commas, serve one model and share the work. Unset means ranking without a model."""
     model: str | None = None
     """Name the server serves the model under; required with an address."""
     api_key: SecretStr | None = None
     """Sent as bearer token; unset means none."""
-    mode: Literal["auto", "one_pass", "json"] = "auto"
+    mode: Literal["auto", "one_pass", "pointwise", "json"] = "auto"
     """How a ranking is asked for. `one_pass`: one token, masked to the candidates' labels (vLLM);
-    `json`: scores as JSON, for other servers, some twenty times slower. `auto` decides when the
-    server is first reached."""
+    `pointwise`: yes or no for each candidate, in one call (vLLM), free of any liking for a place;
+    `json`: scores as JSON, for other servers, some twenty times slower. `auto` decides between
+    `one_pass` and `json` when the server is first reached."""
     language: Literal["en", "de"] = "en"
     """Language of the prompt's wording. Titles and people's words are shown as they are."""
     permutations: Annotated[int, Field(ge=1, le=2)] = 1
@@ -128,9 +130,11 @@ class LlmSettings(Group):
     """Seconds an answer may take before the order without the model is served; 0 to 60."""
     weight: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Share of the model's order in the final one; 0 (ignored) to 1 (alone)."""
-    window: Annotated[int, Field(ge=2, le=52)] = 50
-    """Candidates shown to the model; 2 to 52, the number of one-letter labels. The server's
-    `--max-logprobs` must be at least this."""
+    candidates: Annotated[int, Field(ge=2, le=500)] = 50
+    """Candidates that the model ranks; 2 to 500."""
+    window: Annotated[int, Field(ge=2, le=52)] = 52
+    """Candidates shown to the model at once; 2 to 52, the number of one-letter labels. More are
+    ranked in several passes at once. The server's `--max-logprobs` must be at least this."""
     ttl_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
     """Seconds an answer may be repeated to the same user; 0 keeps none. A forget erases them."""
     memory_tokens: Annotated[int, Field(ge=50, le=8000)] = 800
@@ -140,7 +144,15 @@ class LlmSettings(Group):
     the memories shown are shared among clusters of items, by CRAGRU's knapsack. Unset means by
     coverage, which needs no table."""
     max_connections: Annotated[int, Field(ge=1, le=1024)] = 16
-    """Connections this process holds to the server at most."""
+    """Connections this process holds to all servers at most."""
+    max_running: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Rankings this process asks for at once; the next ones wait in line."""
+    max_waiting: Annotated[int, Field(ge=0, le=10_000)] = 64
+    """Rankings that wait in line at most; whoever comes then gets the order without the model at
+    once. Waiting counts as part of `LETHE_LLM__TIMEOUT_S`."""
+    hedge_after_s: Annotated[float, Field(gt=0, le=60)] | None = None
+    """Seconds after which a second server is asked too, and the first answer taken. Unset means
+    never: it makes slow answers rarer, and the servers busier."""
 
 
 class EmbeddingSettings(Group):

@@ -35,7 +35,7 @@ from scipy.stats import kendalltau
 from app.adapters.llm_answers import at, parsed_object, tokens
 from app.adapters.llm_json import JsonRanker, json_body
 from app.adapters.llm_prompting import Prompting
-from app.adapters.llm_server import CHAT, LlmServer
+from app.adapters.llm_server import CHAT, LlmChannel, LlmServer
 from app.adapters.prompt_files import load_template
 from app.adapters.vllm import VllmRanker
 from app.domain.models import Item, ItemId, Kind
@@ -95,7 +95,8 @@ class Bench:
         self.items = made_up_items(self.rng)
         self.memories = [ShownMemory(Kind.LIKE, item) for item in self.items[:N_MEMORIES]]
         self.network = TimedTransport()
-        self.llm = LlmServer(server.base_url, model=server.model, transport=self.network)
+        self.channel = LlmChannel(transport=self.network)
+        self.llm = LlmServer(server.base_url, model=server.model, channel=self.channel)
 
     def task(self, *, seed: int = 0, salt: str | None = None) -> RankingTask:
         """Return the task under ``salt``, else under one never used before."""
@@ -229,7 +230,7 @@ def main() -> None:
     with TemporaryDirectory() as folder, vllm_server(Path(folder)) as server:
         version = httpx.get(f"{server.base_url}/version", trust_env=False).json()["version"]
         bench = Bench(server, seed=arguments.seed)
-        with closing(bench.llm):
+        with closing(bench.channel):
             figures = measure(bench, repeats=arguments.repeats)
     path = write_result(
         "llm_one_pass",

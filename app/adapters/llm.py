@@ -1,35 +1,33 @@
-"""The ranker as the service gets it: the right form for the server, behind a breaker."""
+"""The ranker as the service gets it: the right form for each server, guarded, in a pool."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from threading import Thread
-from typing import Literal
+from typing import Final, Literal
 
 import httpx
 import structlog
 
-from app.adapters.llm_breaker import BreakerState, CircuitBreaker
+from app.adapters.llm_breaker import CircuitBreaker
+from app.adapters.llm_guard import GuardedRanker
 from app.adapters.llm_json import JsonRanker
+from app.adapters.llm_pool import RankerPool
 from app.adapters.llm_prompting import Prompting
-from app.adapters.llm_server import LlmServer
+from app.adapters.llm_queue import AdmissionQueue
+from app.adapters.llm_server import LlmChannel, LlmServer
 from app.adapters.prompt_files import PromptLanguage, load_template
-from app.adapters.vllm import OnePassUnsupportedError, VllmRanker
-from app.domain.errors import AppError, DependencyUnavailableError, RankerError
+from app.adapters.vllm import VllmRanker
+from app.adapters.vllm_pointwise import PointwiseRanker
+from app.adapters.vllm_tokens import OnePassUnsupportedError
+from app.domain.errors import DependencyUnavailableError
 from app.domain.prompt import LABELS, ShownMemory
 from app.ports.ranker import LlmRanking, Ranker, RankingTask
 
-RankerMode = Literal["auto", "one_pass", "json"]
-Background = Callable[[Callable[[], None]], object]
-"""Runs a function later, or on another thread, and returns at once."""
+RankerMode = Literal["auto", "one_pass", "pointwise", "json"]
+_PING_TIMEOUT_S: Final = 2.0
 
 log = structlog.get_logger(__name__)
-
-
-def in_thread(work: Callable[[], None]) -> None:
-    """Run ``work`` on a thread that does not keep the process alive."""
-    Thread(target=work, name="llm-warm-up", daemon=True).start()
 
 
 class AutoRanker:
@@ -71,111 +69,29 @@ class AutoRanker:
         return "cold" if self._chosen is None else self._chosen.status()
 
 
-class GuardedRanker:
-    """Keeps a ranker that does not work from costing a request anything.
-
-    While the breaker is open a call is refused at once. The trial after the cool-down is a
-    warm-up in the background, set off by a call and paid by none; so a server that starts
-    late, or comes back with a cold grammar cache, is picked up by itself.
-
-    Args:
-        ranker: what is guarded.
-        breaker: its counts and cool-down.
-        background: runs the trial.
-        close: releases what ``ranker`` holds.
-    """
-
-    def __init__(
-        self,
-        ranker: Ranker,
-        *,
-        breaker: CircuitBreaker,
-        background: Background = in_thread,
-        close: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._ranker = ranker
-        self._breaker = breaker
-        self._background = background
-        self._was_ready = False
-        self.close = close
-
-    def warm_up(self) -> None:
-        """Warm the ranker up now, unless it is ready; refuse while it cools down."""
-        if self._breaker.begin_trial():
-            self._trial()
-        elif self._breaker.state is not BreakerState.CLOSED:
-            raise _not_ready()
-
-    def rank(self, task: RankingTask) -> LlmRanking:
-        """Rank, or refuse at once while the breaker is open."""
-        if self._breaker.state is not BreakerState.CLOSED:
-            if self._breaker.begin_trial():
-                self._background(self._quiet_trial)
-            raise _not_ready()
-        try:
-            ranking = self._ranker.rank(task)
-        except (DependencyUnavailableError, RankerError) as exc:
-            if self._breaker.failed():
-                log.warning("ranker_breaker_opened", code=exc.code, reason=exc.message)
-            raise
-        self._breaker.succeeded()
-        return ranking
-
-    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
-        """Return about how many tokens each takes in a prompt."""
-        return self._ranker.memory_tokens(memories)
-
-    def status(self) -> str:
-        """Return ``ready``, ``cold`` (never worked yet) or ``open``."""
-        if self._breaker.state is BreakerState.CLOSED:
-            return "ready"
-        return "open" if self._was_ready else "cold"
-
-    def _trial(self) -> None:
-        is_ready = False
-        try:
-            self._ranker.warm_up()
-            is_ready = True
-        finally:
-            # Also after an error that is none of ours: else the breaker stays half open.
-            if is_ready:
-                self._was_ready = True
-                self._breaker.succeeded(in_trial=True)
-                log.info("ranker_ready")
-            else:
-                self._breaker.failed(in_trial=True)
-
-    def _quiet_trial(self) -> None:
-        try:
-            self._trial()
-        except AppError as exc:
-            log.warning("ranker_not_ready", code=exc.code, reason=exc.message)
-
-
-def _not_ready() -> DependencyUnavailableError:
-    return DependencyUnavailableError("the LLM ranker is not ready")
-
-
 @dataclass(frozen=True, slots=True)
 class LlmConnection:
-    """Everything that decides how a server is reached and used.
+    """Everything that decides how the servers of a model are reached and used.
 
     Args:
-        base_url: of a vLLM or an OpenAI-compatible server, with or without ``/v1``.
-        model: name under which it serves the model.
+        base_urls: of vLLMs or OpenAI-compatible servers, with or without ``/v1``; at least one.
+        model: name under which they serve the model.
         api_key: bearer token; None sends none.
-        mode: ``auto`` decides between the other two at warm-up.
-        window: candidates ranked at most, 2 to 52; the server's ``--max-logprobs`` at least.
+        mode: ``auto`` decides between ``one_pass`` and ``json`` at warm-up.
+        window: candidates shown at once, 2 to 52; the servers' ``--max-logprobs`` at least.
         permutations: passes of the one-pass form, 1 or 2.
         language: of the prompt.
         memory_tokens: most tokens of memories in a prompt.
         max_connections: calls under way at once, >= 1.
+        max_running: rankings under way at once, >= 1.
+        max_waiting: rankings in line at most, >= 0.
+        hedge_after_s: see ``RankerPool``.
         warm_up_timeout_s: total seconds for a warm-up.
-        breaker_failures: failures in a row that open the breaker, >= 1.
-        breaker_cool_down_s: seconds until the next trial, >= 0.
+        breaker_failures: failures in a row that open a server's breaker, >= 1.
+        breaker_cool_down_s: seconds until its next trial, >= 0.
     """
 
-    base_url: str
+    base_urls: Sequence[str]
     model: str
     api_key: str | None = field(default=None, repr=False)
     mode: RankerMode = "auto"
@@ -184,6 +100,9 @@ class LlmConnection:
     language: PromptLanguage = "en"
     memory_tokens: int = 800
     max_connections: int = 16
+    max_running: int = 16
+    max_waiting: int = 64
+    hedge_after_s: float | None = None
     warm_up_timeout_s: float = 120.0
     breaker_failures: int = 3
     breaker_cool_down_s: float = 10.0
@@ -191,16 +110,14 @@ class LlmConnection:
 
 def connect_ranker(
     connection: LlmConnection, *, transport: httpx.BaseTransport | None = None
-) -> GuardedRanker:
-    """Return a ranker for the server of ``connection``; nothing is called yet.
+) -> RankerPool:
+    """Return a ranker over the servers of ``connection``; nothing is called yet.
 
     Args:
         connection: where and how.
         transport: replaces the network, for tests.
     """
-    server = LlmServer(
-        connection.base_url,
-        model=connection.model,
+    channel = LlmChannel(
         api_key=connection.api_key,
         max_connections=connection.max_connections,
         transport=transport,
@@ -208,6 +125,21 @@ def connect_ranker(
     prompting = Prompting(
         load_template(connection.language), memory_tokens=connection.memory_tokens
     )
+    servers = [
+        LlmServer(base_url, model=connection.model, channel=channel)
+        for base_url in connection.base_urls
+    ]
+    return RankerPool(
+        [_guarded(server, connection, prompting=prompting) for server in servers],
+        queue=AdmissionQueue(running=connection.max_running, waiting=connection.max_waiting),
+        hedge_after_s=connection.hedge_after_s,
+        close=channel.close,
+    )
+
+
+def _guarded(
+    server: LlmServer, connection: LlmConnection, *, prompting: Prompting
+) -> GuardedRanker:
     one_pass = VllmRanker(
         server,
         prompting=prompting,
@@ -224,9 +156,15 @@ def connect_ranker(
     rankers: dict[RankerMode, Ranker] = {
         "auto": AutoRanker(one_pass=one_pass, fallback=by_json),
         "one_pass": one_pass,
+        "pointwise": PointwiseRanker(
+            server, prompting=prompting, warm_up_timeout_s=connection.warm_up_timeout_s
+        ),
         "json": by_json,
     }
-    breaker = CircuitBreaker(
-        failures=connection.breaker_failures, cool_down_s=connection.breaker_cool_down_s
+    return GuardedRanker(
+        rankers[connection.mode],
+        breaker=CircuitBreaker(
+            failures=connection.breaker_failures, cool_down_s=connection.breaker_cool_down_s
+        ),
+        ping=lambda: server.describe_model(timeout_s=_PING_TIMEOUT_S),
     )
-    return GuardedRanker(rankers[connection.mode], breaker=breaker, close=server.close)

@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 import numpy as np
 
 from app.domain.errors import RankerError
+from app.domain.windows import normalised
 
 _ROUNDING: Final = 1e-3
 """By how much a log-probability may exceed zero; servers add up in bfloat16."""
@@ -114,7 +115,10 @@ def _log_probability(alternative: object) -> float:
     raise RankerError(message)
 
 
-def normalised(log_weights: Mapping[str, float]) -> dict[str, float]:
-    """Return natural log-probabilities (<= 0) that sum to one, from at least one log-weight."""
-    total = float(np.logaddexp.reduce(list(log_weights.values())))
-    return {label: min(weight - total, 0.0) for label, weight in log_weights.items()}
+def cached_tokens(answer: object) -> int:
+    """Return how many tokens the server found in its prefix cache; 0 where it does not tell."""
+    try:
+        count = at(answer, "usage", "prompt_tokens_details", "cached_tokens")
+    except RankerError:
+        return 0
+    return count if isinstance(count, int) and count >= 0 else 0

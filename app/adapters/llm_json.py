@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from math import log
 from typing import Final
 
-from app.adapters.llm_answers import at, normalised, parsed_object, tokens
+from app.adapters.llm_answers import at, cached_tokens, parsed_object, tokens
 from app.adapters.llm_prompting import Prompting
 from app.adapters.llm_server import CHAT, LlmServer, chat_messages
 from app.domain.errors import DependencyUnavailableError, RankerError
@@ -22,6 +22,7 @@ from app.domain.prompt import (
     ShownMemory,
     ranking_prompt,
 )
+from app.domain.windows import normalised, windows
 from app.ports.ranker import LlmRanking, RankingTask
 
 TOKENS_PER_SCORE: Final = 10
@@ -31,7 +32,7 @@ _PROBE_SALT: Final = "0" * 64
 
 
 class JsonRanker:
-    """Ranks up to 52 candidates by asking for a score of each.
+    """Ranks by asking for a score of each candidate, 52 at once.
 
     The schema names every label as a required key and allows no other, so an answer that
     follows it scores each candidate exactly once; the answer is checked all the same.
@@ -39,7 +40,7 @@ class JsonRanker:
     Args:
         server: any server with ``/v1/chat/completions`` and JSON-schema answers.
         prompting: wording and sizes.
-        window: candidates ranked at most, 1 to 52.
+        window: candidates shown in one call at most, 2 to 52.
         warm_up_timeout_s: total seconds for the check.
     """
 
@@ -75,7 +76,7 @@ class JsonRanker:
         self._is_warm = True
 
     def rank(self, task: RankingTask) -> LlmRanking:
-        """Score the first 52 candidates; the rest is absent from the result."""
+        """Score every candidate."""
         if not self._is_warm:
             message = "the LLM ranker is not warmed up"
             raise DependencyUnavailableError(message)
@@ -90,31 +91,37 @@ class JsonRanker:
         return "ready" if self._is_warm else "cold"
 
     def _ask(self, task: RankingTask) -> LlmRanking:
-        prompt = ranking_prompt(
+        shown, _ = windows(task.candidates, size=len(self._labels))
+        prompts = [self._prompt(task, window) for window in shown]
+        bodies = [json_body(prompt, model=self._server.model) for prompt in prompts]
+        if self._is_vllm:
+            # Others refuse the field; vLLM without it would share prompt blocks across users.
+            bodies = [body | {"cache_salt": task.cache_salt} for body in bodies]
+        answers = self._server.post_all(CHAT, bodies, timeout_s=task.timeout_s)
+        weights: dict[ItemId, float] = {}
+        for prompt, answer in zip(prompts, answers, strict=True):
+            self._prompting.learn(prompt, n_tokens=tokens(answer, "prompt_tokens"))
+            for label, score in label_scores(answer, labels=list(prompt.items)).items():
+                # Scores are read as the weights of a choice (Luce, 1959), on one scale in all
+                # windows; one is added so that 0 has a logarithm.
+                weights[prompt.items[label]] = log(score + 1)
+        return LlmRanking(
+            log_probabilities=normalised(weights),
+            prompt_tokens=sum(tokens(answer, "prompt_tokens") for answer in answers),
+            completion_tokens=sum(tokens(answer, "completion_tokens") for answer in answers),
+            prompt_id=self._prompting.template.template_id,
+            cached_tokens=sum(map(cached_tokens, answers)),
+        )
+
+    def _prompt(self, task: RankingTask, window: Sequence[Item]) -> RankingPrompt:
+        return ranking_prompt(
             task.memories,
-            candidates=task.candidates,
+            candidates=window,
             template=self._prompting.template,
             seed=task.seed,
             form=AnswerForm.SCORES,
             labels=self._labels,
             limits=self._prompting.limits,
-        )
-        body = json_body(prompt, model=self._server.model)
-        if self._is_vllm:
-            # Others refuse the field; vLLM without it would share prompt blocks across users.
-            body["cache_salt"] = task.cache_salt
-        answer = self._server.post(CHAT, body, timeout_s=task.timeout_s)
-        scores = label_scores(answer, labels=list(prompt.items))
-        read = tokens(answer, "prompt_tokens")
-        self._prompting.learn(prompt, n_tokens=read)
-        # Scores are read as the weights of a choice (Luce, 1959); one is added so that 0 has a
-        # logarithm.
-        shares = normalised({label: log(score + 1) for label, score in scores.items()})
-        return LlmRanking(
-            log_probabilities={prompt.items[label]: share for label, share in shares.items()},
-            prompt_tokens=read,
-            completion_tokens=tokens(answer, "completion_tokens"),
-            prompt_id=self._prompting.template.template_id,
         )
 
 

@@ -8,6 +8,7 @@ from math import ceil
 from threading import Lock
 from typing import Final
 
+from app.domain.models import Item, ItemId, Kind
 from app.domain.prompt import DEFAULT_LIMITS, PromptLimits, RankingPrompt, ShownMemory, memory_line
 from app.domain.prompt_template import PromptTemplate
 
@@ -73,10 +74,19 @@ class Prompting:
             for memory in memories
         ]
 
-    def fill(self, memory: ShownMemory) -> list[ShownMemory]:
-        """Return ``memory`` as often as the budget holds it."""
+    def largest_memories(self) -> list[ShownMemory]:
+        """Return as many memories of the largest size as the budget holds."""
+        memory = ShownMemory(Kind.NOTE, text="word " * self.limits.memory_chars)
         [cost] = self.costs([memory])
         return [memory] * min(max(1, self.memory_tokens // cost), self.limits.memories)
+
+    def largest_item(self, number: int) -> Item:
+        """Return an item that fills its line."""
+        return Item(
+            item_id=ItemId(f"probe-{number}"),
+            title="word " * self.limits.title_chars,
+            description="word " * self.limits.details_chars,
+        )
 
     def learn(self, prompt: RankingPrompt, *, n_tokens: int) -> None:
         """Take in how many tokens the server read for ``prompt``."""

@@ -1,9 +1,9 @@
-"""One OpenAI-compatible server over HTTP: bounded waiting, bounded answers, our own errors."""
+"""OpenAI-compatible servers over HTTP: bounded waiting, bounded answers, our own errors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from http import HTTPStatus
 from time import monotonic
 from typing import Final
@@ -29,8 +29,8 @@ class LlmRefusedError(RankerError):
         self.status = status
 
 
-class LlmServer:
-    """Calls a server with a deadline that holds whatever the server does.
+class LlmChannel:
+    """The HTTP client and the threads that all calls to servers of a model share.
 
     A vendor's timeouts bound single reads, so a server that drips its answer would stretch
     them. Calls therefore run on threads of their own and the caller stops waiting at the
@@ -38,8 +38,6 @@ class LlmServer:
     under way, and those that wait for a thread past their deadline are never sent.
 
     Args:
-        base_url: address with or without a trailing ``/v1``.
-        model: name under which the server serves the model.
         api_key: bearer token; None sends none.
         max_connections: calls under way at once, >= 1.
         transport: replaces the network, for tests.
@@ -47,16 +45,12 @@ class LlmServer:
 
     def __init__(
         self,
-        base_url: str,
         *,
-        model: str,
         api_key: str | None = None,
         max_connections: int = 16,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.model = model
         self._client = httpx.Client(
-            base_url=base_url.rstrip("/").removesuffix(_V1),
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             limits=httpx.Limits(max_connections=max_connections),
             transport=transport,
@@ -66,9 +60,60 @@ class LlmServer:
         )
         self._threads = ThreadPoolExecutor(max_connections, thread_name_prefix="llm")
 
+    def submit(
+        self, method: str, url: str, *, body: Mapping[str, object] | None, deadline: float
+    ) -> Future[bytes]:
+        """Begin a call that ends at ``deadline`` (monotonic seconds).
+
+        Raises:
+            DependencyUnavailableError: the channel is closed.
+        """
+        try:
+            return self._threads.submit(self._exchange, method, url, body=body, deadline=deadline)
+        except RuntimeError as exc:
+            message = "the LLM client is closed"
+            raise DependencyUnavailableError(message) from exc
+
+    def close(self) -> None:
+        """Drop what waits and close the connections; calls under way end with an error."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+    def _exchange(
+        self, method: str, url: str, *, body: Mapping[str, object] | None, deadline: float
+    ) -> bytes:
+        left_s = deadline - monotonic()
+        if left_s <= 0:
+            raise _too_slow()
+        try:
+            with self._client.stream(method, url, json=body, timeout=left_s) as response:
+                _check_status(response.status_code, path=response.url.path)
+                return _read(response, deadline=deadline)
+        except httpx.TimeoutException as exc:
+            raise _too_slow() from exc
+        except httpx.HTTPError as exc:
+            message = "the LLM server cannot be reached"
+            raise DependencyUnavailableError(message) from exc
+
+
+class LlmServer:
+    """Calls one server with a deadline that holds whatever the server does.
+
+    Args:
+        base_url: address with or without a trailing ``/v1``.
+        model: name under which the server serves the model.
+        channel: shared with other servers.
+    """
+
+    def __init__(self, base_url: str, *, model: str, channel: LlmChannel) -> None:
+        self.model = model
+        self._base_url = base_url.rstrip("/").removesuffix(_V1)
+        self._channel = channel
+
     def get(self, path: str, *, timeout_s: float) -> Mapping[str, object]:
         """Return the JSON object at ``path``; errors as for ``post``."""
-        return self._call("GET", path, body=None, timeout_s=timeout_s)
+        [answer] = self._call("GET", path, bodies=[None], timeout_s=timeout_s)
+        return answer
 
     def post(
         self, path: str, body: Mapping[str, object], *, timeout_s: float
@@ -85,7 +130,17 @@ class LlmServer:
             LlmRefusedError: any other status than 2xx.
             RankerError: the answer is no JSON object, or is too large.
         """
-        return self._call("POST", path, body=body, timeout_s=timeout_s)
+        [answer] = self.post_all(path, [body], timeout_s=timeout_s)
+        return answer
+
+    def post_all(
+        self, path: str, bodies: Sequence[Mapping[str, object]], *, timeout_s: float
+    ) -> list[Mapping[str, object]]:
+        """Send all ``bodies`` at once and return what was answered, in their order.
+
+        Args and errors are those of ``post``; the first failure is raised, the rest given up.
+        """
+        return self._call("POST", path, bodies=bodies, timeout_s=timeout_s)
 
     def describe_model(self, *, timeout_s: float) -> Mapping[str, object]:
         """Return what the server says of the configured model.
@@ -101,43 +156,29 @@ class LlmServer:
         message = f"the LLM server does not serve the model {self.model!r}"
         raise RankerError(message)
 
-    def close(self) -> None:
-        """Drop what waits and close the connections; calls under way end with an error."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._client.close()
-
     def _call(
-        self, method: str, path: str, *, body: Mapping[str, object] | None, timeout_s: float
-    ) -> Mapping[str, object]:
+        self,
+        method: str,
+        path: str,
+        *,
+        bodies: Sequence[Mapping[str, object] | None],
+        timeout_s: float,
+    ) -> list[Mapping[str, object]]:
         deadline = monotonic() + timeout_s
+        url = f"{self._base_url}{path}"
+        futures = [
+            self._channel.submit(method, url, body=body, deadline=deadline) for body in bodies
+        ]
         try:
-            future = self._threads.submit(
-                self._exchange, method, path, body=body, deadline=deadline
-            )
-        except RuntimeError as exc:
-            message = "the LLM client is closed"
-            raise DependencyUnavailableError(message) from exc
-        try:
-            return parsed_object(future.result(timeout=timeout_s))
+            return [
+                parsed_object(future.result(timeout=max(deadline - monotonic(), 0)))
+                for future in futures
+            ]
         except TimeoutError as exc:
-            future.cancel()
             raise _too_slow() from exc
-
-    def _exchange(
-        self, method: str, path: str, *, body: Mapping[str, object] | None, deadline: float
-    ) -> bytes:
-        left_s = deadline - monotonic()
-        if left_s <= 0:
-            raise _too_slow()
-        try:
-            with self._client.stream(method, path, json=body, timeout=left_s) as response:
-                _check_status(response.status_code, path=path)
-                return _read(response, deadline=deadline)
-        except httpx.TimeoutException as exc:
-            raise _too_slow() from exc
-        except httpx.HTTPError as exc:
-            message = "the LLM server cannot be reached"
-            raise DependencyUnavailableError(message) from exc
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def _too_slow() -> DependencyUnavailableError:

@@ -7,42 +7,41 @@ docs/decisions/0012).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import fsum
 from time import monotonic
 from typing import Final
 
-from app.adapters.llm_answers import at, label_log_probabilities, tokens
+from app.adapters.llm_answers import cached_tokens, label_log_probabilities, tokens
 from app.adapters.llm_prompting import Prompting
 from app.adapters.llm_server import CHAT, LlmRefusedError, LlmServer, chat_messages
+from app.adapters.vllm_tokens import OnePassUnsupportedError, count_tokens
 from app.domain.errors import DependencyUnavailableError, RankerError
-from app.domain.models import Item, ItemId, Kind
+from app.domain.models import Item, ItemId
 from app.domain.prompt import (
     LABELS,
     AnswerForm,
-    PromptLimits,
     RankingPrompt,
     ShownMemory,
     ranking_prompt,
 )
+from app.domain.windows import linked, windows
 from app.ports.ranker import LlmRanking, RankingTask
 
 MIN_LABELS: Final = 10
 """With fewer one-token labels than this the model is of another kind than any we know."""
 _PROBE_SALT: Final = "0" * 64
-
-
-class OnePassUnsupportedError(RankerError):
-    """The server ranks, if at all, in another way: no vLLM, or its mask does not hold."""
+_Answer = Mapping[str, object]
 
 
 class VllmRanker:
-    """Ranks up to 52 candidates for the price of one token.
+    """Ranks up to 52 candidates for the price of one token, and more of them in windows.
 
     Args:
         server: a vLLM of 0.30 or later (CVE-2026-105756), ``--max-logprobs`` at least ``window``.
         prompting: wording and sizes.
-        window: candidates ranked at most, 1 to 52.
+        window: candidates shown in one pass at most, 2 to 52. More are ranked in several passes
+            at once, which share some candidates so that their scores can be compared.
         permutations: 1, or 2 to average a second pass that shows the candidates in reverse,
             against the model's liking for a place.
         warm_up_timeout_s: total seconds for the checks; the server's first grammar takes up
@@ -78,10 +77,10 @@ class VllmRanker:
         """
         deadline = monotonic() + self._warm_up_timeout_s
         self._server.describe_model(timeout_s=self._warm_up_timeout_s)
-        single = [label for label in LABELS if self._count_tokens(label, deadline=deadline) == 1]
         words = self._prompting.template.system
-        n_tokens = self._count_tokens(words, deadline=deadline)
-        self._prompting.rate.learn([words], n_tokens=n_tokens)
+        counts = count_tokens(self._server, [*LABELS, words], deadline=deadline)
+        self._prompting.rate.learn([words], n_tokens=counts.pop())
+        single = [label for label, count in zip(LABELS, counts, strict=True) if count == 1]
         labels = single[: self._window]
         if len(labels) < min(MIN_LABELS, self._window):
             message = f"only {len(labels)} labels are one token of this model"
@@ -90,16 +89,11 @@ class VllmRanker:
         self._labels = labels
 
     def rank(self, task: RankingTask) -> LlmRanking:
-        """Score the first ``len(labels)`` candidates; the rest is absent from the result."""
+        """Score every candidate: one call for a window and a permutation, all at once."""
         if not self._labels:
             message = "the LLM ranker is not warmed up"
             raise DependencyUnavailableError(message)
-        deadline = monotonic() + task.timeout_s
-        passes = [
-            self._pass(task, labels=self._labels, is_reversed=bool(number), deadline=deadline)
-            for number in range(self._permutations)
-        ]
-        return _averaged(passes)
+        return self._rank(task, labels=self._labels)
 
     def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
         """Return about how many tokens each takes in a prompt."""
@@ -109,27 +103,17 @@ class VllmRanker:
         """Return ``ready`` or ``cold``."""
         return "ready" if self._labels else "cold"
 
-    def _count_tokens(self, text: str, *, deadline: float) -> int:
-        body = {"model": self._server.model, "prompt": text, "add_special_tokens": False}
-        try:
-            answer = self._server.post("/tokenize", body, timeout_s=deadline - monotonic())
-            return int(str(at(answer, "count")))
-        except (RankerError, ValueError) as exc:
-            message = "the server cannot say how it splits a text into tokens"
-            raise OnePassUnsupportedError(message) from exc
-
     def _probe(self, labels: Sequence[str], *, deadline: float) -> None:
         """Rank the largest prompt there can be, so that no limit is met by a user first."""
-        limits = self._prompting.limits
         task = RankingTask(
-            memories=self._prompting.fill(_largest_memory(limits)),
-            candidates=[_largest_item(number, limits) for number in range(len(labels))],
+            memories=self._prompting.largest_memories(),
+            candidates=[self._prompting.largest_item(number) for number in range(len(labels))],
             cache_salt=_PROBE_SALT,
             seed=0,
             timeout_s=deadline - monotonic(),
         )
         try:
-            self._pass(task, labels=labels, is_reversed=False, deadline=deadline)
+            self._rank(task, labels=labels)
         except LlmRefusedError as exc:
             message = (
                 f"the LLM server refused a full prompt with status {exc.status}: it needs "
@@ -140,12 +124,37 @@ class VllmRanker:
             message = f"the LLM server does not mask its answer: {exc.message}"
             raise OnePassUnsupportedError(message) from exc
 
-    def _pass(
-        self, task: RankingTask, *, labels: Sequence[str], is_reversed: bool, deadline: float
-    ) -> LlmRanking:
-        prompt = ranking_prompt(
+    def _rank(self, task: RankingTask, *, labels: Sequence[str]) -> LlmRanking:
+        shown, anchors = windows(task.candidates, size=len(labels))
+        prompts = [
+            self._prompt(task, window, labels=labels, is_reversed=bool(number))
+            for window in shown
+            for number in range(self._permutations)
+        ]
+        bodies = [
+            one_pass_body(prompt, model=self._server.model, cache_salt=task.cache_salt)
+            for prompt in prompts
+        ]
+        answers = self._server.post_all(CHAT, bodies, timeout_s=task.timeout_s)
+        views = [
+            self._read(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+        each = self._permutations
+        pairs = [views[first : first + each] for first in range(0, len(views), each)]
+        return LlmRanking(
+            log_probabilities=linked([_mean(pair) for pair in pairs], anchors=anchors),
+            prompt_tokens=sum(tokens(answer, "prompt_tokens") for answer in answers),
+            completion_tokens=sum(tokens(answer, "completion_tokens") for answer in answers),
+            prompt_id=self._prompting.template.template_id,
+            cached_tokens=sum(map(cached_tokens, answers)),
+        )
+
+    def _prompt(
+        self, task: RankingTask, window: Sequence[Item], *, labels: Sequence[str], is_reversed: bool
+    ) -> RankingPrompt:
+        return ranking_prompt(
             task.memories,
-            candidates=task.candidates,
+            candidates=window,
             template=self._prompting.template,
             seed=task.seed,
             form=AnswerForm.LABEL,
@@ -153,17 +162,11 @@ class VllmRanker:
             is_reversed=is_reversed,
             limits=self._prompting.limits,
         )
-        body = one_pass_body(prompt, model=self._server.model, cache_salt=task.cache_salt)
-        answer = self._server.post(CHAT, body, timeout_s=deadline - monotonic())
-        read = tokens(answer, "prompt_tokens")
-        self._prompting.learn(prompt, n_tokens=read)
+
+    def _read(self, prompt: RankingPrompt, answer: _Answer) -> dict[ItemId, float]:
+        self._prompting.learn(prompt, n_tokens=tokens(answer, "prompt_tokens"))
         scores = label_log_probabilities(answer, labels=prompt.items.keys())
-        return LlmRanking(
-            log_probabilities={prompt.items[label]: score for label, score in scores.items()},
-            prompt_tokens=read,
-            completion_tokens=tokens(answer, "completion_tokens"),
-            prompt_id=self._prompting.template.template_id,
-        )
+        return {prompt.items[label]: score for label, score in scores.items()}
 
 
 def one_pass_body(prompt: RankingPrompt, *, model: str, cache_salt: str) -> dict[str, object]:
@@ -181,26 +184,6 @@ def one_pass_body(prompt: RankingPrompt, *, model: str, cache_salt: str) -> dict
     }
 
 
-def _averaged(passes: Sequence[LlmRanking]) -> LlmRanking:
-    """Return the mean log-probability of each item, and all tokens spent."""
-    return LlmRanking(
-        log_probabilities={
-            item_id: fsum(one.log_probabilities[item_id] for one in passes) / len(passes)
-            for item_id in passes[0].log_probabilities
-        },
-        prompt_tokens=sum(one.prompt_tokens for one in passes),
-        completion_tokens=sum(one.completion_tokens for one in passes),
-        prompt_id=passes[0].prompt_id,
-    )
-
-
-def _largest_memory(limits: PromptLimits) -> ShownMemory:
-    return ShownMemory(Kind.NOTE, text="word " * limits.memory_chars)
-
-
-def _largest_item(number: int, limits: PromptLimits) -> Item:
-    return Item(
-        item_id=ItemId(f"probe-{number}"),
-        title="word " * limits.title_chars,
-        description="word " * limits.details_chars,
-    )
+def _mean(views: Sequence[Mapping[ItemId, float]]) -> dict[ItemId, float]:
+    """Return the mean log-probability of each item over views of the same window."""
+    return {item_id: fsum(view[item_id] for view in views) / len(views) for item_id in views[0]}

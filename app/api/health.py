@@ -27,6 +27,7 @@ def readyz(state: StateDep) -> JSONResponse:
                 "status": one.status,
                 "required": one.is_required,
                 "latency_ms": one.latency_ms,
+                **({"breakers": dict(one.breakers)} if one.breakers else {}),
             }
             for name, one in readiness.dependencies.items()
         },

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
+from app.adapters.llm_pool import RankerPool
 from app.adapters.loops import InlineQueue
 from app.api.state import Limits, Security, State
 from app.bootstrap.adapters import Adapters
+from app.bootstrap.llm_metrics import watch_llm
 from app.bootstrap.services import container_of
 from app.container import Container
 from app.observability import Metrics
-from app.ports.ranker import Ranker
 from app.settings import Settings
 
 
@@ -23,14 +24,14 @@ class Runtime:
 
     Args:
         inline: the queue of the embedded mode, None where Celery works.
-        ranker: the LLM, None where there is none.
+        llm: the LLM servers, None where there is none.
     """
 
     container: Container
     settings: Settings
     metrics: Metrics
     inline: InlineQueue | None
-    ranker: Ranker | None
+    llm: RankerPool | None
     _stack: ExitStack
 
     def close(self) -> None:
@@ -74,11 +75,14 @@ def build(settings: Settings) -> Runtime:
     with ExitStack() as stack:
         adapters = Adapters(settings, stack)
         container = container_of(adapters)
+        metrics = Metrics()
+        if adapters.llm is not None:
+            watch_llm(metrics, adapters.llm, answers=adapters.llm_answers)
         return Runtime(
             container=container,
             settings=settings,
-            metrics=Metrics(),
+            metrics=metrics,
             inline=adapters.inline,
-            ranker=adapters.ranker,
+            llm=adapters.llm,
             _stack=stack.pop_all(),
         )

@@ -20,7 +20,8 @@ from app.adapters.db.engine import open_engine, sqlite_file
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.diversity_table import load_diversity_table
 from app.adapters.embedders import MiniLMEmbedder, OpenAICompatibleEmbedder, StaticEmbedder
-from app.adapters.llm import GuardedRanker, LlmConnection, connect_ranker
+from app.adapters.llm import LlmConnection, connect_ranker
+from app.adapters.llm_pool import RankerPool
 from app.adapters.local_cache import LocalCache
 from app.adapters.loops import InlineQueue
 from app.adapters.neighbours.exact import ExactNeighbours
@@ -36,6 +37,7 @@ from app.domain.clusters import SharedOut
 from app.domain.erasure_statement import Limit
 from app.domain.identity import Identity
 from app.domain.residue import NeedleKind
+from app.domain.tally import Tally
 from app.ports.cache import Cache
 from app.ports.embedder import Embedder
 from app.ports.job_queue import JobQueue
@@ -90,7 +92,9 @@ class Adapters:
         self.probe: Probe = FileProbe(_probed_stores(settings))
         self.cipher = cipher
         self.cache = _cache(settings, closing, clock=self.clock)
-        self.ranker: Ranker | None = _ranker(settings, closing)
+        self.llm_answers = Tally("hit", "miss")
+        self.llm = _llm(settings, closing)
+        self.ranker: Ranker | None = self.llm
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or CeleryQueue(
             make_celery(broker_url(settings), sweep_s=settings.forget.sweep_s)
@@ -189,13 +193,13 @@ def _diversity(settings: Settings, embedder: Embedder) -> SharedOut | None:
     return load_diversity_table(path, embedder_id=embedder.embedder_id, dim=embedder.dim)
 
 
-def _ranker(settings: Settings, closing: ExitStack) -> GuardedRanker | None:
+def _llm(settings: Settings, closing: ExitStack) -> RankerPool | None:
     llm = settings.llm
     if llm.base_url is None or llm.model is None:
         return None
     ranker = connect_ranker(
         LlmConnection(
-            base_url=llm.base_url,
+            base_urls=llm.base_url.split(","),
             model=llm.model,
             api_key=llm.api_key.get_secret_value() if llm.api_key else None,
             mode=llm.mode,
@@ -204,6 +208,9 @@ def _ranker(settings: Settings, closing: ExitStack) -> GuardedRanker | None:
             window=llm.window,
             permutations=llm.permutations,
             max_connections=llm.max_connections,
+            max_running=llm.max_running,
+            max_waiting=llm.max_waiting,
+            hedge_after_s=llm.hedge_after_s,
         )
     )
     closing.callback(ranker.close)

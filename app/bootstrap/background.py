@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Final
-
-import structlog
 
 from app.adapters.loops import Loop
 from app.bootstrap import Runtime
-from app.domain.errors import AppError, IntegrityError
+from app.domain.errors import IntegrityError
 
-_log = structlog.get_logger(__name__)
 _CHECKPOINT_S: Final = 60.0
 _FOLLOW_S: Final = 0.2
+_LLM_CHECK_S: Final = 5.0
+"""Between two looks at the LLM servers; the first one warms them up."""
 
 
 class Background:
-    """The follower of the change feed, the sweeper, the inline queue, the LLM's warm-up."""
+    """The follower of the change feed, the sweeper, the inline queue, the LLM's health."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         container, forget = runtime.container, runtime.settings.forget
         self._follower = Loop("feed-follower", container.feed.acknowledge, interval_s=_FOLLOW_S)
         self._sweeper = Loop("sweeper", self._sweep, interval_s=forget.sweep_s)
+        llm = runtime.llm
+        self._llm = None if llm is None else Loop("llm", llm.check, interval_s=_LLM_CHECK_S)
         self._signer = Loop("checkpoints", container.checkpoints.make, interval_s=_CHECKPOINT_S)
 
     def _sweep(self) -> None:
@@ -32,7 +32,7 @@ class Background:
         take_over_s = self._runtime.settings.forget.take_over_s
         container.sweep.sweep(take_over_after_s=0.0 if is_inline else take_over_s)
         container.feed.prune()
-        if self._runtime.ranker is not None:
+        if self._runtime.llm is not None:
             container.clusters.refresh()
 
     def start(self) -> None:
@@ -50,19 +50,13 @@ class Background:
         self._signer.start()
         if self._runtime.inline is not None:
             self._runtime.inline.start(self._runtime.container.erase.execute)
-        if self._runtime.ranker is not None:
-            threading.Thread(target=self._warm_up, name="llm-warm-up", daemon=True).start()
-
-    def _warm_up(self) -> None:
-        if self._runtime.ranker is None:
-            return
-        try:
-            self._runtime.ranker.warm_up()
-        except AppError as error:
-            _log.warning("llm_not_ready", code=error.code)
+        if self._llm is not None:
+            self._llm.start()
 
     def stop(self) -> None:
         """Stop everything in the reverse order."""
+        if self._llm is not None:
+            self._llm.stop()
         if self._runtime.inline is not None:
             self._runtime.inline.stop()
         self._signer.stop()

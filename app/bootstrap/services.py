@@ -75,6 +75,7 @@ def container_of(adapters: Adapters) -> Container:
             uows=uows,
             memory=adapters.memory,
             ranker=adapters.ranker,
+            breakers=adapters.llm.breakers if adapters.llm else dict,
             clock=clock,
             workers_silent_after_s=_workers_silent_after_s(adapters),
         ),
@@ -165,6 +166,7 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
     ranking = Ranking(
         ranker=adapters.ranker,
         cache=adapters.cache,
+        answers=adapters.llm_answers,
         identity=adapters.identity,
         config=RankingConfig(weight=llm.weight, timeout_s=llm.timeout_s, cache_ttl_s=llm.ttl_s),
     )
@@ -181,7 +183,7 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
         ranking=ranking,
         topics=parts.topics,
         clock=adapters.clock,
-        config=PersonaliseConfig(window=llm.window),
+        config=PersonaliseConfig(window=llm.candidates),
     )
     return RecommendService(
         uows=adapters.uows,

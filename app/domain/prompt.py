@@ -147,6 +147,20 @@ def ranking_prompt(
     )
 
 
+def pointwise_parts(
+    memories: Sequence[ShownMemory],
+    *,
+    candidates: Sequence[Item],
+    template: PromptTemplate,
+    limits: PromptLimits = DEFAULT_LIMITS,
+) -> tuple[str, list[str]]:
+    """Return what all candidates share of a yes-or-no question, and the rest for each of them."""
+    taste = taste_lines(memories, template=template, limits=limits)
+    shared = "\n".join([*taste, template.item, ""])
+    lines = [candidate_line(item, template=template, limits=limits) for item in candidates]
+    return shared, [f"{line}\n{template.end}\n{template.ask_yes_no}" for line in lines]
+
+
 def _place(item_id: ItemId, *, seed: int) -> bytes:
     """Return the sort key of the shuffle: the same in every release of Python and numpy."""
     return hashlib.sha256(f"{seed}:{item_id}".encode()).digest()

@@ -34,17 +34,19 @@ class LlmRanking:
     """What the LLM answered.
 
     Args:
-        log_probabilities: one natural log-probability (<= 0) per ranked candidate;
-            candidates beyond the ranker's window are absent.
+        log_probabilities: one natural log-probability (<= 0) for each candidate.
         prompt_tokens: tokens read.
         completion_tokens: tokens generated.
         prompt_id: the wording it was asked in: language, version, hash of the template.
+        cached_tokens: of those read, the ones that the server had in its prefix cache; 0 where
+            it does not tell.
     """
 
     log_probabilities: dict[ItemId, float]
     prompt_tokens: int
     completion_tokens: int
     prompt_id: str
+    cached_tokens: int = 0
 
 
 class Ranker(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.domain.errors import DependencyUnavailableError
 from app.ports.clock import Clock
@@ -19,12 +19,14 @@ class Dependency:
     Args:
         is_required: without it the service is not ready; without the others it degrades.
         latency_ms: of the check, milliseconds.
+        breakers: servers behind it by the state of their circuit breaker; empty without any.
     """
 
     status: str
     is_well: bool
     is_required: bool
     latency_ms: float
+    breakers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class HealthService:
         uows: UnitsOfWork,
         memory: MemoryStore,
         ranker: Ranker | None,
+        breakers: Callable[[], Mapping[str, int]],
         clock: Clock,
         workers_silent_after_s: float | None,
     ) -> None:
@@ -56,6 +59,7 @@ class HealthService:
         self._uows = uows
         self._memory = memory
         self._ranker = ranker
+        self._breakers = breakers
         self._clock = clock
 
     def readiness(self) -> Readiness:
@@ -84,7 +88,9 @@ class HealthService:
     def _llm(self) -> Dependency:
         status = "absent" if self._ranker is None else self._ranker.status()
         is_well = status in {"ready", "absent"}
-        return Dependency(status, is_well=is_well, is_required=False, latency_ms=0.0)
+        return Dependency(
+            status, is_well=is_well, is_required=False, latency_ms=0.0, breakers=self._breakers()
+        )
 
     def _workers(self) -> Dependency:
         """Tell whether a task came through the queue to a worker lately.

@@ -16,6 +16,7 @@ from app.domain.fusion import blend, by_position
 from app.domain.identity import Identity
 from app.domain.models import Item, ItemId, Pseudonym, Scored
 from app.domain.prompt import ShownMemory
+from app.domain.tally import Tally
 from app.ports.cache import Cache
 from app.ports.ranker import Ranker, RankingTask
 
@@ -96,13 +97,23 @@ class Ranking:
     """Orders candidates. An LLM that is slow, down or talks nonsense never fails an answer."""
 
     def __init__(
-        self, *, ranker: Ranker | None, cache: Cache, identity: Identity, config: RankingConfig
+        self,
+        *,
+        ranker: Ranker | None,
+        cache: Cache,
+        answers: Tally,
+        identity: Identity,
+        config: RankingConfig,
     ) -> None:
-        """Keep the collaborators; without a ``ranker`` the fused order stands."""
+        """Keep the collaborators; without a ``ranker`` the fused order stands.
+
+        ``answers`` counts each ``hit`` and ``miss`` of the cache.
+        """
         self._ranker = ranker
         self._cache = cache
         self._identity = identity
         self._config = config
+        self._answers = answers
 
     def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
         """Return about how many tokens each memory takes in a prompt; nothing without an LLM."""
@@ -124,6 +135,7 @@ class Ranking:
     def _view(self, ranker: Ranker, request: RankingRequest) -> _View:
         key = _evidence_key(request)
         cached = self._cached(request.pseudonym, key)
+        self._answers.add("miss" if cached is None else "hit")
         if cached is not None:
             return cached
         ranking = ranker.rank(

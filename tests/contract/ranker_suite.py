@@ -12,7 +12,7 @@ from app.adapters.llm_prompting import Prompting
 from app.adapters.prompt_files import load_template
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Item, ItemId, Kind
-from app.domain.prompt import LABELS, ShownMemory
+from app.domain.prompt import ShownMemory
 from app.ports.ranker import LlmRanking, Ranker, RankingTask
 
 TEMPLATE = load_template("en")
@@ -47,15 +47,14 @@ class FakeRanker:
             raise DependencyUnavailableError("the fake is cold or too slow")
         told = " ".join(memory.text or "" for memory in task.memories)
         words = Counter(told.lower().split())
-        shown = task.candidates[: len(LABELS)]
         weights = {
             item.item_id: 1 + sum(words[word] for word in item.title.lower().split())
-            for item in shown
+            for item in task.candidates
         }
         total = sum(weights.values())
         return LlmRanking(
             log_probabilities={item: log(weight / total) for item, weight in weights.items()},
-            prompt_tokens=sum(words.values()) + len(shown),
+            prompt_tokens=sum(words.values()) + len(task.candidates),
             completion_tokens=1,
             prompt_id=TEMPLATE.template_id,
         )
@@ -99,7 +98,7 @@ class RankerSuite:
 
         assert ranker.status() == "ready"
 
-    @pytest.mark.parametrize("n_candidates", [1, 2, 4, 52])
+    @pytest.mark.parametrize("n_candidates", [1, 2, 4, 52, 120])
     def test_scores_every_candidate(self, ranker: Ranker, n_candidates: int) -> None:
         task = ranking_task(n_candidates)
 
@@ -108,13 +107,6 @@ class RankerSuite:
         assert scores.keys() == {item.item_id for item in task.candidates}
         assert max(scores.values()) <= 0
         assert fsum(exp(score) for score in scores.values()) == pytest.approx(1)
-
-    def test_scores_the_first_52_of_more(self, ranker: Ranker) -> None:
-        task = ranking_task(60)
-
-        scores = ranker.rank(task).log_probabilities
-
-        assert scores.keys() == {item.item_id for item in task.candidates[:52]}
 
     def test_does_not_score_all_alike(self, ranker: Ranker) -> None:
         assert len(set(ranker.rank(ranking_task(4)).log_probabilities.values())) > 1

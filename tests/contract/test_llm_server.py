@@ -10,7 +10,7 @@ from threading import Event, Thread
 import httpx
 import pytest
 
-from app.adapters.llm_server import LlmServer
+from app.adapters.llm_server import LlmChannel, LlmServer
 from app.domain.errors import DependencyUnavailableError
 from tests.servers.vllm import free_port
 
@@ -41,6 +41,19 @@ def serving(write: Write) -> Iterator[str]:
         thread.join()
 
 
+@contextmanager
+def server_at(
+    url: str,
+    *,
+    api_key: str | None = None,
+    max_connections: int = 16,
+    transport: httpx.BaseTransport | None = None,
+) -> Iterator[LlmServer]:
+    channel = LlmChannel(api_key=api_key, max_connections=max_connections, transport=transport)
+    with closing(channel):
+        yield LlmServer(url, model="m", channel=channel)
+
+
 def answer(handler: BaseHTTPRequestHandler) -> None:
     body = json.dumps({"authorization": handler.headers.get("Authorization")}).encode()
     handler.send_response(200)
@@ -60,17 +73,17 @@ def dripping(handler: BaseHTTPRequestHandler) -> None:
 
 
 def test_answers_when_the_server_does() -> None:
-    with serving(answer) as url, closing(LlmServer(f"{url}/v1/", model="m", api_key="k")) as llm:
+    with serving(answer) as url, server_at(f"{url}/v1/", api_key="k") as llm:
         assert llm.post("/x", {}, timeout_s=5) == {"authorization": "Bearer k"}
 
 
 def test_sends_no_key_when_there_is_none() -> None:
-    with serving(answer) as url, closing(LlmServer(url, model="m")) as llm:
+    with serving(answer) as url, server_at(url) as llm:
         assert llm.post("/x", {}, timeout_s=5) == {"authorization": None}
 
 
 def test_deadline_is_of_the_whole_answer_and_not_of_a_read() -> None:
-    with serving(dripping) as url, closing(LlmServer(url, model="m")) as llm:
+    with serving(dripping) as url, server_at(url) as llm:
         started = time.monotonic()
 
         with pytest.raises(DependencyUnavailableError, match="in time"):
@@ -88,7 +101,7 @@ def test_a_call_that_finds_no_thread_in_time_is_never_sent() -> None:
         return httpx.Response(200, json={})
 
     transport = httpx.MockTransport(hold)
-    with closing(LlmServer("http://llm", model="m", max_connections=1, transport=transport)) as llm:
+    with server_at("http://llm", max_connections=1, transport=transport) as llm:
         for path in ("/first", "/second"):
             with pytest.raises(DependencyUnavailableError, match="in time"):
                 llm.post(path, {}, timeout_s=0.1)
@@ -105,7 +118,7 @@ def test_a_call_whose_time_is_over_is_never_sent() -> None:
         seen.append(request.url.path)
         return httpx.Response(200, json={})
 
-    with closing(LlmServer("http://llm", model="m", transport=httpx.MockTransport(note))) as llm:
+    with server_at("http://llm", transport=httpx.MockTransport(note)) as llm:
         for _ in range(50):
             with pytest.raises(DependencyUnavailableError, match="in time"):
                 llm.post("/late", {}, timeout_s=-1)
@@ -117,13 +130,14 @@ def test_a_call_whose_time_is_over_is_never_sent() -> None:
 def test_is_unavailable_when_nobody_listens() -> None:
     unreachable = pytest.raises(DependencyUnavailableError, match="cannot be reached")
 
-    with closing(LlmServer(f"http://127.0.0.1:{free_port()}", model="m")) as llm, unreachable:
+    with server_at(f"http://127.0.0.1:{free_port()}") as llm, unreachable:
         llm.post("/x", {}, timeout_s=5)
 
 
 def test_is_unavailable_once_closed() -> None:
-    llm = LlmServer("http://llm", model="m")
-    llm.close()
+    channel = LlmChannel()
+    llm = LlmServer("http://llm", model="m", channel=channel)
+    channel.close()
 
     with pytest.raises(DependencyUnavailableError, match="closed"):
         llm.post("/x", {}, timeout_s=5)
@@ -133,5 +147,5 @@ def test_a_proxy_in_the_environment_sees_no_prompt(monkeypatch: pytest.MonkeyPat
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
 
-    with serving(answer) as url, closing(LlmServer(url, model="m")) as llm:
+    with serving(answer) as url, server_at(url) as llm:
         assert llm.post("/x", {}, timeout_s=5)

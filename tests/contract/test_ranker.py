@@ -10,22 +10,27 @@ from structlog.testing import capture_logs
 
 from app.adapters.llm import LlmConnection, RankerMode, connect_ranker
 from app.adapters.llm_json import JsonRanker
-from app.adapters.llm_server import LlmServer
-from app.adapters.vllm import OnePassUnsupportedError, VllmRanker
+from app.adapters.vllm import VllmRanker
+from app.adapters.vllm_pointwise import PointwiseRanker
+from app.adapters.vllm_tokens import OnePassUnsupportedError
 from app.domain.errors import AppError, RankerError
 from app.domain.models import ItemId
 from app.ports.ranker import Ranker
 from tests.contract.ranker_suite import PROMPTING, FakeRanker, RankerSuite, ranking_task
-from tests.servers.vllm_replay import SAVED, Replay, edited, replaying, saved
+from tests.servers.vllm_replay import SAVED, Replay, edited, replaying, replaying_server, saved
 
-FORMS: dict[str, Callable[..., Ranker]] = {"one_pass": VllmRanker, "json": JsonRanker}
+FORMS: dict[str, Callable[..., Ranker]] = {
+    "one_pass": VllmRanker,
+    "pointwise": PointwiseRanker,
+    "json": JsonRanker,
+}
 SEED = 8
 SHOWN = (ItemId("i2"), ItemId("i1"), ItemId("i3"), ItemId("i0"))
 """The order in which this seed shows four candidates."""
 
 
 def connected(replay: Replay, *, mode: RankerMode) -> Ranker:
-    connection = LlmConnection("http://llm/v1", model="tiny", mode=mode)
+    connection = LlmConnection(["http://llm/v1"], model="tiny", mode=mode)
     return connect_ranker(connection, transport=httpx.MockTransport(replay))
 
 
@@ -39,6 +44,12 @@ class TestOnePass(RankerSuite):
     @pytest.fixture
     def cold(self) -> Ranker:
         return VllmRanker(Replay().server(), prompting=PROMPTING)
+
+
+class TestPointwise(RankerSuite):
+    @pytest.fixture
+    def cold(self) -> Ranker:
+        return PointwiseRanker(Replay().server(), prompting=PROMPTING)
 
 
 class TestJson(RankerSuite):
@@ -128,17 +139,52 @@ def test_two_permutations_average_an_order_and_its_reverse() -> None:
 
 
 @pytest.mark.parametrize("is_vllm", [True, False])
-def test_no_more_candidates_are_ranked_than_the_window_holds(*, is_vllm: bool) -> None:
+def test_no_more_candidates_are_shown_at_once_than_the_window_holds(*, is_vllm: bool) -> None:
     replay = Replay(is_vllm=is_vllm)
     transport = httpx.MockTransport(replay)
-    connection = LlmConnection("http://llm", model="tiny", window=4)
+    connection = LlmConnection(["http://llm"], model="tiny", window=4)
     ranker = connect_ranker(connection, transport=transport)
     ranker.warm_up()
 
     scores = ranker.rank(ranking_task(52)).log_probabilities
 
-    assert scores.keys() == {"i0", "i1", "i2", "i3"}
+    assert len(scores) == 52
     assert max(body.get("top_logprobs", 0) for body in replay.bodies) == (4 if is_vllm else 0)
+    shown = [body["messages"][1]["content"].count(") Title") for body in replay.bodies[-25:]]
+    assert shown == [4] * 25
+
+
+def test_pointwise_reads_the_probability_of_a_yes() -> None:
+    replay = Replay()
+    ranker = PointwiseRanker(replay.server(), prompting=PROMPTING)
+    ranker.warm_up()
+
+    ranking = ranker.rank(ranking_task(4, cache_salt="a" * 64))
+
+    saved_ = [entry["score"] for entry in SAVED["scoring"]["body"]["data"][:4]]
+    expected = {f"i{n}": log(score / sum(saved_)) for n, score in enumerate(saved_)}
+    assert ranking.log_probabilities == pytest.approx(expected)
+    body = replay.bodies[-1]
+    assert body["cache_salt"] == "a" * 64
+    assert body["label_token_ids"] == [
+        SAVED["tokenize_yes"]["body"]["tokens"][0],
+        SAVED["tokenize_no"]["body"]["tokens"][0],
+    ]
+    assert "Title 0" in body["query"], "the memory"
+    assert [item.split("\n")[0] for item in body["items"]] == [f"Title {n}" for n in range(4)]
+    assert body["items"][0].endswith("<|assistant|>\n"), "the chat template goes on behind"
+
+
+def test_pointwise_needs_words_that_begin_differently() -> None:
+    replay = Replay()
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if json.loads(request.content or b"{}").get("prompt") in {"yes", "no"}:
+            return saved("tokenize")
+        return replay(request)
+
+    with pytest.raises(OnePassUnsupportedError, match="same token"):
+        PointwiseRanker(replaying_server(respond), prompting=PROMPTING).warm_up()
 
 
 def test_permutations_are_one_or_two() -> None:
@@ -156,11 +202,7 @@ def test_warm_up_fails_when_the_model_is_another(form: str) -> None:
     "body", [{}, {"data": {}}, {"data": [{"id": 1}, "tiny"]}], ids=["none", "no list", "strange"]
 )
 def test_warm_up_fails_when_models_are_not_listed(body: dict[str, object]) -> None:
-    server = LlmServer(
-        "http://llm",
-        model="tiny",
-        transport=httpx.MockTransport(lambda _: httpx.Response(200, json=body)),
-    )
+    server = replaying_server(lambda _: httpx.Response(200, json=body))
 
     with pytest.raises(RankerError):
         VllmRanker(server, prompting=PROMPTING).warm_up()
@@ -171,10 +213,10 @@ def test_labels_of_several_tokens_are_left_out() -> None:
 
     def respond(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/tokenize" and json.loads(request.content)["prompt"] > "D":
-            return httpx.Response(200, json={"count": 2})
+            return httpx.Response(200, json={"tokens": [1, 2]})
         return replay(request)
 
-    server = LlmServer("http://llm", model="tiny", transport=httpx.MockTransport(respond))
+    server = replaying_server(respond)
 
     with pytest.raises(OnePassUnsupportedError, match="only 4 labels"):
         VllmRanker(server, prompting=PROMPTING).warm_up()

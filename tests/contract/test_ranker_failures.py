@@ -9,13 +9,18 @@ from structlog.testing import capture_logs
 from app.adapters.llm_json import JsonRanker
 from app.adapters.llm_server import MAX_ANSWER_BYTES, LlmRefusedError
 from app.adapters.vllm import VllmRanker
+from app.adapters.vllm_pointwise import PointwiseRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.ports.ranker import Ranker
 from tests.contract.ranker_suite import PROMPTING, ranking_task
 from tests.servers.vllm_replay import Replay, Respond, edited, replaying
 
 MEMORY, ANSWER = "a-memory-nobody-may-see", "an-answer-nobody-may-see"
-FORMS: dict[str, Callable[..., Ranker]] = {"one_pass": VllmRanker, "json": JsonRanker}
+FORMS: dict[str, Callable[..., Ranker]] = {
+    "one_pass": VllmRanker,
+    "pointwise": PointwiseRanker,
+    "json": JsonRanker,
+}
 
 
 def raising(error: httpx.HTTPError) -> Respond:
@@ -58,6 +63,19 @@ ONE_PASS: dict[str, Respond] = {
     "no usage": edited("one_pass_4", "usage", to=None),
     "negative usage": edited("one_pass_4", "usage", "prompt_tokens", to=-1),
 }
+POINTWISE: dict[str, Respond] = {
+    "no data": edited("scoring", "data", to=None),
+    "data no list": edited("scoring", "data", to=ANSWER),
+    "too many": replaying("scoring"),
+    "an index twice": edited("scoring", "data", to=[{"index": 0, "score": 0.5}] * 4),
+    "score a string": edited(
+        "scoring", "data", to=[{"index": n, "score": ANSWER} for n in range(4)]
+    ),
+    "score above one": edited("scoring", "data", to=[{"index": n, "score": 2} for n in range(4)]),
+    "score not a number": edited(
+        "scoring", "data", to=[{"index": n, "score": float("nan")} for n in range(4)]
+    ),
+}
 JSON: dict[str, Respond] = {
     "cut": replaying("json_cut"),
     "stopped early": edited("json_4", "choices", 0, "finish_reason", to="length"),
@@ -87,7 +105,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 def fails(form: str, respond: Respond) -> AppError:
     """Return what a warm ranker raises when the chat route answers like that."""
-    replay = Replay(is_vllm=form == "one_pass")
+    replay = Replay(is_vllm=form != "json")
     ranker = FORMS[form](replay.server(), prompting=PROMPTING)
     ranker.warm_up()
     replay.chat = respond
@@ -112,6 +130,11 @@ def test_no_ranking_is_read_from_a_wrong_one_pass_answer(case: str) -> None:
     assert type(fails("one_pass", ONE_PASS[case])) is RankerError
 
 
+@pytest.mark.parametrize("case", POINTWISE)
+def test_no_ranking_is_read_from_a_wrong_pointwise_answer(case: str) -> None:
+    assert type(fails("pointwise", POINTWISE[case])) is RankerError
+
+
 @pytest.mark.parametrize("case", JSON)
 def test_no_ranking_is_read_from_a_wrong_json_answer(case: str) -> None:
     assert type(fails("json", JSON[case])) is RankerError
@@ -119,7 +142,8 @@ def test_no_ranking_is_read_from_a_wrong_json_answer(case: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_answer_is_not_read_beyond_its_largest_size(form: str) -> None:
-    right = replaying("one_pass_4" if form == "one_pass" else "json_4")
+    names = {"one_pass": "one_pass_4", "pointwise": "scoring", "json": "json_4"}
+    right = replaying(names[form])
 
     def padded(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=right(request).content + b" " * MAX_ANSWER_BYTES)

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.adapters.prompt_files import load_template
 from tests.e2e.calls import Api, Json, calling, user
 from tests.e2e.processes import QUICK, serving, wait_for
 from tests.servers.vllm import VllmServer
@@ -29,7 +30,7 @@ def test_the_llm_ranks_with_one_token_a_request(tmp_path: Path, llm_server: Vllm
         "LETHE_LLM__BASE_URL": llm_server.base_url,
         "LETHE_LLM__MODEL": llm_server.model,
         "LETHE_LLM__TIMEOUT_S": "30",
-        "LETHE_LLM__WINDOW": "12",
+        "LETHE_LLM__CANDIDATES": "12",
     }
     with serving(environment, folder=tmp_path) as server, calling(server.url) as api:
         api.load(range(8))
@@ -39,6 +40,11 @@ def test_the_llm_ranks_with_one_token_a_request(tmp_path: Path, llm_server: Vllm
         answers = [api.recommend(user(n), n=8) for n in range(8)]
 
         assert {answer["ranked_by"] for answer in answers} == {"llm"}
+        assert {answer["prompt_id"] for answer in answers} == {load_template("en").template_id}
+        assert api.ask("GET", "/readyz")["dependencies"]["llm"]["breakers"]["closed"] == 1
+        told = api.send("GET", "/metrics").text
+        assert f'lethe_llm_rankings_total{{kind="ranked"}} {len(answers)}.0' in told
+        assert f'lethe_llm_tokens_total{{kind="completion"}} {len(answers)}.0' in told
         assert not any(answer["degraded"] for answer in answers)
         assert _generated(llm_server) - before == len(answers)
         for answer in answers:
@@ -65,4 +71,6 @@ def test_an_llm_that_is_not_there_costs_the_answer_nothing_but_its_rank(tmp_path
         assert answer["personalised"]
         assert answer["degraded"]
         assert answer["ranked_by"] == "retrieval"
-        assert api.ask("GET", "/readyz")["dependencies"]["llm"]["required"] is False
+        llm = api.ask("GET", "/readyz")["dependencies"]["llm"]
+        assert llm["required"] is False
+        assert llm["breakers"]["closed"] == 0

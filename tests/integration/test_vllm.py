@@ -11,8 +11,9 @@ import pytest
 from app.adapters.llm import LlmConnection, connect_ranker
 from app.adapters.llm_json import JsonRanker
 from app.adapters.llm_prompting import Prompting
-from app.adapters.llm_server import LlmServer, chat_messages
+from app.adapters.llm_server import LlmChannel, LlmServer, chat_messages
 from app.adapters.vllm import VllmRanker
+from app.adapters.vllm_pointwise import PointwiseRanker
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import Item, ItemId, Kind
 from app.domain.prompt import LABELS, AnswerForm, ShownMemory, memory_line, ranking_prompt
@@ -38,8 +39,8 @@ def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
 
 @pytest.fixture
 def server(vllm: VllmServer) -> Iterator[LlmServer]:
-    with closing(LlmServer(vllm.base_url, model=vllm.model)) as server:
-        yield server
+    with closing(LlmChannel()) as channel:
+        yield LlmServer(vllm.base_url, model=vllm.model, channel=channel)
 
 
 @pytest.fixture
@@ -53,6 +54,12 @@ class TestOnePass(RankerSuite):
     @pytest.fixture
     def cold(self, server: LlmServer) -> Ranker:
         return VllmRanker(server, prompting=PROMPTING)
+
+
+class TestPointwise(RankerSuite):
+    @pytest.fixture
+    def cold(self, server: LlmServer) -> Ranker:
+        return PointwiseRanker(server, prompting=PROMPTING)
 
 
 class TestJson(RankerSuite):
@@ -170,7 +177,7 @@ def test_permutations_are_averaged(server: LlmServer) -> None:
 
 
 def test_auto_chooses_one_pass(vllm: VllmServer) -> None:
-    ranker = connect_ranker(LlmConnection(f"{vllm.base_url}/v1", model=vllm.model))
+    ranker = connect_ranker(LlmConnection([f"{vllm.base_url}/v1"], model=vllm.model))
     with closing(ranker):
         ranker.warm_up()
 
@@ -178,12 +185,14 @@ def test_auto_chooses_one_pass(vllm: VllmServer) -> None:
 
 
 def test_another_model_is_refused_at_warm_up(vllm: VllmServer) -> None:
-    with closing(LlmServer(vllm.base_url, model="another")) as server, pytest.raises(RankerError):
-        VllmRanker(server, prompting=PROMPTING).warm_up()
+    with closing(LlmChannel()) as channel:
+        another = LlmServer(vllm.base_url, model="another", channel=channel)
+        with pytest.raises(RankerError):
+            VllmRanker(another, prompting=PROMPTING).warm_up()
 
 
 def test_a_server_that_is_down_costs_no_wait() -> None:
-    ranker = connect_ranker(LlmConnection(f"http://127.0.0.1:{free_port()}", model="tiny"))
+    ranker = connect_ranker(LlmConnection([f"http://127.0.0.1:{free_port()}"], model="tiny"))
     with closing(ranker):
         for _ in range(2):
             with pytest.raises(DependencyUnavailableError):
@@ -206,5 +215,6 @@ def test_saved_answers_still_look_like_the_server_s(vllm: VllmServer) -> None:
     assert {name: answer["status"] for name, answer in now.items()} == {
         name: answer["status"] for name, answer in SAVED.items()
     }
-    for name in ("one_pass_4", "json_4", "tokenize", "models"):
+    names = ("one_pass_4", "json_4", "scoring", "tokenize", "tokenize_chat", "detokenize", "models")
+    for name in names:
         assert shape(now[name]) == shape(SAVED[name]), name

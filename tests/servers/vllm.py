@@ -99,7 +99,7 @@ def server_command(model: Path, *, port: int) -> Sequence[str]:
         *("--model", str(model), "--served-model-name", MODEL),
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--dtype", "bfloat16", "--max-model-len", str(MAX_MODEL_TOKENS)),
-        *("--max-logprobs", "64", "--enforce-eager"),
+        *("--max-logprobs", "64", "--enforce-eager", "--enable-prompt-tokens-details"),
         "--structured-outputs-config",
         '{"backend": "xgrammar", "disable_any_whitespace": true}',
     ]

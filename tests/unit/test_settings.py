@@ -51,7 +51,7 @@ def test_group_keeps_its_other_defaults_when_one_is_set(monkeypatch: pytest.Monk
     settings = load_settings()
 
     assert settings.llm.weight == 0.25
-    assert settings.llm.window == 50
+    assert settings.llm.window == 52
 
 
 def test_blank_means_unset(monkeypatch: pytest.MonkeyPatch) -> None:
