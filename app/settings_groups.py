@@ -128,6 +128,10 @@ class LlmSettings(Group):
     of position and double the cost."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
     """Seconds an answer may take before the order without the model is served; 0 to 60."""
+    explain_items: Annotated[int, Field(ge=1, le=20)] = 5
+    """Items of an answer that get a reason at most, where a caller asks for reasons; 1 to 20."""
+    explain_timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    """Seconds such an answer may take more before it goes out without reasons; 0 to 120."""
     weight: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Share of the model's order in the final one; 0 (ignored) to 1 (alone)."""
     candidates: Annotated[int, Field(ge=2, le=500)] = 50

@@ -16,6 +16,7 @@ from app.container import Container
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Interaction, Item, ItemId, Kind, Pseudonym, RequestId
 from app.domain.prompt import ShownMemory
+from app.ports.explainer import ExplainTask, Reason
 from app.ports.ranker import LlmRanking, RankingTask
 from app.settings import Settings
 from app.settings_groups import ChromaSettings, NeighboursSettings
@@ -76,6 +77,20 @@ class StubRanker:
 
     def status(self) -> str:
         return "ready"
+
+
+@dataclass
+class StubExplainer:
+    """An LLM that has a reason for every item but the first, or that fails as told."""
+
+    error: Exception | None = None
+    tasks: list[ExplainTask] = field(default_factory=list)
+
+    def explain(self, task: ExplainTask) -> dict[ItemId, Reason]:
+        self.tasks.append(task)
+        if self.error is not None:
+            raise self.error
+        return {item.item_id: Reason(f"Like {item.title}", [0]) for item in task.items[1:]}
 
 
 @dataclass
@@ -155,7 +170,11 @@ def settings_for(folder: Path, **changes: object) -> Settings:
 
 @contextmanager
 def open_world(
-    folder: Path, *, ranker: StubRanker | None = None, **changes: object
+    folder: Path,
+    *,
+    ranker: StubRanker | None = None,
+    explainer: StubExplainer | None = None,
+    **changes: object,
 ) -> Iterator[World]:
     """Open a world in ``folder``; with a ``ranker`` the service has an LLM."""
     settings = settings_for(folder, **changes)
@@ -164,6 +183,8 @@ def open_world(
         adapters = Adapters(settings, closing)
         if ranker is not None:
             adapters.ranker = ranker
+        if explainer is not None:
+            adapters.explainer = explainer
         yield World(adapters, container_of(adapters))
 
 

@@ -10,6 +10,7 @@ import httpx
 import structlog
 
 from app.adapters.llm_breaker import CircuitBreaker
+from app.adapters.llm_explain import ExplainerPool, LlmExplainer
 from app.adapters.llm_guard import GuardedRanker
 from app.adapters.llm_json import JsonRanker
 from app.adapters.llm_pool import RankerPool
@@ -26,6 +27,8 @@ from app.ports.ranker import LlmRanking, Ranker, RankingTask
 
 RankerMode = Literal["auto", "one_pass", "pointwise", "json"]
 _PING_TIMEOUT_S: Final = 2.0
+_EXPLAINING: Final = 4
+"""Explanations under way at once: they are long, and nobody's list waits for them."""
 
 log = structlog.get_logger(__name__)
 
@@ -108,10 +111,16 @@ class LlmConnection:
     breaker_cool_down_s: float = 10.0
 
 
-def connect_ranker(
-    connection: LlmConnection, *, transport: httpx.BaseTransport | None = None
-) -> RankerPool:
-    """Return a ranker over the servers of ``connection``; nothing is called yet.
+@dataclass(frozen=True, slots=True)
+class Llm:
+    """What the service asks the servers for; both share the connection."""
+
+    ranker: RankerPool
+    explainer: ExplainerPool
+
+
+def connect_llm(connection: LlmConnection, *, transport: httpx.BaseTransport | None = None) -> Llm:
+    """Return what ranks and explains over the servers of ``connection``; nothing is called yet.
 
     Args:
         connection: where and how.
@@ -129,12 +138,25 @@ def connect_ranker(
         LlmServer(base_url, model=connection.model, channel=channel)
         for base_url in connection.base_urls
     ]
-    return RankerPool(
+    pool = RankerPool(
         [_guarded(server, connection, prompting=prompting) for server in servers],
         queue=AdmissionQueue(running=connection.max_running, waiting=connection.max_waiting),
         hedge_after_s=connection.hedge_after_s,
         close=channel.close,
     )
+    explainer = ExplainerPool(
+        pool,
+        explainers=[LlmExplainer(server, prompting=prompting) for server in servers],
+        queue=AdmissionQueue(running=_EXPLAINING, waiting=2 * _EXPLAINING),
+    )
+    return Llm(pool, explainer)
+
+
+def connect_ranker(
+    connection: LlmConnection, *, transport: httpx.BaseTransport | None = None
+) -> RankerPool:
+    """Return the ranker alone; as ``connect_llm``."""
+    return connect_llm(connection, transport=transport).ranker
 
 
 def _guarded(

@@ -27,8 +27,9 @@ def parsed_object(text: str | bytes) -> Mapping[str, object]:
         RankerError: anything else.
     """
     try:
+        # vLLM's grammar for strings of a limited length lets control characters through.
         parsed: object = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_refuse_constant
+            text, object_pairs_hook=_unique, parse_constant=_refuse_constant, strict=False
         )
     except (ValueError, RecursionError):
         parsed = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
 from time import monotonic
@@ -132,7 +133,7 @@ class RankerPool:
         """Ask the servers that are not in ``tried``, least busy first, until one answers."""
         failure = DependencyUnavailableError("the LLM ranker is not ready")
         while (left_s := deadline - monotonic()) > 0:
-            number = self._take(task, tried=tried)
+            number = self._take(task.cache_salt, tried=tried)
             if number is None:
                 break
             try:
@@ -141,11 +142,26 @@ class RankerPool:
                 failure = error
                 self.calls.add("moved", int(self._has_other(tried)))
             finally:
-                with self._lock:
-                    self._busy[number] -= 1
+                self._give_back(number)
         raise failure
 
-    def _take(self, task: RankingTask, *, tried: set[int]) -> int | None:
+    @contextmanager
+    def lent(self, salt: str) -> Iterator[int]:
+        """Hold the least busy server, for something else than a ranking; gives its number.
+
+        Raises:
+            DependencyUnavailableError: no server is ready.
+        """
+        number = self._take(salt, tried=set())
+        if number is None:
+            message = "no LLM server is ready"
+            raise DependencyUnavailableError(message)
+        try:
+            yield number
+        finally:
+            self._give_back(number)
+
+    def _take(self, salt: str, *, tried: set[int]) -> int | None:
         """Choose a server and count it as busier; among equals always the same for one user.
 
         That one has the user's prompts in its prefix cache (rendezvous hashing).
@@ -154,11 +170,14 @@ class RankerPool:
             ready = self._others(tried)
             if not ready:
                 return None
-            salt = task.cache_salt
             number = min(ready, key=lambda one: (self._busy[one], _place(salt, number=one)))
             tried.add(number)
             self._busy[number] += 1
             return number
+
+    def _give_back(self, number: int) -> None:
+        with self._lock:
+            self._busy[number] -= 1
 
     def _has_other(self, tried: set[int]) -> bool:
         with self._lock:

@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
+from pydantic import Field
 
 from app.api.auth import ServiceOrUser
 from app.api.schemas import RecommendOut
-from app.api.scopes import ItemIdIn, UserId
+from app.api.scopes import In, ItemIdIn, UserId
 from app.api.state import StateDep
 from app.domain.models import ItemId
 from app.domain.selection import Strategy
@@ -28,31 +29,40 @@ async def _departing() -> AsyncIterator[ExitStack]:
 _Departing = Annotated[ExitStack, Depends(_departing, scope="request")]
 
 
+class RecommendIn(In):
+    """What is asked for."""
+
+    n: Annotated[int, Field(ge=1, le=100)] = 10
+    strategy: Strategy = Strategy.ATTENTION
+    exclude: Annotated[list[ItemIdIn] | None, Field(max_length=500)] = None
+    personalise: bool = True
+    explain: bool = False
+
+
 @router.get("/recommend/{user}")
 def recommend(
     user: Annotated[UserId, Path()],
     caller: ServiceOrUser,
     state: StateDep,
     departing: _Departing,
-    *,
-    n: Annotated[int, Query(ge=1, le=100)] = 10,
-    strategy: Strategy = Strategy.ATTENTION,
-    exclude: Annotated[list[ItemIdIn] | None, Query(max_length=500)] = None,
-    personalise: bool = True,
+    asked: Annotated[RecommendIn, Query()],
 ) -> RecommendOut:
     """Recommend items from the user's own memory.
 
     Someone unknown, erased, restricted or objecting gets the list of a stranger. `exclude` may
-    be repeated; `strategy` says which memories are shown to the LLM.
+    be repeated; `strategy` says which memories are shown to the LLM. `explain` has it write a
+    reason for the first items, in a second call that changes no order and may take seconds; where
+    it cannot, reasons are null and the answer is degraded.
     """
     caller.require_user(user)
     answer = state.container.recommend.recommend(
         RecommendQuery(
             pseudonym=state.container.identity.pseudonym(user),
-            n=n,
-            strategy=strategy,
-            exclude=frozenset(ItemId(item_id) for item_id in exclude or ()),
-            personalise=personalise,
+            n=asked.n,
+            strategy=asked.strategy,
+            exclude=frozenset(ItemId(item_id) for item_id in asked.exclude or ()),
+            personalise=asked.personalise,
+            explain=asked.explain,
         ),
         departing=departing,
     )

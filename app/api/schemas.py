@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from app.api.scopes import In, ScopeIn, UserId
 from app.domain.forgetting import ErasureRequest, Ground, Reason, RequestState, StepRecord
 from app.domain.models import Item, Kind
+from app.domain.prompt import ShownMemory
+from app.domain.reasons import CitedReason
 from app.domain.topic import MatchedBy
 from app.services.personalise import Recommended
 from app.services.recommend import Recommendation
@@ -44,11 +46,45 @@ class ItemRef(BaseModel):
         return cls(item_id=item.item_id, title=item.title)
 
 
+class CitedOut(BaseModel):
+    """A memory that a reason rests on; one without an item is a free-text memory."""
+
+    kind: Kind
+    item_id: str | None
+    title: str | None
+
+    @classmethod
+    def of(cls, memory: ShownMemory) -> Self:
+        """Return the wire form."""
+        item = memory.item
+        return cls(
+            kind=memory.kind,
+            item_id=item.item_id if item else None,
+            title=item.title if item else None,
+        )
+
+
+class ReasonOut(BaseModel):
+    """A sentence of the LLM's, and the memories it rests on, at least one."""
+
+    text: str
+    cites: list[CitedOut]
+
+    @classmethod
+    def of(cls, reason: CitedReason) -> Self:
+        """Return the wire form."""
+        return cls(text=reason.text, cites=[CitedOut.of(memory) for memory in reason.cites])
+
+
 class RecommendedOut(ItemRef):
-    """A recommended item: ``score`` in (0, 1], ``because`` the memories that speak for it."""
+    """A recommended item: ``score`` in (0, 1], ``because`` the memories that speak for it.
+
+    ``reason`` is null unless ``explain`` was asked for and the LLM gave one.
+    """
 
     score: float
     because: list[ItemRef]
+    reason: ReasonOut | None
 
     @classmethod
     def from_domain(cls, one: Recommended) -> Self:
@@ -58,6 +94,7 @@ class RecommendedOut(ItemRef):
             title=one.item.title,
             score=one.score,
             because=[ItemRef.of(item) for item in one.because],
+            reason=ReasonOut.of(one.reason) if one.reason else None,
         )
 
 

@@ -20,8 +20,7 @@ from app.adapters.db.engine import open_engine, sqlite_file
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.diversity_table import load_diversity_table
 from app.adapters.embedders import MiniLMEmbedder, OpenAICompatibleEmbedder, StaticEmbedder
-from app.adapters.llm import LlmConnection, connect_ranker
-from app.adapters.llm_pool import RankerPool
+from app.adapters.llm import Llm, LlmConnection, connect_llm
 from app.adapters.local_cache import LocalCache
 from app.adapters.loops import InlineQueue
 from app.adapters.neighbours.exact import ExactNeighbours
@@ -40,6 +39,7 @@ from app.domain.residue import NeedleKind
 from app.domain.tally import Tally
 from app.ports.cache import Cache
 from app.ports.embedder import Embedder
+from app.ports.explainer import Explainer
 from app.ports.job_queue import JobQueue
 from app.ports.probe import Probe
 from app.ports.ranker import Ranker
@@ -93,8 +93,10 @@ class Adapters:
         self.cipher = cipher
         self.cache = _cache(settings, closing, clock=self.clock)
         self.llm_answers = Tally("hit", "miss")
-        self.llm = _llm(settings, closing)
+        llm = _llm(settings, closing)
+        self.llm = None if llm is None else llm.ranker
         self.ranker: Ranker | None = self.llm
+        self.explainer: Explainer | None = None if llm is None else llm.explainer
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or CeleryQueue(
             make_celery(broker_url(settings), sweep_s=settings.forget.sweep_s)
@@ -193,11 +195,11 @@ def _diversity(settings: Settings, embedder: Embedder) -> SharedOut | None:
     return load_diversity_table(path, embedder_id=embedder.embedder_id, dim=embedder.dim)
 
 
-def _llm(settings: Settings, closing: ExitStack) -> RankerPool | None:
+def _llm(settings: Settings, closing: ExitStack) -> Llm | None:
     llm = settings.llm
     if llm.base_url is None or llm.model is None:
         return None
-    ranker = connect_ranker(
+    connected = connect_llm(
         LlmConnection(
             base_urls=llm.base_url.split(","),
             model=llm.model,
@@ -213,5 +215,5 @@ def _llm(settings: Settings, closing: ExitStack) -> RankerPool | None:
             hedge_after_s=llm.hedge_after_s,
         )
     )
-    closing.callback(ranker.close)
-    return ranker
+    closing.callback(connected.ranker.close)
+    return connected

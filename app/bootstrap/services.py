@@ -20,6 +20,7 @@ from app.services.collect import Canary, Collector, ResidueSearch
 from app.services.departures import Departures
 from app.services.erase import EraseConfig, EraseService
 from app.services.erasure_steps import ErasureSteps, StepsConfig
+from app.services.explain import ExplainConfig, Explaining
 from app.services.feed import FeedConfig, FeedService
 from app.services.forget import ForgetService
 from app.services.health import HealthService
@@ -189,6 +190,11 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
         uows=adapters.uows,
         feed=parts.feed,
         personaliser=personaliser,
+        explaining=Explaining(
+            explainer=adapters.explainer,
+            identity=adapters.identity,
+            config=ExplainConfig(items=llm.explain_items, timeout_s=llm.explain_timeout_s),
+        ),
         candidates=candidates,
         topics=parts.topics,
         departures=parts.departures,

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import HistoryEntry, Item, ItemId
+from app.domain.prompt import ShownMemory
+from app.domain.reasons import CitedReason
 from app.domain.selection import Strategy
 from app.ports.clock import Clock
 from app.ports.memory_store import CatalogueIndex
@@ -42,11 +44,13 @@ class Recommended:
 
     Args:
         score: in (0, 1], falling; a place in the list and no probability.
+        reason: the LLM's sentence, where it was asked for one and gave one.
     """
 
     item: Item
     score: float
     because: Sequence[Item] = ()
+    reason: CitedReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Personalised:
     """A list made for one user.
 
     Args:
+        shown: the memories that were chosen for the LLM, most telling first.
         prompt_id: the wording the LLM ranked under; None where it did not.
         timings_ms: wall milliseconds by stage.
     """
@@ -61,6 +66,7 @@ class Personalised:
     items: Sequence[Recommended]
     ranked_by: RankedBy
     is_degraded: bool
+    shown: Sequence[ShownMemory]
     prompt_id: str | None
     timings_ms: dict[str, float]
 
@@ -128,13 +134,13 @@ class Personaliser:
             candidates=pool.ids,
             items=pool.items,
             vectors=pool.vectors,
-        )
+        ).as_shown(pool.items)
         watch.lap("selection")
         ordered = self._ranking.order(
             RankingRequest(
                 pseudonym=known.subject.pseudonym,
                 epoch=known.subject.epoch,
-                memories=shown.as_shown(pool.items),
+                memories=shown,
                 candidates=[pool.items[item_id] for item_id in pool.ids],
             )
         )
@@ -149,7 +155,7 @@ class Personaliser:
         ]
         watch.lap("because")
         return Personalised(
-            chosen, ordered.ranked_by, ordered.is_degraded, ordered.prompt_id, watch.laps_ms
+            chosen, ordered.ranked_by, ordered.is_degraded, shown, ordered.prompt_id, watch.laps_ms
         )
 
     def _gather(

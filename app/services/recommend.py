@@ -19,6 +19,7 @@ from app.ports.clock import Clock
 from app.ports.unit_of_work import UnitsOfWork
 from app.services.candidates import Candidates
 from app.services.departures import Departures
+from app.services.explain import Explaining
 from app.services.feed import FeedService
 from app.services.personalise import Personalised, Personaliser, Recommended
 from app.services.ranking import RankedBy
@@ -39,6 +40,7 @@ class RecommendQuery:
         n: how many items, >= 1.
         exclude: items the caller does not want.
         personalise: False for the list of a stranger (GDPR Art. 21).
+        explain: have the LLM say why, in a call of its own.
     """
 
     pseudonym: Pseudonym
@@ -46,6 +48,7 @@ class RecommendQuery:
     strategy: Strategy = Strategy.ATTENTION
     exclude: frozenset[ItemId] = frozenset()
     personalise: bool = True
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class RecommendService:
         uows: UnitsOfWork,
         feed: FeedService,
         personaliser: Personaliser,
+        explaining: Explaining,
         candidates: Candidates,
         topics: Topics,
         departures: Departures,
@@ -87,6 +91,7 @@ class RecommendService:
         self._uows = uows
         self._feed = feed
         self._personaliser = personaliser
+        self._explaining = explaining
         self._candidates = candidates
         self._topics = topics
         self._clock = clock
@@ -145,9 +150,15 @@ class RecommendService:
         return self._stranger(query, topics=topics, is_degraded=is_degraded)
 
     def _personalise(self, query: RecommendQuery, known: Known) -> Personalised:
-        return self._personaliser.personalise(
+        made = self._personaliser.personalise(
             known, n=query.n, strategy=query.strategy, exclude=query.exclude
         )
+        if not query.explain:
+            return made
+        started_s = self._clock.monotonic_s()
+        made = self._explaining.explained(known.subject, made)
+        made.timings_ms["reasons"] = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
+        return made
 
     def _known(self, query: RecommendQuery) -> Known | None:
         """Read what may be used of the user; None where there is nothing or it may not be."""

@@ -32,8 +32,16 @@ def test_recommend_tells_items_reasons_and_how(api: Api) -> None:
     assert answer["personalised"] is True
     assert answer["degraded"] is False
     assert len(answer["items"]) == 5
-    assert {"item_id", "title", "score", "because"} == set(answer["items"][0])
+    assert {"item_id", "title", "score", "because", "reason"} == set(answer["items"][0])
     assert answer["timings_ms"]["total"] > 0
+    assert answer["prompt_id"] is None
+
+
+def test_recommend_refuses_a_parameter_it_does_not_know(api: Api) -> None:
+    answer = api.client.get("/recommend/ada@example.org?explian=true", headers=SERVICE)
+
+    assert answer.status_code == 422
+    assert "explian" in answer.text
 
 
 def test_an_unknown_user_gets_200_and_the_popular_list(api: Api) -> None:
