@@ -139,6 +139,8 @@ class LlmSettings(Group):
     window: Annotated[int, Field(ge=2, le=52)] = 52
     """Candidates shown to the model at once; 2 to 52, the number of one-letter labels. More are
     ranked in several passes at once. The server's `--max-logprobs` must be at least this."""
+    cool_down_s: Annotated[float, Field(ge=0.1, le=600)] = 10.0
+    """Seconds until a server that failed three times in a row is tried again; 0.1 to 600."""
     ttl_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
     """Seconds an answer may be repeated to the same user; 0 keeps none. A forget erases them."""
     memory_tokens: Annotated[int, Field(ge=50, le=8000)] = 800

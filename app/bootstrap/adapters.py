@@ -213,6 +213,7 @@ def _llm(settings: Settings, closing: ExitStack) -> Llm | None:
             max_running=llm.max_running,
             max_waiting=llm.max_waiting,
             hedge_after_s=llm.hedge_after_s,
+            breaker_cool_down_s=llm.cool_down_s,
         )
     )
     closing.callback(connected.ranker.close)

@@ -120,9 +120,13 @@ class Ranking:
         return [1] * len(memories) if self._ranker is None else self._ranker.memory_tokens(memories)
 
     def order(self, request: RankingRequest) -> Ordered:
-        """Return the candidates, best first."""
+        """Return the candidates, best first.
+
+        The LLM is asked only where there is something to choose and something to choose by.
+        """
         fused = [item.item_id for item in request.candidates]
-        if self._ranker is None or self._config.weight <= 0 or not request.memories:
+        has_choice = len(fused) > 1 and bool(request.memories)
+        if self._ranker is None or self._config.weight <= 0 or not has_choice:
             return Ordered(by_position(fused), RankedBy.RETRIEVAL, is_degraded=False)
         try:
             view = self._view(self._ranker, request)

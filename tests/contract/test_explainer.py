@@ -57,6 +57,14 @@ def test_reasons_come_with_what_they_cite_and_others_are_dropped() -> None:
     assert replay.bodies[-1]["cache_salt"] == "a" * 64
 
 
+def test_control_characters_in_a_sentence_are_no_reason_to_drop_them_all() -> None:
+    replay = Replay()
+    llm = connected(replay)
+    replay.chat = answering('{"A": {"lines": [1], "sentence": "At\x0e sea"}, "B": null}')
+
+    assert llm.explainer.explain(explain_task())[ItemId("i0")].text == "At sea"
+
+
 def test_a_server_that_is_no_vllm_gets_no_salt() -> None:
     replay = Replay(is_vllm=False)
     llm = connected(replay)
