@@ -102,9 +102,16 @@ class RankerPool:
         return next(state for state in ("ready", "open", "cold") if state in states)
 
     def check(self) -> None:
-        """Look after every server, whether or not somebody asks for rankings."""
+        """Look after the servers without a request: take back what was down, miss what is gone.
+
+        A server that is ready is asked only while nothing is under way: rankings tell of it
+        anyway, and behind them a healthy server would seem slow.
+        """
+        with self._lock:
+            is_idle = not any(self._busy.values())
         for one in self._replicas:
-            one.check()
+            if is_idle or one.state is not BreakerState.CLOSED:
+                one.check()
 
     def breakers(self) -> Mapping[str, int]:
         """Return how many servers there are by the state of their breaker."""

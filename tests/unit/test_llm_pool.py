@@ -206,6 +206,23 @@ def test_a_dead_server_is_noticed_without_a_request_and_taken_back() -> None:
     assert pool.status() == "ready"
 
 
+def test_a_busy_server_is_not_asked_whether_it_is_there() -> None:
+    pings: list[int] = []
+    slow = SlowRanker()
+    pool = pool_of(slow, ping=lambda: pings.append(1))
+    with ThreadPoolExecutor(1) as threads:
+        held = threads.submit(pool.rank, ranking_task())
+        slow.asked.wait(5)
+        pool.check()
+        assert pings == []
+        slow.go.set()
+        held.result(timeout=5)
+
+    pool.check()
+
+    assert pings == [1]
+
+
 def test_tokens_are_counted() -> None:
     pool = pool_of(FakeRanker())
 
