@@ -28,7 +28,8 @@ class Gate:
         """Lock the users of ``interactions``, create new ones, read the tombstones."""
         self._identity = identity
         users = sorted({one.pseudonym for one in interactions})
-        tokens = {token for one in interactions for token in self._tokens(one)}
+        tokens = {token for user in users for token in self._tokens_of(user)}
+        tokens |= {token for one in interactions for token in self._own_tokens(one)}
         subjects = {user: uow.subjects.lock(user) for user in users}
         self._tombstones = uow.tombstones.find(tokens)
         self._subjects = {
@@ -36,12 +37,11 @@ class Gate:
             for user, subject in subjects.items()
         }
 
-    def _tokens(self, one: Interaction) -> list[str]:
-        tokens = [
-            self._identity.tombstone_all(one.pseudonym),
-            self._identity.tombstone_period(one.pseudonym),
-            self._identity.tombstone_event(one.pseudonym, one.event_key),
-        ]
+    def _tokens_of(self, user: Pseudonym) -> list[str]:
+        return [self._identity.tombstone_all(user), self._identity.tombstone_period(user)]
+
+    def _own_tokens(self, one: Interaction) -> list[str]:
+        tokens = [self._identity.tombstone_event(one.pseudonym, one.event_key)]
         if one.item_id is not None:
             tokens.append(self._identity.tombstone_item(one.pseudonym, one.item_id))
         return tokens
@@ -64,7 +64,12 @@ class Gate:
         subject = self._subjects[one.pseudonym]
         if subject is None or subject.status is SubjectStatus.ERASING:
             return False
-        return not any(self._covers(token, one) for token in self._tokens(one))
+        if not self._tombstones:
+            return True
+        return not any(
+            self._covers(token, one)
+            for token in (*self._tokens_of(one.pseudonym), *self._own_tokens(one))
+        )
 
     def _covers(self, token: str, one: Interaction) -> bool:
         stones: Sequence[Tombstone] = self._tombstones.get(token, ())
