@@ -83,6 +83,7 @@ class Adapters:
         self.neighbours = ExactNeighbours(
             dense_limit=settings.neighbours.dense_limit,
             regularisation=settings.neighbours.ease_lambda,
+            is_graded=True,
             knn=UserKnn(
                 n_neighbours=settings.neighbours.knn_k, length_penalty=0.5, max_cells=_KNN_CELLS
             ),

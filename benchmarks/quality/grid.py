@@ -106,7 +106,7 @@ def settings(data: str, family: str) -> Iterator[Setting]:
         yield replace(_START, rate=0.005, decay=3e-3, dim=128)
     else:
         start = replace(_START, batch=8192, patience=6, max_cpu_s=1200.0)
-        for rate, decay in ((0.01, 1e-4), (0.01, 1e-3), (0.02, 1e-3)):
+        for rate, decay in ((0.01, 1e-3), (0.005, 3e-3)):
             yield replace(start, rate=rate, decay=decay)
 
 

@@ -25,7 +25,7 @@ limits = st.sampled_from([0, 5, 100])
 
 
 def built(histories: Mapping[Pseudonym, frozenset[ItemId]], *, dense_limit: int) -> Neighbours:
-    neighbours = ExactNeighbours(dense_limit=dense_limit, regularisation=3.0)
+    neighbours = ExactNeighbours(dense_limit=dense_limit, regularisation=3.0, is_graded=True)
     neighbours.build(histories.items())
     return neighbours
 

@@ -12,9 +12,12 @@ from app.adapters.neighbours import ExactNeighbours, UserKnn
 from app.adapters.neighbours.ease import Downdate, Ease, Removal, fit
 from app.adapters.neighbours.inverse import invert
 from app.adapters.neighbours.lists import Ints
+from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym, Scored
 
 N_USERS, N_ITEMS = 200, 70
+PLAIN = Weighing(regularisation=50.0, is_graded=False)
+GRADED = Weighing(regularisation=2.0, is_graded=True)
 
 
 def interactions(seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -27,9 +30,27 @@ def ids(row: Iterable[float]) -> frozenset[ItemId]:
     return frozenset(ItemId(f"{item:03}") for item, has in enumerate(row) if has)
 
 
-def fitted(matrix: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Ease:
+def weighed(
+    matrix: np.ndarray[tuple[int, int], np.dtype[np.float64]], weighing: Weighing
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    lengths = matrix.sum(axis=1).astype(int).tolist()
+    weights = np.array([weighing.of_user(length) / 32 if length else 0 for length in lengths])
+    product: np.ndarray[tuple[int, int], np.dtype[np.float64]] = (matrix.T * weights) @ matrix
+    return product
+
+
+def ridge(
+    matrix: np.ndarray[tuple[int, int], np.dtype[np.float64]], weighing: Weighing
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    return np.diag(weighing.ridge(matrix.sum(axis=0).astype(np.int64)))
+
+
+def fitted(
+    matrix: np.ndarray[tuple[int, int], np.dtype[np.float64]], weighing: Weighing = PLAIN
+) -> Ease:
     items = [ItemId(f"{item:03}") for item in range(N_ITEMS)]
-    return fit(matrix.T @ matrix, items=items, regularisation=50.0)
+    degrees = matrix.sum(axis=0).astype(np.int64)
+    return fit(weighed(matrix, weighing), items=items, degrees=degrees, weighing=weighing)
 
 
 def places(row: Iterable[float]) -> Ints:
@@ -40,7 +61,8 @@ def neighbours_of(
     matrix: np.ndarray[tuple[int, int], np.dtype[np.float64]], *, max_removals: int = 128
 ) -> ExactNeighbours:
     neighbours = ExactNeighbours(
-        regularisation=50.0,
+        regularisation=2.0,
+        is_graded=True,
         max_removals=max_removals,
         knn=UserKnn(n_neighbours=20, length_penalty=0.5, max_cells=10_000),
     )
@@ -66,6 +88,16 @@ def test_inverse_refuses_what_is_not_positive_definite() -> None:
         invert(np.array([[1.0, 2.0], [2.0, 1.0]]))
 
 
+def test_users_and_items_are_weighed_by_whole_numbers() -> None:
+    degrees = np.array([0, 1, 2, 3, 4, 255, 256])
+
+    assert [GRADED.of_user(length) for length in (1, 25, 100, 101, 2_000)] == [320, 64, 32, 31, 7]
+    expected = 2.0 * np.sqrt(2.0) ** np.array([0, 1, 2, 2, 3, 8, 9])
+    assert np.allclose(GRADED.ridge(degrees), expected, rtol=1e-15)
+    assert {PLAIN.of_user(length) for length in (1, 100, 2_000)} == {32}
+    assert (PLAIN.ridge(degrees) == 50).all()
+
+
 def test_ease_is_its_closed_form() -> None:
     matrix = interactions(0)
     model = fitted(matrix)
@@ -77,10 +109,11 @@ def test_ease_is_its_closed_form() -> None:
     assert model.residual < 1e-12
 
 
+@pytest.mark.parametrize("weighing", [PLAIN, GRADED])
 @pytest.mark.parametrize("seed", range(5))
-def test_downdate_is_within_a_billionth_of_the_refit(seed: int) -> None:
+def test_downdate_is_within_a_billionth_of_the_refit(seed: int, weighing: Weighing) -> None:
     matrix = interactions(seed)
-    model = fitted(matrix)
+    model = fitted(matrix, weighing)
     after = matrix.copy()
     after[:10] = 0
     after[10:15, ::2] = 0
@@ -90,7 +123,7 @@ def test_downdate_is_within_a_billionth_of_the_refit(seed: int) -> None:
     ]
     downdate = Downdate(model, removals)
 
-    refit = np.linalg.inv(after.T @ after + 50 * np.eye(N_ITEMS))
+    refit = np.linalg.inv(weighed(after, weighing) + ridge(after, weighing))
     history = places(matrix[20])
     expected = -refit[history].sum(axis=0) / refit.diagonal()
     assert downdate.is_sound
@@ -115,6 +148,8 @@ def test_downdate_is_unsound_when_its_model_is() -> None:
         inverse=exact.inverse,
         diagonal=exact.diagonal,
         weights=exact.weights,
+        degrees=exact.degrees,
+        weighing=exact.weighing,
         residual=1e-3,
         generation=0,
     )
@@ -175,7 +210,7 @@ def test_a_removal_during_a_refresh_is_not_lost() -> None:
 
     neighbours.apply({Pseudonym("late"): ()})
     assert not neighbours.is_settled()
-    neighbours._install(fitted(matrix), begun[1])  # noqa: SLF001 - as above
+    neighbours._install(fitted(matrix, GRADED), begun[1])  # noqa: SLF001 - as above
 
     assert not neighbours.is_settled()
     assert neighbours.refresh()
@@ -190,7 +225,7 @@ def test_a_refresh_of_an_older_build_is_discarded() -> None:
     assert begun is not None
     neighbours._withdraw()  # noqa: SLF001 - what a build does meanwhile
 
-    neighbours._install(fitted(matrix), begun[1])  # noqa: SLF001 - as above
+    neighbours._install(fitted(matrix, GRADED), begun[1])  # noqa: SLF001 - as above
 
     assert not neighbours.is_settled()
     assert neighbours._serving is None  # noqa: SLF001 - nothing older may be served

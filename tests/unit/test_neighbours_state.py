@@ -6,9 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.adapters.neighbours.gram import Gram
 from app.adapters.neighbours.lists import Lists
 from app.adapters.neighbours.postings import Postings
 from app.adapters.neighbours.state import Slots, State
+from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym
 
 item_sets = st.frozensets(st.integers(0, 9), max_size=10)
@@ -103,6 +105,34 @@ def test_counts_are_the_product_of_the_interaction_matrix() -> None:
 
     assert counts is not None
     assert (counts.ordered() == matrix.astype(int).T @ matrix.astype(int)).all()
+
+
+def test_counts_are_weighed_by_the_length_of_the_list_whatever_the_way_there() -> None:
+    weighing = Weighing(regularisation=1.0, is_graded=True)
+    state = State(dense_limit=100, weighing=weighing)
+    user, items = Pseudonym("u"), [ItemId(f"{item:02}") for item in range(30)]
+    state.change(user, removed=(), added=items)
+    state.change(Pseudonym("v"), removed=(), added=items[:4])
+
+    state.change(user, removed=items[4:], added=())
+
+    counts = state.counts()
+    assert counts is not None
+    assert counts.items == items[:4]
+    assert (counts.ordered() == 2 * weighing.of_user(4) / 32).all()
+    assert counts.degrees.tolist() == [2, 2, 2, 2]
+
+
+def test_counts_grow_wider_before_they_overflow() -> None:
+    gram = Gram(limit=2)
+    gram.ensure(2)
+    both = np.arange(2)
+
+    for _ in range(3):
+        gram.add(both, weight=2**30)
+    gram.add(both, weight=-(2**30))
+
+    assert (gram.copied(2) == 2**31).all()
 
 
 def test_a_user_given_twice_has_the_items_of_both() -> None:

@@ -13,6 +13,7 @@ from app.adapters.neighbours.ranking import shortlist
 from app.adapters.neighbours.serving import Losses, Serving
 from app.adapters.neighbours.state import Counts, State
 from app.adapters.neighbours.user_knn import UserKnn
+from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym, Scored
 
 
@@ -41,6 +42,7 @@ class ExactNeighbours:
     Args:
         dense_limit: the largest catalogue, in items, that EASE is computed for.
         regularisation: EASE's lambda > 0. Configuration: never tuned on live data.
+        is_graded: weigh users and items, see ``Weighing``; False for EASE as published.
         max_removals: how many users with removals a downdate takes; above it user-kNN
             answers until the next refresh.
         knn: the ranker without a model.
@@ -51,16 +53,17 @@ class ExactNeighbours:
         *,
         dense_limit: int = 10_000,
         regularisation: float = 600.0,
+        is_graded: bool = False,
         max_removals: int = 128,
         knn: UserKnn | None = None,
     ) -> None:
         self._dense_limit = dense_limit
-        self._regularisation = regularisation
+        self._weighing = Weighing(regularisation=regularisation, is_graded=is_graded)
         self._max_removals = max_removals
         self._knn = knn or UserKnn(n_neighbours=100, length_penalty=0.6, max_cells=2_000_000)
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
-        self._state = State(dense_limit=dense_limit)
+        self._state = self._empty()
         self._generation = 0
         self._serving: Serving | None = None
         self._losses = Losses()
@@ -69,13 +72,16 @@ class ExactNeighbours:
 
     def build(self, histories: Iterable[tuple[Pseudonym, Collection[ItemId]]]) -> None:
         """Replace the whole state by these users' item sets and refresh derived models."""
-        state = State(dense_limit=self._dense_limit)
+        state = self._empty()
         state.load(histories)
         with self._lock:
             self._state = state
             self._generation += 1
             self._withdraw()
         self.refresh()
+
+    def _empty(self) -> State:
+        return State(dense_limit=self._dense_limit, weighing=self._weighing)
 
     def _withdraw(self) -> None:
         """Serve no model, and none that is being computed, until the next refresh."""
@@ -150,13 +156,14 @@ class ExactNeighbours:
             if begun is None:
                 return False
             counts, coming = begun
-            items, gram = counts.items, counts.ordered()
+            items, degrees, gram = counts.items, counts.degrees, counts.ordered()
             del begun, counts
             try:
                 model = fit(
                     gram,
                     items=items,
-                    regularisation=self._regularisation,
+                    degrees=degrees,
+                    weighing=self._weighing,
                     generation=coming.generation,
                 )
                 self._install(model, coming)
@@ -180,7 +187,7 @@ class ExactNeighbours:
     def _densify(self) -> None:
         """Count the pairs again once a catalogue has shrunk to the limit."""
         if self._state.may_be_dense and not self._state.is_dense:
-            state = State(dense_limit=self._dense_limit)
+            state = self._empty()
             state.load(self._state.histories())
             self._state = state
 

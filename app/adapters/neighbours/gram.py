@@ -1,11 +1,14 @@
-"""The dense integer co-occurrence matrix."""
+"""The dense matrix of co-occurrence, in integers."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.adapters.neighbours.lists import Cells, Ints
+from app.adapters.neighbours.lists import Ints
+from app.adapters.neighbours.weighing import UNIT
+
+Sums = NDArray[np.int32] | NDArray[np.int64]
 
 _SMALLEST_SIDE = 64
 _BLOCK = 256
@@ -14,17 +17,19 @@ _DENSE_FACTOR = 10
 
 
 class Gram:
-    """Counts: cell (i, j) is how many users have both item i and item j; (i, i) the degree.
+    """Cell (i, j) is the sum of the weights of the users who have both item i and item j.
 
     Integers do not care for order, so adding and later subtracting a user's pairs leaves
     every cell as if the user had never been there.
 
-    Memory: 4 bytes a cell; the side doubles when it must, up to ``limit`` slots.
+    Memory: 4 bytes a cell; the side doubles when it must, up to ``limit`` slots. 8 bytes a
+    cell once the weights of all users together could overflow one: some 50 million users.
     """
 
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
-        self._cells: Cells = np.zeros((0, 0), dtype=np.int32)
+        self._cells: Sums = np.zeros((0, 0), dtype=np.int32)
+        self._mass = 0
 
     @property
     def nbytes(self) -> int:
@@ -36,47 +41,38 @@ class Gram:
         side = len(self._cells)
         if n_items > side:
             new = min(self._limit, max(n_items, 2 * side, _SMALLEST_SIDE))
-            cells = np.zeros((new, new), dtype=np.int32)
+            cells = np.zeros((new, new), dtype=self._cells.dtype)
             cells[:side, :side] = self._cells
             self._cells = cells
 
-    def add(self, added: Ints, *, kept: Ints) -> None:
-        """Count the pairs that a user gains who has ``kept`` and now also ``added``."""
-        self._change(added, kept, by=1)
-
-    def remove(self, removed: Ints, *, kept: Ints) -> None:
-        """Take back the pairs that a user loses who keeps only ``kept``."""
-        self._change(removed, kept, by=-1)
-
-    def _change(self, moved: Ints, kept: Ints, *, by: int) -> None:
-        self._step(moved, np.concatenate([moved, kept]), by=by)
-        if len(kept):
-            self._step(kept, moved, by=by)
-
-    def _step(self, rows: Ints, columns: Ints, *, by: int) -> None:
-        """Add ``by`` at rows x columns, both distinct."""
-        rows, columns = np.sort(rows), np.sort(columns)
+    def add(self, items: Ints, *, weight: int) -> None:
+        """Add ``weight`` to all pairs of a user's items, distinct; negative takes them out."""
+        self._mass += weight
+        if self._mass > np.iinfo(self._cells.dtype).max:
+            self._cells = self._cells.astype(np.int64)
+        items = np.sort(items)
         side = len(self._cells)
-        if len(columns) * _DENSE_FACTOR > side:
-            mask = np.zeros(side, dtype=np.int32)
-            mask[columns] = by
-            for row in rows.tolist():
-                self._cells[row] += mask
+        if len(items) * _DENSE_FACTOR > side:
+            mask = np.zeros(side, dtype=self._cells.dtype)
+            mask[items] = weight
+            for item in items.tolist():
+                self._cells[item] += mask
             return
         flat = self._cells.reshape(-1)
         # In blocks, so that a heavy user needs no n_u x n_u index at once.
-        for begin in range(0, len(rows), _BLOCK):
-            places = (rows[begin : begin + _BLOCK, None] * side + columns).reshape(-1)
-            flat[places] += np.int32(by)
+        for begin in range(0, len(items), _BLOCK):
+            places = (items[begin : begin + _BLOCK, None] * side + items).reshape(-1)
+            flat[places] += self._cells.dtype.type(weight)
 
-    def copied(self, n_items: int) -> Cells:
+    def copied(self, n_items: int) -> Sums:
         """Return a copy of the first ``n_items`` rows and columns."""
         return self._cells[:n_items, :n_items].copy()
 
 
-def in_order(cells: Cells, order: Ints) -> NDArray[np.float64]:
-    """Return ``cells[order][:, order]`` as float64, without a second copy in between."""
+def in_order(cells: Sums, order: Ints) -> NDArray[np.float64]:
+    """Return ``cells[order][:, order]`` in whole users, float64, without a copy in between."""
     ordered = np.empty((len(order), len(order)), dtype=np.float64)
     for begin in range(0, len(order), _BLOCK):
         ordered[begin : begin + _BLOCK] = cells[order[begin : begin + _BLOCK]][:, order]
+    ordered /= UNIT
     return ordered
