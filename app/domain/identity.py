@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass, field
+from functools import cache
 
 from app.domain.models import (
     EventKey,
@@ -25,7 +26,13 @@ def _mac(key: bytes, *parts: str) -> str:
     message = b"".join(
         len(raw).to_bytes(8, "big") + raw for raw in (part.encode() for part in parts)
     )
-    return hmac.new(key, message, hashlib.sha256).hexdigest()
+    return hmac.digest(key, message, hashlib.sha256).hex()
+
+
+@cache
+def _derived(pepper: bytes, purpose: str) -> bytes:
+    """Return the key of a purpose: a dozen of them, and several for each row of a load."""
+    return hmac.digest(pepper, purpose.encode(), hashlib.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ class Identity:
             raise ValueError(message)
 
     def _key(self, purpose: str) -> bytes:
-        return hmac.new(self.pepper, purpose.encode(), hashlib.sha256).digest()
+        return _derived(self.pepper, purpose)
 
     def pseudonym(self, user: str) -> Pseudonym:
         """Return the stored key of the caller's ``user`` id."""

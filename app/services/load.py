@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from app.domain.errors import InvalidInputError, UnknownItemsError
 from app.domain.identity import Identity
@@ -24,6 +26,8 @@ from app.services.ingest import IngestResult, IngestService
 
 _BATCH: Final = 5_000
 """Large, because a batch touches nearly every shard, and a shard write costs by the call."""
+_AHEAD: Final = 2
+"""Batches under way at once: one in SQL, one in the vector store."""
 Record = TypeVar("Record", ItemRecord, InteractionRecord)
 
 
@@ -55,6 +59,46 @@ class LoadWatcher:
 
     moved: Callable[[str, Position], None]
     refused: Callable[[BadLine], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What became of a batch of interactions."""
+
+    results: Sequence[IngestResult] = ()
+    bad: Sequence[BadLine] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The watcher and the sums, kept by the thread that reads."""
+
+    watcher: LoadWatcher
+    result: LoadResult
+
+    def refuse(self, line: BadLine) -> None:
+        self.result.bad += 1
+        self.watcher.refused(line)
+
+    def count(self, recorded: _Recorded) -> None:
+        for one in recorded.results:
+            self.result.count(one)
+        for line in recorded.bad:
+            self.refuse(line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk(Generic[Record]):
+    """A batch as it was read, bad lines included."""
+
+    entries: Sequence[Record | BadLine]
+
+    def good(self, told: _Told) -> list[Record]:
+        """Return the records; tell of the rest."""
+        for entry in self.entries:
+            if isinstance(entry, BadLine):
+                told.refuse(entry)
+        return [entry for entry in self.entries if not isinstance(entry, BadLine)]
 
 
 class LoadService:
@@ -89,38 +133,53 @@ class LoadService:
             DependencyUnavailableError: what was loaded until now stays; call again.
         """
         result = LoadResult()
-        for batch in self._batches(dataset.items, f"{name}:items", watcher, result):
-            result.items += len(batch)
-            self._catalogue.upsert([record.item for record in batch])
-        for rows in self._batches(dataset.interactions, f"{name}:interactions", watcher, result):
-            self._record(rows, name, watcher, result)
+        told = _Told(watcher, result)
+        for chunk in self._chunks(dataset.items, f"{name}:items"):
+            items = chunk.good(told)
+            if items:
+                self._catalogue.upsert([record.item for record in items])
+            result.items += len(items)
+            self._reached(chunk, f"{name}:items", watcher)
+        self._record_all(dataset, f"{name}:interactions", told)
         with self._uows.write() as uow:
             uow.loads.drop(f"{name}:items")
             uow.loads.drop(f"{name}:interactions")
         return result
 
-    def _batches(
-        self,
-        read: Callable[..., Iterator[Record | BadLine]],
-        name: str,
-        watcher: LoadWatcher,
-        result: LoadResult,
-    ) -> Iterator[list[Record]]:
-        """Yield batches; when the caller comes back for more, the last one is stored."""
-        part = name.rpartition(":")[2]
-        for chunk in _chunks(self._resume(read, name)):
-            for entry in chunk:
-                if isinstance(entry, BadLine):
-                    result.bad += 1
-                    watcher.refused(entry)
-            good = [entry for entry in chunk if not isinstance(entry, BadLine)]
-            if good:
-                yield good
-            reached = chunk[-1].position
-            with self._uows.write() as uow:
-                now = self._clock.now()
-                uow.loads.put(name, line=reached.line, offset=reached.offset, at=now)
-            watcher.moved(part, reached)
+    def _record_all(self, dataset: Dataset, name: str, told: _Told) -> None:
+        """Record interactions, one batch ahead: rows are written while memories still are.
+
+        The position follows the batch that is whole, so a load that breaks off does both anew.
+        """
+        ahead: deque[tuple[_Chunk[InteractionRecord], Future[_Recorded]]] = deque()
+
+        def settle() -> None:
+            chunk, done = ahead.popleft()
+            told.count(done.result())
+            self._reached(chunk, name, told.watcher)
+
+        with ThreadPoolExecutor(_AHEAD, thread_name_prefix="load") as pool:
+            for chunk in self._chunks(dataset.interactions, name):
+                ahead.append((chunk, pool.submit(self._record, chunk.good(told), name)))
+                if len(ahead) == _AHEAD:
+                    settle()
+            while ahead:
+                settle()
+
+    def _chunks(
+        self, read: Callable[..., Iterator[Record | BadLine]], name: str
+    ) -> Iterator[_Chunk[Record]]:
+        iterator = self._resume(read, name)
+        while entries := list(islice(iterator, _BATCH)):
+            yield _Chunk(entries)
+
+    def _reached(self, chunk: _Chunk[Record], name: str, watcher: LoadWatcher) -> None:
+        """Remember that everything up to the end of a chunk is stored."""
+        reached = chunk.entries[-1].position
+        with self._uows.write() as uow:
+            now = self._clock.now()
+            uow.loads.put(name, line=reached.line, offset=reached.offset, at=now)
+        watcher.moved(name.rpartition(":")[2], reached)
 
     def _resume(
         self, read: Callable[..., Iterator[Record | BadLine]], name: str
@@ -141,27 +200,17 @@ class LoadService:
             yield first
             yield from entries
 
-    def _record(
-        self,
-        rows: list[InteractionRecord],
-        name: str,
-        watcher: LoadWatcher,
-        result: LoadResult,
-    ) -> None:
+    def _record(self, rows: list[InteractionRecord], name: str) -> _Recorded:
         interactions = [self._identity.interaction(row.interaction) for row in rows]
+        if not interactions:
+            return _Recorded()
         try:
-            result.count(self._ingest.record(interactions))
+            return _Recorded([self._ingest.record(interactions)])
         except UnknownItemsError as error:
-            result.bad += len(error.indices)
-            for index in sorted(error.indices):
-                file = name.rpartition("/")[2]
-                watcher.refused(BadLine(file, rows[index].position, "unknown item"))
+            file = name.removesuffix(":interactions").rpartition("/")[2]
+            bad = [
+                BadLine(file, rows[index].position, "unknown item")
+                for index in sorted(error.indices)
+            ]
             known = [one for i, one in enumerate(interactions) if i not in error.indices]
-            if known:
-                result.count(self._ingest.record(known))
-
-
-def _chunks(entries: Iterable[Record | BadLine]) -> Iterator[list[Record | BadLine]]:
-    iterator = iter(entries)
-    while chunk := list(islice(iterator, _BATCH)):
-        yield chunk
+        return _Recorded([self._ingest.record(known)] if known else [], bad)
