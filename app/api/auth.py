@@ -11,7 +11,7 @@ import jwt
 from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from app.api.state import State, state_of
+from app.api.state import StateDep
 from app.domain.errors import ForbiddenError, UnauthenticatedError
 
 _ALGORITHMS: Final = ["RS256", "ES256", "EdDSA"]
@@ -52,11 +52,13 @@ class Caller:
             raise ForbiddenError("this token is for another user")
 
 
-def caller_of(
-    state: Annotated[State, Depends(state_of)],
+async def caller_of(
+    state: StateDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Caller:
     """Return who calls.
+
+    Not blocking, like every dependency here, so that none of them costs a thread.
 
     Raises:
         UnauthenticatedError: no token.
@@ -95,7 +97,7 @@ class Require:
         """Let ``roles`` pass."""
         self._roles = roles
 
-    def __call__(self, caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
+    async def __call__(self, caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
         """Return the caller.
 
         Raises:

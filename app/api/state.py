@@ -55,9 +55,14 @@ def state_of(request: Request) -> State:
     return cast("State", request.app.state.lethe)
 
 
-StateDep = Annotated[State, Depends(state_of)]
+async def _state(request: Request) -> State:
+    """Return the state as a dependency; not blocking, so that it costs no thread."""
+    return state_of(request)
 
 
-def require_restored(state: StateDep) -> None:
+StateDep = Annotated[State, Depends(_state)]
+
+
+async def require_restored(state: StateDep) -> None:
     """Refuse a route that reads or writes users' data while a backup still brings some back."""
     state.container.restore.require_open()

@@ -36,6 +36,7 @@ from app.services.recall import Recall, RecallConfig
 from app.services.recommend import RecommendService
 from app.services.resolve import ScopeResolver
 from app.services.restore import RestoreService, RestoreStores
+from app.services.shelf import Shelf
 from app.services.suppressions import SuppressionService
 from app.services.sweep import SweepService
 from app.services.topics import Topics
@@ -191,14 +192,13 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
         config=RankingConfig(weight=llm.weight, timeout_s=llm.timeout_s, cache_ttl_s=llm.ttl_s),
     )
     personaliser = Personaliser(
-        uows=adapters.uows,
         recall=Recall(
             memory=adapters.memory,
             clusters=parts.clusters,
             ranking=ranking,
             config=RecallConfig(memory_tokens=llm.memory_tokens),
         ),
-        catalogue=adapters.catalogue_index,
+        shelf=Shelf(uows=adapters.uows, catalogue=adapters.catalogue_index),
         candidates=candidates,
         ranking=ranking,
         topics=parts.topics,

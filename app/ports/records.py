@@ -214,6 +214,19 @@ class Interactions(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ItemVersion:
+    """Which version of an item stands in the catalogue.
+
+    Args:
+        content_hash: of everything that an item says.
+        is_indexed: whether the catalogue index holds this version.
+    """
+
+    content_hash: str
+    is_indexed: bool
+
+
 class Items(Protocol):
     """The catalogue."""
 
@@ -223,6 +236,10 @@ class Items(Protocol):
 
     def get_many(self, item_ids: Collection[ItemId]) -> dict[ItemId, Item]:
         """Return the known ones."""
+        ...
+
+    def versions(self, item_ids: Collection[ItemId]) -> dict[ItemId, ItemVersion]:
+        """Return which versions of the known ones stand there."""
         ...
 
     def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:

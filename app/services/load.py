@@ -112,8 +112,10 @@ class LoadService:
         ingest: IngestService,
         identity: Identity,
         clock: Clock,
+        batch: int = _BATCH,
     ) -> None:
-        """Keep the collaborators."""
+        """Keep the collaborators; ``batch`` lines are read and stored at once."""
+        self._batch = batch
         self._uows = uows
         self._catalogue = catalogue
         self._ingest = ingest
@@ -170,7 +172,7 @@ class LoadService:
         self, read: Callable[..., Iterator[Record | BadLine]], name: str
     ) -> Iterator[_Chunk[Record]]:
         iterator = self._resume(read, name)
-        while entries := list(islice(iterator, _BATCH)):
+        while entries := list(islice(iterator, self._batch)):
             yield _Chunk(entries)
 
     def _reached(self, chunk: _Chunk[Record], name: str, watcher: LoadWatcher) -> None:

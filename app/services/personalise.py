@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from app.domain.models import HistoryEntry, Item, ItemId
 from app.domain.selection import Strategy
 from app.ports.clock import Clock
-from app.ports.memory_store import CatalogueIndex
-from app.ports.unit_of_work import UnitsOfWork
 from app.services.candidates import Candidates
 from app.services.ranking import RankedBy, Ranking, RankingRequest
 from app.services.recall import Known, Recall, Recalled
+from app.services.shelf import Shelf
 from app.services.topics import Topics
 
 _TOPIC_OVERFETCH: Final = 2
@@ -70,8 +69,8 @@ class _Pool:
     """Candidates, best first, with what the catalogue says of them and of remembered items."""
 
     ids: list[ItemId]
-    items: dict[ItemId, Item]
-    vectors: dict[ItemId, NDArray[np.float32]]
+    items: Mapping[ItemId, Item]
+    vectors: Mapping[ItemId, NDArray[np.float32]]
 
 
 class _Stopwatch:
@@ -94,9 +93,8 @@ class Personaliser:
     def __init__(
         self,
         *,
-        uows: UnitsOfWork,
         recall: Recall,
-        catalogue: CatalogueIndex,
+        shelf: Shelf,
         candidates: Candidates,
         ranking: Ranking,
         topics: Topics,
@@ -104,9 +102,8 @@ class Personaliser:
         config: PersonaliseConfig,
     ) -> None:
         """Keep the collaborators."""
-        self._uows = uows
         self._recall = recall
-        self._catalogue = catalogue
+        self._shelf = shelf
         self._candidates = candidates
         self._ranking = ranking
         self._topics = topics
@@ -170,10 +167,9 @@ class Personaliser:
             top_n=wanted * _TOPIC_OVERFETCH if known.topics else wanted,
         )
         remembered = _item_ids(memories.entries)
-        with self._uows.read() as uow:
-            items = uow.items.get_many({*(one.item_id for one in found), *remembered})
+        known_items = self._shelf.look_up({*(one.item_id for one in found), *remembered})
+        items, vectors = known_items.items, known_items.vectors
         ids = [one.item_id for one in found if one.item_id in items]
-        vectors = self._catalogue.vectors([*ids, *sorted(remembered)])
         unwanted = self._topics.items_about(
             known.topics, [items[item_id] for item_id in ids], vectors=vectors
         )

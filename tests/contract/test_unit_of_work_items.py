@@ -43,9 +43,25 @@ def test_the_catalogue_has_another_version_once_an_item_is_new_or_changed(
     assert len(set(versions)) == 4
 
 
+def test_versions_tell_what_changed_and_what_is_indexed(uows: SqlUnitsOfWork) -> None:
+    changed = replace(FARGO, title="Fargo")
+    with uows.write() as uow:
+        uow.items.upsert([STAR_WARS, FARGO], at=NOW)
+        uow.items.mark_indexed([STAR_WARS, FARGO])
+        before = uow.items.versions([STAR_WARS.item_id, FARGO.item_id, ItemId("none")])
+        uow.items.upsert([changed], at=NOW)
+        after = uow.items.versions([STAR_WARS.item_id, FARGO.item_id])
+
+    assert before.keys() == after.keys() == {"50", "100"}
+    assert before["50"] == after["50"]
+    assert before["100"].content_hash != after["100"].content_hash
+    assert (before["100"].is_indexed, after["100"].is_indexed) == (True, False)
+
+
 def test_nothing_asked_is_nothing_found(uows: SqlUnitsOfWork) -> None:
     with uows.write() as uow:
         assert uow.items.get_many([]) == {}
+        assert uow.items.versions([]) == {}
         assert uow.items.missing([]) == set()
         assert uow.items.upsert([], at=NOW) == 0
         uow.items.mark_indexed([])

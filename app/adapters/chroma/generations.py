@@ -145,7 +145,8 @@ class Generations:
     def _attempts(self) -> Iterator[int]:
         """Yield the numbers of the attempts, with a pause that grows before each but the first."""
         for attempt in range(_ATTEMPTS):
-            time.sleep(attempt * _PAUSE_S)
+            if attempt:  # even a sleep of 0 gives the processor away
+                time.sleep(attempt * _PAUSE_S)
             yield attempt
 
     def _try(

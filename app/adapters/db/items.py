@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from app.adapters.db.session import Record, Session
 from app.adapters.db.tables import item
 from app.domain.models import Item, ItemId
+from app.ports.records import ItemVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,18 @@ class SqlItems:
             sa.select(item).where(self.session.within(item.c.item_id, item_ids))
         )
         return {row.item_id: _item(row) for row in rows}
+
+    def versions(self, item_ids: Collection[ItemId]) -> dict[ItemId, ItemVersion]:
+        """See the port."""
+        rows = self.session.rows(
+            sa.select(item.c.item_id, item.c.content_hash, item.c.indexed_hash).where(
+                self.session.within(item.c.item_id, item_ids)
+            )
+        )
+        return {
+            row.item_id: ItemVersion(row.content_hash, row.indexed_hash == row.content_hash)
+            for row in rows
+        }
 
     def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:
         """See the port."""

@@ -1,0 +1,122 @@
+"""Loading a data set batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from app.domain.errors import DependencyUnavailableError
+from app.domain.models import ItemId, Kind, ReportedInteraction
+from app.ports.dataset import START, BadLine, InteractionRecord, ItemRecord, Position
+from app.services.load import LoadResult, LoadService, LoadWatcher
+from tests.world import START as BEGUN
+from tests.world import World, catalogue, open_world
+
+N_USERS = 10
+
+
+@dataclass
+class _Dataset:
+    """Ten users with a few books each, a line that cannot be read, a book that nobody knows."""
+
+    items_total: int = 1
+    interactions_total: int = 1
+    remarks: tuple[str, ...] = ()
+    breaks_at: int = 0
+    read_from: list[Position] = field(default_factory=list)
+
+    def items(self, *, after: Position = START) -> Iterator[ItemRecord | BadLine]:
+        for line, item in enumerate(catalogue(), start=1):
+            if line > after.line:
+                yield ItemRecord(item, Position(line, line))
+
+    def interactions(self, *, after: Position = START) -> Iterator[InteractionRecord | BadLine]:
+        self.read_from.append(after)
+        for line, one in enumerate(self._lines(), start=1):
+            position = Position(line, line)
+            if line == self.breaks_at:
+                raise DependencyUnavailableError("the disk is gone")
+            if line > after.line:
+                yield (
+                    InteractionRecord(one, position)
+                    if one
+                    else BadLine("lines", position, "not a line")
+                )
+
+    def _lines(self) -> Iterator[ReportedInteraction | None]:
+        for user in range(N_USERS):
+            for item in [one.item_id for one in catalogue()[user : user + 5]]:
+                yield self._line(user, item)
+        yield None
+        yield self._line(0, ItemId("no-such-book"))
+
+    def _line(self, user: int, item: ItemId) -> ReportedInteraction:
+        return ReportedInteraction(
+            user=f"user-{user}",
+            event_id=f"{user}-{item}",
+            kind=Kind.LIKE,
+            occurred_at=BEGUN,
+            item_id=item,
+        )
+
+
+@dataclass
+class _Log:
+    moved: list[tuple[str, int]] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    def watcher(self) -> LoadWatcher:
+        return LoadWatcher(
+            moved=lambda part, position: self.moved.append((part, position.line)),
+            refused=lambda line: self.refused.append(f"{line.file}:{line.line}: {line.message}"),
+        )
+
+
+@pytest.fixture
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with open_world(tmp_path_factory.mktemp("load")) as made:
+        yield made
+
+
+def _load(world: World, dataset: _Dataset, log: _Log) -> LoadResult:
+    container, adapters = world.container, world.adapters
+    service = LoadService(
+        uows=adapters.uows,
+        catalogue=container.catalogue,
+        ingest=container.ingest,
+        identity=adapters.identity,
+        clock=adapters.clock,
+        batch=8,
+    )
+    return service.load(dataset, name="books:/a/lines", watcher=log.watcher())
+
+
+def test_all_that_is_good_is_loaded_and_the_rest_is_named(world: World) -> None:
+    dataset, log = _Dataset(), _Log()
+
+    result = _load(world, dataset, log)
+    again = _load(world, dataset, _Log())
+
+    assert (result.items, result.accepted, result.bad) == (60, 50, 2)
+    assert (again.accepted, again.duplicate, again.bad) == (0, 50, 2)
+    assert log.refused == ["lines:51: not a line", "lines:52: unknown item"]
+    told = [line for part, line in log.moved if part == "interactions"]
+    assert told == [8, 16, 24, 32, 40, 48, 52]
+    with world.adapters.uows.read() as uow:
+        assert len(dict(uow.interactions.all_evidence())) == N_USERS
+
+
+def test_a_load_that_broke_off_goes_on_behind_the_last_whole_batch(world: World) -> None:
+    dataset = _Dataset(breaks_at=30)
+
+    with pytest.raises(DependencyUnavailableError):
+        _load(world, dataset, _Log())
+    dataset.breaks_at = 0
+    result = _load(world, dataset, _Log())
+
+    assert dataset.read_from == [START, Position(16, 16)]
+    assert result.accepted + result.duplicate == 34
+    with world.adapters.uows.read() as uow:
+        assert sum(len(items) for _, items in uow.interactions.all_evidence()) == 50
