@@ -24,11 +24,10 @@ import sqlalchemy as sa
 
 from app.adapters.db import tables
 from app.adapters.db.engine import open_engine
-from app.adapters.neighbours import ExactNeighbours
-from app.settings_groups import NeighboursSettings
 from benchmarks.chaos.fleet import Clients, Findings, Fleet
 from benchmarks.chaos.groups import Group, expected, load
 from benchmarks.harness import write_result
+from benchmarks.quality.models import as_served
 from tests.e2e.calls import calling
 from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.processes import wait_for, working
@@ -128,7 +127,7 @@ def _settle(ledger: _Ledger, *, n_processes: int) -> set[str | None]:
 
 def _rebuilt(groups: Sequence[Group]) -> str:
     """Return the hash of the state that never knew what was forgotten."""
-    neighbours = ExactNeighbours(regularisation=NeighboursSettings().ease_lambda, is_graded=True)
+    neighbours = as_served()
     neighbours.build(expected(groups).items())
     return neighbours.state_hash()
 

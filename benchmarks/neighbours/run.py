@@ -20,9 +20,12 @@ import numpy as np
 
 from app.adapters.neighbours import ExactNeighbours
 from app.adapters.neighbours.state import State
+from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym
+from app.settings_groups import NeighboursSettings
 from benchmarks.data import SEED, Dataset, load
 from benchmarks.harness import write_result
+from benchmarks.quality.models import as_served
 
 LIMIT: Final = 10_000
 N_FORGETS: Final = 1000
@@ -59,14 +62,15 @@ def spread(values: list[float]) -> dict[str, float]:
 
 def rebuilt(histories: Mapping[Pseudonym, list[ItemId]]) -> State:
     """Return the state built from scratch."""
-    state = State(dense_limit=LIMIT)
+    usual = NeighboursSettings().ease_lambda
+    state = State(dense_limit=LIMIT, weighing=Weighing(regularisation=usual, is_graded=True))
     state.load(histories.items())
     return state
 
 
 def built(histories: Mapping[Pseudonym, list[ItemId]]) -> ExactNeighbours:
     """Return neighbours with their model, built from scratch."""
-    neighbours = ExactNeighbours(dense_limit=LIMIT)
+    neighbours = as_served(dense_limit=LIMIT)
     neighbours.build(histories.items())
     return neighbours
 
@@ -132,7 +136,7 @@ def forget_batches(histories: Histories) -> list[dict[str, object]]:
 def answer_times(histories: Histories) -> dict[str, object]:
     """Time a request: with a fresh model, first and later after a forget, and by user-kNN."""
     neighbours = built(histories)
-    by_postings = ExactNeighbours(dense_limit=0)
+    by_postings = as_served(dense_limit=0)
     by_postings.build(histories.items())
     popular = [scored.item_id for scored in neighbours.popular(top_n=2000)]
     rng = np.random.default_rng([SEED, 3])

@@ -22,11 +22,11 @@ from typing import Final
 
 import numpy as np
 
-from app.adapters.neighbours import ExactNeighbours
 from app.domain.models import ItemId, Pseudonym
 from benchmarks.data import SEED, Ints
 from benchmarks.harness import write_result
 from benchmarks.neighbours.run import spread, timed
+from benchmarks.quality.models import as_served
 
 N_ITEMS: Final = 60_000
 SIZES: Final = (10_000, 100_000, 1_000_000)
@@ -63,7 +63,7 @@ def rss_mib() -> float:
 def measure(n_users: int) -> dict[str, object]:
     """Build, forget 2,000 random users, compare the hash with a rebuild, and ask."""
     before = rss_mib()
-    neighbours = ExactNeighbours()
+    neighbours = as_served()
     begun = time.process_time()
     neighbours.build(synthetic(n_users))
     built_s = time.process_time() - begun
@@ -94,7 +94,7 @@ def measure(n_users: int) -> dict[str, object]:
     }
     gone = set(names)
     left = ((user, items) for user, items in synthetic(n_users) if user not in gone)
-    rebuilt = ExactNeighbours()
+    rebuilt = as_served()
     rebuilt.build(left)
     hashed, _, hash_ms = timed(neighbours.state_hash)
     document["hash_equal_to_rebuild"] = hashed == rebuilt.state_hash()

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from app.adapters.embedders import StaticEmbedder
+from app.adapters.neighbours.weighing import UNIT, Weighing
 from benchmarks.data import SEED, Dataset, Ints, Split, load, split
 from benchmarks.harness import write_result
 from benchmarks.quality import models
@@ -88,6 +89,15 @@ def long_users_count_less(at: Setting, power: float) -> Floats:
     return at.x @ ease_weights((at.x * weights[:, None]).T @ at.x)
 
 
+def graded(at: Setting, regularisation: float) -> Floats:
+    """Weigh users by length and items by popularity in whole numbers, as the service does."""
+    weighing = Weighing(regularisation=regularisation, is_graded=True)
+    weights = np.array([weighing.of_user(length) for length in at.lengths.astype(int).tolist()])
+    degrees = at.x.sum(axis=0).astype(np.int64)
+    gram = (at.x * (weights / UNIT)[:, None]).T @ at.x
+    return at.x @ ease_weights(gram, weighing.ridge(degrees))
+
+
 def with_user_knn(at: Setting, share: float) -> Floats:
     """Add the user-kNN that the service already has."""
     everybody = np.arange(len(at.x))
@@ -145,6 +155,7 @@ PAIRS: Final[dict[str, tuple[Idea, Sequence[float]]]] = {
     "popular targets count less": (popular_target_counts_less, (0.05, 0.1)),
     "lambda grows with popularity": (regularised_by_popularity, (0.3, 0.5, 0.7)),
     "users with long histories count less": (long_users_count_less, (0.25, 0.5)),
+    "users by length and items by popularity, in whole numbers": (graded, (20.0, 30.0, 40.0)),
     "plus user-kNN": (with_user_knn, (0.1, 0.2, 0.4)),
     "plus item-kNN": (with_item_knn, (0.1, 0.3, 0.6)),
     "plus low-rank projection": (with_low_rank, (0.1, 0.3)),

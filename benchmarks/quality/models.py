@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.adapters.neighbours import ExactNeighbours
 from app.domain.models import ItemId, Pseudonym
+from app.settings_groups import NeighboursSettings
 from benchmarks.data import Ints
 from benchmarks.quality.metrics import Scorer
 
@@ -70,6 +71,14 @@ def ease(interactions: NDArray[np.float32], *, regularisation: float) -> Scorer:
     weights = -inverse / inverse.diagonal()
     np.fill_diagonal(weights, 0)
     return lambda users: interactions[users] @ weights
+
+
+def as_served(*, dense_limit: int = 10_000) -> ExactNeighbours:
+    """Return neighbours as the service makes them with its usual settings."""
+    usual = NeighboursSettings()
+    return ExactNeighbours(
+        dense_limit=dense_limit, regularisation=usual.ease_lambda, is_graded=True
+    )
 
 
 def service(

@@ -22,7 +22,6 @@ from typing import Final
 
 import numpy as np
 
-from app.adapters.neighbours import ExactNeighbours
 from benchmarks.data import SEED, Dataset, Ints, Split, forgotten_users, load, split
 from benchmarks.harness import write_result
 from benchmarks.quality import models
@@ -98,7 +97,7 @@ def choose(before: Protocol) -> dict[str, tuple[str, Fit, float]]:
 
 def measure_service(before: Protocol, after: Protocol) -> tuple[Found, Found, Found]:
     """Return the service's figures before, between removal and refresh, and after the refresh."""
-    neighbours = ExactNeighbours()
+    neighbours = models.as_served()
     histories = models.named(before.train)
     neighbours.build(histories.items())
     n_items = before.dataset.n_items

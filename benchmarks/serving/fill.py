@@ -7,6 +7,7 @@ which is all that their neighbours are made of: an answer reads no memory but th
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -133,6 +134,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     options = parser.parse_args()
     items, histories = ml_1m() if options.data == "ml-1m" else million()
+    os.environ.pop("LETHE_ML1M_DIR", None)  # no setting of the service, which refuses unknown ones
     fill(options.data_dir, items=items, histories=histories)
 
 
