@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
+from app.domain.models import ItemId, Pseudonym
 from app.ports.clock import Clock
 from app.ports.neighbours import Neighbours
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
@@ -26,10 +28,37 @@ class FeedConfig:
     Args:
         process_id: random name of this process.
         lease_s: seconds for which the process counts as live after a beat.
+        tell_every: users after which a build tells how far it is.
     """
 
     process_id: str
     lease_s: float = 15.0
+    tell_every: int = 100_000
+
+
+class _Progress:
+    """Counts what goes into a build, and tells of it: a large one takes minutes."""
+
+    def __init__(self, clock: Clock, *, tell_every: int) -> None:
+        self._clock, self._tell_every = clock, tell_every
+        self._started_s = clock.monotonic_s()
+        self._users = self._pairs = 0
+
+    def through(
+        self, histories: Iterable[tuple[Pseudonym, Collection[ItemId]]]
+    ) -> Iterator[tuple[Pseudonym, Collection[ItemId]]]:
+        """Yield the histories."""
+        for pseudonym, items in histories:
+            self._users += 1
+            self._pairs += len(items)
+            if self._users % self._tell_every == 0:
+                _log.info("neighbours_building", **self.facts())
+            yield pseudonym, items
+
+    def facts(self) -> dict[str, float]:
+        """Return counts and seconds since the start."""
+        seconds = round(self._clock.monotonic_s() - self._started_s, 3)
+        return {"users": self._users, "pairs": self._pairs, "seconds": seconds}
 
 
 class FeedService:
@@ -77,12 +106,11 @@ class FeedService:
                 self._seq = entries[-1][0]
 
     def _rebuild(self, uow: UnitOfWork) -> None:
-        started_s = self._clock.monotonic_s()
         head = uow.changes.head()
-        self._neighbours.build(uow.interactions.all_evidence())
+        progress = _Progress(self._clock, tell_every=self._config.tell_every)
+        self._neighbours.build(progress.through(uow.interactions.all_evidence()))
         self._seq = head
-        seconds = round(self._clock.monotonic_s() - started_s, 3)
-        _log.info("neighbours_built", seq=head, seconds=seconds)
+        _log.info("neighbours_built", seq=head, **progress.facts())
 
     def acknowledge(self) -> int:
         """Catch up, refresh derived models, and tell the others how far this process is.
