@@ -58,7 +58,7 @@ class _Progress:
     def facts(self) -> dict[str, float]:
         """Return counts and seconds since the start."""
         seconds = round(self._clock.monotonic_s() - self._started_s, 3)
-        return {"users": self._users, "pairs": self._pairs, "seconds": seconds}
+        return {"n_users": self._users, "n_pairs": self._pairs, "seconds": seconds}
 
 
 class FeedService:

@@ -24,18 +24,18 @@ def test_a_build_tells_how_far_it_is_and_names_nobody(shared_world: World) -> No
 
     with adapters.uows.read() as uow:
         pairs = sum(len(items) for _, items in uow.interactions.all_evidence())
-    assert [(one["event"], one["users"]) for one in told] == [
+    assert [(one["event"], one["n_users"]) for one in told] == [
         ("neighbours_building", 10),
         ("neighbours_building", 20),
         ("neighbours_building", 30),
         ("neighbours_built", 30),
     ]
-    assert told[2]["pairs"] == told[3]["pairs"] == pairs
+    assert told[2]["n_pairs"] == told[3]["n_pairs"] == pairs
     assert {key for one in told for key in one} == {
         "event",
         "log_level",
-        "pairs",
+        "n_pairs",
         "seconds",
         "seq",
-        "users",
+        "n_users",
     }
