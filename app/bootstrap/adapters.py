@@ -82,6 +82,7 @@ class Adapters:
         self.diversity = diversity(settings.llm, self.embedder)
         self.neighbours = ExactNeighbours(
             dense_limit=settings.neighbours.dense_limit,
+            head_limit=settings.neighbours.head_limit,
             regularisation=settings.neighbours.ease_lambda,
             is_graded=True,
             knn=UserKnn(

@@ -73,11 +73,14 @@ def ease(interactions: NDArray[np.float32], *, regularisation: float) -> Scorer:
     return lambda users: interactions[users] @ weights
 
 
-def as_served(*, dense_limit: int = 10_000) -> ExactNeighbours:
+def as_served(*, dense_limit: int = 10_000, head_limit: int = 0) -> ExactNeighbours:
     """Return neighbours as the service makes them with its usual settings."""
     usual = NeighboursSettings()
     return ExactNeighbours(
-        dense_limit=dense_limit, regularisation=usual.ease_lambda, is_graded=True
+        dense_limit=dense_limit,
+        head_limit=head_limit,
+        regularisation=usual.ease_lambda,
+        is_graded=True,
     )
 
 

@@ -20,12 +20,18 @@ ITEMS = [ItemId(f"item-{number}") for number in range(12)]
 
 item_sets = st.frozensets(st.sampled_from(ITEMS), max_size=8)
 batches = st.dictionaries(st.sampled_from(USERS), item_sets, max_size=4)
-# Below 12 items the catalogue crosses the limit in the middle of a sequence.
-limits = st.sampled_from([0, 5, 100])
+# Limits of the dense counts and of the head. Below 12 items the catalogue crosses the first of
+# them in the middle of a sequence.
+Limits = tuple[int, int]
+WHOLE, HEAD, NONE = (100, 0), (0, 6), (0, 0)
+limits = st.sampled_from([WHOLE, HEAD, NONE, (5, 0), (0, 2), (5, 4), (7, 20)])
 
 
-def built(histories: Mapping[Pseudonym, frozenset[ItemId]], *, dense_limit: int) -> Neighbours:
-    neighbours = ExactNeighbours(dense_limit=dense_limit, regularisation=3.0, is_graded=True)
+def built(histories: Mapping[Pseudonym, frozenset[ItemId]], *, limits: Limits) -> Neighbours:
+    dense, head = limits
+    neighbours = ExactNeighbours(
+        dense_limit=dense, head_limit=head, regularisation=3.0, is_graded=True
+    )
     neighbours.build(histories.items())
     return neighbours
 
@@ -49,22 +55,22 @@ def answers(neighbours: Neighbours, histories: Histories) -> list[object]:
 @settings(max_examples=50, deadline=None)
 @given(start=batches, limit=limits)
 def test_the_hash_of_histories_is_that_of_a_state_built_from_them(
-    start: Histories, limit: int
+    start: Histories, limit: Limits
 ) -> None:
-    neighbours = built({}, dense_limit=limit)
+    neighbours = built({}, limits=limit)
 
     hash_of = neighbours.hash_of(start.items())
 
-    assert hash_of == built(start, dense_limit=limit).state_hash()
-    assert neighbours.state_hash() == built({}, dense_limit=limit).state_hash()
+    assert hash_of == built(start, limits=limit).state_hash()
+    assert neighbours.state_hash() == built({}, limits=limit).state_hash()
 
 
 @settings(max_examples=150, deadline=None)
 @given(start=batches, steps=st.lists(st.tuples(batches, st.booleans()), max_size=8), limit=limits)
 def test_equals_a_rebuild_after_any_changes(
-    start: Histories, steps: list[tuple[Histories, bool]], limit: int
+    start: Histories, steps: list[tuple[Histories, bool]], limit: Limits
 ) -> None:
-    neighbours = built(start, dense_limit=limit)
+    neighbours = built(start, limits=limit)
     now = dict(start)
 
     for batch, with_refresh in steps:
@@ -72,10 +78,10 @@ def test_equals_a_rebuild_after_any_changes(
         now.update(batch)
         if with_refresh:
             neighbours.refresh()
-        assert neighbours.state_hash() == built(now, dense_limit=limit).state_hash()
+        assert neighbours.state_hash() == built(now, limits=limit).state_hash()
 
     neighbours.refresh()
-    fresh = built(now, dense_limit=limit)
+    fresh = built(now, limits=limit)
     assert neighbours.is_settled()
     assert neighbours.popular(top_n=20) == fresh.popular(top_n=20)
     for history in ([ITEMS[0]], ITEMS[:3], ITEMS[4:7]):
@@ -85,9 +91,9 @@ def test_equals_a_rebuild_after_any_changes(
 @settings(max_examples=60, deadline=None)
 @given(start=batches, forgotten=st.sampled_from(USERS), limit=limits)
 def test_forgetting_hides_what_only_that_user_had(
-    start: Histories, forgotten: Pseudonym, limit: int
+    start: Histories, forgotten: Pseudonym, limit: Limits
 ) -> None:
-    neighbours = built(start, dense_limit=limit)
+    neighbours = built(start, limits=limit)
 
     neighbours.apply({forgotten: ()})
 
@@ -100,8 +106,8 @@ def test_forgetting_hides_what_only_that_user_had(
 
 def test_state_does_not_depend_on_the_order_of_calls() -> None:
     histories = random_histories(n_users=60, n_items=40, seed=1)
-    one = built(histories, dense_limit=100)
-    other = built({}, dense_limit=100)
+    one = built(histories, limits=WHOLE)
+    other = built({}, limits=WHOLE)
 
     for user in sorted(histories, reverse=True):
         other.apply({user: histories[user]})
@@ -110,7 +116,7 @@ def test_state_does_not_depend_on_the_order_of_calls() -> None:
 
 
 def test_apply_is_idempotent() -> None:
-    neighbours = built(random_histories(n_users=10, n_items=40, seed=2), dense_limit=100)
+    neighbours = built(random_histories(n_users=10, n_items=40, seed=2), limits=WHOLE)
     change = {Pseudonym("a"): [ItemId("1"), ItemId("1"), ItemId("2")]}
     neighbours.apply(change)
     state, generation = neighbours.state_hash(), neighbours.generation()
@@ -121,7 +127,7 @@ def test_apply_is_idempotent() -> None:
 
 
 def test_generation_rises_with_every_change() -> None:
-    neighbours = built({}, dense_limit=100)
+    neighbours = built({}, limits=WHOLE)
     before = neighbours.generation()
 
     neighbours.apply({Pseudonym("a"): [ItemId("1")]})
@@ -131,9 +137,9 @@ def test_generation_rises_with_every_change() -> None:
     assert before < between < neighbours.generation()
 
 
-@pytest.mark.parametrize("limit", [0, 100])
-def test_empty_answers_where_there_is_nothing(limit: int) -> None:
-    neighbours = built({}, dense_limit=limit)
+@pytest.mark.parametrize("limit", [WHOLE, HEAD, NONE])
+def test_empty_answers_where_there_is_nothing(limit: Limits) -> None:
+    neighbours = built({}, limits=limit)
 
     assert neighbours.recommend([ItemId("1")], top_n=10) == []
     assert neighbours.popular(top_n=10) == []
@@ -141,10 +147,10 @@ def test_empty_answers_where_there_is_nothing(limit: int) -> None:
     assert len(neighbours.state_hash()) == 64
 
 
-@pytest.mark.parametrize("limit", [0, 100])
-def test_answers_exclude_history_and_exclusions(limit: int) -> None:
+@pytest.mark.parametrize("limit", [WHOLE, HEAD, NONE])
+def test_answers_exclude_history_and_exclusions(limit: Limits) -> None:
     histories = random_histories(n_users=60, n_items=40, seed=3)
-    neighbours = built(histories, dense_limit=limit)
+    neighbours = built(histories, limits=limit)
     history, banned = [ItemId("0"), ItemId("1")], [ItemId("2"), ItemId("3")]
 
     shown = {s.item_id for s in neighbours.recommend(history, top_n=100, exclude=banned)}
@@ -156,10 +162,10 @@ def test_answers_exclude_history_and_exclusions(limit: int) -> None:
     assert not popular & set(banned)
 
 
-@pytest.mark.parametrize("limit", [0, 100])
-def test_ties_are_broken_by_item_id(limit: int) -> None:
+@pytest.mark.parametrize("limit", [WHOLE, HEAD, NONE])
+def test_ties_are_broken_by_item_id(limit: Limits) -> None:
     same = frozenset(map(ItemId, "gbxacf"))
-    neighbours = built({Pseudonym(f"u{n}"): same for n in range(5)}, dense_limit=limit)
+    neighbours = built({Pseudonym(f"u{n}"): same for n in range(5)}, limits=limit)
 
     shown = neighbours.recommend([ItemId("g")], top_n=3)
     popular = neighbours.popular(top_n=3)
@@ -168,22 +174,23 @@ def test_ties_are_broken_by_item_id(limit: int) -> None:
     assert [scored.item_id for scored in popular] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("limit", [0, 1000])
-def test_others_get_what_they_would_get_had_the_user_never_been_there(limit: int) -> None:
+@pytest.mark.parametrize("limit", [WHOLE, HEAD, NONE])
+def test_others_get_what_they_would_get_had_the_user_never_been_there(limit: Limits) -> None:
     histories = random_histories(n_users=150, n_items=90, seed=4)
-    neighbours = built(histories, dense_limit=limit)
+    neighbours = built(histories, limits=limit)
     forgotten = sorted(histories)[7]
 
     neighbours.apply({forgotten: ()})
     neighbours.refresh()
 
     others = {user: items for user, items in histories.items() if user != forgotten}
-    assert answers(neighbours, others) == answers(built(others, dense_limit=limit), others)
+    assert answers(neighbours, others) == answers(built(others, limits=limit), others)
 
 
-def test_not_settled_from_a_removal_to_its_refresh() -> None:
+@pytest.mark.parametrize("limit", [WHOLE, HEAD])
+def test_not_settled_from_a_removal_to_its_refresh(limit: Limits) -> None:
     histories = random_histories(n_users=60, n_items=40, seed=5)
-    neighbours = built(histories, dense_limit=100)
+    neighbours = built(histories, limits=limit)
     user = min(histories)
     settled = [neighbours.is_settled()]
 

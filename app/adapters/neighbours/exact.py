@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.adapters.neighbours.ease import Ease, fit
+from app.adapters.neighbours.head import Head, joined
 from app.adapters.neighbours.ranking import shortlist
 from app.adapters.neighbours.serving import Losses, Serving
 from app.adapters.neighbours.state import Counts, State
@@ -32,15 +33,17 @@ class ExactNeighbours:
     Up to ``dense_limit`` items the ranker is EASE. Its model is computed by ``refresh`` and
     swapped in whole; requests read it without a lock. After a removal the old model is only
     ever used through its downdate, which leaves out what was removed; where that is not
-    sound, or above the limit, requests are answered by user-kNN on the posting lists, under
-    the lock that ``apply`` takes.
+    sound, requests are answered by user-kNN on the posting lists, under the lock that ``apply``
+    takes. Above the limit EASE covers the ``head_limit`` items that most users have, counted
+    anew for each refresh, and user-kNN speaks for the rest (``head.joined``), under that lock.
 
     Memory: the state's (see ``State``) and the model's (see ``Ease``), and while a refresh
     runs 16 bytes a cell more. At 3,695 items and 920,193 pairs: measured in
     ``benchmarks/results/neighbours.json``.
 
     Args:
-        dense_limit: the largest catalogue, in items, that EASE is computed for.
+        dense_limit: the largest catalogue, in items, that EASE is computed for as a whole.
+        head_limit: how many items of a larger one it is computed for; 0 for none.
         regularisation: EASE's lambda > 0. Configuration: never tuned on live data.
         is_graded: weigh users and items, see ``Weighing``; False for EASE as published.
         max_removals: how many users with removals a downdate takes; above it user-kNN
@@ -52,12 +55,14 @@ class ExactNeighbours:
         self,
         *,
         dense_limit: int = 10_000,
+        head_limit: int = 0,
         regularisation: float = 600.0,
         is_graded: bool = False,
         max_removals: int = 128,
         knn: UserKnn | None = None,
     ) -> None:
         self._dense_limit = dense_limit
+        self._head_limit = head_limit
         self._weighing = Weighing(regularisation=regularisation, is_graded=is_graded)
         self._max_removals = max_removals
         self._knn = knn or UserKnn(n_neighbours=100, length_penalty=0.6, max_cells=2_000_000)
@@ -83,6 +88,10 @@ class ExactNeighbours:
     def _empty(self) -> State:
         return State(dense_limit=self._dense_limit, weighing=self._weighing)
 
+    @property
+    def _has_model(self) -> bool:
+        return self._state.is_dense or self._head_limit > 0
+
     def _withdraw(self) -> None:
         """Serve no model, and none that is being computed, until the next refresh."""
         self._serving = None
@@ -96,7 +105,7 @@ class ExactNeighbours:
             if not any(changed):
                 return
             self._generation += 1
-            if not self._state.is_dense:
+            if not self._has_model:
                 self._withdraw()
             elif self._serving:
                 self._serve(self._serving.model)
@@ -119,7 +128,11 @@ class ExactNeighbours:
     def _serve(self, model: Ease) -> None:
         previous = self._serving if self._serving and self._serving.model is model else None
         self._serving = Serving(
-            model, self._losses, max_removals=self._max_removals, previous=previous
+            model,
+            self._losses,
+            max_removals=self._max_removals,
+            is_whole=self._state.is_dense,
+            previous=previous,
         )
 
     def recommend(
@@ -127,12 +140,17 @@ class ExactNeighbours:
     ) -> list[Scored]:
         """Return up to ``top_n`` items for someone with this history, ties by item id."""
         serving = self._serving
-        if serving:
+        if serving and serving.is_whole:
             scored = serving.recommend(history, top_n=top_n, exclude=exclude)
             if scored is not None:
                 return scored
         with self._lock:
-            return self._knn.recommend(self._state, history, top_n=top_n, exclude=exclude)
+            serving, state = self._serving, self._state
+            scores = serving.scores(history, exclude=exclude) if serving else None
+            if serving is None or serving.is_whole or scores is None:
+                return self._knn.recommend(state, history, top_n=top_n, exclude=exclude)
+            near = self._knn.scores(state, history, exclude=exclude)
+            return joined(serving.model.items, scores, near, state=state, top_n=top_n)
 
     def popular(self, *, top_n: int, exclude: Collection[ItemId] = ()) -> list[Scored]:
         """Return items by number of users, ties by item id."""
@@ -172,12 +190,12 @@ class ExactNeighbours:
                     self._coming = None
         return True
 
-    def _begin(self) -> tuple[Counts, _Refresh] | None:
+    def _begin(self) -> tuple[Counts | Head, _Refresh] | None:
         with self._lock:
             self._densify()
-            counts = None if self._is_fresh() else self._state.counts()
-            if counts is None:
+            if self._is_fresh() or not self._has_model:
                 return None
+            counts = self._state.counts() or Head.of(self._state, limit=self._head_limit)
             self._coming = _Refresh(self._generation, self._builds)
             return counts, self._coming
 

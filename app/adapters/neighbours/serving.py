@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.adapters.neighbours.ease import Downdate, Ease, Removal
 from app.adapters.neighbours.ranking import best
@@ -53,13 +54,21 @@ class Serving:
 
     Args:
         max_removals: the largest number of users with removals that a downdate takes.
+        is_whole: whether the model is of the whole catalogue, or of its head.
         previous: an answerer of the same model, whose work on the same losses is reused.
     """
 
     def __init__(
-        self, model: Ease, losses: Losses, *, max_removals: int, previous: Serving | None = None
+        self,
+        model: Ease,
+        losses: Losses,
+        *,
+        max_removals: int,
+        is_whole: bool = True,
+        previous: Serving | None = None,
     ) -> None:
         self.model = model
+        self.is_whole = is_whole
         self._gone = model.positions(losses.gone)
         self._is_withheld = len(losses.lost) > max_removals
         self.removals: Mapping[Pseudonym, tuple[Loss, Removal]] = {
@@ -67,6 +76,8 @@ class Serving:
             for pseudonym, loss in losses.lost.items()
             if not self._is_withheld
         }
+        # A model of the head knows nothing of what was lost in the tail.
+        self._touching = [one for _, one in self.removals.values() if len(one.lost)]
         self._lock = threading.Lock()
         self._downdate: Downdate | None = None
 
@@ -82,15 +93,24 @@ class Serving:
     def recommend(
         self, history: Sequence[ItemId], *, top_n: int, exclude: Collection[ItemId]
     ) -> list[Scored] | None:
-        """Return the best items; None where this answerer must not or cannot answer.
+        """Return the best items; None where ``scores`` gives none."""
+        scores = self.scores(history, exclude=exclude)
+        if scores is None:
+            return None
+        return [Scored(self.model.items[at], float(scores[at])) for at in best(scores, top_n=top_n)]
 
-        It must not if the downdate is unsound or too large; it cannot if it knows no item
-        of the history.
+    def scores(
+        self, history: Sequence[ItemId], *, exclude: Collection[ItemId]
+    ) -> NDArray[np.float64] | None:
+        """Return a score for every item of the model, -inf for what must not be listed.
+
+        None where this answerer must not or cannot answer. It must not if the downdate is
+        unsound or too large; it cannot if it knows no item of the history.
         """
         known = self.model.positions(history)
         if self._is_withheld or not len(known):
             return None
-        if self.removals:
+        if self._touching:
             downdate = self._downdated()
             if not downdate.is_sound:
                 return None
@@ -100,11 +120,10 @@ class Serving:
         scores[known] = -np.inf
         scores[self.model.positions(exclude)] = -np.inf
         scores[self._gone] = -np.inf
-        return [Scored(self.model.items[at], float(scores[at])) for at in best(scores, top_n=top_n)]
+        return scores
 
     def _downdated(self) -> Downdate:
         with self._lock:
             if self._downdate is None:
-                removals = [removal for _, removal in self.removals.values()]
-                self._downdate = Downdate(self.model, removals)
+                self._downdate = Downdate(self.model, self._touching)
             return self._downdate

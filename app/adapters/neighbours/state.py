@@ -121,7 +121,7 @@ class State:
 
     def __init__(self, *, dense_limit: int, weighing: Weighing = _PLAIN) -> None:
         self._dense_limit = dense_limit
-        self._weighing = weighing
+        self.weighing = weighing
         self.users: Slots[Pseudonym] = Slots()
         self.items: Slots[ItemId] = Slots()
         self.postings = Postings()
@@ -174,7 +174,7 @@ class State:
         """Put all pairs of a user into the counts, or take them out."""
         items = self.postings.users.of(user).astype(np.int64)
         if self._gram and len(items):
-            self._gram.add(items, weight=sign * self._weighing.of_user(len(items)))
+            self._gram.add(items, weight=sign * self.weighing.of_user(len(items)))
 
     def had(self, pseudonym: Pseudonym) -> frozenset[ItemId]:
         """Return the user's items."""

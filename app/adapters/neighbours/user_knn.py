@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.adapters.neighbours.lists import Ints
 from app.adapters.neighbours.ranking import shortlist
@@ -43,22 +44,28 @@ class UserKnn:
         self, state: State, history: Sequence[ItemId], *, top_n: int, exclude: Collection[ItemId]
     ) -> list[Scored]:
         """Return up to ``top_n`` items with a score above 0, ties by item id."""
+        scores = self.scores(state, history, exclude=exclude)
+        scores[scores == 0] = -np.inf
+        listed = shortlist(scores, top_n=top_n).tolist()
+        ranked = sorted((-scores[item], state.items.name(item)) for item in listed)
+        return [Scored(item, -float(score) / _UNIT) for score, item in ranked[:top_n]]
+
+    def scores(
+        self, state: State, history: Sequence[ItemId], *, exclude: Collection[ItemId]
+    ) -> NDArray[np.float64]:
+        """Return a score >= 0 for every slot of the state, 0 for what must not be listed."""
         number = state.items.number
         known = [number[item] for item in sorted(set(history)) if item in number]
         if not known:
-            return []
+            return np.zeros(len(state.items.key))
         neighbours, weights = self._nearest(state, np.array(known, dtype=np.int64))
         items = state.postings.users.gather(neighbours)
         spread = np.repeat(weights, state.postings.users.length[neighbours])
         # float64 sums of integers below 2^53 are exact, in any order.
         sums = np.bincount(items, weights=spread, minlength=len(state.items.key))
         scores = sums.astype(np.float64, copy=False)
-        banned = [number[item] for item in {*history, *exclude} if item in number]
-        scores[banned] = 0
-        scores[scores == 0] = -np.inf
-        listed = shortlist(scores, top_n=top_n).tolist()
-        ranked = sorted((-scores[item], state.items.name(item)) for item in listed)
-        return [Scored(item, -float(score) / _UNIT) for score, item in ranked[:top_n]]
+        scores[[number[item] for item in {*history, *exclude} if item in number]] = 0
+        return scores
 
     def _nearest(self, state: State, history: Ints) -> tuple[Ints, Ints]:
         """Return the slots of the nearest users and their weights, both shape (k,)."""
