@@ -36,18 +36,16 @@ def evaluate(
         By metric one value a user, shape (len(users),), in [0, 1]: NDCG@10 with the ideal
         over min(10, held-out items); recall@20 = hits / held-out items; HR@10 = any hit.
     """
-    found = {metric: np.full(len(users), np.nan) for metric in METRICS}
+    rates = []
     for begin in range(0, len(users), _BLOCK):
         block = users[begin : begin + _BLOCK]
         scores = np.array(scorer(block), dtype=np.float64)
         for row, user in enumerate(block.tolist()):
             for part in seen:
                 scores[row, part[user]] = -np.inf
-            if len(wanted[user]):
-                values = _measure(_top(scores[row]), wanted[user])
-                for metric, value in zip(METRICS, values, strict=True):
-                    found[metric][begin + row] = value
-    return found
+        rates.append(rate(_top(scores), wanted=[wanted[user] for user in block.tolist()]))
+    none = np.empty(0)
+    return {metric: np.concatenate([none, *(part[metric] for part in rates)]) for metric in METRICS}
 
 
 def rate(lists: Ints, *, wanted: Sequence[Ints]) -> dict[str, Floats]:
@@ -60,25 +58,26 @@ def rate(lists: Ints, *, wanted: Sequence[Ints]) -> dict[str, Floats]:
     Returns:
         As ``evaluate``.
     """
-    found = {metric: np.full(len(lists), np.nan) for metric in METRICS}
-    for user, (ranked, items) in enumerate(zip(lists, wanted, strict=True)):
-        if len(items):
-            for metric, value in zip(METRICS, _measure(ranked, items), strict=True):
-                found[metric][user] = value
-    return found
+    sizes = np.array([len(items) for items in wanted])
+    width = 1 + max(int(lists.max(initial=0)), *(int(items.max(initial=0)) for items in wanted))
+    is_wanted = np.zeros((len(lists), width), dtype=bool)
+    is_wanted[np.repeat(np.arange(len(lists)), sizes), np.concatenate(wanted)] = True
+    hits = np.take_along_axis(is_wanted, lists, axis=1)
+    discounts = 1 / np.log2(np.arange(2, _AT + 2))
+    ideal = np.array([discounts[:n].sum() for n in range(_AT + 1)])[np.minimum(sizes, _AT)]
+    values = {
+        "ndcg@10": (hits[:, :_AT] * discounts).sum(axis=1) / np.where(sizes, ideal, 1),
+        "recall@20": hits.sum(axis=1) / np.maximum(sizes, 1),
+        "hr@10": hits[:, :_AT].any(axis=1).astype(np.float64),
+    }
+    return {metric: np.where(sizes, values[metric], np.nan) for metric in METRICS}
 
 
 def _top(scores: Floats) -> Ints:
-    listed = np.argpartition(-scores, _DEPTH)[:_DEPTH]
-    return listed[np.lexsort((listed, -scores[listed]))]
-
-
-def _measure(ranked: Ints, wanted: Ints) -> tuple[float, float, float]:
-    hits = np.isin(ranked, wanted)
-    discounts = 1 / np.log2(np.arange(2, _AT + 2))
-    ideal = discounts[: len(wanted)].sum()
-    ndcg = float((hits[:_AT] * discounts).sum() / ideal)
-    return ndcg, float(hits.sum() / len(wanted)), float(hits[:_AT].any())
+    """Return the best items of every row, best first, ties by number."""
+    listed = np.sort(np.argpartition(-scores, _DEPTH, axis=1)[:, :_DEPTH], axis=1)
+    order = np.argsort(-np.take_along_axis(scores, listed, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(listed, order, axis=1)
 
 
 def interval(values: Floats, *, seed: int, draws: int = _DRAWS) -> tuple[float, float, float]:

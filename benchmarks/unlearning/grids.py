@@ -53,6 +53,7 @@ GRIDS: Final = {
                 "users-random-10",
                 "one-user",
                 "users-random-1",
+                "users-random-5",
                 "users-most-5",
                 "users-least-5",
                 "pairs-random-0.01",
@@ -60,7 +61,14 @@ GRIDS: Final = {
                 "poison",
                 "stream",
             ),
-            "lightgcn": ("users-random-10", "one-user"),
+            "lightgcn": (
+                "users-random-10",
+                "one-user",
+                "users-most-5",
+                "users-least-5",
+                "topic",
+                "poison",
+            ),
         },
     ),
     "full": Grid(

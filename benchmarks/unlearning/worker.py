@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -57,7 +58,7 @@ def measure(
     setup = _tuned(world, group, known, folder=folder, tunes=tunes)
     reference = known[method.reference or method.name]
     bench = Bench(world, method=method, reference=reference, setup=setup, cache=cache)
-    before = _peak_mib()
+    before, begun = _peak_mib(), time.process_time()
     for scenario, name in missing.items():
         facts = bench.measure(SCENARIOS[scenario](world, seed=group.seed), grid.limits)
         document = {
@@ -75,9 +76,11 @@ def measure(
             "settings_tried": len(method.grid) if tunes else 1,
             "peak_mib": _peak_mib(),
             "peak_mib_before_fitting": before,
+            "cell_cpu_s": time.process_time() - begun,
         }
         write_result(name, rounded(document), folder=folder)
         print(f"cell {name}", flush=True)
+        begun = time.process_time()
 
 
 def _tuned(
