@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from copy import deepcopy
+from threading import Lock
+
 import numpy as np
 import pytest
 
@@ -16,6 +19,7 @@ class ByNumber:
 
     def __init__(self) -> None:
         self.tasks: list[RankingTask] = []
+        self.connection = Lock()  # cannot be copied, no more than a real one
 
     def warm_up(self) -> None: ...
 
@@ -75,6 +79,7 @@ def test_the_llm_sees_what_is_left_and_its_order_is_served() -> None:
     before = system.scores(user)
     assert len(ranker.tasks) == 1
     gone = train.where((train.users == 8) & (train.items == train.histories[8][0]))
+    system = deepcopy(system)  # as each scenario has one of its own
     system.forget(gone)
     served = system.scores(user)[0]
     shown = {memory.item.item_id for memory in ranker.tasks[1].memories if memory.item}

@@ -33,7 +33,7 @@ import numpy as np
 
 from app.adapters.datasets.movielens import GENRES
 from app.adapters.llm_prompting import Prompting
-from app.adapters.llm_server import LlmServer
+from app.adapters.llm_server import LlmChannel, LlmServer
 from app.adapters.prompt_files import load_template
 from app.adapters.vllm import VllmRanker
 from app.domain.models import Item, ItemId, Kind
@@ -163,6 +163,10 @@ class LlmOrder:
         self._clusters = dataset.traits.argmax(axis=1)
         self._ranker, self._strategy, self._seed = ranker, strategy, seed
 
+    def __deepcopy__(self, memo: dict[int, object]) -> LlmOrder:
+        """Return itself: it remembers nothing, and a connection cannot be copied."""
+        return self
+
     def __call__(self, record: Ints, candidates: Ints) -> Ints:
         """Return the candidates, the LLM's best first."""
         choice = Choice(
@@ -197,7 +201,8 @@ class LlmOrder:
 
 
 def _ranker() -> Ranker:
-    server = LlmServer(os.environ[_URL], model=os.environ.get(_MODEL, "reader"))
+    model = os.environ.get(_MODEL, "reader")
+    server = LlmServer(os.environ[_URL], model=model, channel=LlmChannel())
     ranker = VllmRanker(server, prompting=Prompting(load_template("en")))
     ranker.warm_up()
     return ranker
