@@ -20,10 +20,11 @@ from app.domain.models import ItemId, Pseudonym, Scored
 
 @dataclass(slots=True)
 class _Refresh:
-    """A model on its way: when its counts were taken, and what was lost since."""
+    """A model on its way: when its counts were taken and of what, and what was lost since."""
 
     generation: int
     builds: int
+    is_whole: bool
     losses: Losses = field(default_factory=Losses)
 
 
@@ -175,7 +176,6 @@ class ExactNeighbours:
                 return False
             counts, coming = begun
             items, degrees, gram = counts.items, counts.degrees, counts.ordered()
-            is_whole = isinstance(counts, Counts)
             del begun, counts
             try:
                 model = fit(
@@ -185,7 +185,7 @@ class ExactNeighbours:
                     weighing=self._weighing,
                     generation=coming.generation,
                 )
-                self._install(model, coming, is_whole=is_whole)
+                self._install(model, coming)
             finally:
                 with self._lock:
                     self._coming = None
@@ -197,7 +197,7 @@ class ExactNeighbours:
             if self._is_fresh() or not self._has_model:
                 return None
             counts = self._state.counts() or Head.of(self._state, limit=self._head_limit)
-            self._coming = _Refresh(self._generation, self._builds)
+            self._coming = _Refresh(self._generation, self._builds, isinstance(counts, Counts))
             return counts, self._coming
 
     def _is_fresh(self) -> bool:
@@ -210,11 +210,11 @@ class ExactNeighbours:
             state.load(self._state.histories())
             self._state = state
 
-    def _install(self, model: Ease, coming: _Refresh, *, is_whole: bool) -> None:
+    def _install(self, model: Ease, coming: _Refresh) -> None:
         with self._lock:
             if coming.builds == self._builds:
                 self._losses = coming.losses
-                self._serve(model, is_whole=is_whole)
+                self._serve(model, is_whole=coming.is_whole)
 
     def is_settled(self) -> bool:
         """Whether no derived model holds anything of pairs that were removed."""
