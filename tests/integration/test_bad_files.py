@@ -280,8 +280,9 @@ def test_a_damaged_shard_is_left_alone_until_it_is_renewed(folder: Path, file: s
         world.settle()
         completed = world.container.erase.execute(mine)
         assert status(world, mine).error_code == "store_damaged"
-        # Without its header the file cannot be searched for anybody; nor where the canary is in it.
-        assert completed <= (set() if file == "header.bin" else {theirs})
+        # Where the canary is in the file, or its header no longer makes sense (random bytes may
+        # by chance), it cannot be searched for anybody, and theirs waits as well.
+        assert completed <= {theirs}
         assert completed or status(world, theirs).error_code == "store_damaged"
 
         done = world.container.reindex.reindex([0])
