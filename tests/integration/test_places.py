@@ -55,7 +55,8 @@ def test_a_place_without_an_owner_is_seen(folder: Path, tmp_path: Path) -> None:
     (folder / "export.ndjson").write_text("{}")
     (folder / "chroma" / "chroma.sqlite3.bak").write_bytes(b"")
     with ChromaDatabase.embedded(folder / "chroma") as chroma:
-        chroma._client.create_collection("somebody-elses", embedding_function=None)  # noqa: SLF001
+        client = chroma._client  # noqa: SLF001 - ours makes no collection of another name
+        client.create_collection("somebody-elses", embedding_function=None)
 
     assert walked(folder).unowned == [
         (PlaceKind.COLLECTION, "somebody-elses"),
