@@ -33,7 +33,7 @@ def on_grid(vectors: Floats) -> Floats:
     whatever its key, if it has 128 dimensions or more: a transform and a store that keeps 12 bits
     of each coordinate move it by less than half a step. Without that, the last bits of a user's
     memories would depend on a random key, and so would the order of items that are nearly tied.
-    It changes a cosine by some 4e-5.
+    It changes a cosine by some 2e-5, and by 3e-4 at most on the demo's books.
     """
     steps = np.round(vectors / _GRID)
     # The sum makes -0 to 0, which compares equal and has other bits.
