@@ -86,7 +86,9 @@ PLACES: Final = (
         Store.MEMORY,
     ),
     Place(
-        PlaceKind.FILE, r"chroma/lethe-((maintenance|reindex)\.lock|fill\.json)|lock", Store.SERVICE
+        PlaceKind.FILE,
+        r"chroma/lethe-((maintenance|reindex)\.lock|fill\.(json|new))|lock",
+        Store.SERVICE,
     ),
     Place(PlaceKind.FILE, r"pepper|kek|keys/[^/]+", Store.SERVICE),
 )
