@@ -19,6 +19,7 @@ from app.api import (
     rights,
     users,
 )
+from app.api.console.headers import ConsoleHeaders
 from app.api.errors import add_error_handlers
 from app.api.middleware import BodyLimit, RequestLog
 from app.api.state import State
@@ -52,5 +53,6 @@ def create_app(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
         app.include_router(module.router)
     # The last added is the outermost: a refused body is logged and counted like any answer.
     app.add_middleware(BodyLimit, max_bytes=state.limits.max_body_bytes)
+    app.add_middleware(ConsoleHeaders)
     app.add_middleware(RequestLog, metrics=state.metrics)
     return app

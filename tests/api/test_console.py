@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.adapters.signing import is_signed
-from app.api.console.guard import CONTENT_SECURITY_POLICY
+from app.api.console.headers import CONTENT_SECURITY_POLICY
 from app.api.console.requests import Row
 from app.api.console.timeline import LeafView, actions, events
 from app.data.verify_lethe import parse_key, verify_document
@@ -121,9 +121,12 @@ def test_no_page_names_the_user(api: Api, pages: dict[str, str]) -> None:
         f"{LIST}/nonsense",
         "/admin/console/log",
         "/admin/console/log/evidence",
+        "/admin/console/log/leaves?after=none",
         "/admin/console/stores",
         "/admin/console/sign-in",
         "/admin/console/static/any/verify.js",
+        "/admin/console/static/any/nothing.js",
+        "/admin/console/nothing",
     ],
 )
 def test_every_answer_carries_the_policy(client: TestClient, path: str) -> None:

@@ -1,4 +1,4 @@
-"""The console's door: who is let in, what a form must carry, and what every answer says."""
+"""The console's door: who is let in and what a form must carry."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 
+from app.api.console.headers import HOME
 from app.api.console.pages import error_page
 from app.api.console.session import LONGEST_S, Session, sessions_of
 from app.api.errors import STATUS
@@ -25,26 +26,11 @@ from app.domain.errors import (
 
 COOKIE: Final = "lethe_console"
 VISITOR_COOKIE: Final = "lethe_console_visitor"
-HOME: Final = "/admin"
 SIGN_IN: Final = "/admin/console/sign-in"
 _MAX_FORM_BYTES: Final = 16_384
 _MAX_FIELDS: Final = 20
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-HEADERS: Final = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-"""On every answer, unless the route says otherwise."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Form = Mapping[str, str]
 
@@ -54,10 +40,10 @@ class NotSignedInError(UnauthenticatedError):
 
 
 class ConsoleRoute(APIRoute):
-    """A page: errors are pages, too, and every answer carries ``HEADERS``."""
+    """A page: errors are pages, too."""
 
     def get_route_handler(self) -> Handler:
-        """Return the handler with the errors and headers of the console."""
+        """Return the handler with the errors of the console."""
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
@@ -71,24 +57,6 @@ class ConsoleRoute(APIRoute):
                 # What was sent is not repeated: it may be anything.
                 response = error_page(request, status=422, message="The address is not valid.")
             _renew(request, response)
-            for name, value in HEADERS.items():
-                response.headers.setdefault(name, value)
-            return response
-
-        return guarded
-
-
-class DataRoute(APIRoute):
-    """What scripts fetch: errors are problem+json, as everywhere."""
-
-    def get_route_handler(self) -> Handler:
-        """Return the handler with the headers of the console."""
-        handle = super().get_route_handler()
-
-        async def guarded(request: Request) -> Response:
-            response = await handle(request)
-            for name, value in HEADERS.items():
-                response.headers.setdefault(name, value)
             return response
 
         return guarded

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, StringConstraints
 
-from app.api.console.guard import ConsoleRoute, DataRoute, SignedIn, SignedInForData
+from app.api.console.guard import ConsoleRoute, SignedIn, SignedInForData
 from app.api.console.pages import page
 from app.api.console.timeline import LeafView
 from app.api.state import StateDep
@@ -27,7 +27,7 @@ _Id = Annotated[
 _HERE: Final = "/admin/console/log"
 router = APIRouter(include_in_schema=False)
 pages = APIRouter(prefix=_HERE, route_class=ConsoleRoute)
-data = APIRouter(prefix=_HERE, route_class=DataRoute)
+data = APIRouter(prefix=_HERE)
 
 
 @pages.get("")

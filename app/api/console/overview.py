@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from app.api.console.charts import durations_chart, percentile, requests_chart
-from app.api.console.guard import HOME, ConsoleRoute, SignedIn
+from app.api.console.guard import ConsoleRoute, SignedIn
+from app.api.console.headers import HOME
 from app.api.console.pages import page
 from app.api.console.words import due
 from app.api.state import StateDep

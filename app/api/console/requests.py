@@ -12,7 +12,8 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import AwareDatetime
 
-from app.api.console.guard import CONTENT_SECURITY_POLICY, ConsoleRoute, Form, OwnForm, SignedIn
+from app.api.console.guard import ConsoleRoute, Form, OwnForm, SignedIn
+from app.api.console.headers import CONTENT_SECURITY_POLICY
 from app.api.console.pages import page
 from app.api.console.timeline import Action, LeafView, actions, events
 from app.api.console.words import due, span

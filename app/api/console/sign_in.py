@@ -14,7 +14,6 @@ from fastapi.responses import RedirectResponse, Response
 
 from app.api.console.guard import (
     COOKIE,
-    HOME,
     SIGN_IN,
     VISITOR_COOKIE,
     ConsoleRoute,
@@ -25,6 +24,7 @@ from app.api.console.guard import (
     set_cookie,
     set_session,
 )
+from app.api.console.headers import HOME
 from app.api.console.pages import page
 from app.api.console.session import sessions_of
 from app.api.state import State, StateDep
