@@ -33,7 +33,7 @@ from app.services.load import LoadService
 from app.services.personalise import PersonaliseConfig, Personaliser
 from app.services.ranking import Ranking, RankingConfig
 from app.services.recall import Recall, RecallConfig
-from app.services.recommend import RecommendService
+from app.services.recommend import RecommendService, Traffic
 from app.services.reconcile import ReconcileService
 from app.services.reindex import ReindexService
 from app.services.resolve import ScopeResolver
@@ -42,6 +42,7 @@ from app.services.shelf import Shelf
 from app.services.suppressions import SuppressionService
 from app.services.sweep import SweepService
 from app.services.topics import Topics
+from app.services.turns import Turns
 from app.services.watch import WatchService
 
 
@@ -124,6 +125,7 @@ class _Parts:
     papers: Papers
     search: ResidueSearch
     departures: Departures
+    turns: Turns
 
     @classmethod
     def over(cls, adapters: Adapters) -> Self:
@@ -156,6 +158,7 @@ class _Parts:
             papers=papers_of(adapters),
             search=search_of(adapters, ingest),
             departures=Departures(),
+            turns=Turns(settings.api.recommend_at_once),
         )
 
 
@@ -203,6 +206,7 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
     explaining = Explaining(
         explainer=adapters.explainer,
         identity=adapters.identity,
+        turns=parts.turns,
         config=ExplainConfig(items=llm.explain_items, timeout_s=llm.explain_timeout_s),
     )
     return RecommendService(
@@ -212,7 +216,7 @@ def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
         explaining=explaining,
         candidates=candidates,
         topics=parts.topics,
-        departures=parts.departures,
+        traffic=Traffic(parts.turns, parts.departures),
         clock=adapters.clock,
     )
 
@@ -224,6 +228,7 @@ def _personaliser(adapters: Adapters, parts: _Parts, candidates: Candidates) -> 
         cache=adapters.cache,
         answers=adapters.llm_answers,
         identity=adapters.identity,
+        turns=parts.turns,
         config=RankingConfig(weight=llm.weight, timeout_s=llm.timeout_s, cache_ttl_s=llm.ttl_s),
     )
     recall = Recall(

@@ -14,6 +14,7 @@ from app.domain.prompt import ShownMemory
 from app.domain.reasons import CitedReason
 from app.ports.explainer import Explainer, ExplainTask, Reason
 from app.services.personalise import Personalised, Recommended
+from app.services.turns import Turns
 
 _log = structlog.get_logger(__name__)
 
@@ -37,11 +38,17 @@ class Explaining:
     """Gives reasons. An LLM that cannot give any never fails an answer."""
 
     def __init__(
-        self, *, explainer: Explainer | None, identity: Identity, config: ExplainConfig
+        self,
+        *,
+        explainer: Explainer | None,
+        identity: Identity,
+        turns: Turns,
+        config: ExplainConfig,
     ) -> None:
         """Keep the collaborators; without an ``explainer`` nothing is explained."""
         self._explainer = explainer
         self._identity = identity
+        self._turns = turns
         self._config = config
 
     def explained(self, subject: Subject, made: Personalised) -> Personalised:
@@ -59,7 +66,8 @@ class Explaining:
             timeout_s=self._config.timeout_s,
         )
         try:
-            reasons = self._explainer.explain(task)
+            with self._turns.given_up():
+                reasons = self._explainer.explain(task)
         except (DependencyUnavailableError, RankerError) as error:
             _log.warning("reasons_left_out", code=error.code)
             return replace(made, is_degraded=True)

@@ -19,6 +19,7 @@ from app.domain.prompt import ShownMemory
 from app.domain.tally import Tally
 from app.ports.cache import Cache
 from app.ports.ranker import Ranker, RankingTask
+from app.services.turns import Turns
 
 _log = structlog.get_logger(__name__)
 
@@ -103,6 +104,7 @@ class Ranking:
         cache: Cache,
         answers: Tally,
         identity: Identity,
+        turns: Turns,
         config: RankingConfig,
     ) -> None:
         """Keep the collaborators; without a ``ranker`` the fused order stands.
@@ -112,6 +114,7 @@ class Ranking:
         self._ranker = ranker
         self._cache = cache
         self._identity = identity
+        self._turns = turns
         self._config = config
         self._answers = answers
 
@@ -142,15 +145,15 @@ class Ranking:
         self._answers.add("miss" if cached is None else "hit")
         if cached is not None:
             return cached
-        ranking = ranker.rank(
-            RankingTask(
-                memories=request.memories,
-                candidates=request.candidates,
-                cache_salt=self._identity.cache_salt(request.pseudonym, request.epoch),
-                seed=self._identity.seed("shuffle", request.pseudonym, str(request.epoch), key),
-                timeout_s=self._config.timeout_s,
-            )
+        task = RankingTask(
+            memories=request.memories,
+            candidates=request.candidates,
+            cache_salt=self._identity.cache_salt(request.pseudonym, request.epoch),
+            seed=self._identity.seed("shuffle", request.pseudonym, str(request.epoch), key),
+            timeout_s=self._config.timeout_s,
         )
+        with self._turns.given_up():
+            ranking = ranker.rank(task)
         view = _View(ranking.log_probabilities, ranking.prompt_id)
         self._keep(request.pseudonym, key, view)
         return view

@@ -25,6 +25,7 @@ from app.services.personalise import Personalised, Personaliser, Recommended
 from app.services.ranking import RankedBy
 from app.services.recall import Known
 from app.services.topics import Topics
+from app.services.turns import Turns
 
 _log = structlog.get_logger(__name__)
 _TOPIC_OVERFETCH: Final = 3
@@ -71,6 +72,19 @@ class Recommendation:
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The answers of this process that are under way.
+
+    Args:
+        turns: those that are being computed.
+        departures: those that are being sent.
+    """
+
+    turns: Turns
+    departures: Departures
+
+
 class RecommendService:
     """Answers ``GET /recommend/{user}``."""
 
@@ -83,11 +97,11 @@ class RecommendService:
         explaining: Explaining,
         candidates: Candidates,
         topics: Topics,
-        departures: Departures,
+        traffic: Traffic,
         clock: Clock,
     ) -> None:
         """Keep the collaborators."""
-        self._departures = departures
+        self._traffic = traffic
         self._uows = uows
         self._feed = feed
         self._personaliser = personaliser
@@ -115,7 +129,7 @@ class RecommendService:
                 want, which only their key reads.
         """
         started_s = self._clock.monotonic_s()
-        with ExitStack() as leaving:
+        with ExitStack() as leaving, self._traffic.turns.taken():
             answer = self._answer(query, leaving)
             if departing is not None:
                 departing.enter_context(leaving.pop_all())
@@ -143,7 +157,7 @@ class RecommendService:
                 _log.warning("recommendation_degraded", code=error.code)
                 is_degraded = True
                 break
-            leaving.enter_context(self._departures.leaving(query.pseudonym))
+            leaving.enter_context(self._traffic.departures.leaving(query.pseudonym))
             if self._is_current(known.subject):
                 return _personalised(made, known)
             leaving.close()

@@ -1,0 +1,75 @@
+"""How many recommendations are computed at once, however many are asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Turns:
+    """Lets a few threads compute, first come, first served; the others sleep.
+
+    Python runs one thread at a time, and a thread hands over at every call that can run without
+    the interpreter (a statement of SQLite, a sum of NumPy): hundreds of times an answer. With two
+    or three threads that is cheap; with sixteen the hand-overs cost more than the answers
+    (``docs/decisions/0029-turns.md``). Who waits for somebody else's work gives the turn up.
+
+    Args:
+        at_once: threads that compute at once, >= 1.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        """Begin with every turn free."""
+        self._lock = threading.Lock()
+        self._free = at_once
+        self._waiting: deque[threading.Lock] = deque()
+        self._mine = threading.local()
+
+    @property
+    def n_waiting(self) -> int:
+        """How many threads wait for their turn at the moment."""
+        return len(self._waiting)
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Compute in the block. Must not be nested."""
+        self._take()
+        try:
+            yield
+        finally:
+            self._give()
+
+    @contextmanager
+    def given_up(self) -> Iterator[None]:
+        """Wait for something in the block, while another computes; nothing for who has no turn."""
+        if not getattr(self._mine, "turn", False):
+            yield
+            return
+        self._give()
+        try:
+            yield
+        finally:
+            self._take()
+
+    def _take(self) -> None:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                called = None
+            else:
+                called = threading.Lock()
+                called.acquire()
+                self._waiting.append(called)
+        if called is not None:
+            called.acquire()  # until somebody hands the turn over
+        self._mine.turn = True
+
+    def _give(self) -> None:
+        self._mine.turn = False
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
