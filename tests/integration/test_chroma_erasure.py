@@ -148,6 +148,25 @@ def test_nothing_is_left_when_the_shard_never_reached_its_threshold(
     assert report.is_clean, report
 
 
+def test_nothing_is_left_when_collections_were_dropped_before(
+    database: ChromaDatabase, store: ChromaMemoryStore, others: list[list[Memory]]
+) -> None:
+    """SQLite's merge of a full-text index that has shrunk keeps the markers of what is deleted."""
+    gone = memories_of(a_user(), n=20)
+    store.add(gone)
+    for collection in database.collections():
+        collection.delete(where={"p": gone[0].pseudonym})
+    fresh = ChromaMemoryStore(emptied(database), spec=SPEC)
+    canary, mine = memories_of(a_user(), n=3), memories_of(a_user(), n=5)
+    fresh.add([*canary, *mine])
+
+    fresh.erase(an_order(mine))
+    fresh.maintain([mine[0].pseudonym])
+
+    report = searched(database, [*mine, *gone], canary=canary)
+    assert report.is_clean, report
+
+
 def test_nothing_is_left_in_young_indexes_when_opened_again(tmp_path: Path) -> None:
     """16 shards of 60 records: files of 100 slots, the unused ones as malloc gave them."""
     _require_overwritten_heap()

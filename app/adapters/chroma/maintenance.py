@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from app.adapters.chroma.fts5_structure import STRUCTURE_ROW, is_purged
 from app.adapters.chroma.hnsw_header import read_header
 
 DATABASE_FILE: Final = "chroma.sqlite3"
@@ -31,9 +32,8 @@ _SPACE_FACTOR: Final = 2  # VACUUM writes a copy and a journal of it
 _SEGMENT: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ZEROS: Final = bytes(1 << 20)
 
-_OPTIMIZE: Final = (
-    "INSERT INTO embedding_fulltext_search(embedding_fulltext_search) VALUES('optimize')"
-)
+_FULL_TEXT: Final = "INSERT INTO embedding_fulltext_search(embedding_fulltext_search) VALUES(?)"
+_STRUCTURE: Final = "SELECT block FROM embedding_fulltext_search_data WHERE id = ?"
 _FILL: Final = """
     SELECT collections.name, vectors.id, COALESCE(live.n, 0)
     FROM collections
@@ -73,7 +73,7 @@ def clean(directory: Path) -> dict[str, object]:
         _require_space(directory, n_bytes=_SPACE_FACTOR * before)
         segments = [d for d in directory.iterdir() if d.is_dir() and _SEGMENT.fullmatch(d.name)]
         with closing(_open(database)) as connection:
-            connection.execute(_OPTIMIZE)
+            _purge_full_text(connection)
             connection.execute("VACUUM")
             # Read after the directories were listed: a new one has had its row before.
             owned = {row[0] for row in connection.execute("SELECT id FROM segments")}
@@ -82,6 +82,20 @@ def clean(directory: Path) -> dict[str, object]:
         freed = before - database.stat().st_size + sum(_shred(orphan) for orphan in orphans)
     cleaned = {"bytes_freed": max(0, freed), "directories_removed": len(orphans)}
     return cleaned | _fill(directory, rows)
+
+
+def _purge_full_text(connection: sqlite3.Connection) -> None:
+    """Merge the index's segments; build it anew where that has kept what was deleted.
+
+    In one transaction: a writer in between would look like something that was kept. A rebuild
+    costs 3.5 times a merge.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_FULL_TEXT, ("optimize",))
+    (structure,) = connection.execute(_STRUCTURE, (STRUCTURE_ROW,)).fetchone()
+    if not is_purged(bytes(structure)):
+        connection.execute(_FULL_TEXT, ("rebuild",))
+    connection.execute("COMMIT")
 
 
 def _fill(directory: Path, rows: Sequence[tuple[str, str, int]]) -> dict[str, object]:

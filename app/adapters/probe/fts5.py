@@ -16,22 +16,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-_STRUCTURE_ROW: Final = 10
+from app.adapters.chroma.fts5_structure import STRUCTURE_ROW, Segment, levels, varint
+
 _SEGMENT_SHIFT: Final = 37
 _MAIN_INDEX: Final = b"0"
-_V2_MAGIC: Final = b"\xff\x00\x00\x01"
-_COOKIE_BYTES: Final = 4
 _LEAF_HEADER_BYTES: Final = 4
-_VARINT_LAST: Final = 9
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A sorted run of terms: its id and the numbers of its first and last leaf page."""
-
-    segment_id: int
-    first_page: int
-    last_page: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +62,8 @@ class FullTextIndex:
 
     def segments(self) -> list[Segment]:
         """Return the segments there are now."""
-        return _segments(self._block(_STRUCTURE_ROW))
+        structure = self._block(STRUCTURE_ROW)
+        return [segment for level in levels(structure) for segment in level]
 
     def is_live(self, rowid: int) -> bool:
         """Whether the table has a row of that number."""
@@ -119,48 +109,11 @@ class FullTextIndex:
             goes_on = leaf.last is None
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return SQLite's variable-length integer at ``at``, and where it ends.
-
-    Seven bits a byte, the highest says that more follow; a ninth byte has all eight.
-    """
-    value = 0
-    for _ in range(_VARINT_LAST - 1):
-        byte = data[at]
-        at += 1
-        value = (value << 7) | (byte & 0x7F)
-        if not byte & 0x80:
-            return value, at
-    return (value << 8) | data[at], at + 1
-
-
-def _segments(structure: bytes) -> list[Segment]:
-    if not structure:
-        return []
-    at = _COOKIE_BYTES
-    is_v2 = structure[at : at + len(_V2_MAGIC)] == _V2_MAGIC
-    at += len(_V2_MAGIC) if is_v2 else 0
-    n_levels, at = _varint(structure, at)
-    _n_segments, at = _varint(structure, at)
-    _write_counter, at = _varint(structure, at)
-    found: list[Segment] = []
-    for _ in range(n_levels):
-        _n_merge, at = _varint(structure, at)
-        n_segments, at = _varint(structure, at)
-        for _ in range(n_segments):
-            numbers = []
-            for _ in range(8 if is_v2 else 3):
-                number, at = _varint(structure, at)
-                numbers.append(number)
-            found.append(Segment(*numbers[:3]))
-    return found
-
-
 def _term_offsets(leaf: bytes) -> list[int]:
     """Return where terms begin on the page: its footer, first absolute, then differences."""
     at, offset, offsets = int.from_bytes(leaf[2:4], "big"), 0, []
     while at < len(leaf):
-        step, at = _varint(leaf, at)
+        step, at = varint(leaf, at)
         offset += step
         offsets.append(offset)
     return offsets
@@ -175,8 +128,8 @@ def _leaf(data: bytes) -> _Leaf:
     terms: dict[bytes, tuple[int, int]] = {}
     term = b""
     for number, (offset, end) in enumerate(pairwise([*offsets, footer])):
-        kept, at = (0, offset) if number == 0 else _varint(data, offset)
-        n_new, at = _varint(data, at)
+        kept, at = (0, offset) if number == 0 else varint(data, offset)
+        n_new, at = varint(data, at)
         term = term[:kept] + data[at : at + n_new]
         terms[term] = (at + n_new, end)
     first_rowid = int.from_bytes(data[:2], "big")
@@ -187,10 +140,10 @@ def _decode(leaf: bytes, *, start: int, end: int) -> Iterator[int]:
     """Yield the row numbers of a list; the first is absolute, then differences."""
     at, rowid = start, 0
     while at < end:
-        step, at = _varint(leaf, at)
+        step, at = varint(leaf, at)
         rowid += step
         yield rowid
         if at >= end:
             return
-        size, at = _varint(leaf, at)
+        size, at = varint(leaf, at)
         at += size >> 1  # the lowest bit marks a delete
