@@ -42,7 +42,7 @@ SEED: Final = 8
 PER_USER: Final = 20
 MODES: Final = ("embedded", "server")
 DATABASES: Final = ("sqlite", "postgresql")
-RUNS: Final = {10: 8, 100: 8, 1_000: 6, 10_000: 3}
+RUNS: Final = {10: 8, 100: 7, 1_000: 6, 10_000: 3, 100_000: 1}
 """Runs of each mode and database at a size: memories in the store; a hundred in all."""
 IN_ROWS: Final = frozenset({NeedleKind.ID, NeedleKind.PSEUDONYM, NeedleKind.DOCUMENT})
 
@@ -213,7 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=600.0)
     parser.add_argument("--state", type=Path, default=Path("build/erasure_hundred.jsonl"))
-    parser.add_argument("--up-to", type=int, default=10_000, help="no larger store in this call")
+    parser.add_argument("--up-to", type=int, default=max(RUNS), help="no larger store in this call")
     options = parser.parse_args()
     deadline_s = time.monotonic() + 60 * options.minutes
     options.state.parent.mkdir(parents=True, exist_ok=True)
