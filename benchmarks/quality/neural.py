@@ -192,7 +192,7 @@ def train(
     Returns:
         The model, and how training went.
     """
-    _quicken()
+    quicken()
     model = LightGcn(parts.train, n_items=n_items, setting=setting)
     if start is not None:
         model.table.data.copy_(start)
@@ -231,7 +231,7 @@ def train(
     }
 
 
-def _quicken() -> None:
+def quicken() -> None:
     """Set torch and the allocator up for small steps; changes no figure beyond the last bits."""
     # Buffers that torch multiplies by zero before it fills them hold what lay there before: often
     # denormal numbers, which halve the speed of a step.

@@ -13,15 +13,15 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.unlearning.compare import Facts, Four, Groups, compare, floors
+from benchmarks.unlearning.compare import Facts, Four, compare
 from benchmarks.unlearning.lists import Doubles
 from benchmarks.unlearning.observe import Lens, Observed
 from benchmarks.unlearning.protocol import Interactions, Method, Setup, System
-from benchmarks.unlearning.scenarios import SCENARIOS, Scenario
+from benchmarks.unlearning.scenarios import Scenario
+from benchmarks.unlearning.shared_fits import shared_fits
 from benchmarks.unlearning.world import World
 
 _LADDER: Final = (1000, 300, 100, 30, 10, 4)
-FLOOR: Final = "users-random-10"
 _OTHER_SEEDS: Final = (1000, 2000)
 _HERE: Final = Path(__file__).parent
 _SHARED: Final = (
@@ -43,16 +43,14 @@ class Limits:
             least three are timed.
         observed: requests of a one-user scenario that are compared with retraining.
         stream_s: processor seconds for a stream; fewer requests where one takes too long.
-        checkpoints: how often a stream is compared with retraining, evenly spread.
-        floors: whether each scenario has its own floor, of two refits; or all that of the
-            scenario ``FLOOR``.
+        checkpoints: how often a stream is compared with retraining at most, evenly spread, and
+            once for every five requests.
     """
 
     requests_s: float
     observed: int
     stream_s: float
     checkpoints: int
-    floors: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,8 @@ class Bench:
         method: what is measured.
         reference: whose refit it is measured against.
         setup: with the chosen settings; its seed is the original's.
-        cache: folder of retrained systems' answers, which do not depend on the method.
+        cache: folder of retrained systems' answers, which do not depend on the method, and of
+            fits.
     """
 
     def __init__(
@@ -90,7 +89,6 @@ class Bench:
     ) -> None:
         self.world, self.method, self.setup = world, method, setup
         self._reference, self._cache = reference, cache
-        self._shared_floor: dict[str, float] | None = None
         self._fitted: tuple[Interactions, System, float] | None = None
 
     def measure(self, scenario: Scenario, limits: Limits) -> Facts:
@@ -105,7 +103,9 @@ class Bench:
         """Return the system that was fitted on everything, and how long that took."""
         if self._fitted is None or self._fitted[0] is not train:
             system = self.method.make(self._setup_for(train))
-            self._fitted = (train, system, _timed_fit(system, train))
+            with shared_fits(self._cache / "fits") as shared:
+                cpu_s = _timed_fit(system, train)
+            self._fitted = (train, system, cpu_s + shared.spared_s)
         return self._fitted[1], self._fitted[2]
 
     def _one(self, scenario: Scenario, original: System, timing: Timing, limits: Limits) -> Facts:
@@ -119,15 +119,21 @@ class Bench:
             spent += time.process_time() - begun
             if at < limits.observed:
                 lens = Lens.of(self.world, train=scenario.train, gone=gone)
-                four = self._four(lens, original, system, limits)
+                four = self._four(lens, original, system)
                 found.append({**compare(lens, scenario, four), **_kept(system)})
         return {"by_request": found, **found[-1]}
 
-    def _batch(self, scenario: Scenario, original: System, timing: Timing, limits: Limits) -> Facts:
+    def _batch(
+        self,
+        scenario: Scenario,
+        original: System,
+        timing: Timing,
+        limits: Limits,  # noqa: ARG002 - one request is run whole
+    ) -> Facts:
         system = deepcopy(original)
         timing.time(system, scenario.requests[0])
         lens = Lens.of(self.world, train=scenario.train, gone=scenario.requests[0])
-        four = self._four(lens, original, system, limits)
+        four = self._four(lens, original, system)
         return {**compare(lens, scenario, four), **_kept(system)}
 
     def _stream(
@@ -139,7 +145,8 @@ class Bench:
         each = float(np.mean(timing.cpu))
         n = next((n for n in _LADDER if n * each <= limits.stream_s), _LADDER[-1])
         n = min(n, len(scenario.requests))
-        shares = (np.arange(limits.checkpoints) + 1) / limits.checkpoints
+        count = max(1, min(limits.checkpoints, n // 5))
+        shares = (np.arange(count) + 1) / count
         stops = {max(3, round(n * share)) for share in shares.tolist()}
         found = []
         for at in range(2, n):
@@ -148,24 +155,13 @@ class Bench:
             if at + 1 in stops:
                 gone = scenario.gone(until=at + 1)
                 lens = Lens.of(self.world, train=scenario.train, gone=gone)
-                four = self._four(lens, original, system, limits)
+                four = self._four(lens, original, system)
                 found.append({"after": at + 1, **compare(lens, scenario, four), **_kept(system)})
         return {"checkpoints": found, **found[-1]}
 
-    def _four(self, lens: Lens, original: System, system: System, limits: Limits) -> Four:
-        retrained = self._retrained(lens, shift=_OTHER_SEEDS[0])
-        again, floor = None, self._shared_floor
-        if limits.floors or floor is None:
-            at = lens if limits.floors else self._floor_lens()
-            first, second = (self._retrained(at, shift=shift) for shift in _OTHER_SEEDS)
-            floor = floors(Groups.of(at).retained, first, second)
-            self._shared_floor = None if limits.floors else floor
-            again = second if limits.floors else None
-        return Four(lens.look(original), lens.look(system), retrained, again, floor)
-
-    def _floor_lens(self) -> Lens:
-        scenario = SCENARIOS[FLOOR](self.world, seed=self.setup.seed)
-        return Lens.of(self.world, train=scenario.train, gone=scenario.gone())
+    def _four(self, lens: Lens, original: System, system: System) -> Four:
+        retrained, again = (self._retrained(lens, shift=shift) for shift in _OTHER_SEEDS)
+        return Four(lens.look(original), lens.look(system), retrained, again)
 
     def _retrained(self, lens: Lens, *, shift: int) -> Observed:
         setup = replace(self._setup_for(lens.left), seed=self.setup.seed + shift)

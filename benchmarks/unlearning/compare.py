@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,23 +31,13 @@ class Four:
         original: fitted on everything; has forgotten nothing.
         unlearned: the original, after it has forgotten.
         retrained: fitted on what is left, with another seed.
-        again: the same with a third seed; None where the floor of another scenario is used.
-        floor: distance of the two by name of the distance.
+        again: the same with a third seed; how far the two are apart is the floor.
     """
 
     original: Observed
     unlearned: Observed
     retrained: Observed
-    again: Observed | None
-    floor: Mapping[str, float]
-
-
-def floors(users: Ints, retrained: Observed, again: Observed) -> dict[str, float]:
-    """Return how far two retrained systems are apart, by name of the distance."""
-    return {
-        name: float(far(again.lists[users], retrained.lists[users]).mean())
-        for name, far in DISTANCES.items()
-    }
+    again: Observed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +129,7 @@ def distance(users: Ints, four: Four) -> Facts:
         kept = four.retrained.lists[users]
         unlearned = far(four.unlearned.lists[users], kept)
         original = float(far(four.original.lists[users], kept).mean())
-        floor = four.floor[name]
+        floor = float(far(four.again.lists[users], kept).mean())
         mean = float(unlearned.mean())
         found[name] = {
             "unlearned": _interval(unlearned),
@@ -157,9 +147,8 @@ def collateral(groups: Groups, four: Four) -> Facts:
         "unlearned_to_retrained": (four.unlearned, four.retrained),
         "unlearned_to_original": (four.unlearned, four.original),
         "retrained_to_original": (four.retrained, four.original),
+        "retrained_to_retrained": (four.again, four.retrained),
     }
-    if four.again is not None:
-        pairs["retrained_to_retrained"] = (four.again, four.retrained)
     found: Facts = {}
     for name, (ours, theirs) in pairs.items():
         alike = overlap(ours.lists[groups.others], theirs.lists[groups.others])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -42,9 +43,9 @@ class Observed:
     fit_cpu_s: Doubles
 
     def save(self, path: Path) -> None:
-        """Write all arrays; a file that is there is whole."""
+        """Write all arrays; a file that is there is whole, whoever else writes the same."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npz")
+        partial = path.with_suffix(f".{os.getpid()}.npz")
         np.savez_compressed(partial, **{one.name: getattr(self, one.name) for one in fields(self)})
         partial.replace(path)
 

@@ -15,6 +15,7 @@ from benchmarks.unlearning import claims, tables
 from benchmarks.unlearning.figures import Cells
 from benchmarks.unlearning.pictures import draw
 from benchmarks.unlearning.published import beside, faster
+from benchmarks.unlearning.runs import told
 from benchmarks.unlearning.settled import cells_by_commit, cost, settings
 from benchmarks.unlearning.tuning import CELLS
 
@@ -44,7 +45,9 @@ def blocks(cells: Cells, folder: Path) -> dict[str, str]:
     found["published"] = beside(cells, cells.data())
     found["faster"] = faster(cells, cells.data())
     found["settings"] = settings(cells, folder)
-    found["machines"] = f"{cells_by_commit(cells)}\n{cost(cells, folder)}"
+    found["machines"] = "\n".join(
+        filter(None, (cells_by_commit(cells), cost(cells, folder), told(folder)))
+    )
     return found
 
 

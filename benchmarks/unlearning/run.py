@@ -8,6 +8,7 @@ What is there is kept, so a run that was cut off goes on where it was. The full 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,9 +21,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.unlearning.grids import GRIDS, Grid, Group, cells, groups
 from benchmarks.unlearning.registry import methods
+from benchmarks.unlearning.runs import Watch
 from benchmarks.unlearning.tuning import CELLS
 
 CACHE: Final = Path(".bench-cache") / "unlearning"
+_ONE_THREAD: Final = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+)
+"""Processor time is that of one thread, and as many processes as cores do not get in their way."""
 
 
 class Runner:
@@ -71,7 +77,11 @@ class Runner:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as errors:
             child = subprocess.Popen(
-                self._command(group), stdout=subprocess.PIPE, stderr=errors, text=True
+                self._command(group),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, **_ONE_THREAD},
             )
             for line in child.stdout or ():
                 if line.startswith("cell "):
@@ -124,7 +134,13 @@ def main() -> None:
         only=options.scenario,
         more=["--untuned"] if options.untuned else [],
     )
+    watch = Watch(options.folder)
     failed = runner.run(chosen, jobs=options.jobs)
+    asked = {
+        name: getattr(options, name)
+        for name in ("data", "jobs", "method", "backbone", "scenario", "untuned")
+    }
+    watch.note(grid, asked=asked, failed=failed)
     for name in failed:
         print(f"failed: {name}, see {options.cache / name}.log", file=sys.stderr)
     sys.exit(bool(failed))

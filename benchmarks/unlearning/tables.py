@@ -239,8 +239,8 @@ def leak(cells: Cells, data: str) -> str:
 def residual(cells: Cells, row: Row, scenario: str) -> str:
     """Return a residual, or that it is lost in the noise of other seeds.
 
-    The reduced grid has one floor for all scenarios. Where retraining itself, measured against
-    retraining, is a tenth off, that floor does not hold.
+    Where retraining itself, measured against retraining, is a tenth off, seeds differ by more
+    than the floor, which is that of two of them.
     """
     found = cells.of(row, scenario)
     if not found:

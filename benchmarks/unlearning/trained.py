@@ -6,15 +6,21 @@ validation part; the same seed and pairs give the same embeddings on one machine
 
 from __future__ import annotations
 
+import time
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 
 from benchmarks.data import Ints, Split
-from benchmarks.quality.neural import LightGcn, Setting, train
+from benchmarks.quality import metrics, neural
+from benchmarks.quality.neural import LightGcn, Setting, quicken, train
 from benchmarks.unlearning import protocol
 from benchmarks.unlearning.protocol import Floats, Interactions
+from benchmarks.unlearning.shared_fits import Fit, keep, place_of, read
 
 LAYERS: Final = {"bpr": 0, "lightgcn": 2}
 
@@ -65,12 +71,31 @@ class Trained:
             valid: the validation part.
             start: a table to go on from, as a checkpoint; by default fresh initial values.
         """
+        place = place_of(lambda: _described(self.setting, train_on, valid=valid, start=start))
+        if place is not None and place.exists():
+            self._restore(read(place), train_on)
+        else:
+            begun = time.process_time()
+            self._train(train_on, valid=valid, start=start)
+            if place is not None:
+                table = self.model.table.detach().numpy()
+                keep(place, Fit(table, self.facts, time.process_time() - begun))
+        self.served(train_on)
+
+    def _train(
+        self, train_on: Interactions, *, valid: Interactions, start: torch.Tensor | None
+    ) -> None:
         parts = Split(train_on.histories, _padded(valid, n_users=train_on.n_users), [])
         users = np.intersect1d(train_on.users, valid.users)
         self.model, self.facts = train(
             parts, n_items=train_on.n_items, users=users, setting=self.setting, start=start
         )
-        self.served(train_on)
+
+    def _restore(self, fit: Fit, train_on: Interactions) -> None:
+        quicken()
+        self.model = LightGcn(train_on.histories, n_items=train_on.n_items, setting=self.setting)
+        self.model.table.data.copy_(torch.from_numpy(fit.table))
+        self.facts = fit.facts
 
     def served(self, left: Interactions) -> None:
         """Serve the model as it is now; who has nothing in ``left`` gets its popular order."""
@@ -99,3 +124,19 @@ class Trained:
 def _padded(valid: Interactions, *, n_users: int) -> list[Ints]:
     none = np.empty(0, dtype=np.int64)
     return [*valid.histories, *([none] * (n_users - valid.n_users))]
+
+
+def _described(
+    setting: Setting, train_on: Interactions, *, valid: Interactions, start: torch.Tensor | None
+) -> tuple[object, ...]:
+    pairs = [sha256(part.keys.tobytes()).hexdigest() for part in (train_on, valid)]
+    shape = (train_on.n_users, train_on.n_items, valid.n_users)
+    begun = None if start is None else sha256(start.numpy().tobytes()).hexdigest()
+    return setting, pairs, shape, begun, _code()
+
+
+@cache
+def _code() -> str:
+    """Return a hash of the code that a fit depends on."""
+    files = (__file__, neural.__file__, metrics.__file__)
+    return sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()

@@ -41,7 +41,7 @@ def measure(
         known: methods by name; ``retrain``, the group's and its reference.
         read: gives a data set by name.
         folder: where cells lie.
-        cache: where answers of retrained systems lie.
+        cache: where answers of retrained systems and fits lie.
         only: names of scenarios; none means all of the grid.
         tunes: whether a method's setting is chosen; else it is the first of its grid. That of
             its backbone is always chosen.
@@ -60,7 +60,7 @@ def measure(
     if not missing:
         return
     world = read(group.data)
-    setup = _tuned(world, group, known, folder=folder, tunes=tunes)
+    setup = _tuned(world, group, known, folder=folder, cache=cache, tunes=tunes)
     reference = known[method.reference or method.name]
     bench = Bench(world, method=method, reference=reference, setup=setup, cache=cache)
     before, begun = _peak_mib(), time.process_time()
@@ -89,15 +89,22 @@ def measure(
 
 
 def _tuned(
-    world: World, group: Group, known: Mapping[str, Method], *, folder: Path, tunes: bool
+    world: World,
+    group: Group,
+    known: Mapping[str, Method],
+    *,
+    folder: Path,
+    cache: Path,
+    tunes: bool,
 ) -> Setup:
     """Return the group's set-up with the settings that validation chose."""
-    chosen = backbone_setting(world, group.backbone, retrain=known["retrain"], folder=folder)
+    retrain = known["retrain"]
+    chosen = backbone_setting(world, group.backbone, retrain=retrain, folder=folder, cache=cache)
     setup = Setup(world.dataset, world.valid, group.backbone, chosen, group.seed)
     method = known[group.method]
     if not tunes:
         return replace(setup, setting=method.grid[0])
-    setting = method_setting(world, method, setup, folder=folder)
+    setting = method_setting(world, method, setup, folder=folder, cache=cache)
     return replace(setup, setting=setting)
 
 

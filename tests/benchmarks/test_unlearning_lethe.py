@@ -71,7 +71,7 @@ def test_residual_of_lethe_is_zero_in_its_cell(name: str, tmp_path: Path) -> Non
     world = small_world()
     method = BY_NAME[name]
     bench = Bench(world, method=method, reference=method, setup=small_setup(world), cache=tmp_path)
-    limits = Limits(requests_s=0.1, observed=2, stream_s=0.01, checkpoints=2, floors=True)
+    limits = Limits(requests_s=0.1, observed=2, stream_s=0.01, checkpoints=2)
 
     cells = {
         scenario: bench.measure(SCENARIOS[scenario](world, seed=0), limits)
@@ -85,7 +85,8 @@ def test_residual_of_lethe_is_zero_in_its_cell(name: str, tmp_path: Path) -> Non
         assert facts["mia"]["served"]["auc_gap_to_retrained"] == 0.0
         assert facts["time"]["requests"] >= 1
     assert cells["users-random-10"]["distance"]["rbo@20"]["original"] > 0
-    assert len(cells["stream"]["checkpoints"]) == 2
+    n = cells["stream"]["time"]["requests"]
+    assert len(cells["stream"]["checkpoints"]) == max(1, min(2, n // 5))
 
 
 def test_lethe_that_forgets_nothing_is_seen() -> None:

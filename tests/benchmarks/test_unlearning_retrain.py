@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from benchmarks.unlearning.methods.retrain import Retrain
 from benchmarks.unlearning.protocol import Interactions, Setup
 from benchmarks.unlearning.scenarios import SCENARIOS
+from benchmarks.unlearning.shared_fits import shared_fits
 from benchmarks.unlearning.world import World
 from tests.benchmarks.small_world import N_USERS, small_world
 
@@ -68,6 +70,33 @@ def test_copy_forgets_without_the_original(backbone: str) -> None:
 
     assert system.scores(EVERYBODY).tobytes() == before
     assert original.table.abs().min() > 0
+
+
+@pytest.mark.parametrize("backbone", ["bpr", "lightgcn"])
+def test_shared_fit_is_the_same_to_the_bit_and_no_request_is_answered_from_it(
+    backbone: str, tmp_path: Path
+) -> None:
+    world = small_world()
+    gone = SCENARIOS["users-random-5"](world, seed=0).gone()
+    made = fitted(world, backbone)
+    with shared_fits(tmp_path) as first:
+        fitted(world, backbone)
+        fitted(world, backbone, without=gone)
+    with shared_fits(tmp_path) as second:
+        read = fitted(world, backbone)
+        fitted(world, backbone, seed=1)
+    kept = list(tmp_path.iterdir())
+
+    assert first.spared_s == 0
+    assert second.spared_s > 0
+    assert len(kept) == 3
+    assert read.scores(EVERYBODY).tobytes() == made.scores(EVERYBODY).tobytes()
+    assert read.exposed(EVERYBODY).tobytes() == made.exposed(EVERYBODY).tobytes()
+    for path in kept:
+        path.write_bytes(b"no fit")
+    read.forget(gone)
+    made.forget(gone)
+    assert read.scores(EVERYBODY).tobytes() == made.scores(EVERYBODY).tobytes()
 
 
 @pytest.mark.parametrize("backbone", ["bpr", "lightgcn"])

@@ -12,12 +12,13 @@ from benchmarks.unlearning.grids import GRIDS, Grid, Group, cells, groups
 from benchmarks.unlearning.methods.lethe import METHODS as LETHE
 from benchmarks.unlearning.methods.retrain import METHODS as RETRAIN
 from benchmarks.unlearning.protocol import Method
+from benchmarks.unlearning.runs import Watch, told
 from benchmarks.unlearning.scenarios import SCENARIOS
 from benchmarks.unlearning.worker import measure
 from tests.benchmarks.small_world import small_world
 
 KNOWN: Mapping[str, Method] = {method.name: method for method in (*RETRAIN, *LETHE)}
-LIMITS = Limits(requests_s=0.05, observed=1, stream_s=0.1, checkpoints=1, floors=False)
+LIMITS = Limits(requests_s=0.05, observed=1, stream_s=0.1, checkpoints=1)
 GRID = Grid("small", ("small",), (0,), LIMITS, {"": ("users-random-5", "topic")})
 POPULARITY = Group(False, 0, "small", "popularity", "retrain", 0)
 
@@ -65,7 +66,7 @@ def test_run_that_was_cut_off_goes_on_where_it_was(
 
 def test_cell_of_a_smaller_grid_is_measured_again(tmp_path: Path) -> None:
     run(tmp_path)
-    larger = Limits(requests_s=0.05, observed=2, stream_s=0.1, checkpoints=1, floors=False)
+    larger = Limits(requests_s=0.05, observed=2, stream_s=0.1, checkpoints=1)
 
     again = run(tmp_path, grid=Grid("larger", ("small",), (0,), larger, GRID.scenarios))
 
@@ -91,6 +92,32 @@ def test_settings_are_chosen_once_and_recorded(tmp_path: Path) -> None:
     best = tuning["tried"][tuning["best"]]
     assert best["valid_ndcg@10"] == max(row["valid_ndcg@10"] for row in tuning["tried"])
     assert all(cell["backbone_setting"] == best["setting"] for cell in found.values())
+
+
+def test_each_scenario_has_a_floor_of_its_own(tmp_path: Path) -> None:
+    for cell in run(tmp_path, group=Group(False, 0, "small", "ease", "retrain", 0)).values():
+        if "scenario" in cell:
+            assert cell["collateral"]["retrained_to_retrained"]["rbo@20"] == 1
+            assert cell["distance"]["rbo@20"]["floor"] == 0
+            assert cell["distance"]["rbo@20"]["original"] > 0
+
+
+def test_run_says_how_long_it_took_and_adds_to_those_before(tmp_path: Path) -> None:
+    folder = tmp_path / "cells"
+    watch = Watch(folder)
+    run(tmp_path)
+    watch.note(GRID, asked={"jobs": 2}, failed=[])
+    Watch(folder).note(GRID, asked={"jobs": 2}, failed=[])
+    again = Watch(folder)
+    min(folder.glob("small_*.json")).touch()
+    again.note(GRID, asked={"jobs": 1}, failed=["one"])
+
+    found = json.loads((folder / "run_small.json").read_text())["runs"]
+
+    assert [one["cells_measured"] for one in found] == [2, 1]
+    assert [one["cells_before"] for one in found] == [0, 1]
+    assert 0 < found[0]["wall_s"] < 60
+    assert "1 groups failed" in told(folder).splitlines()[1]
 
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=lambda grid: grid.name)
