@@ -5,8 +5,11 @@ demo set beside them. First requests one at a time, then a hundred a minute, the
 to others in turns with and without the maintenance (full-text optimize, VACUUM) running beside,
 again and again, which is many times what erasures ask for.
 
-``python -m benchmarks.erasure.certificates`` writes ``results/erasure_certificates.json`` and
-``docs/images/erasure_certificates.png``.
+With ``--servers`` the same on PostgreSQL, Redis and a Chroma server, all on this machine, with one
+``lethe serve`` and one ``lethe worker`` in a process of its own; PostgreSQL is started here.
+
+``python -m benchmarks.erasure.certificates [--servers]`` writes ``results/`` and ``docs/images/``,
+``erasure_certificates`` or ``erasure_certificates_servers``.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle
 from pathlib import Path
@@ -34,7 +39,9 @@ from app.settings import Settings
 from benchmarks.erasure.household import opened
 from benchmarks.harness import write_result
 from tests.e2e.calls import Api, Json, calling
-from tests.e2e.processes import PEPPER, serving, wait_for
+from tests.e2e.cluster import cluster
+from tests.e2e.processes import PEPPER, QUICK, serving, wait_for, working
+from tests.servers.postgres import started_postgres
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -47,7 +54,48 @@ PER_MINUTE: Final = 100
 N_READERS: Final = 100
 ROUNDS: Final = 3
 ROUND_S: Final = 6.0
-PICTURE: Final = Path(__file__).parents[2] / "docs/images/erasure_certificates.png"
+PICTURES: Final = Path(__file__).parents[2] / "docs/images"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the service keeps its data.
+
+    Args:
+        settings: as the service reads them, for whoever fills it.
+        environment: as its processes read them.
+        has_worker: whether erasures are worked on by a process of their own.
+    """
+
+    settings: Settings
+    environment: dict[str, str]
+    chroma: Path
+    has_worker: bool
+
+
+def embedded(folder: Path) -> Place:
+    """Return a place for everything in one process."""
+    data_dir = folder / "data"
+    settings = Settings.model_validate({"data_dir": data_dir, "pepper": PEPPER})
+    environment = {"LETHE_DATA_DIR": str(data_dir), "LETHE_PEPPER": PEPPER}
+    return Place(settings, environment, data_dir / "chroma", has_worker=False)
+
+
+def on_servers(folder: Path, stack: ExitStack) -> Place:
+    """Start the servers; return their place, with the defaults of production."""
+    postgres = stack.enter_context(started_postgres())
+    servers = stack.enter_context(cluster(postgres, folder=folder))
+    quick = QUICK.keys() - {"LETHE_PEPPER"}
+    environment = {name: value for name, value in servers.environment.items() if name not in quick}
+    values = {
+        "data_dir": folder / "data",
+        "pepper": PEPPER,
+        "database": {"url": servers.database_url},
+        "vault": {"url": environment["LETHE_VAULT__URL"]},
+        "chroma": {"url": servers.chroma.url, "persist_dir": servers.chroma.directory},
+    }
+    settings = Settings.model_validate(values)
+    return Place(settings, environment, servers.chroma.directory, has_worker=True)
 
 
 def user(number: int) -> str:
@@ -55,9 +103,8 @@ def user(number: int) -> str:
     return f"leaver-{number:04}"
 
 
-def fill(data_dir: Path) -> None:
-    """Write everything into an empty directory."""
-    settings = Settings.model_validate({"data_dir": data_dir, "pepper": PEPPER})
+def fill(settings: Settings) -> None:
+    """Write everything into an empty place."""
     with opened(settings) as household:
         household.fill({user(number): PER_USER for number in range(N_USERS)}, seed=SEED)
     load_demo(settings)
@@ -164,7 +211,7 @@ def beside_vacuum(url: str, chroma: Path) -> dict[str, Any]:
     }
 
 
-def draw(result: Mapping[str, Any]) -> None:
+def draw(result: Mapping[str, Any], picture: Path) -> None:
     """Draw both distributions of waits."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
     minute = f"{PER_MINUTE} requests a minute"
@@ -184,34 +231,41 @@ def draw(result: Mapping[str, Any]) -> None:
         axes.legend(loc="lower right", fontsize=8)
     left.set_xlim(left=0)
     right.set_xscale("log")
-    figure.savefig(PICTURE, dpi=130)
+    figure.savefig(picture, dpi=130)
     plt.close(figure)
 
 
-def measure(folder: Path, *, minutes: float) -> Iterator[tuple[str, dict[str, Any]]]:
+def measure(place: Place, folder: Path, *, minutes: float) -> Iterator[tuple[str, dict[str, Any]]]:
     """Fill and serve; yield each part's name and figures as it is done."""
-    data_dir = folder / "data"
-    fill(data_dir)
-    environment = {"LETHE_DATA_DIR": str(data_dir), "LETHE_PEPPER": PEPPER}
-    with serving(environment, folder=folder) as running, calling(running.url) as api:
+    fill(place.settings)
+    with ExitStack() as stack:
+        running = stack.enter_context(serving(place.environment, folder=folder))
+        if place.has_worker:
+            stack.enter_context(working(place.environment, folder=folder))
+        api = stack.enter_context(calling(running.url))
         wait_for("readers are known", lambda: api.recommend("reader-001")["personalised"])
         yield "one_by_one", one_by_one(api)
         yield "stream", stream(running.url, minutes=minutes)
-        yield "vacuum", beside_vacuum(running.url, data_dir / "chroma")
+        yield "vacuum", beside_vacuum(running.url, place.chroma)
 
 
 def main() -> None:
     """Measure; write after each part, so that what was measured is not lost; draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=2.0, help="of a hundred requests each")
+    parser.add_argument("--servers", action="store_true", help="PostgreSQL, Redis, Chroma server")
     options = parser.parse_args()
     document: dict[str, Any] = {"seed": SEED, "memories": N_USERS * PER_USER, "per_user": PER_USER}
-    with tempfile.TemporaryDirectory(prefix="lethe-certificates-") as name:
-        for part, found in measure(Path(name), minutes=options.minutes):
+    result = "erasure_certificates" + ("_servers" if options.servers else "")
+    with ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="lethe-certificates-"))
+        folder = Path(name)
+        place = on_servers(folder, stack) if options.servers else embedded(folder)
+        for part, found in measure(place, folder, minutes=options.minutes):
             document[part] = found
-            write_result("erasure_certificates", document)
+            write_result(result, document)
             print(part, json.dumps({**found, "waits_s": None}), flush=True)
-    draw(document)
+    draw(document, PICTURES / f"{result}.png")
 
 
 if __name__ == "__main__":
