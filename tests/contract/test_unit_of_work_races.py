@@ -213,3 +213,14 @@ def test_feed_and_log_never_wait_for_each_other(uows: SqlUnitsOfWork) -> None:
 
     with uows.read() as uow:
         assert (uow.changes.head(), uow.audit.size()) == (N_THREADS * ROUNDS, N_THREADS * ROUNDS)
+
+
+def test_every_look_that_found_something_is_counted(uows: SqlUnitsOfWork) -> None:
+    def note(number: int) -> None:
+        with uows.write() as uow:
+            uow.watches.note_returned(number)
+
+    at_once(N_THREADS, note)
+
+    with uows.read() as uow:
+        assert uow.watches.n_returned() == sum(range(N_THREADS))

@@ -72,3 +72,14 @@ def note_maximum(session: Session, name: str, value: int) -> None:
             where=counter.c.value < insert.excluded.value,
         )
     )
+
+
+def add(session: Session, name: str, n: int) -> None:
+    """Add to the counter; make it where it is missing. Whoever comes at once waits."""
+    insert = session.insert(counter).values(name=name, value=n)
+    session.connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=[counter.c.name],
+            set_={"value": counter.c.value + insert.excluded.value},
+        )
+    )
