@@ -5,6 +5,9 @@ stores hold of them is noted, a search must find every kind of it, the user is f
 service, and a search of our own, beside the service's, must find nothing but its canary. Stock
 Chroma gets the same texts and directions in a collection of its own, and its own ``delete``.
 
+PostgreSQL's write-ahead log is no part of that (the service cannot read it, and a certificate says
+so), but it is searched as well: after a checkpoint, and after its segments were retired.
+
 ``python -m benchmarks.erasure.hundred [--minutes M] [--state FILE]`` goes on where an earlier call
 stopped, and writes ``benchmarks/results/erasure_hundred.json`` when all runs are done.
 """
@@ -114,6 +117,25 @@ def _search(
     return list(reports)
 
 
+def _left_in_wal(postgres: PostgresServer | None, needles: Needles, canary: Needles) -> list[str]:
+    """Return the kinds that the write-ahead log still holds."""
+    if postgres is None or postgres.data is None:
+        return []
+    log = ProbedStore("wal", StoreFormat.DIRECTORY, postgres.data / "pg_wal", frozenset())
+    ((report,),) = FileProbe([log]).search([needles], control=canary)
+    return _kinds([report])
+
+
+def _retire_wal(postgres: PostgresServer) -> None:
+    """Let the server begin a new segment and remove the old ones instead of reusing them."""
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET wal_recycle = off")
+        connection.execute("SELECT pg_reload_conf()")
+        for _ in range(2):  # the second lets go of what the first one still needed
+            connection.execute("SELECT pg_switch_wal()")
+            connection.execute("CHECKPOINT")
+
+
 def _needles(household: Household, name: str) -> Needles:
     user = household.user(name)
     with household.adapters.uows.read() as uow:
@@ -153,6 +175,10 @@ def run_cell(cell: Cell, *, first: int, deadline_s: float) -> Iterator[dict[str,
                 time.sleep(1.0)
             seconds = time.perf_counter() - started
             after = _search(stores, needles, canary, postgres)
+            wal = {"checkpoint": _left_in_wal(postgres, needles, canary)}
+            if postgres is not None:
+                _retire_wal(postgres)
+                wal["retired"] = _left_in_wal(postgres, needles, canary)
             yield {
                 "mode": cell.mode,
                 "database": cell.database,
@@ -164,6 +190,7 @@ def run_cell(cell: Cell, *, first: int, deadline_s: float) -> Iterator[dict[str,
                 "attempts": attempts,
                 "seconds": round(seconds, 3),
                 "bytes_searched": sum(report.bytes_read for report in after),
+                "wal_left": wal if postgres is not None else None,
                 "stock_left": _stock_run(stock, folder / "stock", needles, canary),
                 "load_average": machine()["load_average"],
             }
@@ -204,6 +231,11 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, object]:
         "clean": sum(row["residue"] == 0 for row in rows),
         "control_found": sum(row["control_found"] for row in rows),
         "stock_dirty": sum("vector" in row["stock_left"] for row in rows),
+        "wal_searched": sum(row["wal_left"] is not None for row in rows),
+        "wal_dirty_after_checkpoint": sum(
+            bool((row["wal_left"] or {}).get("checkpoint")) for row in rows
+        ),
+        "wal_dirty_when_retired": sum(bool((row["wal_left"] or {}).get("retired")) for row in rows),
         "repeated_attempts": sum(row["attempts"] > 1 for row in rows),
     }
 
