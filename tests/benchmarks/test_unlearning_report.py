@@ -38,9 +38,18 @@ def both(method: str, backbone: str, **more: Any) -> list[Any]:  # noqa: ANN401 
 
 
 def test_system_below_popularity_is_named() -> None:
-    cells = Cells([cell("retrain", "popularity", ndcg=0.15), cell("sisa", "bpr", ndcg=0.149)])
+    figures = {"popularity": 0.15, "bpr": 0.149, "lightgcn": 0.151}
+    cells = Cells(
+        [
+            cell("retrain", backbone, scenario, ndcg=ndcg)
+            for backbone, ndcg in figures.items()
+            for scenario in ("users-random-10", "topic")
+        ]
+    )
 
-    assert below_popularity(cells, "ml-100k") == ["sisa, BPR-MF"]
+    worse = below_popularity(cells, "ml-100k")
+
+    assert worse == ["Retrain, BPR-MF (topic)", "Retrain, BPR-MF (users-random-10)"]
 
 
 def test_claims_hold_or_are_missed_by_the_figures() -> None:
