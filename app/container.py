@@ -16,6 +16,7 @@ from app.services.erase import EraseService
 from app.services.feed import FeedService
 from app.services.forget import ForgetService
 from app.services.health import HealthService
+from app.services.held_catalogue import HeldCatalogue
 from app.services.ingest import IngestService
 from app.services.item_clusters import ItemClusters
 from app.services.keys import KeyService
@@ -59,6 +60,7 @@ class Container:
     sweep: SweepService
     feed: FeedService
     clusters: ItemClusters
+    held_catalogue: HeldCatalogue
     audit: AuditService
     operations: OperationsService
     overview: OverviewService

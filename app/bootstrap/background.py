@@ -40,6 +40,7 @@ class Background:
         container.restore.check()
         if is_inline:
             container.watch.look()
+        container.held_catalogue.refresh()
 
     def start(self) -> None:
         """Check the log, build the neighbours, start everything; then requests may come.

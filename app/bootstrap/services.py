@@ -26,6 +26,7 @@ from app.services.explain import ExplainConfig, Explaining
 from app.services.feed import FeedConfig, FeedService
 from app.services.forget import ForgetService
 from app.services.health import HealthService
+from app.services.held_catalogue import HeldCatalogue
 from app.services.ingest import IngestConfig, IngestService, UnknownItems
 from app.services.item_clusters import ItemClusters
 from app.services.keys import KeyService
@@ -81,6 +82,7 @@ def container_of(adapters: Adapters) -> Container:
         sweep=_sweep(adapters, parts, erase),
         feed=parts.feed,
         clusters=parts.clusters,
+        held_catalogue=parts.index,
         audit=AuditService(uows=uows, clock=clock),
         operations=operations_of(adapters),
         overview=overview_of(adapters, checkpoints=papers.checkpoints),
@@ -116,6 +118,7 @@ def _health(adapters: Adapters, restore: RestoreService) -> HealthService:
 class _Parts:
     """Services that others are made of."""
 
+    index: HeldCatalogue
     topics: Topics
     clusters: ItemClusters
     resolver: ScopeResolver
@@ -130,7 +133,8 @@ class _Parts:
     @classmethod
     def over(cls, adapters: Adapters) -> Self:
         uows, clock, settings = adapters.uows, adapters.clock, adapters.settings
-        embedder, index = adapters.embedder, adapters.catalogue_index
+        embedder = adapters.embedder
+        index = HeldCatalogue(uows=uows, index=adapters.catalogue_index)
         topics = Topics(uows=uows, embedder=embedder, memory=adapters.memory, catalogue=index)
         lease_s = settings.forget.process_lease_s
         feed = FeedService(
@@ -149,6 +153,7 @@ class _Parts:
             config=IngestConfig(unknown_items=UnknownItems(settings.unknown_items)),
         )
         return cls(
+            index=index,
             topics=topics,
             clusters=ItemClusters(uows=uows, index=index, fixed=adapters.diversity),
             resolver=ScopeResolver(uows=uows, topics=topics),
@@ -201,7 +206,7 @@ def _sweep(adapters: Adapters, parts: _Parts, erase: EraseService) -> SweepServi
 def _recommend(adapters: Adapters, parts: _Parts) -> RecommendService:
     llm = adapters.settings.llm
     candidates = Candidates(
-        neighbours=adapters.neighbours, catalogue=adapters.catalogue_index, config=CandidateConfig()
+        neighbours=adapters.neighbours, catalogue=parts.index, config=CandidateConfig()
     )
     explaining = Explaining(
         explainer=adapters.explainer,
@@ -239,7 +244,7 @@ def _personaliser(adapters: Adapters, parts: _Parts, candidates: Candidates) -> 
     )
     return Personaliser(
         recall=recall,
-        shelf=Shelf(uows=adapters.uows, catalogue=adapters.catalogue_index),
+        shelf=Shelf(uows=adapters.uows, catalogue=parts.index),
         candidates=candidates,
         ranking=ranking,
         topics=parts.topics,
