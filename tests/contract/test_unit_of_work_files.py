@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import psycopg
 import pytest
+from psycopg import sql
+from sqlalchemy.engine import URL, make_url
 
-from app.adapters.db import schema
+from app.adapters.db import postgres_files, schema
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Kind
 from tests.contract.sql_rows import add, interaction, request_id, user
 from tests.servers import service_or_skip
-from tests.servers.postgres import started_postgres
+from tests.servers.postgres import PostgresServer, started_postgres
 
 CANARY = "canary-of-anna"
 ANNA, BERT = user("anna"), user("bert")
@@ -114,23 +117,88 @@ def test_scrubbing_twice_is_scrubbing_once(sqlite_uows: SqlUnitsOfWork, tmp_path
     assert _residue(tmp_path) == 0
 
 
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[PostgresServer]:
+    """A server whose files can be read, and that removes old segments of its log."""
+    with service_or_skip("PostgreSQL", started_postgres("wal_recycle=off")) as server:
+        yield server
+
+
 @pytest.mark.postgres
-def test_postgres_keeps_nothing_in_its_tables_after_the_scrub() -> None:
-    """In tables, indexes and statistics; the write-ahead log is said to keep it for a while."""
-    with service_or_skip("PostgreSQL", started_postgres()) as server:
-        assert server.data is not None
-        folders = [server.data / name for name in ("base", "global", "pg_stat")]
-        with server.database() as url:
-            schema.upgrade(url)
-            uows = SqlUnitsOfWork(open_engine(url))
-            n_mine = _fill(uows)
-            _checkpoint(url)
-            assert _residue(*folders) > n_mine
-            _forget(uows)
-            uows.scrub()
-            _checkpoint(url)
-            assert _residue(*folders) == 0
-            uows.close()
+def test_postgres_keeps_nothing_in_its_files_after_the_scrub(own_postgres: PostgresServer) -> None:
+    """In tables, indexes, statistics and the write-ahead log."""
+    assert own_postgres.data is not None
+    tables = [own_postgres.data / name for name in ("base", "global", "pg_stat")]
+    log = own_postgres.data / "pg_wal"
+    with own_postgres.database() as url:
+        schema.upgrade(url)
+        uows = SqlUnitsOfWork(open_engine(url))
+        n_mine = _fill(uows)
+        _checkpoint(url)
+        assert _residue(*tables) > n_mine
+        assert _residue(log) > 0
+        _forget(uows)
+        _checkpoint(url)
+        assert _residue(log) > 0  # a checkpoint alone is not enough
+        uows.scrub()
+        _checkpoint(url)
+        assert _residue(*tables) == 0
+        assert _residue(log) == 0
+        uows.close()
+
+
+@pytest.mark.postgres
+def test_postgres_says_whether_old_segments_of_the_log_are_gone(
+    own_postgres: PostgresServer,
+) -> None:
+    with (
+        own_postgres.database() as url,
+        psycopg.connect(url, autocommit=True) as connection,
+        _may(connection, "plain"),
+    ):
+        plain = make_url(url).set(username="plain", password="plain")
+        assert _kept(make_url(url)) == 0
+        assert _kept(plain) == 0
+        connection.execute("SELECT pg_create_physical_replication_slot('standby', true)")
+        n_kept = _kept(plain)
+        connection.execute("SELECT pg_drop_replication_slot('standby')")
+        assert n_kept
+        assert _kept(plain) == 0
+
+
+@pytest.mark.postgres
+def test_the_log_is_left_alone_where_it_may_not_be_retired(own_postgres: PostgresServer) -> None:
+    with own_postgres.database() as url, psycopg.connect(url, autocommit=True) as connection:
+        reusing = make_url(url).update_query_dict({"options": "-c wal_recycle=on"})
+        assert _kept(reusing) is None
+        with _may(connection, "plain"):
+            connection.execute("REVOKE pg_checkpoint FROM plain")
+            assert _kept(make_url(url).set(username="plain", password="plain")) is None
+
+
+@contextmanager
+def _may(connection: psycopg.Connection, role: str) -> Iterator[None]:
+    """Give a role that may do what retiring the log takes, and nothing else."""
+    statements = (
+        "CREATE ROLE {role} LOGIN PASSWORD 'plain'",
+        "GRANT pg_checkpoint TO {role}",
+        "GRANT EXECUTE ON FUNCTION pg_switch_wal(), pg_ls_waldir() TO {role}",
+    )
+    for statement in statements:
+        connection.execute(sql.SQL(statement).format(role=sql.Identifier(role)))
+    try:
+        yield
+    finally:
+        for statement in ("DROP OWNED BY {role}", "DROP ROLE {role}"):
+            connection.execute(sql.SQL(statement).format(role=sql.Identifier(role)))
+
+
+def _kept(url: URL) -> int | None:
+    engine = open_engine(url.render_as_string(hide_password=False))
+    try:
+        return postgres_files.retire_log(engine)
+    finally:
+        engine.dispose()
 
 
 def _checkpoint(url: str) -> None:

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from tests.servers.ports import free_port, stop, wait_until_up
 
 _NAMES = itertools.count()
 _SEARCHED = Path("/usr/lib/postgresql")  # where Debian keeps each version's programs
+_SETTINGS = ("listen_addresses=127.0.0.1", "fsync=off", "log_min_messages=fatal")
 _OWNER = "postgres"  # initdb refuses to run as root
 
 
@@ -75,8 +76,11 @@ def running_postgres() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def started_postgres() -> Iterator[PostgresServer]:
+def started_postgres(*settings: str) -> Iterator[PostgresServer]:
     """Start a throw-away cluster on the loopback interface that a test may stop or kill.
+
+    Args:
+        settings: of the server, each ``name=value``.
 
     Raises:
         ServerMissingError: the programs are not installed, or we are root without their user.
@@ -86,10 +90,12 @@ def started_postgres() -> Iterator[PostgresServer]:
     with tempfile.TemporaryDirectory(prefix="lethe-postgres-") as folder:
         if user is not None:
             shutil.chown(folder, user)
-        yield from _serve(programs, Path(folder), user=user)
+        yield from _serve(programs, Path(folder), settings, user=user)
 
 
-def _serve(programs: Path, folder: Path, *, user: str | None) -> Iterator[PostgresServer]:
+def _serve(
+    programs: Path, folder: Path, settings: Sequence[str], *, user: str | None
+) -> Iterator[PostgresServer]:
     data, password, port = folder / "data", secrets.token_hex(16), free_port()
     secret = folder / "password"
     secret.write_text(password)
@@ -109,14 +115,7 @@ def _serve(programs: Path, folder: Path, *, user: str | None) -> Iterator[Postgr
     process = subprocess.Popen(
         [
             *(programs / "postgres", "-D", data, "-p", str(port), "-k", folder),
-            *(
-                "-c",
-                "listen_addresses=127.0.0.1",
-                "-c",
-                "fsync=off",
-                "-c",
-                "log_min_messages=fatal",
-            ),
+            *(word for one in (*_SETTINGS, *settings) for word in ("-c", one)),
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

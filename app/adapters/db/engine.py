@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -146,16 +148,19 @@ def sqlite_file(url: str) -> Path | None:
     return Path(parsed.database).absolute()
 
 
-def run_alone(engine: Engine, statement: str) -> None:
-    """Execute a statement outside of any transaction, however long it takes. PostgreSQL only.
+@contextmanager
+def alone(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection outside of any transaction, for statements that may take long.
+
+    PostgreSQL only. It is closed at the end and never used again.
 
     Raises:
         DependencyUnavailableError: the database does not answer, or is in use.
     """
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.detach()  # the next setting is for this statement alone
+        connection.detach()  # the next setting is for these statements alone
         connection.exec_driver_sql("SET statement_timeout = 0")
-        connection.exec_driver_sql(statement)
+        yield connection
 
 
 def _translate(context: ExceptionContext) -> Exception | None:

@@ -8,7 +8,7 @@ and cuts the log to nothing. Readers go on meanwhile, writers wait.
 PostgreSQL: VACUUM only marks the space of dead rows as free; their bytes stay in the pages (190 of
 200 copies of a canary did). VACUUM FULL writes table and indexes anew and drops the old files. It
 keeps everybody from one table at a time meanwhile, so it is for a batch of erasures, not for each.
-The server's own log (WAL) keeps old bytes until it is recycled; ciphertext is what protects there.
+The server's own log keeps old bytes as well: ``postgres_files`` says what can be done there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from sqlalchemy import Engine
 
 from app.adapters.db import engine as engines
+from app.adapters.db import postgres_files
 from app.adapters.db.tables import PERSONAL_TABLES
 from app.domain.errors import DependencyUnavailableError
 
@@ -28,7 +29,7 @@ def scrub(engine: Engine) -> None:
             writes; nothing is broken, call again.
     """
     if engine.dialect.name == "postgresql":
-        engines.run_alone(engine, f"VACUUM (FULL) {', '.join(PERSONAL_TABLES)}")
+        postgres_files.rewrite(engine, PERSONAL_TABLES)
     else:
         _vacuum_sqlite(engine)
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from app.adapters.db import engine as engines
+from app.adapters.db import postgres_files
 from app.adapters.db.session import Record, Session
 from app.adapters.vault.key_cache import KeyCache
 from app.adapters.vault.tables import create_tables, data_key, vault_state
@@ -126,13 +127,14 @@ class SqlKeyVault:
     def flush(self) -> None:
         """See the port.
 
-        PostgreSQL's plain VACUUM clears nothing, so the table is written anew. On SQLite
+        PostgreSQL's plain VACUUM clears nothing, so the table is written anew, and the server's
+        log, which has the wrapped keys, is retired where that may be done. On SQLite
         ``secure_delete`` has done it: of 10,000 keys shredded between 20,000 inserts none was left,
         and VACUUM would put all live keys into a journal once more.
         """
         if self._is_postgres:
             with self._answering():
-                engines.run_alone(self._engine, "VACUUM (FULL) data_key")
+                postgres_files.rewrite(self._engine, ["data_key"])
 
     def count(self, pseudonym: Pseudonym | None = None) -> int:
         """See the port."""
