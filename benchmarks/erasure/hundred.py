@@ -6,7 +6,7 @@ service, and a search of our own, beside the service's, must find nothing but it
 Chroma gets the same texts and directions in a collection of its own, and its own ``delete``.
 
 PostgreSQL's write-ahead log is no part of that (the service cannot read it, and a certificate says
-so), but it is searched as well: after a checkpoint, and after its segments were retired.
+so), but it is searched as well, with and without the setting under which the service retires it.
 
 ``python -m benchmarks.erasure.hundred [--minutes M] [--state FILE]`` goes on where an earlier call
 stopped, and writes ``benchmarks/results/erasure_hundred.json`` when all runs are done.
@@ -126,14 +126,14 @@ def _left_in_wal(postgres: PostgresServer | None, needles: Needles, canary: Need
     return _kinds([report])
 
 
-def _retire_wal(postgres: PostgresServer) -> None:
-    """Let the server begin a new segment and remove the old ones instead of reusing them."""
+def _set_recycling(postgres: PostgresServer, *, is_on: bool) -> None:
+    """Let the server reuse old segments of its log, as it does by default, or remove them."""
+    wanted = "on" if is_on else "off"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET wal_recycle = off")
+        connection.execute(f"ALTER SYSTEM SET wal_recycle = {wanted}")
         connection.execute("SELECT pg_reload_conf()")
-        for _ in range(2):  # the second lets go of what the first one still needed
-            connection.execute("SELECT pg_switch_wal()")
-            connection.execute("CHECKPOINT")
+        while connection.execute("SHOW wal_recycle").fetchone() != (wanted,):
+            time.sleep(0.01)
 
 
 def _needles(household: Household, name: str) -> Needles:
@@ -166,6 +166,9 @@ def run_cell(cell: Cell, *, first: int, deadline_s: float) -> Iterator[dict[str,
             name = f"leaver-{number}"
             household.fill({name: n_user}, seed=SEED + number)
             needles = _needles(household, name)
+            is_recycled = number % 2 == 1
+            if postgres is not None:
+                _set_recycling(postgres, is_on=is_recycled)
             before = _search(stores, needles, canary, postgres)
             started = time.perf_counter()
             request_id = household.forget(name)
@@ -175,10 +178,10 @@ def run_cell(cell: Cell, *, first: int, deadline_s: float) -> Iterator[dict[str,
                 time.sleep(1.0)
             seconds = time.perf_counter() - started
             after = _search(stores, needles, canary, postgres)
-            wal = {"checkpoint": _left_in_wal(postgres, needles, canary)}
-            if postgres is not None:
-                _retire_wal(postgres)
-                wal["retired"] = _left_in_wal(postgres, needles, canary)
+            wal = {
+                "is_recycled": is_recycled,
+                "left": _left_in_wal(postgres, needles, canary),
+            }
             yield {
                 "mode": cell.mode,
                 "database": cell.database,
@@ -190,7 +193,7 @@ def run_cell(cell: Cell, *, first: int, deadline_s: float) -> Iterator[dict[str,
                 "attempts": attempts,
                 "seconds": round(seconds, 3),
                 "bytes_searched": sum(report.bytes_read for report in after),
-                "wal_left": wal if postgres is not None else None,
+                "wal": wal if postgres is not None else None,
                 "stock_left": _stock_run(stock, folder / "stock", needles, canary),
                 "load_average": machine()["load_average"],
             }
@@ -231,13 +234,20 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, object]:
         "clean": sum(row["residue"] == 0 for row in rows),
         "control_found": sum(row["control_found"] for row in rows),
         "stock_dirty": sum("vector" in row["stock_left"] for row in rows),
-        "wal_searched": sum(row["wal_left"] is not None for row in rows),
-        "wal_dirty_after_checkpoint": sum(
-            bool((row["wal_left"] or {}).get("checkpoint")) for row in rows
-        ),
-        "wal_dirty_when_retired": sum(bool((row["wal_left"] or {}).get("retired")) for row in rows),
+        "wal_recycled": _logs(rows, is_recycled=True),
+        "wal_removed": _logs(rows, is_recycled=False),
         "repeated_attempts": sum(row["attempts"] > 1 for row in rows),
     }
+
+
+def _logs(rows: Sequence[dict[str, Any]], *, is_recycled: bool) -> dict[str, int]:
+    """Return in how many runs the write-ahead log was searched, and how often it had something."""
+    found = [
+        row["wal"]["left"]
+        for row in rows
+        if row["wal"] and row["wal"]["is_recycled"] == is_recycled
+    ]
+    return {"searched": len(found), "dirty": sum(map(bool, found))}
 
 
 def main() -> None:
