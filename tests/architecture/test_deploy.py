@@ -158,3 +158,8 @@ def test_image_gets_only_what_it_is_built_from() -> None:
 
     assert "*" in ignored
     assert {name for line in copied for name in line.split()} == kept
+
+
+@pytest.mark.parametrize("service", ["postgres", "vault"])
+def test_database_servers_remove_their_old_log(service: str) -> None:
+    assert "-cwal_recycle=off" in SERVICES[service]["command"]
