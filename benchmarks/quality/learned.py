@@ -12,7 +12,13 @@ import numpy as np
 
 from benchmarks.quality.metrics import Floats
 
-PEERS: Final = {"als": "implicit_als", "bm25": "implicit_bm25", "ease_als": "ease_plus_als"}
+PEERS: Final = {
+    "als": "implicit_als",
+    "bm25": "implicit_bm25",
+    "ease_als": "ease_plus_als",
+    "lenskit_mf": "lenskit_als",
+    "lenskit_knn": "lenskit_item_knn",
+}
 CASES: Final = {"0": "before", "0.1": "after"}
 
 Run = tuple[Path, Mapping[str, Any]]

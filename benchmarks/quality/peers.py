@@ -1,11 +1,12 @@
-"""Measure a library that others use on the same split: ``implicit``'s ALS and BM25 item-kNN.
+"""Measure libraries that others use on the same split: ``implicit`` and ``lenskit``.
 
-Needs ``implicit``, which the service does not: run it in an environment of its own,
+Needs them, which the service does not: run it in an environment of its own,
 ``python -m benchmarks.quality.peers --data ml-1m --out folder``. Settings are chosen on the
 validation part.
 
 Sources: Hu, Koren, Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM
-2008; https://github.com/benfred/implicit.
+2008; https://github.com/benfred/implicit; Ekstrand, "LensKit for Python", CIKM 2020;
+https://lkpy.lenskit.org.
 """
 
 from __future__ import annotations
@@ -19,9 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import implicit
+import lenskit
 import numpy as np
+import pandas as pd
 from implicit.als import AlternatingLeastSquares
 from implicit.nearest_neighbours import BM25Recommender
+from lenskit.als import ImplicitMFScorer
+from lenskit.data import Dataset, ItemList, RecQuery, from_interactions_df
+from lenskit.knn import ItemKNNScorer
+from lenskit.training import TrainingOptions
 from scipy.sparse import csr_matrix
 
 from benchmarks.data import Ints, Split, forgotten_users, load, split
@@ -58,6 +65,58 @@ def bm25(interactions: csr_matrix, *, seed: int, setting: dict[str, Any]) -> Sco
     model = BM25Recommender(num_threads=1, **setting)
     model.fit(interactions, show_progress=False)
     return lambda users: (interactions[users] @ model.similarity).toarray()
+
+
+def lenskit_mf_settings() -> Iterator[dict[str, Any]]:
+    """Return the settings of matrix factorisation that are tried: those of ``implicit``'s ALS."""
+    for factors, weight, penalty in product((32, 64), (1.0, 4.0, 10.0), (10.0, 30.0, 100.0)):
+        yield {
+            "embedding_size": factors,
+            "weight": weight,
+            "regularization": penalty,
+            "epochs": 20,
+        }
+
+
+def lenskit_knn_settings() -> Iterator[dict[str, Any]]:
+    """Return the settings of item-kNN that are tried."""
+    for neighbours, kept in product((20, 50, 100), (100, 200)):
+        yield {"max_nbrs": neighbours, "save_nbrs": kept, "feedback": "implicit"}
+
+
+def lenskit_mf(interactions: csr_matrix, *, seed: int, setting: dict[str, Any]) -> Scorer:
+    """Fit implicit matrix factorisation."""
+    model = ImplicitMFScorer(user_embeddings="prefer", **setting)
+    model.train(_dataset(interactions), TrainingOptions(rng=seed))
+    users, items = np.asarray(model.user_embeddings), np.asarray(model.item_embeddings)
+    return lambda block: users[block] @ items.T
+
+
+def lenskit_knn(interactions: csr_matrix, *, seed: int, setting: dict[str, Any]) -> Scorer:
+    """Fit item-kNN on cosines; an item without a neighbour in the history scores nothing."""
+    model = ItemKNNScorer(**setting)
+    model.train(_dataset(interactions), TrainingOptions(rng=seed))
+    everything = ItemList(item_ids=np.arange(interactions.shape[1]))
+
+    def score(block: np.ndarray) -> np.ndarray:
+        return np.stack([_scored(model, interactions[user].indices, everything) for user in block])
+
+    return score
+
+
+def _scored(model: ItemKNNScorer, history: np.ndarray, everything: ItemList) -> np.ndarray:
+    query = RecQuery(user_items=ItemList(item_ids=history))
+    return np.nan_to_num(np.asarray(model(query, everything).scores()), nan=0.0)
+
+
+def _dataset(interactions: csr_matrix) -> Dataset:
+    """Return the interactions as LensKit wants them; users and items keep their numbers."""
+    pairs = interactions.tocoo()
+    frame = pd.DataFrame({"user_id": pairs.row, "item_id": pairs.col})
+    n_users, n_items = interactions.shape
+    return from_interactions_df(
+        frame, users=range(n_users), items=range(n_items), class_name="interaction"
+    )
 
 
 def sparse(train: list[Ints], *, n_items: int) -> csr_matrix:
@@ -105,7 +164,9 @@ class Peers:
         )
         return float(np.nanmean(found["ndcg@10"]))
 
-    def choose(self, fit: Fit, settings: list[dict[str, Any]]) -> dict[str, Any]:
+    def choose(
+        self, fit: Fit, settings: list[dict[str, Any]], *, version: str = implicit.__version__
+    ) -> dict[str, Any]:
         """Return the facts of the setting that is best on the validation part."""
         tried = []
         interactions = sparse(self._parts.train, n_items=self._dataset.n_items)
@@ -117,7 +178,7 @@ class Peers:
             tried.append(facts)
             print(facts, flush=True)
         best = max(tried, key=lambda facts: facts["valid_ndcg@10"])
-        return {**best, "settings_tried": len(tried), "version": implicit.__version__}
+        return {**best, "settings_tried": len(tried), "version": version}
 
     def choose_share(self, fit: Fit, setting: dict[str, Any]) -> dict[str, Any]:
         """Return how much of the model to add to EASE, by the validation part."""
@@ -130,14 +191,17 @@ class Peers:
         value, share = max(tried)
         return {"share": share, "valid_ndcg@10": value, "settings_tried": len(tried)}
 
-    def measure(self, name: str, fit: Fit, facts: dict[str, Any], *, share: float | None) -> None:
+    def measure(
+        self, name: str, fit: Fit, facts: dict[str, Any], *, share: float | None = None
+    ) -> None:
         """Measure before and after forgetting, alone or added to EASE, with every seed."""
+        is_random = fit in {als, lenskit_mf}
         for forgotten in (0.0, 0.1):
             gone = forgotten_users(len(self._everybody), share=forgotten)
             users = np.setdiff1d(self._everybody, gone)
             train = without(self._parts, gone=gone)
             left = sparse(train, n_items=self._dataset.n_items)
-            for seed in SEEDS if fit is als else SEEDS[:1]:
+            for seed in SEEDS if is_random else SEEDS[:1]:
                 scorer = fit(left, seed=seed, setting=facts["setting"])
                 if share is not None:
                     scorer = fused(train, scorer, n_items=self._dataset.n_items, share=share)
@@ -157,13 +221,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--libraries", nargs="+", default=["implicit", "lenskit"])
     options = parser.parse_args()
     peers = Peers(options.data, out=options.out)
-    facts = peers.choose(als, list(als_settings()))
-    peers.measure("als", als, facts, share=None)
-    added = {**facts, **peers.choose_share(als, facts["setting"])}
-    peers.measure("ease_als", als, added, share=added["share"])
-    peers.measure("bm25", bm25, peers.choose(bm25, list(bm25_settings())), share=None)
+    if "implicit" in options.libraries:
+        facts = peers.choose(als, list(als_settings()))
+        peers.measure("als", als, facts)
+        added = {**facts, **peers.choose_share(als, facts["setting"])}
+        peers.measure("ease_als", als, added, share=added["share"])
+        peers.measure("bm25", bm25, peers.choose(bm25, list(bm25_settings())))
+    if "lenskit" in options.libraries:
+        version = lenskit.__version__
+        facts = peers.choose(lenskit_mf, list(lenskit_mf_settings()), version=version)
+        peers.measure("lenskit_mf", lenskit_mf, facts)
+        facts = peers.choose(lenskit_knn, list(lenskit_knn_settings()), version=version)
+        peers.measure("lenskit_knn", lenskit_knn, facts)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ NAMES: Final = {
     "user_knn": "user-kNN",
     "lightgcn": "LightGCN",
     "implicit_als": "iALS (implicit)",
+    "lenskit_als": "iALS (LensKit)",
     "service": "Lethe",
 }
 DATA: Final = ("ml-100k", "ml-1m")

@@ -57,6 +57,8 @@ RIVALS: Final = (
     "implicit_als",
     "implicit_bm25",
     "ease_plus_als",
+    "lenskit_als",
+    "lenskit_item_knn",
     "ease",
     "item_knn",
     "user_knn",
