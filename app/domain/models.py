@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 Pseudonym = NewType("Pseudonym", str)
 """64 hex digits, HMAC-SHA-256 of the caller's user id; the only user key that is stored."""
@@ -146,8 +146,7 @@ class Subject:
         return self.status is SubjectStatus.ACTIVE and not self.rights
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """An item with a score; larger is better, the scale is the producer's."""
 
     item_id: ItemId

@@ -57,7 +57,7 @@ class Personalised:
     """A list made for one user.
 
     Args:
-        shown: the memories that were chosen for the LLM, most telling first.
+        shown: the memories that were chosen for the LLM, most telling first; none without one.
         prompt_id: the wording the LLM ranked under; None where it did not.
         timings_ms: wall milliseconds by stage.
     """
@@ -125,13 +125,7 @@ class Personaliser:
         watch.lap("memory")
         pool = self._gather(known, memories, exclude=exclude, n=n)
         watch.lap("candidates")
-        shown = self._recall.choose(
-            memories,
-            strategy=strategy,
-            candidates=pool.ids,
-            items=pool.items,
-            vectors=pool.vectors,
-        ).as_shown(pool.items)
+        shown = self._shown(memories, pool, strategy=strategy)
         watch.lap("selection")
         ordered = self._ranking.order(
             RankingRequest(
@@ -156,6 +150,19 @@ class Personaliser:
         return Personalised(
             chosen, ordered.ranked_by, ordered.is_degraded, shown, ordered.prompt_id, watch.laps_ms
         )
+
+    def _shown(self, memories: Recalled, pool: _Pool, *, strategy: Strategy) -> list[ShownMemory]:
+        """Return the memories for the LLM; none where there is none to show them to."""
+        if not self._ranking.has_model:
+            return []
+        chosen = self._recall.choose(
+            memories,
+            strategy=strategy,
+            candidates=pool.ids,
+            items=pool.items,
+            vectors=pool.vectors,
+        )
+        return chosen.as_shown(pool.items)
 
     def _gather(
         self, known: Known, memories: Recalled, *, exclude: frozenset[ItemId], n: int

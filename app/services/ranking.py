@@ -118,6 +118,11 @@ class Ranking:
         self._config = config
         self._answers = answers
 
+    @property
+    def has_model(self) -> bool:
+        """Whether there is an LLM, however it is at the moment."""
+        return self._ranker is not None
+
     def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
         """Return about how many tokens each memory takes in a prompt; nothing without an LLM."""
         return [1] * len(memories) if self._ranker is None else self._ranker.memory_tokens(memories)

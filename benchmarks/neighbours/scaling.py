@@ -71,7 +71,7 @@ def measure(n_users: int) -> dict[str, object]:
     n_pairs = sum(len(set(items)) for _, items in synthetic(n_users))
     generated_s = time.process_time() - generated
     memory = rss_mib() - before
-    gc.freeze()  # as a server does after start-up: a full collection walks all ids otherwise
+    gc.freeze()  # a full collection, rare in a server, would walk all ids in the middle of a forget
     chosen: Ints = np.random.default_rng(SEED).permutation(n_users)[:N_FORGETS]
     names = [Pseudonym(f"{user:064x}") for user in chosen.tolist()]
     forgets = [timed(partial(neighbours.apply, {name: ()})) for name in names]
