@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 _TRIES: Final = 2
 """A segment that the checkpoint before still needs goes with the next one."""
 _MAY: Final = """
-    SELECT current_setting('wal_recycle') = 'off'
+    SELECT current_setting('wal_recycle', true) = 'off'
         AND has_function_privilege('pg_switch_wal()', 'execute')
         AND has_function_privilege('pg_ls_waldir()', 'execute')
         AND (
