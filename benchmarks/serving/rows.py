@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,13 +53,13 @@ def _rows(n_users: int) -> Iterator[tuple[object, ...]]:
             moment = _BEGUN + at * _SECOND
             yield (
                 names[owner],
-                secrets.token_hex(32),
+                f"{at:064x}",
                 items[number],
                 "rating",
                 4.0,
                 moment,
                 moment,
-                secrets.token_hex(16),
+                f"{at:032x}",
             )
 
 
@@ -80,9 +79,10 @@ def write(path: Path, *, n_users: int) -> int:
         f"INSERT INTO interaction ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own
         _rows(n_users),
     )
+    connection.execute("COMMIT")
     for statement in indexes:
         connection.execute(statement)
-    connection.execute("COMMIT")
+        print(statement, flush=True)
     (n_rows,) = connection.execute("SELECT count(*) FROM interaction").fetchone()
     connection.close()
     return int(n_rows)
