@@ -1,6 +1,7 @@
 """``GET /recommend`` beside a bare JSON route of the same server, in the same run.
 
-At ML-100K, ML-1M and a million synthetic users over 60,000 items. One server process, one client
+At ML-100K, ML-1M and a million synthetic users over 60,000 items; at ML-100K also by how many
+recommendations a process computes at once. One server process, one client
 process on the same machine. Latency: one connection, both routes in turns. Throughput: 16
 connections, both routes in turns of some seconds. ``python -m benchmarks.serving.run --ml-100k
 folder --ml-1m folder --million folder`` takes directories that ``lethe load`` and
@@ -40,6 +41,9 @@ CONNECTIONS: Final = 16
 ROUNDS: Final = 3
 _ROUND: Final = {"bare": 1_500, "recommend": 400}
 _START_S: Final = 300.0
+AT_ONCE: Final = (1, 2, 4, 8, 64)
+"""What is tried of the setting below; 64 lets all 16 connections be served at once."""
+_AT_ONCE: Final = "LETHE_API__RECOMMEND_AT_ONCE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,9 @@ class Server:
 
 
 @contextmanager
-def served(data_dir: Path, *, synthetic: int) -> Iterator[Server]:
+def served(
+    data_dir: Path, *, synthetic: int = 0, settings: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """Serve a directory until the block ends; given once it answers."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -75,6 +81,7 @@ def served(data_dir: Path, *, synthetic: int) -> Iterator[Server]:
         "OMP_NUM_THREADS": "1",
         "MALLOC_PERTURB_": "165",
         SYNTHETIC: str(synthetic),
+        **(settings or {}),
     }
     command = [sys.executable, "-m", "uvicorn", "--factory", "benchmarks.serving.app:create"]
     begun = time.perf_counter()
@@ -203,6 +210,18 @@ def measure(data_dir: Path, *, users: Sequence[str], synthetic: int = 0) -> Mapp
     return found
 
 
+def measure_turns(data_dir: Path, *, users: Sequence[str]) -> Mapping[str, object]:
+    """Return the throughput by how many recommendations a process computes at once."""
+    found = {}
+    for at_once in AT_ONCE:
+        with served(data_dir, settings={_AT_ONCE: str(at_once)}) as server:
+            bench = Bench(server, users)
+            bench.warm()
+            found[str(at_once)] = bench.throughput()
+        print(at_once, found[str(at_once)], flush=True)
+    return found
+
+
 def main() -> None:
     """Measure the directories given, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -212,7 +231,9 @@ def main() -> None:
     known = [str(user) for user in random.Random(SEED).sample(range(1, 944), N_ASKERS)]  # noqa: S311 - a sample, not a secret
     askers = [asker(n) for n in range(N_ASKERS)]
     sizes: dict[str, object] = {}
+    turns: Mapping[str, object] = {}
     if options.ml_100k:
+        turns = measure_turns(options.ml_100k, users=known)
         sizes["ml-100k"] = measure(options.ml_100k, users=known)
     if options.ml_1m:
         sizes["ml-1m"] = measure(options.ml_1m, users=askers)
@@ -220,7 +241,13 @@ def main() -> None:
         sizes["1,000,000 users x 60,000 items"] = measure(
             options.million, users=askers, synthetic=1_000_000
         )
-    document = {"seed": SEED, "connections": CONNECTIONS, "askers": N_ASKERS, "sizes": sizes}
+    document = {
+        "seed": SEED,
+        "connections": CONNECTIONS,
+        "askers": N_ASKERS,
+        "sizes": sizes,
+        "ml-100k_by_recommendations_at_once": turns,
+    }
     print(write_result("serving", document))
 
 
