@@ -1,11 +1,11 @@
 """``GET /recommend`` beside a bare JSON route of the same server, in the same run.
 
-At ML-100K, ML-1M and a million synthetic users over 60,000 items; at ML-100K also by how many
-recommendations a process computes at once. One server process, one client
+At ML-100K, ML-1M and a million synthetic users over 60,000 items. One server process, one client
 process on the same machine. Latency: one connection, both routes in turns. Throughput: 16
 connections, both routes in turns of some seconds. ``python -m benchmarks.serving.run --ml-100k
 folder --ml-1m folder --million folder`` takes directories that ``lethe load`` and
-``benchmarks.serving.fill`` filled; each is changed by the forgets that are timed.
+``benchmarks.serving.fill`` filled; each is changed by the forgets that are timed. ``--turns``
+measures the throughput by how many recommendations a process computes at once instead.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CONNECTIONS: Final = 16
 ROUNDS: Final = 3
 _ROUND: Final = {"bare": 1_500, "recommend": 400}
 _START_S: Final = 300.0
-AT_ONCE: Final = (1, 2, 4, 8, 64)
+AT_ONCE: Final = (64, 1, 2, 4, 8)
 """What is tried of the setting below; 64 lets all 16 connections be served at once."""
 _AT_ONCE: Final = "LETHE_API__RECOMMEND_AT_ONCE"
 
@@ -219,7 +219,8 @@ def measure_turns(data_dir: Path, *, users: Sequence[str]) -> Mapping[str, objec
             bench.warm()
             found[str(at_once)] = bench.throughput()
         print(at_once, found[str(at_once)], flush=True)
-    return found
+    load = [round(load, ndigits=1) for load in os.getloadavg()]
+    return {"load_average": load, "by_recommendations_at_once": found}
 
 
 def main() -> None:
@@ -227,13 +228,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("ml-100k", "ml-1m", "million"):
         parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--turns", action="store_true", help="of --ml-100k only the comparison")
     options = parser.parse_args()
     known = [str(user) for user in random.Random(SEED).sample(range(1, 944), N_ASKERS)]  # noqa: S311 - a sample, not a secret
     askers = [asker(n) for n in range(N_ASKERS)]
-    sizes: dict[str, object] = {}
-    turns: Mapping[str, object] = {}
-    if options.ml_100k:
+    common = {"seed": SEED, "connections": CONNECTIONS, "askers": N_ASKERS}
+    if options.turns:
         turns = measure_turns(options.ml_100k, users=known)
+        print(write_result("serving_turns", {**common, "data": "ml-100k", **turns}))
+        return
+    sizes: dict[str, object] = {}
+    if options.ml_100k:
         sizes["ml-100k"] = measure(options.ml_100k, users=known)
     if options.ml_1m:
         sizes["ml-1m"] = measure(options.ml_1m, users=askers)
@@ -241,14 +246,7 @@ def main() -> None:
         sizes["1,000,000 users x 60,000 items"] = measure(
             options.million, users=askers, synthetic=1_000_000
         )
-    document = {
-        "seed": SEED,
-        "connections": CONNECTIONS,
-        "askers": N_ASKERS,
-        "sizes": sizes,
-        "ml-100k_by_recommendations_at_once": turns,
-    }
-    print(write_result("serving", document))
+    print(write_result("serving", {**common, "sizes": sizes}))
 
 
 if __name__ == "__main__":
