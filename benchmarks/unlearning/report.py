@@ -29,6 +29,7 @@ _BY_DATA: Final[Mapping[str, Callable[[Cells, str], str]]] = {
     "speed": tables.speed,
     "collateral": tables.collateral,
     "residuals": tables.residuals,
+    "memories": tables.memories,
     "special": tables.special,
     "stream": tables.stream,
     "weights": tables.weights,

@@ -148,6 +148,19 @@ def residuals(cells: Cells, data: str) -> str:
     return table(cells.rows(data), [(name, figure(name)) for name in names])
 
 
+def memories(cells: Cells, data: str) -> str:
+    """What is left of membership in memory, in every scenario."""
+    names = [name for name in cells.scenarios(data) if name != "stream"]
+
+    def figure(name: str) -> Figure:
+        def left(row: Row) -> str:
+            return _residual(membership_left(cells, row, name)) if cells.of(row, name) else "·"
+
+        return left
+
+    return table(cells.rows(data), [(name, figure(name)) for name in names])
+
+
 def special(cells: Cells, data: str) -> str:
     """Topic and poison: how often what should be gone is shown."""
     rows = [row for row in cells.rows(data) if cells.of(row, "topic") or cells.of(row, "poison")]

@@ -10,7 +10,7 @@ from benchmarks.unlearning.claims import below_popularity, claims
 from benchmarks.unlearning.figures import Cells
 from benchmarks.unlearning.published import faster
 from benchmarks.unlearning.report import PAGE, blocks, fill
-from benchmarks.unlearning.tables import residuals
+from benchmarks.unlearning.tables import memories, residuals
 from benchmarks.unlearning.tuning import CELLS
 
 
@@ -98,6 +98,20 @@ def test_floor_that_does_not_hold_for_retraining_holds_for_nobody() -> None:
     cells = Cells([{**one, "reference": "retrain"} for one in measured])
 
     assert "| ifru, BPR-MF | noise |" in residuals(cells, "ml-100k")
+
+
+def test_what_memory_still_gives_away_stands_between_retrained_and_not_forgotten() -> None:
+    aucs = {"original": 0.9, "unlearned": 0.6, "retrained": 0.5}
+    memory = {system: {"auc": auc} for system, auc in aucs.items()}
+    measured = [
+        {**cell("scif", "bpr"), "mia": {"memory": memory}},
+        {**cell("ifru", "bpr", "topic"), "mia": {"memory": {**memory, "original": {"auc": 0.54}}}},
+    ]
+
+    table = memories(Cells(measured), "ml-100k")
+
+    assert "| scif, BPR-MF | · | 0.250 |" in table
+    assert "| ifru, BPR-MF | noise | · |" in table
 
 
 def test_page_keeps_its_prose_and_gets_its_figures() -> None:
