@@ -103,7 +103,7 @@ def test_floor_that_does_not_hold_for_retraining_holds_for_nobody() -> None:
 def test_what_memory_still_gives_away_stands_between_retrained_and_not_forgotten() -> None:
     aucs = {"original": 0.9, "unlearned": 0.6, "retrained": 0.5}
     memory = {system: {"auc": auc} for system, auc in aucs.items()}
-    measured = [
+    measured: list[Any] = [
         {**cell("scif", "bpr"), "mia": {"memory": memory}},
         {**cell("ifru", "bpr", "topic"), "mia": {"memory": {**memory, "original": {"auc": 0.54}}}},
     ]
