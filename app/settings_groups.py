@@ -248,9 +248,10 @@ class ApiSettings(Group):
     """Entries one batch may have; more is 422."""
     future_skew_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
     """Seconds an event may lie in the future, for clocks that differ; more is 422."""
-    recommend_at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    recommend_at_once: Annotated[int, Field(ge=1, le=64)] | None = None
     """Recommendations that a process computes at once; others wait for their turn, and who waits
-    for the model has none. More hinder each other: with 16 an answer takes twice the processor."""
+    for the model has none. More hinder each other. Unset means 2 with Chroma inside this process
+    and 4 with a server, for which a turn has to wait, too."""
 
 
 class LogSettings(Group):

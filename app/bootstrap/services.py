@@ -43,7 +43,7 @@ from app.services.shelf import Shelf
 from app.services.suppressions import SuppressionService
 from app.services.sweep import SweepService
 from app.services.topics import Topics
-from app.services.turns import Turns
+from app.services.turns import EMBEDDED, WITH_SERVERS, Turns
 from app.services.watch import WatchService
 
 
@@ -133,6 +133,7 @@ class _Parts:
     @classmethod
     def over(cls, adapters: Adapters) -> Self:
         uows, clock, settings = adapters.uows, adapters.clock, adapters.settings
+        usual = EMBEDDED if settings.chroma.url is None else WITH_SERVERS
         embedder = adapters.embedder
         index = HeldCatalogue(uows=uows, index=adapters.catalogue_index)
         topics = Topics(uows=uows, embedder=embedder, memory=adapters.memory, catalogue=index)
@@ -163,7 +164,7 @@ class _Parts:
             papers=papers_of(adapters),
             search=search_of(adapters, ingest),
             departures=Departures(),
-            turns=Turns(settings.api.recommend_at_once),
+            turns=Turns(settings.api.recommend_at_once or usual),
         )
 
 

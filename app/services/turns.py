@@ -6,6 +6,12 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+EMBEDDED: Final = 2
+"""212 answers a second; 4 gave 149 (``benchmarks/results/serving_turns.json``, 2 cores)."""
+WITH_SERVERS: Final = 4
+"""A turn waits for the network there, while another computes."""
 
 
 class Turns:

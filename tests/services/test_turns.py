@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.services.recommend import RecommendQuery
-from app.services.turns import Turns
+from app.services.turns import EMBEDDED, Turns
 from tests.world import StubRanker, World
 
 N_THREADS = 12
@@ -79,7 +79,7 @@ def test_who_waits_for_the_model_holds_nobody_up(llm_world: World, ranker: StubR
     recommend = llm_world.container.recommend
     for name in ("slow", "quick"):
         llm_world.read(name, [f"sea-{number:02d}" for number in range(6)])
-    n_turns = llm_world.adapters.settings.api.recommend_at_once
+    n_turns = EMBEDDED
     answering, asked = threading.Event(), threading.Semaphore(0)
 
     def wait() -> None:
