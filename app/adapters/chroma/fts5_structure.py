@@ -70,5 +70,6 @@ def is_purged(structure: bytes) -> bool:
     SQLite drops them only where it merges into the last level there is. Where levels above were
     emptied before, it merges into one below, and every marker stays, with the term it is under.
     """
-    segments = [segment for level in levels(structure) for segment in level]
-    return not segments or (len(segments) == 1 and bool(levels(structure)[-1]))
+    found = levels(structure)
+    n_segments = sum(map(len, found))
+    return n_segments == 0 or (n_segments == 1 and bool(found[-1]))
