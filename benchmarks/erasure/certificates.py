@@ -82,8 +82,8 @@ def embedded(folder: Path) -> Place:
 
 
 def on_servers(folder: Path, stack: ExitStack) -> Place:
-    """Start the servers; return their place, with the defaults of production."""
-    postgres = stack.enter_context(started_postgres())
+    """Start the servers as the compose file does; return their place, with usual settings."""
+    postgres = stack.enter_context(started_postgres("wal_recycle=off"))
     servers = stack.enter_context(cluster(postgres, folder=folder))
     quick = QUICK.keys() - {"LETHE_PEPPER"}
     environment = {name: value for name, value in servers.environment.items() if name not in quick}
