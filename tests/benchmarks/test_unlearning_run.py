@@ -116,7 +116,7 @@ def test_run_says_how_long_it_took_and_adds_to_those_before(tmp_path: Path) -> N
 
     assert [one["cells_measured"] for one in found] == [2, 1]
     assert [one["cells_before"] for one in found] == [0, 1]
-    assert 0 < found[0]["wall_s"] < 60
+    assert found[0]["wall_s"] > 0
     assert "1 groups failed" in told(folder).splitlines()[1]
 
 
