@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
 from app.api.auth import Admin
+from app.api.errors import declared
 from app.api.forget import RequestIdIn
 from app.api.schemas import (
     AuditOut,
@@ -26,16 +27,26 @@ from app.services.audit import AuditQuery
 
 router = APIRouter(prefix="/admin", tags=["admin"])
 
+Limit = Annotated[int, Query(ge=1, le=1_000, description="Most entries of a page; 1 to 1,000.")]
+
 
 @router.get("/audit")
-def get_audit(
+def get_audit_log(
     _caller: Admin,
     state: StateDep,
     *,
-    after: Annotated[int, Query(ge=-1, le=2**62)] = -1,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-    kind: LeafKind | None = None,
-    request_id: Annotated[str | None, Query(pattern=r"^[0-9a-f]{32}$")] = None,
+    after: Annotated[
+        int, Query(ge=-1, le=2**62, description="Number of the last leaf known; -1.")
+    ] = -1,
+    limit: Limit = 100,
+    kind: Annotated[LeafKind | None, Query(description="Only leaves of this kind.")] = None,
+    request_id: Annotated[
+        str | None,
+        Query(
+            pattern=r"^[0-9a-f]{32}$",
+            description="Only leaves of this erasure request; 32 hex digits.",
+        ),
+    ] = None,
 ) -> AuditOut:
     """Read the audit log. The read is itself an entry."""
     wanted = RequestId(request_id) if request_id else None
@@ -51,13 +62,16 @@ def get_audit(
 
 
 @router.get("/requests")
-def get_requests(
+def get_forget_requests(
     _caller: Admin,
     state: StateDep,
     *,
-    status: RequestState | None = None,
-    before: AwareDatetime | None = None,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    status: Annotated[RequestState | None, Query(description="Only these.")] = None,
+    before: Annotated[
+        AwareDatetime | None,
+        Query(description="Only requests received before; RFC 3339 with a UTC offset."),
+    ] = None,
+    limit: Limit = 100,
 ) -> RequestsOut:
     """List erasure requests, newest first."""
     page = state.container.operations.page(state=status, before=before, limit=limit)
@@ -67,39 +81,41 @@ def get_requests(
     )
 
 
-@router.post("/requests/{request_id}/retry")
-def retry(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
+@router.post("/requests/{request_id}/retry", responses=declared(404, 409))
+def retry_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
     """Give a failed request one more attempt."""
     return RequestOut.from_domain(state.container.operations.retry(RequestId(request_id)))
 
 
-@router.post("/requests/{request_id}/hold")
-def hold(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
+@router.post("/requests/{request_id}/hold", responses=declared(404, 409))
+def hold_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
     """Keep the data, suppressed, until release or rejection."""
     return RequestOut.from_domain(state.container.operations.hold(RequestId(request_id)))
 
 
-@router.post("/requests/{request_id}/release")
-def release(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
+@router.post("/requests/{request_id}/release", responses=declared(404, 409))
+def release_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
     """Let a held request go on."""
     return RequestOut.from_domain(state.container.operations.release(RequestId(request_id)))
 
 
-@router.post("/requests/{request_id}/reject")
-def reject(request_id: RequestIdIn, body: RejectIn, _caller: Admin, state: StateDep) -> RequestOut:
+@router.post("/requests/{request_id}/reject", responses=declared(404, 409))
+def reject_forget_request(
+    request_id: RequestIdIn, body: RejectIn, _caller: Admin, state: StateDep
+) -> RequestOut:
     """Refuse a request on a legal ground; the data come back into use."""
     request = state.container.operations.reject(RequestId(request_id), ground=body.ground)
     return RequestOut.from_domain(request)
 
 
-@router.post("/requests/{request_id}/extend")
-def extend(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
+@router.post("/requests/{request_id}/extend", responses=declared(404, 409))
+def extend_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
     """Move the due date by two further months, once (GDPR Art. 12(3))."""
     return RequestOut.from_domain(state.container.operations.extend(RequestId(request_id)))
 
 
-@router.post("/prove")
-def prove(body: ProveIn, _caller: Admin, state: StateDep) -> ProofOut:
+@router.post("/prove", responses=declared(409))
+def prove_forgotten(body: ProveIn, _caller: Admin, state: StateDep) -> ProofOut:
     """Show that a user is to the service one it has never seen: everything is looked up now.
 
     Lists byte for byte a stranger's, no row, memory, cached answer or key, the state equal to one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -20,37 +21,47 @@ from app.api import (
     users,
 )
 from app.api.console.headers import ConsoleHeaders
-from app.api.errors import add_error_handlers
+from app.api.errors import add_error_handlers, declared
 from app.api.middleware import BodyLimit, RequestLog
+from app.api.openapi import DescribedApp, operation_id
 from app.api.state import State
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+_ANY: Final = (405, 413, 500)
+_WITH_TOKEN: Final = (*_ANY, 401, 503)
+_WITH_ROLE: Final = (*_WITH_TOKEN, 403)
+_ROUTERS: Final = (
+    (recommend, _WITH_ROLE),
+    (items, _WITH_ROLE),
+    (interactions, _WITH_ROLE),
+    (forget, _WITH_TOKEN),
+    (users, _WITH_ROLE),
+    (rights, _WITH_ROLE),
+    (admin, _WITH_ROLE),
+    (audit_proofs, _WITH_ROLE),
+    (console, ()),
+    (health, _ANY),
+)
+"""Every router, and with which problems each of its routes may answer; a route declares the rest,
+and FastAPI the 422 of one that takes input."""
 
 
 def create_app(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
     """Return the application; ``lifespan`` starts and stops what runs beside it."""
-    app = FastAPI(
+    app = DescribedApp(
         title="Lethe",
         version="1",
         summary="Recommends from a user's own memory, and can prove that it has forgotten.",
         lifespan=lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.lethe = state
     add_error_handlers(app)
-    for module in (
-        recommend,
-        items,
-        interactions,
-        forget,
-        users,
-        rights,
-        admin,
-        audit_proofs,
-        console,
-        health,
-    ):
-        app.include_router(module.router)
+    for module, statuses in _ROUTERS:
+        app.include_router(module.router, responses=declared(*statuses))
     # The last added is the outermost: a refused body is logged and counted like any answer.
     app.add_middleware(BodyLimit, max_bytes=state.limits.max_body_bytes)
     app.add_middleware(ConsoleHeaders)

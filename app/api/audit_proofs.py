@@ -4,31 +4,48 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.api.auth import Admin
+from app.api.errors import declared
+from app.api.schemas import Count
 from app.api.state import StateDep
 from app.domain.checkpoint import SignedCheckpoint
 from app.services.audit_check import LogReport
 from app.services.checkpoints import ConsistencyProof, InclusionProof
 from app.services.reconcile import Reconciliation
+from app.wire.documents import LEAF
 
-Size = Annotated[int, Query(ge=1, le=2**53 - 1)]
-Seq = Annotated[int, Path(ge=0, le=2**53 - 1)]
+Size = Annotated[
+    int, Query(ge=1, le=2**53 - 1, description="Leaves, as in a checkpoint; 1 to 2^53 - 1.")
+]
+Seq = Annotated[int, Path(ge=0, le=2**53 - 1, description="Number of the leaf, from 0.")]
+
+
+class _Lines(StreamingResponse):
+    media_type = "application/x-ndjson"
+
+
+_LINES: Final = {
+    "type": "string",
+    "description": "Leaves in order, canonical JSON, one a line.",
+    "contentMediaType": _Lines.media_type,
+    "contentSchema": LEAF,
+}
 
 
 class CheckpointOut(BaseModel):
     """A signed checkpoint; ``note`` is what the signature covers and a verifier reads."""
 
-    origin: str
-    size: int
-    root: str
-    note: str
-    at: datetime
+    origin: str = Field(description="Name of the log.")
+    size: Count = Field(description="Leaves it covers; a count.")
+    root: str = Field(description="RFC 9162 root hash; base64.")
+    note: str = Field(description="What is signed and a verifier reads: c2sp.org/tlog-checkpoint.")
+    at: datetime = Field(description="When it was signed; UTC.")
 
     @classmethod
     def of(cls, signed: SignedCheckpoint) -> Self:
@@ -46,9 +63,9 @@ class CheckpointOut(BaseModel):
 class InclusionOut(BaseModel):
     """RFC 9162 inclusion proof; hashes in base64, leaf side first."""
 
-    seq: int
-    leaf_hash: str
-    path: list[str]
+    seq: Count = Field(description="Number of the leaf, from 0.")
+    leaf_hash: str = Field(description="Its RFC 9162 hash; base64.")
+    path: list[str] = Field(description="Hashes of the proof, leaf side first; base64.")
     checkpoint: CheckpointOut
 
     @classmethod
@@ -65,11 +82,11 @@ class InclusionOut(BaseModel):
 class ConsistencyOut(BaseModel):
     """RFC 9162 consistency proof; hashes in base64."""
 
-    first: int
-    second: int
-    first_root: str
-    second_root: str
-    path: list[str]
+    first: int = Field(ge=1, description="Leaves of the earlier log; a count.")
+    second: int = Field(ge=1, description="Leaves of the later log; a count.")
+    first_root: str = Field(description="Root of the earlier log; base64.")
+    second_root: str = Field(description="Root of the later log; base64.")
+    path: list[str] = Field(description="Hashes of the proof; base64.")
 
     @classmethod
     def of(cls, proof: ConsistencyProof) -> Self:
@@ -86,11 +103,11 @@ class ConsistencyOut(BaseModel):
 class LogReportOut(BaseModel):
     """What a check of the whole log found; ``problems`` is empty for a whole log."""
 
-    is_whole: bool
-    n_leaves: int
-    n_checkpoints: int
-    root: str
-    problems: list[str]
+    is_whole: bool = Field(description="Whether nothing is wrong.")
+    n_leaves: Count = Field(description="Leaves recomputed; a count.")
+    n_checkpoints: Count = Field(description="Signatures checked; a count.")
+    root: str = Field(description="Root hash of all leaves; base64.")
+    problems: list[str] = Field(description="What is wrong; empty for a whole log.")
 
     @classmethod
     def of(cls, report: LogReport) -> Self:
@@ -107,20 +124,20 @@ class LogReportOut(BaseModel):
 router = APIRouter(prefix="/admin/audit", tags=["admin"])
 
 
-@router.get("/checkpoint")
+@router.get("/checkpoint", responses=declared(404))
 def get_checkpoint(_caller: Admin, state: StateDep) -> CheckpointOut:
     """Return the newest signed checkpoint."""
     return CheckpointOut.of(state.container.checkpoints.newest())
 
 
-@router.get("/leaves/{seq}/proof")
-def get_inclusion(seq: Seq, _caller: Admin, state: StateDep) -> InclusionOut:
+@router.get("/leaves/{seq}/proof", responses=declared(404))
+def get_inclusion_proof(seq: Seq, _caller: Admin, state: StateDep) -> InclusionOut:
     """Prove that a leaf stands in the log."""
     return InclusionOut.of(state.container.checkpoints.prove(seq))
 
 
-@router.get("/consistency")
-def get_consistency(
+@router.get("/consistency", responses=declared(404))
+def get_consistency_proof(
     _caller: Admin, state: StateDep, *, first: Size, second: Size
 ) -> ConsistencyOut:
     """Prove that the log of `first` leaves begins the log of `second`."""
@@ -129,7 +146,7 @@ def get_consistency(
 
 
 @router.post("/check")
-def check(_caller: Admin, state: StateDep) -> LogReportOut:
+def check_audit_log(_caller: Admin, state: StateDep) -> LogReportOut:
     """Recompute every leaf, node and signature of the log."""
     return LogReportOut.of(state.container.audit_check.check())
 
@@ -137,11 +154,11 @@ def check(_caller: Admin, state: StateDep) -> LogReportOut:
 class ReconciliationOut(BaseModel):
     """Whether every move of a request in SQL has exactly one leaf, and the reverse."""
 
-    is_consistent: bool
-    n_requests: int
-    n_moves: int
-    n_contradicted: int
-    problems: list[str]
+    is_consistent: bool = Field(description="Whether log and rows agree.")
+    n_requests: Count = Field(description="Requests compared; a count.")
+    n_moves: Count = Field(description="Changes of state compared; a count.")
+    n_contradicted: Count = Field(description="Requests whose leaves and row differ; a count.")
+    problems: list[str] = Field(description="What differs; empty where they agree.")
 
     @classmethod
     def of(cls, found: Reconciliation) -> Self:
@@ -156,16 +173,20 @@ class ReconciliationOut(BaseModel):
 
 
 @router.post("/reconcile")
-def reconcile(_caller: Admin, state: StateDep) -> ReconciliationOut:
+def reconcile_audit_log(_caller: Admin, state: StateDep) -> ReconciliationOut:
     """Compare the log with the rows: every change of state has one leaf, every leaf its change."""
     return ReconciliationOut.of(state.container.reconcile.check())
 
 
-@router.get("/export")
-def export(_caller: Admin, state: StateDep, *, size: Size) -> StreamingResponse:
+@router.get(
+    "/export",
+    response_class=_Lines,
+    responses=declared(404) | {200: {"content": {_Lines.media_type: {"schema": _LINES}}}},
+)
+def export_audit_log(_caller: Admin, state: StateDep, *, size: Size) -> StreamingResponse:
     """Return the first `size` leaves, one a line; take a checkpoint's size."""
     lines = state.container.audit_export.export(size=size)
-    return StreamingResponse(lines, media_type="application/x-ndjson")
+    return _Lines(lines)
 
 
 def _base64(data: bytes) -> str:

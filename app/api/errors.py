@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.domain.errors import (
     AppError,
@@ -23,6 +26,7 @@ from app.domain.errors import (
     RankerError,
     UnauthenticatedError,
 )
+from app.wire.schemas import field_errors
 
 _log = structlog.get_logger(__name__)
 
@@ -38,21 +42,91 @@ STATUS: Final[dict[type[AppError], int]] = {
     AppError: 500,
 }
 """Looked up along the error's class and its bases."""
-_TITLES: Final = {
-    400: "Bad request",
-    401: "Authentication needed",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Method not allowed",
-    409: "Conflict",
-    413: "Body too large",
-    415: "Unsupported media type",
-    422: "Invalid input",
-    500: "Internal error",
-    503: "Dependency unavailable",
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a status means here.
+
+    Args:
+        title: as in a problem's body.
+        when: for the OpenAPI document.
+        code: of an answer that no error of ours leads to.
+        headers: name to what it says; sent along.
+    """
+
+    title: str
+    when: str
+    code: str = "bad_request"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+_ANSWERS: Final = {
+    400: _Answer("Bad request", "The request cannot be read."),
+    401: _Answer(
+        "Authentication needed",
+        "No bearer token, or one that is not valid.",
+        headers=(("WWW-Authenticate", "Bearer"),),
+    ),
+    403: _Answer("Not allowed", "The token is valid, and does not open this."),
+    404: _Answer("Not found", "Nothing of that id, or not the caller's to see.", "not_found"),
+    405: _Answer(
+        "Method not allowed",
+        "The path takes other methods.",
+        "method_not_allowed",
+        (("Allow", "GET"),),
+    ),
+    409: _Answer("Conflict", "The request contradicts the present state, or an earlier request."),
+    413: _Answer("Body too large", "The body has more bytes than are allowed.", "body_too_large"),
+    422: _Answer("Invalid input", "What was sent is wrong; `errors` names each field."),
+    500: _Answer("Internal error", "An error of the service, which has been logged."),
+    503: _Answer(
+        "Dependency unavailable",
+        "A store or a key does not answer; the same call may succeed later.",
+        headers=(("Retry-After", "1"),),
+    ),
 }
-_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+"""Every status that is answered with a problem: what it says, and what is declared of it."""
 MEDIA_TYPE: Final = "application/problem+json"
+
+
+class ProblemField(BaseModel):
+    """One thing wrong with what was sent."""
+
+    field: str = Field(description="Dotted path in the body, or the name of a parameter.")
+    message: str = Field(description="What is wrong, without what was sent.")
+
+
+class Problem(BaseModel):
+    """What went wrong, as RFC 9457 has it; without personal data."""
+
+    type: str = Field(description="Always this: `code` says which.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(ge=400, le=599, description="The HTTP status.")
+    code: str = Field(description="Stable; to tell errors apart by.")
+    detail: str = Field(description="One sentence for a person.")
+    errors: list[ProblemField] = Field(
+        default=[], description="What is wrong with which field; with 422 only, and all at once."
+    )
+
+
+def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI form of these statuses, for the ``responses`` of a route."""
+    return {status: _declaration(status) for status in statuses}
+
+
+def _declaration(status: int) -> dict[str, Any]:
+    answer = _ANSWERS[status]
+    headers = {
+        name: {"description": "RFC 9110.", "schema": {"type": "string"}, "example": value}
+        for name, value in answer.headers
+    }
+    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+    return {
+        "description": answer.when,
+        "content": {MEDIA_TYPE: {"schema": schema}},
+        **({"headers": headers} if headers else {}),
+    }
 
 
 def problem(
@@ -66,18 +140,17 @@ def problem(
         detail: one sentence, without personal data.
         errors: what is wrong with which field.
     """
+    answer = _ANSWERS.get(status, _Answer("Error", ""))
     body: dict[str, object] = {
         "type": "about:blank",
-        "title": _TITLES.get(status, "Error"),
+        "title": answer.title,
         "status": status,
         "code": code,
         "detail": detail,
     }
     if errors:
         body["errors"] = [{"field": one.field, "message": one.message} for one in errors]
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}  # noqa: PLR2004 - RFC 9110
-    if status == 503:  # noqa: PLR2004 - RFC 9110
-        headers["Retry-After"] = "1"
+    headers = dict(answer.headers)
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -99,19 +172,29 @@ def _on_validation_error(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
     # Only where and what: pydantic's own form repeats the input, which may be personal.
-    errors = [
-        FieldError(".".join(str(part) for part in one["loc"][1:]) or "body", str(one["msg"]))
-        for one in error.errors()
-    ]
+    errors = field_errors([{**one, "loc": one["loc"][1:]} for one in error.errors()])
     detail = "; ".join(f"{one.field}: {one.message}" for one in errors[:5])
     return problem(422, code=InvalidInputError.code, detail=detail, errors=errors)
 
 
-def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
+def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
-    code = _CODES.get(error.status_code, "bad_request")
-    return problem(error.status_code, code=code, detail=str(error.detail))
+    answer = _ANSWERS.get(error.status_code, _ANSWERS[400])
+    response = problem(error.status_code, code=answer.code, detail=str(error.detail))
+    if error.status_code == 405:  # noqa: PLR2004 - RFC 9110
+        response.headers["Allow"] = ", ".join(_methods(request))
+    return response
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods of a path; the routing names those of its first route only."""
+    return sorted(
+        method
+        for route in request.app.routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in getattr(route, "methods", None) or ()
+    )
 
 
 def _on_bug(_request: Request, error: Exception) -> JSONResponse:

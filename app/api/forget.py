@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Path, Request, status
 from pydantic import StringConstraints
 
 from app.api.auth import Anyone, Caller, Role, ServiceOrUser
+from app.api.errors import declared
 from app.api.schemas import (
     AcceptedOut,
     ForgetIn,
@@ -25,18 +26,23 @@ from app.services.certification import commit
 from app.services.forget import ForgetCommand, ForgetStatus
 
 router = APIRouter(tags=["forget"])
-RequestIdIn = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+RequestIdIn = Annotated[
+    str,
+    Path(pattern=r"^[0-9a-f]{32}$", description="Id of an erasure request; 32 hex digits."),
+]
 _PREVIEW_ENTRIES: Final = 1_000
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
-@router.post("/forget", status_code=status.HTTP_202_ACCEPTED)
-def post_forget(
+@router.post("/forget", status_code=status.HTTP_202_ACCEPTED, responses=declared(403, 409))
+def forget(
     body: ForgetIn,
     request: Request,
     caller: ServiceOrUser,
     state: StateDep,
-    idempotency_key: Annotated[_Key | None, Header()] = None,
+    idempotency_key: Annotated[
+        _Key | None, Header(description="The caller's own, 1 to 255 characters.")
+    ] = None,
 ) -> AcceptedOut:
     """Accept an erasure request: from this answer on, nothing rests on the data.
 
@@ -65,13 +71,13 @@ def post_forget(
         scope=row.scope_kind,
         received_at=row.received_at,
         due_at=row.due_at,
-        status_url=str(request.url_for("get_forget", request_id=row.request_id)),
+        status_url=str(request.url_for("get_forget_request", request_id=row.request_id)),
         capability=accepted.capability,
         receipt=dict(accepted.receipt.to_json()),
     )
 
 
-@router.post("/forget/preview")
+@router.post("/forget/preview", responses=declared(403))
 def preview_forget(body: ForgetIn, caller: ServiceOrUser, state: StateDep) -> PreviewOut:
     """Show what an erasure of this scope would take now; nothing is changed."""
     caller.require_user(body.user)
@@ -86,8 +92,8 @@ def preview_forget(body: ForgetIn, caller: ServiceOrUser, state: StateDep) -> Pr
     )
 
 
-@router.get("/forget/{request_id}")
-def get_forget(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> StatusOut:
+@router.get("/forget/{request_id}", responses=declared(404))
+def get_forget_request(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> StatusOut:
     """Tell how a request stands.
 
     Open to the service, to admins, to the user until it is completed (from then on nothing here

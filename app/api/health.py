@@ -2,40 +2,77 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
 
 from app.api.state import StateDep
 
 router = APIRouter(tags=["process"])
 
 
+class LivenessOut(BaseModel):
+    """That the process runs."""
+
+    status: Literal["ok"] = Field(default="ok", description="Always this.")
+
+
+class DependencyOut(BaseModel):
+    """How a dependency is."""
+
+    status: str = Field(description="`ok`, or what is wrong with it.")
+    required: bool = Field(description="Whether nothing works without it.")
+    latency_ms: float = Field(description="Milliseconds it took.")
+    breakers: dict[str, int] | None = Field(
+        default=None, description="LLM servers by the state of their breaker."
+    )
+
+
+class ReadinessOut(BaseModel):
+    """Whether the service can do its work."""
+
+    status: Literal["ready", "not_ready"] = Field(
+        description="`ready` once every required dependency is."
+    )
+    dependencies: dict[str, DependencyOut] = Field(description="By name.")
+
+
+class _Text(Response):
+    media_type = "text/plain; version=0.0.4; charset=utf-8"
+
+
 @router.get("/livez")
-def livez() -> dict[str, str]:
+def get_liveness() -> LivenessOut:
     """Say that the process runs."""
-    return {"status": "ok"}
+    return LivenessOut()
 
 
-@router.get("/readyz")
-def readyz(state: StateDep) -> JSONResponse:
+@router.get(
+    "/readyz",
+    response_model_exclude_none=True,
+    responses={503: {"model": ReadinessOut, "description": "A required dependency is missing."}},
+)
+def get_readiness(state: StateDep, response: Response) -> ReadinessOut:
     """Say whether the service can do its work, dependency by dependency."""
     readiness = state.container.health.readiness()
-    body = {
-        "status": "ready" if readiness.is_ready else "not_ready",
-        "dependencies": {
-            name: {
-                "status": one.status,
-                "required": one.is_required,
-                "latency_ms": one.latency_ms,
-                **({"breakers": dict(one.breakers)} if one.breakers else {}),
-            }
+    response.status_code = 200 if readiness.is_ready else 503
+    return ReadinessOut(
+        status="ready" if readiness.is_ready else "not_ready",
+        dependencies={
+            name: DependencyOut(
+                status=one.status,
+                required=one.is_required,
+                latency_ms=one.latency_ms,
+                breakers=dict(one.breakers) or None,
+            )
             for name, one in readiness.dependencies.items()
         },
-    }
-    return JSONResponse(body, status_code=200 if readiness.is_ready else 503)
+    )
 
 
-@router.get("/metrics")
-def metrics(state: StateDep) -> Response:
+@router.get("/metrics", response_class=_Text)
+def get_metrics(state: StateDep) -> Response:
     """Return the metrics in Prometheus' text format."""
-    return Response(state.metrics.render(), media_type="text/plain; version=0.0.4")
+    return _Text(state.metrics.render())

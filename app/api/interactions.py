@@ -8,23 +8,26 @@ from fastapi import APIRouter, Depends, Query
 
 from app.api.auth import Service
 from app.api.bodies import Batch
+from app.api.errors import declared
 from app.api.openapi import batch_body
 from app.api.schemas import IngestOut
 from app.api.state import State, StateDep, require_restored
 from app.domain.errors import FieldError, InvalidInputError
 from app.domain.models import Interaction
-from app.domain.wire import interaction_from_wire
+from app.wire.schemas import InteractionIn, interaction_from_wire
 
 router = APIRouter(tags=["ingest"], dependencies=[Depends(require_restored)])
 
 
-@router.post("/interactions", openapi_extra=batch_body("interactions"))
-def post_interactions(
+@router.post("/interactions", openapi_extra=batch_body(InteractionIn), responses=declared(422))
+def record_interactions(
     _caller: Service,
     entries: Batch,
     state: StateDep,
     *,
-    renewed_consent: Annotated[bool, Query()] = False,
+    renewed_consent: Annotated[
+        bool, Query(description="Take an erased user's new events in again.")
+    ] = False,
 ) -> IngestOut:
     """Store a batch of interactions, all or none; idempotent by `event_id`.
 

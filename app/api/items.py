@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Path
 
 from app.api.auth import Service
 from app.api.bodies import Batch
+from app.api.errors import declared
 from app.api.openapi import batch_body
 from app.api.schemas import ItemsOut
-from app.api.scopes import ItemIdIn
 from app.api.state import StateDep
 from app.domain.errors import FieldError, InvalidInputError
 from app.domain.models import Item
-from app.domain.wire import item_from_wire
+from app.wire.schemas import ItemBodyIn, ItemIdIn, ItemIn, item_from_wire
 
 router = APIRouter(tags=["ingest"])
 
 
-@router.post("/items", openapi_extra=batch_body("items"))
-def post_items(_caller: Service, entries: Batch, state: StateDep) -> ItemsOut:
+@router.post("/items", openapi_extra=batch_body(ItemIn), responses=declared(422))
+def put_items(_caller: Service, entries: Batch, state: StateDep) -> ItemsOut:
     """Insert or replace a batch of catalogue entries, all or none; idempotent."""
     errors: list[FieldError] = []
     items: list[Item] = []
@@ -37,12 +37,11 @@ def post_items(_caller: Service, entries: Batch, state: StateDep) -> ItemsOut:
 @router.put("/items/{item_id}")
 def put_item(
     item_id: Annotated[ItemIdIn, Path()],
-    body: Annotated[dict[str, object], Body()],
+    body: ItemBodyIn,
     _caller: Service,
     state: StateDep,
 ) -> ItemsOut:
     """Insert or replace one catalogue entry; `item_id` may be left out of the body."""
-    if body.get("item_id", item_id) != item_id:
+    if body.item_id not in {None, item_id}:
         raise InvalidInputError(FieldError("item_id", "differs from the address"))
-    item = item_from_wire(body | {"item_id": item_id})
-    return ItemsOut(received=1, changed=state.container.catalogue.upsert([item]))
+    return ItemsOut(received=1, changed=state.container.catalogue.upsert([body.to_domain(item_id)]))

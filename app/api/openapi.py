@@ -1,68 +1,94 @@
-"""The parts of the OpenAPI document that FastAPI can't derive: batch bodies."""
+"""The OpenAPI document: what FastAPI derives, and what it cannot know."""
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from importlib.resources import files
+from typing import Any, Final
 
-from app.domain import wire
-from app.domain.models import Kind
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
 
-_ID: Final = {"type": "string", "minLength": 1, "maxLength": wire.MAX_ID_CHARS}
-_USER: Final = {"type": "string", "minLength": 1, "maxLength": wire.MAX_USER_CHARS}
-_SCALAR: Final = {
-    "anyOf": [
-        {"type": "string", "maxLength": wire.MAX_ATTRIBUTE_CHARS},
-        {"type": "number"},
-        {"type": "boolean"},
-    ]
-}
-_SCHEMAS: Final[dict[str, dict[str, object]]] = {
-    "items": {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["item_id", "title"],
-        "properties": {
-            "item_id": _ID,
-            "title": {"type": "string", "minLength": 1, "maxLength": wire.MAX_TITLE_CHARS},
-            "description": {"type": "string", "maxLength": wire.MAX_TEXT_CHARS},
-            "attributes": {
-                "type": "object",
-                "maxProperties": wire.MAX_ATTRIBUTES,
-                "additionalProperties": {
-                    "anyOf": [
-                        _SCALAR,
-                        {"type": "array", "maxItems": wire.MAX_LIST, "items": _SCALAR},
-                    ]
-                },
-            },
-        },
-    },
-    "interactions": {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["event_id", "user", "kind", "occurred_at"],
-        "properties": {
-            "event_id": _USER,
-            "user": _USER,
-            "item_id": _ID,
-            "kind": {"type": "string", "enum": list(Kind)},
-            "value": {"type": "number"},
-            "occurred_at": {"type": "string", "format": "date-time"},
-            "text": {"type": "string", "maxLength": wire.MAX_TEXT_CHARS},
-        },
-    },
-}
+from app.api.errors import Problem, declared
+from app.wire.schemas import InteractionIn, ItemIn
+
+_AT: Final = "#/components/schemas/"
+_NOT_OURS: Final = frozenset({"HTTPValidationError", "ValidationError"})
+"""FastAPI's own form of a 422, in which no answer of ours comes."""
 
 
-def batch_body(name: str) -> dict[str, object]:
-    """Return the ``openapi_extra`` of a route that takes a batch of ``items`` or such."""
-    schema = {"type": "array", "minItems": 1, "items": _SCHEMAS[name]}
+_EXAMPLES: Final[dict[str, Any]] = json.loads(
+    files("app.data").joinpath("examples.json").read_text(encoding="utf-8")
+)
+"""By name, which mostly means one thing wherever it occurs; else by owner and name."""
+
+
+class DescribedApp(FastAPI):
+    """An application whose OpenAPI document is true: errors are problems, batches have a form."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _completed(super().openapi())
+        return self.openapi_schema
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    for path in document["paths"].values():
+        for operation in path.values():
+            if "422" in operation["responses"]:
+                operation["responses"] |= {"422": declared(422)[422]}
+            for parameter in operation.get("parameters", ()):
+                _give_example(parameter["schema"], parameter["name"], operation["operationId"])
+    _, made = models_json_schema(
+        [(model, "validation") for model in (ItemIn, InteractionIn, Problem)],
+        ref_template=_AT + "{model}",
+    )
+    known = document["components"]["schemas"] | made["$defs"]
+    document["components"]["schemas"] = {
+        name: known[name] for name in sorted(known) if name not in _NOT_OURS
+    }
+    for name, schema in document["components"]["schemas"].items():
+        _give_examples(schema, name)
+    return document
+
+
+def _give_examples(schema: dict[str, Any], owner: str) -> None:
+    """Give each property of an object an example, and each of the objects in it."""
+    for name, inner in schema.get("properties", {}).items():
+        _give_example(inner, name, owner)
+        for form in (inner, inner.get("items", {}), *inner.get("anyOf", ())):
+            _give_examples(form, name)
+
+
+def _give_example(schema: dict[str, Any], name: str, owner: str) -> None:
+    if not {"$ref", "const", "properties"} & set(schema):
+        example = f"{owner}.{name}"
+        schema["examples"] = [_EXAMPLES[example if example in _EXAMPLES else name]]
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return the stable name of a route's operation: its function's, in lower camel case."""
+    first, *rest = route.name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def batch_body(model: type[ItemIn | InteractionIn]) -> dict[str, Any]:
+    """Return the ``openapi_extra`` of a route that takes a batch of ``model``."""
+    entry = {"$ref": _AT + model.__name__}
+    lines = {
+        "type": "string",
+        "description": "One JSON object a line, UTF-8.",
+        "contentMediaType": "application/x-ndjson",
+        "contentSchema": entry,
+    }
     return {
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {"schema": schema},
-                "application/x-ndjson": {"schema": {"type": "string"}},
+                "application/json": {"schema": {"type": "array", "minItems": 1, "items": entry}},
+                "application/x-ndjson": {"schema": lines},
             },
         }
     }

@@ -11,11 +11,11 @@ from pydantic import Field
 
 from app.api.auth import ServiceOrUser
 from app.api.recommended import RecommendOut
-from app.api.scopes import In, ItemIdIn, UserId
 from app.api.state import StateDep, require_restored
 from app.domain.models import ItemId
 from app.domain.selection import Strategy
 from app.services.recommend import RecommendQuery
+from app.wire.schemas import In, ItemIdIn, UserId
 
 router = APIRouter(tags=["recommend"], dependencies=[Depends(require_restored)])
 
@@ -32,11 +32,15 @@ _Departing = Annotated[ExitStack, Depends(_departing, scope="request")]
 class RecommendIn(In):
     """What is asked for."""
 
-    n: Annotated[int, Field(ge=1, le=100)] = 10
-    strategy: Strategy = Strategy.ATTENTION
-    exclude: Annotated[list[ItemIdIn] | None, Field(max_length=500)] = None
-    personalise: bool = True
-    explain: bool = False
+    n: int = Field(default=10, ge=1, le=100, description="Items; 1 to 100.")
+    strategy: Strategy = Field(
+        default=Strategy.ATTENTION, description="Which memories the LLM is shown."
+    )
+    exclude: Annotated[list[ItemIdIn], Field(max_length=500)] | None = Field(
+        default=None, description="Items not to recommend, up to 500; may be repeated."
+    )
+    personalise: bool = Field(default=True, description="False: the list of a stranger.")
+    explain: bool = Field(default=False, description="Have the LLM write reasons; takes seconds.")
 
 
 @router.get("/recommend/{user}")

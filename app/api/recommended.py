@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from app.api.schemas import Count
 from app.domain.models import Item, Kind
 from app.domain.prompt import ShownMemory
 from app.domain.reasons import CitedReason
@@ -16,8 +17,8 @@ from app.services.recommend import Recommendation
 class ItemRef(BaseModel):
     """An item by id and title."""
 
-    item_id: str
-    title: str
+    item_id: str = Field(description="The caller's id of the item.")
+    title: str = Field(description="Its title.")
 
     @classmethod
     def of(cls, item: Item) -> Self:
@@ -28,9 +29,9 @@ class ItemRef(BaseModel):
 class CitedOut(BaseModel):
     """A memory that a reason rests on; one without an item is a free-text memory."""
 
-    kind: Kind
-    item_id: str | None
-    title: str | None
+    kind: Kind = Field(description="What the user did.")
+    item_id: str | None = Field(description="Item it is about; null for a free-text memory.")
+    title: str | None = Field(description="Title of that item.")
 
     @classmethod
     def of(cls, memory: ShownMemory) -> Self:
@@ -46,8 +47,8 @@ class CitedOut(BaseModel):
 class ReasonOut(BaseModel):
     """A sentence of the LLM's, and the memories it rests on, at least one."""
 
-    text: str
-    cites: list[CitedOut]
+    text: str = Field(description="The sentence.")
+    cites: list[CitedOut] = Field(description="Memories it rests on, at least one.")
 
     @classmethod
     def of(cls, reason: CitedReason) -> Self:
@@ -61,9 +62,11 @@ class RecommendedOut(ItemRef):
     ``reason`` is null unless ``explain`` was asked for and the LLM gave one.
     """
 
-    score: float
-    because: list[ItemRef]
-    reason: ReasonOut | None
+    score: float = Field(ge=0, le=1, description="Larger is better; above 0, at most 1.")
+    because: list[ItemRef] = Field(description="Items of the user that speak for it.")
+    reason: ReasonOut | None = Field(
+        description="The reason of the LLM, where one was asked for and given."
+    )
 
     @classmethod
     def from_domain(cls, one: Recommended) -> Self:
@@ -84,14 +87,14 @@ class RecommendOut(BaseModel):
     the template's SHA-256. It is null where no LLM ranked.
     """
 
-    user: str
-    items: list[RecommendedOut]
-    ranked_by: Literal["llm", "retrieval", "popularity"]
-    personalised: bool
-    degraded: bool
-    epoch: int
-    prompt_id: str | None
-    timings_ms: dict[str, float]
+    user: str = Field(description="The caller's id of the user.")
+    items: list[RecommendedOut] = Field(description="Best first.")
+    ranked_by: Literal["llm", "retrieval", "popularity"] = Field(description="What made the order.")
+    personalised: bool = Field(description="Whether it rests on the user's memory.")
+    degraded: bool = Field(description="Whether the LLM was to take part and could not.")
+    epoch: Count = Field(description="Erasures of this user that the answer knows of; a count.")
+    prompt_id: str | None = Field(description="Wording the LLM ranked under; null without one.")
+    timings_ms: dict[str, float] = Field(description="Milliseconds each part took.")
 
     @classmethod
     def from_domain(cls, answer: Recommendation, *, user: str) -> Self:

@@ -6,17 +6,19 @@ from datetime import datetime
 from typing import Annotated, Final, Self
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.api.auth import ServiceOrUser
-from app.api.schemas import RequestOut, SuppressionOut
-from app.api.scopes import UserId
+from app.api.errors import declared
+from app.api.schemas import Count, RequestOut, SuppressionOut
 from app.api.state import StateDep, require_restored
 from app.domain.models import HistoryEntry, Kind, RecordId, Right
 from app.services.rights import Export
+from app.wire.schemas import UserId
 
 router = APIRouter(prefix="/users", tags=["users"], dependencies=[Depends(require_restored)])
 UserIn = Annotated[UserId, Path()]
+RightIn = Annotated[Right, Path(description="Which right of the GDPR.")]
 FORMAT: Final = "lethe-export/v1"
 ABOUT: Final = {
     "purposes": "Recommending items to the user from what they did before.",
@@ -35,8 +37,12 @@ ABOUT: Final = {
 class RightsOut(BaseModel):
     """Which rights a user has in force."""
 
-    restriction: bool
-    objection: bool
+    restriction: bool = Field(
+        description="GDPR Art. 18: the data are kept, and nothing else is done with them."
+    )
+    objection: bool = Field(
+        description="GDPR Art. 21: no profile is made, and nothing more is taken in."
+    )
 
     @classmethod
     def of(cls, rights: frozenset[Right]) -> Self:
@@ -47,13 +53,15 @@ class RightsOut(BaseModel):
 class ExportedOut(BaseModel):
     """One interaction, its item's title, and the embedding of the memory that was made of it."""
 
-    item_id: str | None
-    title: str | None
-    kind: Kind
-    value: float | None
-    occurred_at: datetime
-    text: str | None
-    embedding: list[float] | None = None
+    item_id: str | None = Field(description="Item it is about; null for a free-text memory.")
+    title: str | None = Field(description="Title of that item.")
+    kind: Kind = Field(description="What the user did.")
+    value: float | None = Field(description="Such as a rating, on the caller's scale.")
+    occurred_at: datetime = Field(description="When; UTC.")
+    text: str | None = Field(description="The user's own words.")
+    embedding: list[float] | None = Field(
+        default=None, description="Vector of its memory; null where none was asked for or made."
+    )
 
     @classmethod
     def of(cls, one: HistoryEntry, export: Export, *, with_embedding: bool) -> Self:
@@ -73,15 +81,22 @@ class ExportedOut(BaseModel):
 class ExportOut(BaseModel):
     """Everything that is held of a user, newest first. Event ids are kept as keyed hashes only."""
 
-    format: str = FORMAT
-    user: str
-    is_known: bool
-    epoch: int
+    format: str = Field(default=FORMAT, description="Name and version of this form.")
+    user: str = Field(description="The caller's id of the user.")
+    is_known: bool = Field(description="Whether anything is held.")
+    epoch: Count = Field(description="Erasures of this user; a count.")
     rights: RightsOut
-    interactions: list[ExportedOut]
-    unwanted_topics: list[SuppressionOut]
-    erasure_requests: list[RequestOut]
-    about: dict[str, str] = ABOUT
+    interactions: list[ExportedOut] = Field(description="Newest first.")
+    unwanted_topics: list[SuppressionOut] = Field(
+        description="Topics that are not to be remembered."
+    )
+    erasure_requests: list[RequestOut] = Field(
+        description="Open ones; a completed one is tied to nobody."
+    )
+    about: dict[str, str] = Field(
+        default=ABOUT,
+        description="What GDPR Art. 15(1) asks to be told.",
+    )
 
 
 def _embedding(export: Export, record_id: RecordId) -> list[float] | None:
@@ -90,12 +105,12 @@ def _embedding(export: Export, record_id: RecordId) -> list[float] | None:
 
 
 @router.get("/{user}/export")
-def export(
+def export_user(
     user: UserIn,
     caller: ServiceOrUser,
     state: StateDep,
     *,
-    embeddings: Annotated[bool, Query()] = True,
+    embeddings: Annotated[bool, Query(description="With vectors.")] = True,
 ) -> ExportOut:
     """Hand out everything that is held of the user, machine-readable. The request is a leaf.
 
@@ -128,8 +143,10 @@ def get_rights(user: UserIn, caller: ServiceOrUser, state: StateDep) -> RightsOu
     return RightsOut.of(container.rights.in_force(container.identity.pseudonym(user)))
 
 
-@router.put("/{user}/{right}")
-def exercise(user: UserIn, right: Right, caller: ServiceOrUser, state: StateDep) -> RightsOut:
+@router.put("/{user}/{right}", responses=declared(409))
+def exercise_right(
+    user: UserIn, right: RightIn, caller: ServiceOrUser, state: StateDep
+) -> RightsOut:
     """Restrict or object: from this answer on, the user's data count in nobody's recommendations.
 
     Under a restriction they are kept, and new ones are stored; under an objection new ones are
@@ -140,8 +157,8 @@ def exercise(user: UserIn, right: Right, caller: ServiceOrUser, state: StateDep)
     return RightsOut.of(container.rights.exercise(container.identity.pseudonym(user), right))
 
 
-@router.delete("/{user}/{right}")
-def lift(user: UserIn, right: Right, caller: ServiceOrUser, state: StateDep) -> RightsOut:
+@router.delete("/{user}/{right}", responses=declared(409))
+def lift_right(user: UserIn, right: RightIn, caller: ServiceOrUser, state: StateDep) -> RightsOut:
     """Take a restriction or objection back: what was kept counts again."""
     caller.require_user(user)
     container = state.container

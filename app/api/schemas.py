@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from app.api.scopes import In, ScopeIn, UserId
+from app.api.scopes import ScopeIn
 from app.domain.forgetting import ErasureRequest, Ground, Reason, RequestState, StepRecord
 from app.domain.models import Kind
 from app.domain.topic import MatchedBy
 from app.services.prove import Claim, Proof
 from app.services.resolve import PreviewEntry
+from app.wire.documents import Certificate, Receipt
+from app.wire.schemas import In, UserId
+
+Count = Annotated[int, Field(ge=0)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+ErasureId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
 
 class ForgetIn(In):
@@ -21,29 +27,37 @@ class ForgetIn(In):
 
     user: UserId
     scope: ScopeIn
-    reason: Reason | None = None
-    subject_request_id: UUID | None = None
+    reason: Reason | None = Field(
+        default=None,
+        description="Why, in the words of GDPR Art. 17(1); a note for the log.",
+    )
+    subject_request_id: UUID | None = Field(
+        default=None,
+        description="Id of the same wish elsewhere, such as a ticket; one request each.",
+    )
 
 
 class RejectIn(In):
     """Why a request is refused."""
 
-    ground: Ground
+    ground: Ground = Field(description="The ground of GDPR Art. 17(3) or 12(5).")
 
 
 class IngestOut(BaseModel):
     """What became of a batch of interactions."""
 
-    accepted: int
-    duplicate: int
-    refused: int
+    accepted: Count = Field(description="Interactions stored; a count.")
+    duplicate: Count = Field(description="Interactions that were there already; a count.")
+    refused: Count = Field(
+        description="Interactions that an erasure or an objection covers; a count."
+    )
 
 
 class ItemsOut(BaseModel):
     """What became of a batch of items."""
 
-    received: int
-    changed: int
+    received: Count = Field(description="Items sent; a count.")
+    changed: Count = Field(description="Items that were new or differed; a count.")
 
 
 class AcceptedOut(BaseModel):
@@ -53,25 +67,25 @@ class AcceptedOut(BaseModel):
     is nowhere else once the data are erased, shows whom receipt and certificate are about.
     """
 
-    request_id: str
-    status: RequestState
-    scope: str
-    received_at: datetime
-    due_at: datetime
-    status_url: str
-    capability: str
-    receipt: dict[str, object]
+    request_id: ErasureId = Field(description="Id of the erasure request; 32 random hex digits.")
+    status: RequestState = Field(description="Where it stands.")
+    scope: str = Field(description="Kind of its scope.")
+    received_at: datetime = Field(description="When it was received; UTC.")
+    due_at: datetime = Field(description="By when it has to be done; UTC.")
+    status_url: str = Field(description="Address that tells how it stands.")
+    capability: str = Field(description="Bearer token that opens this status and nothing else.")
+    receipt: Receipt
 
 
 class PreviewEntryOut(BaseModel):
     """A memory that an erasure would take; ``matched_by`` and ``nearness`` for topics only."""
 
-    item_id: str | None
-    title: str | None
-    kind: Kind
-    occurred_at: datetime
-    matched_by: MatchedBy | None
-    nearness: float | None
+    item_id: str | None = Field(description="Item it is about; null for a free-text memory.")
+    title: str | None = Field(description="Title of that item.")
+    kind: Kind = Field(description="What the user did.")
+    occurred_at: datetime = Field(description="When; UTC.")
+    matched_by: MatchedBy | None = Field(description="How it was found to be about the topic.")
+    nearness: float | None = Field(description="Cosine between topic and item, -1 to 1.")
 
     @classmethod
     def from_domain(cls, one: PreviewEntry) -> Self:
@@ -89,27 +103,27 @@ class PreviewEntryOut(BaseModel):
 class PreviewOut(BaseModel):
     """What an erasure would take: how many memories, and the newest thousand."""
 
-    scope: str
-    n_memories: int
-    memories: list[PreviewEntryOut]
+    scope: str = Field(description="Kind of the scope.")
+    n_memories: Count = Field(description="Memories it would take; a count.")
+    memories: list[PreviewEntryOut] = Field(description="The newest thousand of them.")
 
 
 class SuppressionOut(BaseModel):
     """A topic that the user does not want."""
 
-    topic_id: str
-    text: str
+    topic_id: Digest = Field(description="Id of the topic; 64 hex digits.")
+    text: str = Field(description="The topic as the user said it.")
 
 
 class StepOut(BaseModel):
     """A finished step of an erasure."""
 
-    step: str
-    store: str
-    touched: int
-    duration_ms: float
-    attempt: int
-    finished_at: datetime
+    step: str = Field(description="Name of the step.")
+    store: str = Field(description="Store that it was about.")
+    touched: Count = Field(description="Records erased or looked at; a count.")
+    duration_ms: float = Field(ge=0, description="Milliseconds it took.")
+    attempt: Count = Field(description="Attempt in which it was done; from 1.")
+    finished_at: datetime = Field(description="When; UTC.")
 
     @classmethod
     def from_domain(cls, record: StepRecord) -> Self:
@@ -127,17 +141,17 @@ class StepOut(BaseModel):
 class RequestOut(BaseModel):
     """How an erasure request stands."""
 
-    request_id: str
-    status: RequestState
-    scope: str
-    reason: Reason | None
-    ground: Ground | None
-    received_at: datetime
-    due_at: datetime
-    updated_at: datetime
-    completed_at: datetime | None
-    attempts: int
-    error: str | None
+    request_id: ErasureId = Field(description="Id of the erasure request; 32 random hex digits.")
+    status: RequestState = Field(description="Where it stands.")
+    scope: str = Field(description="Kind of its scope.")
+    reason: Reason | None = Field(description="Why it was asked for.")
+    ground: Ground | None = Field(description="Why it was refused.")
+    received_at: datetime = Field(description="When it was received; UTC.")
+    due_at: datetime = Field(description="By when it has to be done; UTC.")
+    updated_at: datetime = Field(description="When it last moved; UTC.")
+    completed_at: datetime | None = Field(description="When it was completed; UTC.")
+    attempts: Count = Field(description="Times that it was begun; a count.")
+    error: str | None = Field(description="Code of what stopped the last attempt.")
 
     @classmethod
     def from_domain(cls, request: ErasureRequest) -> Self:
@@ -160,15 +174,17 @@ class RequestOut(BaseModel):
 class StatusOut(RequestOut):
     """The same with its journal, and the signed certificate once it is completed."""
 
-    steps: list[StepOut] = []
-    certificate: dict[str, object] | None = None
+    steps: list[StepOut] = Field(default=[], description="Its journal, oldest first.")
+    certificate: Certificate | None = Field(
+        default=None, description="Signed; null until the request is completed."
+    )
 
 
 class RequestsOut(BaseModel):
     """A page of requests."""
 
-    requests: list[RequestOut]
-    count_by_status: dict[RequestState, int]
+    requests: list[RequestOut] = Field(description="Newest first.")
+    count_by_status: dict[RequestState, int] = Field(description="Requests in each status; counts.")
 
 
 class ProveIn(In):
@@ -180,10 +196,10 @@ class ProveIn(In):
 class CheckOut(BaseModel):
     """One claim: how much was examined, in its own unit, and how much stands against it."""
 
-    claim: Claim
-    holds: bool
-    examined: int
-    against: int
+    claim: Claim = Field(description="What is claimed.")
+    holds: bool = Field(description="Whether nothing stands against it.")
+    examined: Count = Field(description="What was looked at; in its own unit.")
+    against: Count = Field(description="What stands against it; in the same unit.")
 
 
 class ProofOut(BaseModel):
@@ -193,11 +209,13 @@ class ProofOut(BaseModel):
     for this answer without the user; ``leaf`` the number of the audit leaf that records the check.
     """
 
-    as_never_seen: bool
-    checks: list[CheckOut]
-    state: str
-    rebuilt: str
-    leaf: int
+    as_never_seen: bool = Field(description="Whether every claim holds.")
+    checks: list[CheckOut] = Field(description="One each claim.")
+    state: Digest = Field(
+        description="SHA-256 of what recommendations are made from; 64 hex digits."
+    )
+    rebuilt: Digest = Field(description="The same of a state built without the user.")
+    leaf: Count = Field(description="Number of the audit leaf that records the check.")
 
     @classmethod
     def from_domain(cls, proof: Proof) -> Self:
@@ -219,14 +237,16 @@ class ProofOut(BaseModel):
 class LeafOut(BaseModel):
     """An entry of the audit log; ``body`` is what is hashed, byte for byte."""
 
-    seq: int
-    leaf_hash: str
-    body: str
+    seq: Count = Field(description="Its number in the log, from 0.")
+    leaf_hash: Digest = Field(description="RFC 9162 hash of the leaf; 64 hex digits.")
+    body: str = Field(description="What is hashed, byte for byte: canonical JSON.")
 
 
 class AuditOut(BaseModel):
     """A page of the audit log; ask again with ``after`` = ``next_after`` for the next."""
 
-    leaves: list[LeafOut]
-    size: int
-    next_after: int | None
+    leaves: list[LeafOut] = Field(description="In the order of the log.")
+    size: Count = Field(description="Leaves the log holds, this read included; a count.")
+    next_after: int | None = Field(
+        description="What to send as `after` for the next page; null on the last."
+    )

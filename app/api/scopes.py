@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
 
 from app.domain.identity import Identity
 from app.domain.models import ItemId, Pseudonym
@@ -17,27 +17,15 @@ from app.domain.scope import (
     Scope,
     TopicScope,
 )
-from app.domain.wire import MAX_ID_CHARS, MAX_USER_CHARS
+from app.wire.schemas import EventId, In, ItemIdIn
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
-UserId = Annotated[
-    str, StringConstraints(min_length=1, max_length=MAX_USER_CHARS, pattern=PRINTABLE)
-]
-ItemIdIn = Annotated[
-    str, StringConstraints(min_length=1, max_length=MAX_ID_CHARS, pattern=PRINTABLE)
-]
-
-
-class In(BaseModel):
-    """A request body: unknown fields are refused, and no error repeats what was sent."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class AllScopeIn(In):
     """Everything."""
 
-    kind: Literal["all"]
+    kind: Literal["all"] = Field(description="Which scope this is.")
 
     def to_domain(self, _identity: Identity, _pseudonym: Pseudonym) -> Scope:
         """Return the domain's value."""
@@ -47,8 +35,12 @@ class AllScopeIn(In):
 class ItemsScopeIn(In):
     """Every interaction with these items."""
 
-    kind: Literal["items"]
-    item_ids: Annotated[list[ItemIdIn], Field(min_length=1, max_length=1_000)]
+    kind: Literal["items"] = Field(description="Which scope this is.")
+    item_ids: list[ItemIdIn] = Field(
+        min_length=1,
+        max_length=1_000,
+        description="1 to 1,000 items; order and repeats do not matter.",
+    )
 
     def to_domain(self, _identity: Identity, _pseudonym: Pseudonym) -> Scope:
         """Return the domain's value; order and repeats do not matter."""
@@ -58,8 +50,12 @@ class ItemsScopeIn(In):
 class EventsScopeIn(In):
     """These events, by the ids they were sent with."""
 
-    kind: Literal["events"]
-    event_ids: Annotated[list[UserId], Field(min_length=1, max_length=1_000)]
+    kind: Literal["events"] = Field(description="Which scope this is.")
+    event_ids: list[EventId] = Field(
+        min_length=1,
+        max_length=1_000,
+        description="1 to 1,000 events, by the ids they were sent with.",
+    )
 
     def to_domain(self, identity: Identity, pseudonym: Pseudonym) -> Scope:
         """Return the domain's value; the ids become keys here and go no further."""
@@ -71,9 +67,13 @@ class PeriodScopeIn(In):
     """Interactions that occurred from ``from`` (inclusive) to ``to`` (exclusive)."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
-    kind: Literal["period"]
-    start: Annotated[AwareDatetime, Field(alias="from")]
-    end: Annotated[AwareDatetime, Field(alias="to")]
+    kind: Literal["period"] = Field(description="Which scope this is.")
+    start: AwareDatetime = Field(
+        alias="from", description="First moment, inclusive; RFC 3339 with a UTC offset."
+    )
+    end: AwareDatetime = Field(
+        alias="to", description="Last moment, exclusive and later; RFC 3339 with a UTC offset."
+    )
 
     @model_validator(mode="after")
     def _is_ordered(self) -> Self:
@@ -90,11 +90,11 @@ class PeriodScopeIn(In):
 class TopicScopeIn(In):
     """Whatever is about this."""
 
-    kind: Literal["topic"]
+    kind: Literal["topic"] = Field(description="Which scope this is.")
     text: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=2, max_length=256, pattern=PRINTABLE),
-    ]
+    ] = Field(description="What the memories are about; 2 to 256 printable characters.")
 
     def to_domain(self, _identity: Identity, _pseudonym: Pseudonym) -> Scope:
         """Return the domain's value."""
@@ -103,5 +103,5 @@ class TopicScopeIn(In):
 
 ScopeIn = Annotated[
     AllScopeIn | ItemsScopeIn | EventsScopeIn | PeriodScopeIn | TopicScopeIn,
-    Field(discriminator="kind"),
+    Field(discriminator="kind", description="What is to be erased."),
 ]

@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, status
 
 from app.api.auth import ServiceOrUser
+from app.api.errors import declared
 from app.api.schemas import SuppressionOut
-from app.api.scopes import UserId
 from app.api.state import StateDep, require_restored
+from app.wire.schemas import UserId
 
 router = APIRouter(prefix="/users", tags=["users"], dependencies=[Depends(require_restored)])
 
@@ -24,10 +25,17 @@ def get_suppressions(
     return [SuppressionOut(topic_id=topic.topic_id, text=topic.text) for topic in topics]
 
 
-@router.delete("/{user}/suppressions/{topic_id}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete(
+    "/{user}/suppressions/{topic_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=declared(404),
+)
 def delete_suppression(
     user: Annotated[UserId, Path()],
-    topic_id: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")],
+    topic_id: Annotated[
+        str,
+        Path(pattern=r"^[0-9a-f]{64}$", description="Id of a suppressed topic; 64 hex digits."),
+    ],
     caller: ServiceOrUser,
     state: StateDep,
 ) -> None:

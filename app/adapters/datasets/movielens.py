@@ -15,7 +15,6 @@ from typing import Final
 from app.adapters.datasets.columns import moment, number, split
 from app.adapters.datasets.lines import file_size, read_records, refuse
 from app.domain.models import Kind
-from app.domain.wire import interaction_from_wire, item_from_wire
 from app.ports.dataset import (
     START,
     BadLine,
@@ -23,6 +22,7 @@ from app.ports.dataset import (
     ItemRecord,
     Position,
 )
+from app.wire.schemas import interaction_from_wire, item_from_wire
 
 GENRES: Final = (
     None,  # "unknown": says nothing about the film

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from app.adapters.datasets.lines import file_size, read_records, refuse
-from app.domain.wire import interaction_from_wire, item_from_wire
 from app.ports.dataset import (
     START,
     BadLine,
@@ -17,6 +16,7 @@ from app.ports.dataset import (
     ItemRecord,
     Position,
 )
+from app.wire.schemas import interaction_from_wire, item_from_wire
 
 ITEMS_FILE: Final = "items.ndjson"
 INTERACTIONS_FILE: Final = "interactions.ndjson"

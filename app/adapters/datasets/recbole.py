@@ -17,7 +17,6 @@ from typing import Final
 from app.adapters.datasets.columns import moment, number, split
 from app.adapters.datasets.lines import file_size, first_line, read_records, refuse
 from app.domain.models import Kind
-from app.domain.wire import interaction_from_wire, item_from_wire
 from app.ports.dataset import (
     START,
     BadLine,
@@ -25,6 +24,7 @@ from app.ports.dataset import (
     ItemRecord,
     Position,
 )
+from app.wire.schemas import interaction_from_wire, item_from_wire
 
 _TYPES: Final = frozenset({"token", "token_seq", "float", "float_seq"})
 _TITLES: Final = ("title", "movie_title", "item_name", "name")

@@ -11,8 +11,8 @@ from app.api.console.guard import ConsoleRoute, OwnForm, SignedIn
 from app.api.console.pages import page
 from app.api.state import StateDep
 from app.domain.errors import FieldError, InvalidInputError
-from app.domain.wire import MAX_USER_CHARS
 from app.services.prove import Claim
+from app.wire.schemas import MAX_USER_CHARS
 
 HERE: Final = "/admin/console/proof"
 CLAIMS: Final = {

@@ -1,0 +1,351 @@
+"""The wire forms of items and interactions: one validation for the API and the loaders.
+
+What is read is parsed JSON. What is wrong is told all at once, by field and limit, and never by
+the value, which may be personal.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from app.domain.errors import FieldError, InvalidInputError
+from app.domain.models import AttributeValue, Item, ItemId, Kind, ReportedInteraction
+
+MAX_ID_CHARS: Final = 128
+MAX_USER_CHARS: Final = 256
+_MAX_TEXT_CHARS: Final = 8_192
+_MAX_LIST: Final = 64
+_MAX_ATTRIBUTE_CHARS: Final = 512
+_MAX_ABS_VALUE: Final = 1e6
+_MAX_INTEGER: Final = 2**53
+_KINDS: Final = frozenset(Kind)
+_OLDEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+_DEFAULT_SKEW: Final = timedelta(minutes=5)
+
+_CONTROL: Final = r"\x00-\x1f\x7f-\x9f"
+"""Unicode category Cc. Lone surrogates (Cs) are in no string that pydantic takes."""
+_PRINTABLE: Final = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
+_LINES: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+_NO_SCALAR: Final = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
+
+UserId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_USER_CHARS,
+        pattern=_PRINTABLE,
+        description="The caller's own id of the user; 1 to 256 printable characters.",
+    ),
+]
+EventId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_USER_CHARS,
+        pattern=_PRINTABLE,
+        description="The caller's own id of the event, unique for its user; 1 to 256 characters.",
+    ),
+]
+ItemIdIn = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_ID_CHARS,
+        pattern=_PRINTABLE,
+        description="The caller's own id of the item; 1 to 128 printable characters.",
+    ),
+]
+_Title = Annotated[str, Field(min_length=1, max_length=512, pattern=_PRINTABLE)]
+_Text = Annotated[str, Field(max_length=_MAX_TEXT_CHARS, pattern=_LINES)]
+
+
+def _is_scalar(value: object) -> bool:
+    match value:
+        case bool():
+            return True
+        case int():
+            return abs(value) <= _MAX_INTEGER
+        case float():
+            return math.isfinite(value)
+        case str():
+            return len(value) <= _MAX_ATTRIBUTE_CHARS and not _NO_SCALAR.search(value)
+        case _:
+            return False
+
+
+def _attribute(value: Any) -> AttributeValue:  # noqa: ANN401 - parsed JSON, told apart here
+    is_list = isinstance(value, list) and len(value) <= _MAX_LIST and all(map(_is_scalar, value))
+    if not (is_list or _is_scalar(value)):
+        raise PydanticCustomError("attribute", "is no attribute")  # see _attribute_error
+    kept: AttributeValue = value
+    return kept
+
+
+def _attribute_name(name: str) -> str:
+    if _NO_SCALAR.search(name):
+        raise PydanticCustomError("attribute_name", "is not printable")  # the same
+    return name
+
+
+_SCALAR: Final = [
+    {"type": "string", "maxLength": _MAX_ATTRIBUTE_CHARS, "pattern": rf"^[^{_CONTROL}]*$"},
+    {"type": "number"},
+    {"type": "boolean"},
+]
+_Attributes = Annotated[
+    dict[
+        Annotated[str, Field(max_length=MAX_ID_CHARS), AfterValidator(_attribute_name)],
+        Annotated[AttributeValue, PlainValidator(_attribute)],
+    ],
+    Field(max_length=64),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": 64,
+            "propertyNames": {"maxLength": MAX_ID_CHARS, "pattern": rf"^[^{_CONTROL}]*$"},
+            "additionalProperties": {
+                "anyOf": [
+                    *_SCALAR,
+                    {"type": "array", "maxItems": _MAX_LIST, "items": {"anyOf": _SCALAR}},
+                ]
+            },
+        }
+    ),
+]
+
+
+def _moment(raw: Any, info: ValidationInfo) -> datetime:  # noqa: ANN401 - parsed JSON
+    """Return an aware UTC time from ISO 8601 with an offset; the context holds the latest one."""
+    if not isinstance(raw, str):
+        raise PydanticCustomError("moment", "is required, as an ISO 8601 string")
+    try:
+        moment = datetime.fromisoformat(raw)
+    except ValueError:
+        raise PydanticCustomError("moment", "must be an ISO 8601 date and time") from None
+    if moment.tzinfo is None:
+        raise PydanticCustomError("moment", "must have a UTC offset, such as Z")
+    if not _OLDEST <= moment <= info.context["latest"]:
+        raise PydanticCustomError("moment", "must lie between 1900 and now")
+    return moment.astimezone(UTC)
+
+
+class In(BaseModel):
+    """What is sent: unknown fields are refused, and no error repeats what was sent."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class _ItemFieldsIn(In):
+    title: _Title = Field(
+        description="Shown to people and to the language model; 1 to 512 printable characters."
+    )
+    description: _Text | None = Field(
+        default=None, description="What it is about; up to 8,192 characters, line ends allowed."
+    )
+    attributes: _Attributes = Field(
+        default={},
+        description="Flat facts, up to 64. A name has up to 128 characters; a value is a string "
+        "of up to 512, a finite number (whole ones up to 2^53), a boolean, or up to 64 of them.",
+    )
+
+    def to_domain(self, item_id: str) -> Item:
+        """Return the domain's value."""
+        return Item(ItemId(item_id), self.title, self.description or "", self.attributes)
+
+
+class ItemIn(_ItemFieldsIn):
+    """A catalogue entry."""
+
+    item_id: ItemIdIn
+
+
+class ItemBodyIn(_ItemFieldsIn):
+    """A catalogue entry whose id is in the address, and may be here again."""
+
+    item_id: ItemIdIn | None = Field(
+        default=None,
+        description="The id in the address, or nothing; 1 to 128 printable characters.",
+    )
+
+
+class InteractionIn(In):
+    """What a user did. A note needs `text`, every other kind `item_id`, a rating `value`."""
+
+    event_id: EventId
+    user: UserId
+    item_id: ItemIdIn | None = Field(
+        default=None, description="Of an item in the catalogue; 1 to 128 printable characters."
+    )
+    kind: Kind = Field(description="What the user did.")
+    value: Annotated[float, Field(strict=True, allow_inf_nan=False)] | None = Field(
+        default=None,
+        ge=-_MAX_ABS_VALUE,
+        le=_MAX_ABS_VALUE,
+        description="Such as a rating, on the caller's own scale; -1e6 to 1e6.",
+    )
+    occurred_at: Annotated[
+        datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+    ] = Field(
+        description="ISO 8601 with a UTC offset; from 1900 until now, some minutes' skew allowed."
+    )
+    text: _Text | None = Field(
+        default=None, description="The user's own words; up to 8,192 characters, line ends allowed."
+    )
+
+
+def item_from_wire(data: object, *, at: str = "") -> Item:
+    """Read an item such as ``{"item_id": "50", "title": "…", "attributes": {"year": 1977}}``.
+
+    Args:
+        data: parsed JSON.
+        at: path of the object in its body, for error messages, such as ``items.3``.
+
+    Raises:
+        InvalidInputError: with every field that is wrong.
+    """
+    try:
+        read = ItemIn.model_validate(data)
+    except ValidationError as error:
+        raise InvalidInputError(*field_errors(_details(error), at=at)) from None
+    return read.to_domain(read.item_id)
+
+
+def interaction_from_wire(
+    data: object, *, now: datetime, at: str = "", skew: timedelta = _DEFAULT_SKEW
+) -> ReportedInteraction:
+    """Read an interaction; ``kind`` note needs ``text``, every other kind needs ``item_id``.
+
+    Args:
+        data: parsed JSON.
+        now: the present, aware UTC.
+        at: path of the object in its body.
+        skew: how far in the future ``occurred_at`` may lie.
+
+    Raises:
+        InvalidInputError: with every field that is wrong.
+    """
+    errors: list[FieldError] = []
+    try:
+        read = InteractionIn.model_validate(data, context={"latest": now + skew})
+    except ValidationError as error:
+        errors = field_errors(_details(error), at=at)
+        fields = data if isinstance(data, Mapping) else {}
+        told = {one.field.rpartition(".")[2] for one in errors}
+    else:
+        fields, told = read.__dict__, frozenset()
+    errors += [
+        FieldError(f"{at}.{name}" if at else name, message)
+        for name, message in _missing(fields)
+        if name not in told
+    ]
+    if errors:
+        raise InvalidInputError(*errors)
+    return ReportedInteraction(
+        event_id=read.event_id,
+        user=read.user,
+        kind=read.kind,
+        occurred_at=read.occurred_at,
+        item_id=ItemId(read.item_id) if read.item_id else None,
+        value=read.value,
+        text=read.text,
+    )
+
+
+def _missing(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what an interaction of its kind lacks, from its fields as sent or as read."""
+    kind = fields.get("kind")
+    if kind == Kind.NOTE:
+        if not str(fields.get("text") or "").strip():
+            yield "text", "is required for a note"
+    elif isinstance(kind, str) and kind in _KINDS:
+        if fields.get("item_id") is None:
+            yield "item_id", "is required for every kind but note"
+        if kind == Kind.RATING and fields.get("value") is None:
+            yield "value", "is required for a rating"
+
+
+_MESSAGES: Final = {
+    "missing": "is required",
+    "extra_forbidden": "unknown field",
+    "model_type": "must be a JSON object",
+    "model_attributes_type": "must be a JSON object",
+    "dict_type": "must be a JSON object",
+    "list_type": "must be a JSON array",
+    "string_type": "must be a string",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_unicode": "must not hold control characters or lone surrogates",
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "must have at most {max_length} entries",
+    "float_type": "must be a number",
+    "finite_number": f"must lie between -{_MAX_ABS_VALUE:g} and {_MAX_ABS_VALUE:g}",
+    "enum": "must be one of {expected}",
+    "union_tag_invalid": "must be one of {expected_tags}",
+    "uuid_parsing": "must be a UUID",
+}
+"""By pydantic's type of error, where its own words are about Python or repeat what was sent."""
+
+
+def field_errors(details: Sequence[Mapping[str, Any]], *, at: str = "") -> list[FieldError]:
+    """Return what pydantic found, in our words: each field once, and no value.
+
+    Args:
+        details: of a ValidationError, the input included; it decides on words and is not repeated.
+        at: path of the object in its body.
+    """
+    found: dict[FieldError, None] = {}
+    for one in details:
+        path, message = _place(one)
+        field = ".".join([at, *path] if at else path) or "body"
+        found[FieldError(field, message)] = None
+    return list(found)
+
+
+def _place(one: Mapping[str, Any]) -> tuple[list[str], str]:
+    path = [_printable(str(part)) for part in one["loc"]]
+    if "attributes" in path[:-1]:
+        return _attribute_error(path)
+    kind, sent = one["type"], one.get("input")
+    if kind == "string_pattern_mismatch":
+        is_blank = isinstance(sent, str) and not sent.strip()
+        return path, "must not be empty" if is_blank else _MESSAGES["string_unicode"]
+    if sent is None and kind == "string_type":
+        kind = "missing"
+    if kind == "string_too_short" and one["ctx"]["min_length"] == 1:
+        return path, "must not be empty"
+    if kind in {"greater_than_equal", "less_than_equal"} and path[-1:] == ["value"]:
+        kind = "finite_number"
+    return path, _MESSAGES.get(kind, str(one["msg"])).format_map(one.get("ctx", {}))
+
+
+def _attribute_error(path: list[str]) -> tuple[list[str], str]:
+    if path[-1] == "[key]":
+        return path[:-2], f"a name must be printable, up to {MAX_ID_CHARS} characters"
+    return path, (
+        f"must be a string of up to {_MAX_ATTRIBUTE_CHARS} characters, a finite number, "
+        f"a boolean, or a list of up to {_MAX_LIST} of them"
+    )
+
+
+def _details(error: ValidationError) -> Sequence[Mapping[str, Any]]:
+    return error.errors(include_url=False)
+
+
+def _printable(name: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in name[:64])
