@@ -41,4 +41,4 @@ def create() -> FastAPI:
             finally:
                 background.stop()
 
-    return create_app(runtime.state(), lifespan=lifespan)
+    return create_app(runtime.state(), has_docs=settings.has_docs, lifespan=lifespan)

@@ -110,6 +110,11 @@ class Settings(BaseSettings):
         return self.env == "production"
 
     @property
+    def has_docs(self) -> bool:
+        """Whether the OpenAPI document is served."""
+        return self.api.docs == "on" or (self.api.docs == "auto" and not self.is_production)
+
+    @property
     def database_url(self) -> str:
         """The address of the relational database, password included."""
         return self._address(self.database.url, file="lethe.db")

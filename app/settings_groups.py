@@ -248,6 +248,9 @@ class ApiSettings(Group):
     """Entries one batch may have; more is 422."""
     future_skew_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
     """Seconds an event may lie in the future, for clocks that differ; more is 422."""
+    docs: Literal["auto", "on", "off"] = "auto"
+    """Whether `/docs` and `/openapi.json` are served; to anyone, for they hold nothing of a user.
+    `auto` is on in development and off in production."""
     recommend_at_once: Annotated[int, Field(ge=1, le=64)] | None = None
     """Recommendations that a process computes at once; others wait for their turn, and who waits
     for the model has none. More hinder each other. Unset means 2 with Chroma inside this process

@@ -12,6 +12,7 @@ from app.api import (
     admin,
     audit_proofs,
     console,
+    docs,
     forget,
     health,
     interactions,
@@ -20,7 +21,7 @@ from app.api import (
     rights,
     users,
 )
-from app.api.console.headers import ConsoleHeaders
+from app.api.console.headers import DOCUMENT, ConsoleHeaders
 from app.api.errors import add_error_handlers, declared
 from app.api.middleware import BodyLimit, RequestLog
 from app.api.openapi import DescribedApp, operation_id
@@ -46,8 +47,14 @@ _ROUTERS: Final = (
 and FastAPI the 422 of one that takes input."""
 
 
-def create_app(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
-    """Return the application; ``lifespan`` starts and stops what runs beside it."""
+def create_app(state: State, *, has_docs: bool = True, lifespan: Lifespan | None = None) -> FastAPI:
+    """Return the application.
+
+    Args:
+        state: what its routes use.
+        has_docs: serve the OpenAPI document, and ``/docs`` for people.
+        lifespan: starts and stops what runs beside it.
+    """
     app = DescribedApp(
         title="Lethe",
         version="1",
@@ -55,6 +62,7 @@ def create_app(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
+        openapi_url=DOCUMENT if has_docs else None,
         docs_url=None,
         redoc_url=None,
     )
@@ -62,6 +70,8 @@ def create_app(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
     add_error_handlers(app)
     for module, statuses in _ROUTERS:
         app.include_router(module.router, responses=declared(*statuses))
+    if has_docs:
+        app.include_router(docs.router)
     # The last added is the outermost: a refused body is logged and counted like any answer.
     app.add_middleware(BodyLimit, max_bytes=state.limits.max_body_bytes)
     app.add_middleware(ConsoleHeaders)

@@ -1,4 +1,4 @@
-"""The console's scripts and styles: few, our own, read once, and cached by their digest."""
+"""The console's scripts and styles, and Swagger UI's: read once, cached by their digest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ _TYPES: Final = {
 }
 FILES: Final = {
     entry.name: entry.read_bytes()
-    for entry in sorted(files("app.api.console").joinpath("static").iterdir(), key=str)
+    for folder in ("static", "static/swagger-ui")
+    for entry in sorted(files("app.api.console").joinpath(folder).iterdir(), key=str)
     if entry.name.endswith(tuple(_TYPES))
 }
 """Content by name; nothing else is served, so no name can lead anywhere."""

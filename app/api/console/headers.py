@@ -1,4 +1,4 @@
-"""What every answer under the console's addresses says, whoever makes the answer."""
+"""What every answer under the addresses of console and documents says, whoever makes it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOME: Final = "/admin"
+DOCS: Final = "/docs"
+DOCUMENT: Final = "/openapi.json"
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -50,4 +52,4 @@ class ConsoleHeaders:
 
 
 def _is_console(path: str) -> bool:
-    return path == HOME or path.startswith(f"{HOME}/console")
+    return path in {HOME, DOCS, DOCUMENT} or path.startswith(f"{HOME}/console")
