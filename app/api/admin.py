@@ -76,7 +76,7 @@ def get_forget_requests(
     """List erasure requests, newest first."""
     page = state.container.operations.page(state=status, before=before, limit=limit)
     return RequestsOut(
-        requests=[RequestOut.from_domain(request) for request in page.requests],
+        requests=[RequestOut.model_validate(request) for request in page.requests],
         count_by_status=dict(page.count_by_state),
     )
 
@@ -84,19 +84,19 @@ def get_forget_requests(
 @router.post("/requests/{request_id}/retry", responses=declared(404, 409))
 def retry_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
     """Give a failed request one more attempt."""
-    return RequestOut.from_domain(state.container.operations.retry(RequestId(request_id)))
+    return RequestOut.model_validate(state.container.operations.retry(RequestId(request_id)))
 
 
 @router.post("/requests/{request_id}/hold", responses=declared(404, 409))
 def hold_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
     """Keep the data, suppressed, until release or rejection."""
-    return RequestOut.from_domain(state.container.operations.hold(RequestId(request_id)))
+    return RequestOut.model_validate(state.container.operations.hold(RequestId(request_id)))
 
 
 @router.post("/requests/{request_id}/release", responses=declared(404, 409))
 def release_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
     """Let a held request go on."""
-    return RequestOut.from_domain(state.container.operations.release(RequestId(request_id)))
+    return RequestOut.model_validate(state.container.operations.release(RequestId(request_id)))
 
 
 @router.post("/requests/{request_id}/reject", responses=declared(404, 409))
@@ -105,13 +105,13 @@ def reject_forget_request(
 ) -> RequestOut:
     """Refuse a request on a legal ground; the data come back into use."""
     request = state.container.operations.reject(RequestId(request_id), ground=body.ground)
-    return RequestOut.from_domain(request)
+    return RequestOut.model_validate(request)
 
 
 @router.post("/requests/{request_id}/extend", responses=declared(404, 409))
 def extend_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
     """Move the due date by two further months, once (GDPR Art. 12(3))."""
-    return RequestOut.from_domain(state.container.operations.extend(RequestId(request_id)))
+    return RequestOut.model_validate(state.container.operations.extend(RequestId(request_id)))
 
 
 @router.post("/prove", responses=declared(409))
@@ -122,4 +122,4 @@ def prove_forgotten(body: ProveIn, _caller: Admin, state: StateDep) -> ProofOut:
     rebuilt for this answer, nothing in the bytes of the files. The check is a leaf, tied to nobody.
     """
     container = state.container
-    return ProofOut.from_domain(container.prove.prove(container.identity.pseudonym(body.user)))
+    return ProofOut.model_validate(container.prove.prove(container.identity.pseudonym(body.user)))

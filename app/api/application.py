@@ -28,7 +28,7 @@ from app.api.openapi import DescribedApp, operation_id
 from app.api.state import State
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-_ANY: Final = (405, 413, 500)
+_ANY: Final = (400, 405, 413, 500)
 _WITH_TOKEN: Final = (*_ANY, 401, 503)
 _WITH_ROLE: Final = (*_WITH_TOKEN, 403)
 _ROUTERS: Final = (

@@ -8,16 +8,13 @@ from typing import Annotated, Final, Self
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BeforeValidator, Field
 
 from app.api.auth import Admin
 from app.api.errors import declared
-from app.api.schemas import Count
+from app.api.schemas import Count, Out
 from app.api.state import StateDep
 from app.domain.checkpoint import SignedCheckpoint
-from app.services.audit_check import LogReport
-from app.services.checkpoints import ConsistencyProof, InclusionProof
-from app.services.reconcile import Reconciliation
 from app.wire.documents import LEAF
 
 Size = Annotated[
@@ -38,12 +35,19 @@ _LINES: Final = {
 }
 
 
-class CheckpointOut(BaseModel):
+def _base64(data: bytes | str) -> str:
+    return data if isinstance(data, str) else base64.b64encode(data).decode()
+
+
+_Base64 = Annotated[str, BeforeValidator(_base64)]
+
+
+class CheckpointOut(Out):
     """A signed checkpoint; ``note`` is what the signature covers and a verifier reads."""
 
     origin: str = Field(description="Name of the log.")
     size: Count = Field(description="Leaves it covers; a count.")
-    root: str = Field(description="RFC 9162 root hash; base64.")
+    root: _Base64 = Field(description="RFC 9162 root hash; base64.")
     note: str = Field(description="What is signed and a verifier reads: c2sp.org/tlog-checkpoint.")
     at: datetime = Field(description="When it was signed; UTC.")
 
@@ -60,65 +64,33 @@ class CheckpointOut(BaseModel):
         )
 
 
-class InclusionOut(BaseModel):
+class InclusionOut(Out):
     """RFC 9162 inclusion proof; hashes in base64, leaf side first."""
 
     seq: Count = Field(description="Number of the leaf, from 0.")
-    leaf_hash: str = Field(description="Its RFC 9162 hash; base64.")
-    path: list[str] = Field(description="Hashes of the proof, leaf side first; base64.")
+    leaf_hash: _Base64 = Field(description="Its RFC 9162 hash; base64.")
+    path: list[_Base64] = Field(description="Hashes of the proof, leaf side first; base64.")
     checkpoint: CheckpointOut
 
-    @classmethod
-    def of(cls, proof: InclusionProof) -> Self:
-        """Return the wire form."""
-        return cls(
-            seq=proof.seq,
-            leaf_hash=_base64(proof.leaf_hash),
-            path=[_base64(step) for step in proof.path],
-            checkpoint=CheckpointOut.of(proof.checkpoint),
-        )
 
-
-class ConsistencyOut(BaseModel):
+class ConsistencyOut(Out):
     """RFC 9162 consistency proof; hashes in base64."""
 
     first: int = Field(ge=1, description="Leaves of the earlier log; a count.")
     second: int = Field(ge=1, description="Leaves of the later log; a count.")
-    first_root: str = Field(description="Root of the earlier log; base64.")
-    second_root: str = Field(description="Root of the later log; base64.")
-    path: list[str] = Field(description="Hashes of the proof; base64.")
-
-    @classmethod
-    def of(cls, proof: ConsistencyProof) -> Self:
-        """Return the wire form."""
-        return cls(
-            first=proof.first,
-            second=proof.second,
-            first_root=_base64(proof.first_root),
-            second_root=_base64(proof.second_root),
-            path=[_base64(step) for step in proof.path],
-        )
+    first_root: _Base64 = Field(description="Root of the earlier log; base64.")
+    second_root: _Base64 = Field(description="Root of the later log; base64.")
+    path: list[_Base64] = Field(description="Hashes of the proof; base64.")
 
 
-class LogReportOut(BaseModel):
+class LogReportOut(Out):
     """What a check of the whole log found; ``problems`` is empty for a whole log."""
 
     is_whole: bool = Field(description="Whether nothing is wrong.")
     n_leaves: Count = Field(description="Leaves recomputed; a count.")
     n_checkpoints: Count = Field(description="Signatures checked; a count.")
-    root: str = Field(description="Root hash of all leaves; base64.")
+    root: _Base64 = Field(description="Root hash of all leaves; base64.")
     problems: list[str] = Field(description="What is wrong; empty for a whole log.")
-
-    @classmethod
-    def of(cls, report: LogReport) -> Self:
-        """Return the wire form."""
-        return cls(
-            is_whole=report.is_whole,
-            n_leaves=report.n_leaves,
-            n_checkpoints=report.n_checkpoints,
-            root=_base64(report.root),
-            problems=list(report.problems),
-        )
 
 
 router = APIRouter(prefix="/admin/audit", tags=["admin"])
@@ -133,7 +105,7 @@ def get_checkpoint(_caller: Admin, state: StateDep) -> CheckpointOut:
 @router.get("/leaves/{seq}/proof", responses=declared(404))
 def get_inclusion_proof(seq: Seq, _caller: Admin, state: StateDep) -> InclusionOut:
     """Prove that a leaf stands in the log."""
-    return InclusionOut.of(state.container.checkpoints.prove(seq))
+    return InclusionOut.model_validate(state.container.checkpoints.prove(seq))
 
 
 @router.get("/consistency", responses=declared(404))
@@ -142,16 +114,16 @@ def get_consistency_proof(
 ) -> ConsistencyOut:
     """Prove that the log of `first` leaves begins the log of `second`."""
     proof = state.container.checkpoints.prove_consistency(first=first, second=second)
-    return ConsistencyOut.of(proof)
+    return ConsistencyOut.model_validate(proof)
 
 
 @router.post("/check")
 def check_audit_log(_caller: Admin, state: StateDep) -> LogReportOut:
     """Recompute every leaf, node and signature of the log."""
-    return LogReportOut.of(state.container.audit_check.check())
+    return LogReportOut.model_validate(state.container.audit_check.check())
 
 
-class ReconciliationOut(BaseModel):
+class ReconciliationOut(Out):
     """Whether every move of a request in SQL has exactly one leaf, and the reverse."""
 
     is_consistent: bool = Field(description="Whether log and rows agree.")
@@ -160,22 +132,11 @@ class ReconciliationOut(BaseModel):
     n_contradicted: Count = Field(description="Requests whose leaves and row differ; a count.")
     problems: list[str] = Field(description="What differs; empty where they agree.")
 
-    @classmethod
-    def of(cls, found: Reconciliation) -> Self:
-        """Return the wire form."""
-        return cls(
-            is_consistent=found.is_consistent,
-            n_requests=found.n_requests,
-            n_moves=found.n_moves,
-            n_contradicted=found.n_contradicted,
-            problems=list(found.problems),
-        )
-
 
 @router.post("/reconcile")
 def reconcile_audit_log(_caller: Admin, state: StateDep) -> ReconciliationOut:
     """Compare the log with the rows: every change of state has one leaf, every leaf its change."""
-    return ReconciliationOut.of(state.container.reconcile.check())
+    return ReconciliationOut.model_validate(state.container.reconcile.check())
 
 
 @router.get(
@@ -187,7 +148,3 @@ def export_audit_log(_caller: Admin, state: StateDep, *, size: Size) -> Streamin
     """Return the first `size` leaves, one a line; take a checkpoint's size."""
     lines = state.container.audit_export.export(size=size)
     return _Lines(lines)
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()

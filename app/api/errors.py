@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from app.domain.errors import (
     RankerError,
     UnauthenticatedError,
 )
-from app.wire.schemas import field_errors
+from app.wire.messages import field_errors
 
 _log = structlog.get_logger(__name__)
 
@@ -187,14 +187,12 @@ def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     return response
 
 
-def _methods(request: Request) -> list[str]:
-    """Return the methods of a path; the routing names those of its first route only."""
-    return sorted(
-        method
-        for route in request.app.routes
-        if route.matches(request.scope)[0] is not Match.NONE
-        for method in getattr(route, "methods", None) or ()
-    )
+def _methods(request: Request) -> Iterator[str]:
+    """Yield the methods of a path; the routing names those of its first route only."""
+    for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"):
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            yield method
 
 
 def _on_bug(_request: Request, error: Exception) -> JSONResponse:

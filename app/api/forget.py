@@ -103,8 +103,8 @@ def get_forget_request(request_id: RequestIdIn, caller: Anyone, state: StateDep)
     if not _may_see(caller, found, state):
         raise NotFoundError("no erasure request has this id")
     return StatusOut(
-        **RequestOut.from_domain(found.request).model_dump(),
-        steps=[StepOut.from_domain(step) for step in found.steps],
+        **RequestOut.model_validate(found.request).model_dump(),
+        steps=[StepOut.model_validate(step) for step in found.steps],
         certificate=json.loads(found.certificate) if found.certificate else None,
     )
 

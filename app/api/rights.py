@@ -128,10 +128,8 @@ def export_user(
         interactions=[
             ExportedOut.of(one, found, with_embedding=embeddings) for one in found.history
         ],
-        unwanted_topics=[
-            SuppressionOut(topic_id=topic.topic_id, text=topic.text) for topic in found.topics
-        ],
-        erasure_requests=[RequestOut.from_domain(one) for one in found.requests],
+        unwanted_topics=[SuppressionOut.model_validate(topic) for topic in found.topics],
+        erasure_requests=[RequestOut.model_validate(one) for one in found.requests],
     )
 
 

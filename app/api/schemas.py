@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.scopes import ScopeIn
-from app.domain.forgetting import ErasureRequest, Ground, Reason, RequestState, StepRecord
+from app.domain.forgetting import Ground, Reason, RequestState
 from app.domain.models import Kind
 from app.domain.topic import MatchedBy
-from app.services.prove import Claim, Proof
+from app.services.prove import Claim
 from app.services.resolve import PreviewEntry
 from app.wire.documents import Certificate, Receipt
 from app.wire.schemas import In, UserId
@@ -20,6 +20,12 @@ from app.wire.schemas import In, UserId
 Count = Annotated[int, Field(ge=0)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 ErasureId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+
+
+class Out(BaseModel):
+    """What is handed out, read from the domain's value of the same shape."""
+
+    model_config = ConfigDict(from_attributes=True, populate_by_name=True)
 
 
 class ForgetIn(In):
@@ -108,14 +114,14 @@ class PreviewOut(BaseModel):
     memories: list[PreviewEntryOut] = Field(description="The newest thousand of them.")
 
 
-class SuppressionOut(BaseModel):
+class SuppressionOut(Out):
     """A topic that the user does not want."""
 
     topic_id: Digest = Field(description="Id of the topic; 64 hex digits.")
     text: str = Field(description="The topic as the user said it.")
 
 
-class StepOut(BaseModel):
+class StepOut(Out):
     """A finished step of an erasure."""
 
     step: str = Field(description="Name of the step.")
@@ -125,25 +131,13 @@ class StepOut(BaseModel):
     attempt: Count = Field(description="Attempt in which it was done; from 1.")
     finished_at: datetime = Field(description="When; UTC.")
 
-    @classmethod
-    def from_domain(cls, record: StepRecord) -> Self:
-        """Return the wire form."""
-        return cls(
-            step=record.step.value,
-            store=record.store,
-            touched=record.touched,
-            duration_ms=record.duration_ms,
-            attempt=record.attempt,
-            finished_at=record.finished_at,
-        )
 
-
-class RequestOut(BaseModel):
+class RequestOut(Out):
     """How an erasure request stands."""
 
     request_id: ErasureId = Field(description="Id of the erasure request; 32 random hex digits.")
-    status: RequestState = Field(description="Where it stands.")
-    scope: str = Field(description="Kind of its scope.")
+    status: RequestState = Field(validation_alias="state", description="Where it stands.")
+    scope: str = Field(validation_alias="scope_kind", description="Kind of its scope.")
     reason: Reason | None = Field(description="Why it was asked for.")
     ground: Ground | None = Field(description="Why it was refused.")
     received_at: datetime = Field(description="When it was received; UTC.")
@@ -151,24 +145,9 @@ class RequestOut(BaseModel):
     updated_at: datetime = Field(description="When it last moved; UTC.")
     completed_at: datetime | None = Field(description="When it was completed; UTC.")
     attempts: Count = Field(description="Times that it was begun; a count.")
-    error: str | None = Field(description="Code of what stopped the last attempt.")
-
-    @classmethod
-    def from_domain(cls, request: ErasureRequest) -> Self:
-        """Return the wire form."""
-        return cls(
-            request_id=request.request_id,
-            status=request.state,
-            scope=request.scope_kind,
-            reason=request.reason,
-            ground=request.ground,
-            received_at=request.received_at,
-            due_at=request.due_at,
-            updated_at=request.updated_at,
-            completed_at=request.completed_at,
-            attempts=request.attempts,
-            error=request.error_code,
-        )
+    error: str | None = Field(
+        validation_alias="error_code", description="Code of what stopped the last attempt."
+    )
 
 
 class StatusOut(RequestOut):
@@ -193,45 +172,31 @@ class ProveIn(In):
     user: UserId
 
 
-class CheckOut(BaseModel):
+class CheckOut(Out):
     """One claim: how much was examined, in its own unit, and how much stands against it."""
 
     claim: Claim = Field(description="What is claimed.")
-    holds: bool = Field(description="Whether nothing stands against it.")
+    holds: bool = Field(validation_alias="is_held", description="Nothing stands against it.")
     examined: Count = Field(description="What was looked at; in its own unit.")
     against: Count = Field(description="What stands against it; in the same unit.")
 
 
-class ProofOut(BaseModel):
+class ProofOut(Out):
     """Whether a user is to the service one it has never seen.
 
     ``state`` is the hash of what recommendations are made from, ``rebuilt`` that of a state built
     for this answer without the user; ``leaf`` the number of the audit leaf that records the check.
     """
 
-    as_never_seen: bool = Field(description="Whether every claim holds.")
+    as_never_seen: bool = Field(
+        validation_alias="is_as_never_seen", description="Every claim holds."
+    )
     checks: list[CheckOut] = Field(description="One each claim.")
     state: Digest = Field(
         description="SHA-256 of what recommendations are made from; 64 hex digits."
     )
     rebuilt: Digest = Field(description="The same of a state built without the user.")
-    leaf: Count = Field(description="Number of the audit leaf that records the check.")
-
-    @classmethod
-    def from_domain(cls, proof: Proof) -> Self:
-        """Return the wire form."""
-        return cls(
-            as_never_seen=proof.is_as_never_seen,
-            checks=[
-                CheckOut(
-                    claim=one.claim, holds=one.is_held, examined=one.examined, against=one.against
-                )
-                for one in proof.checks
-            ],
-            state=proof.state,
-            rebuilt=proof.rebuilt,
-            leaf=proof.seq,
-        )
+    leaf: Count = Field(validation_alias="seq", description="Number of the leaf about it.")
 
 
 class LeafOut(BaseModel):

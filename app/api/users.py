@@ -22,7 +22,7 @@ def get_suppressions(
     """List the topics the user does not want: neither remembered nor recommended."""
     caller.require_user(user)
     topics = state.container.suppressions.list(state.container.identity.pseudonym(user))
-    return [SuppressionOut(topic_id=topic.topic_id, text=topic.text) for topic in topics]
+    return [SuppressionOut.model_validate(topic) for topic in topics]
 
 
 @router.delete(

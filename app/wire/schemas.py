@@ -26,13 +26,16 @@ from pydantic_core import PydanticCustomError
 
 from app.domain.errors import FieldError, InvalidInputError
 from app.domain.models import AttributeValue, Item, ItemId, Kind, ReportedInteraction
+from app.wire.messages import (
+    MAX_ABS_VALUE,
+    MAX_ATTRIBUTE_CHARS,
+    MAX_ID_CHARS,
+    MAX_LIST,
+    field_errors,
+)
 
-MAX_ID_CHARS: Final = 128
 MAX_USER_CHARS: Final = 256
 _MAX_TEXT_CHARS: Final = 8_192
-_MAX_LIST: Final = 64
-_MAX_ATTRIBUTE_CHARS: Final = 512
-_MAX_ABS_VALUE: Final = 1e6
 _MAX_INTEGER: Final = 2**53
 _KINDS: Final = frozenset(Kind)
 _OLDEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
@@ -84,13 +87,13 @@ def _is_scalar(value: object) -> bool:
         case float():
             return math.isfinite(value)
         case str():
-            return len(value) <= _MAX_ATTRIBUTE_CHARS and not _NO_SCALAR.search(value)
+            return len(value) <= MAX_ATTRIBUTE_CHARS and not _NO_SCALAR.search(value)
         case _:
             return False
 
 
 def _attribute(value: Any) -> AttributeValue:  # noqa: ANN401 - parsed JSON, told apart here
-    is_list = isinstance(value, list) and len(value) <= _MAX_LIST and all(map(_is_scalar, value))
+    is_list = isinstance(value, list) and len(value) <= MAX_LIST and all(map(_is_scalar, value))
     if not (is_list or _is_scalar(value)):
         raise PydanticCustomError("attribute", "is no attribute")  # see _attribute_error
     kept: AttributeValue = value
@@ -104,7 +107,7 @@ def _attribute_name(name: str) -> str:
 
 
 _SCALAR: Final = [
-    {"type": "string", "maxLength": _MAX_ATTRIBUTE_CHARS, "pattern": rf"^[^{_CONTROL}]*$"},
+    {"type": "string", "maxLength": MAX_ATTRIBUTE_CHARS, "pattern": rf"^[^{_CONTROL}]*$"},
     {"type": "number"},
     {"type": "boolean"},
 ]
@@ -122,7 +125,7 @@ _Attributes = Annotated[
             "additionalProperties": {
                 "anyOf": [
                     *_SCALAR,
-                    {"type": "array", "maxItems": _MAX_LIST, "items": {"anyOf": _SCALAR}},
+                    {"type": "array", "maxItems": MAX_LIST, "items": {"anyOf": _SCALAR}},
                 ]
             },
         }
@@ -130,7 +133,7 @@ _Attributes = Annotated[
 ]
 
 
-def _moment(raw: Any, info: ValidationInfo) -> datetime:  # noqa: ANN401 - parsed JSON
+def _moment(raw: Any, info: ValidationInfo[dict[str, datetime]]) -> datetime:  # noqa: ANN401 - parsed JSON
     """Return an aware UTC time from ISO 8601 with an offset; the context holds the latest one."""
     if not isinstance(raw, str):
         raise PydanticCustomError("moment", "is required, as an ISO 8601 string")
@@ -195,8 +198,8 @@ class InteractionIn(In):
     kind: Kind = Field(description="What the user did.")
     value: Annotated[float, Field(strict=True, allow_inf_nan=False)] | None = Field(
         default=None,
-        ge=-_MAX_ABS_VALUE,
-        le=_MAX_ABS_VALUE,
+        ge=-MAX_ABS_VALUE,
+        le=MAX_ABS_VALUE,
         description="Such as a rating, on the caller's own scale; -1e6 to 1e6.",
     )
     occurred_at: Annotated[
@@ -241,6 +244,7 @@ def interaction_from_wire(
         InvalidInputError: with every field that is wrong.
     """
     errors: list[FieldError] = []
+    told: set[str] = set()
     try:
         read = InteractionIn.model_validate(data, context={"latest": now + skew})
     except ValidationError as error:
@@ -248,7 +252,7 @@ def interaction_from_wire(
         fields = data if isinstance(data, Mapping) else {}
         told = {one.field.rpartition(".")[2] for one in errors}
     else:
-        fields, told = read.__dict__, frozenset()
+        fields = read.__dict__
     errors += [
         FieldError(f"{at}.{name}" if at else name, message)
         for name, message in _missing(fields)
@@ -280,72 +284,5 @@ def _missing(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "value", "is required for a rating"
 
 
-_MESSAGES: Final = {
-    "missing": "is required",
-    "extra_forbidden": "unknown field",
-    "model_type": "must be a JSON object",
-    "model_attributes_type": "must be a JSON object",
-    "dict_type": "must be a JSON object",
-    "list_type": "must be a JSON array",
-    "string_type": "must be a string",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_unicode": "must not hold control characters or lone surrogates",
-    "too_short": "must have at least {min_length} entries",
-    "too_long": "must have at most {max_length} entries",
-    "float_type": "must be a number",
-    "finite_number": f"must lie between -{_MAX_ABS_VALUE:g} and {_MAX_ABS_VALUE:g}",
-    "enum": "must be one of {expected}",
-    "union_tag_invalid": "must be one of {expected_tags}",
-    "uuid_parsing": "must be a UUID",
-}
-"""By pydantic's type of error, where its own words are about Python or repeat what was sent."""
-
-
-def field_errors(details: Sequence[Mapping[str, Any]], *, at: str = "") -> list[FieldError]:
-    """Return what pydantic found, in our words: each field once, and no value.
-
-    Args:
-        details: of a ValidationError, the input included; it decides on words and is not repeated.
-        at: path of the object in its body.
-    """
-    found: dict[FieldError, None] = {}
-    for one in details:
-        path, message = _place(one)
-        field = ".".join([at, *path] if at else path) or "body"
-        found[FieldError(field, message)] = None
-    return list(found)
-
-
-def _place(one: Mapping[str, Any]) -> tuple[list[str], str]:
-    path = [_printable(str(part)) for part in one["loc"]]
-    if "attributes" in path[:-1]:
-        return _attribute_error(path)
-    kind, sent = one["type"], one.get("input")
-    if kind == "string_pattern_mismatch":
-        is_blank = isinstance(sent, str) and not sent.strip()
-        return path, "must not be empty" if is_blank else _MESSAGES["string_unicode"]
-    if sent is None and kind == "string_type":
-        kind = "missing"
-    if kind == "string_too_short" and one["ctx"]["min_length"] == 1:
-        return path, "must not be empty"
-    if kind in {"greater_than_equal", "less_than_equal"} and path[-1:] == ["value"]:
-        kind = "finite_number"
-    return path, _MESSAGES.get(kind, str(one["msg"])).format_map(one.get("ctx", {}))
-
-
-def _attribute_error(path: list[str]) -> tuple[list[str], str]:
-    if path[-1] == "[key]":
-        return path[:-2], f"a name must be printable, up to {MAX_ID_CHARS} characters"
-    return path, (
-        f"must be a string of up to {_MAX_ATTRIBUTE_CHARS} characters, a finite number, "
-        f"a boolean, or a list of up to {_MAX_LIST} of them"
-    )
-
-
 def _details(error: ValidationError) -> Sequence[Mapping[str, Any]]:
     return error.errors(include_url=False)
-
-
-def _printable(name: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in name[:64])
