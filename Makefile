@@ -19,6 +19,7 @@ key = $(shell cat $(1) | cksum | cut -d' ' -f1)
 RUN_STAMP := .make/run-$(call key,requirements.lock pyproject.toml)
 DEV_STAMP := .make/dev-$(call key,requirements-dev.lock pyproject.toml)
 VLLM_STAMP := .make/vllm-$(call key,requirements-vllm.lock)
+CLIENTS_STAMP := .make/clients-$(call key,requirements-clients.lock)
 BENCH_STAMP := .make/bench-$(call key,requirements-bench.lock pyproject.toml)
 # What is installed for development contains what it takes to run.
 SETUP_STAMP := $(if $(wildcard .make/dev-*),$(DEV_STAMP),$(RUN_STAMP))
@@ -34,6 +35,8 @@ setup-dev: $(DEV_STAMP) ## Install what tests and benchmarks need, too
 .PHONY: setup-vllm
 setup-vllm: $(VLLM_STAMP) ## Install a vLLM for machines without a GPU into .venv-vllm (3.5 GB)
 
+.PHONY: setup-clients
+setup-clients: $(CLIENTS_STAMP) ## Install the generators of clients that a test drives into .venv-clients (50 MB)
 .PHONY: setup-bench
 setup-bench: $(BENCH_STAMP) ## Install what benchmarks compare with into .venv-bench: torch and others (2 GB)
 
@@ -92,6 +95,7 @@ lock: setup-dev ## Choose versions anew, none younger than COOL_DOWN (P3D: three
 	@$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
 	@$(COMPILE) requirements-bench.in pyproject.toml --extra dev -c requirements-dev.lock \
 	    -o requirements-bench.lock
+	@$(COMPILE) requirements-clients.in -o requirements-clients.lock
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --exclude-newer $(COOL_DOWN) \
     --generate-hashes --no-header --no-annotate --no-emit-index-url
 
@@ -118,7 +122,7 @@ bench-hundred: setup-dev ## A hundred erasures, each store searched before and a
 
 .PHONY: clean
 clean: ## Remove environments, stamps and caches; never data
-	@rm -rf .venv .venv-vllm .venv-bench .make .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-vllm .venv-clients .venv-bench .make .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@rm -rf build dist *.egg-info .coverage
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -133,9 +137,13 @@ $(VLLM_STAMP): .venv-vllm/pyvenv.cfg
 	@.ci/install .venv-vllm requirements-vllm.lock
 	@mkdir -p .make && touch $@
 
+$(CLIENTS_STAMP): .venv-clients/pyvenv.cfg
+	@.ci/install .venv-clients requirements-clients.lock
+	@mkdir -p .make && touch $@
+
 $(BENCH_STAMP): .venv-bench/pyvenv.cfg
 	@.ci/install .venv-bench requirements-bench.lock --with-project
 	@mkdir -p .make && touch $@
 
-.venv/pyvenv.cfg .venv-vllm/pyvenv.cfg .venv-bench/pyvenv.cfg:
+.venv/pyvenv.cfg .venv-vllm/pyvenv.cfg .venv-clients/pyvenv.cfg .venv-bench/pyvenv.cfg:
 	@$(BASE_PYTHON) -m venv $(@D)

@@ -16,11 +16,11 @@ import httpx
 import pytest
 
 from app.settings_groups import DEVELOPMENT_SERVICE_TOKEN
-from tests.e2e.processes import QUICK, Running, serving, wait_for
+from tests.e2e.processes import QUICK, ROOT, Running, serving, wait_for
 from tests.servers import ServerMissingError, service_or_skip
 
 AT: Final = datetime(2026, 1, 2, tzinfo=UTC)
-HERE: Final = Path(sys.executable).parent
+GENERATORS: Final = ROOT / ".venv-clients" / "bin"
 Made = Any
 """What a generator made; no type checker sees it."""
 
@@ -45,6 +45,8 @@ def generated(package: str, *command: str, folder: Path, needs: str = "") -> Ite
     Raises:
         ServerMissingError: what the generator ``needs`` is not installed.
     """
+    if not Path(command[0]).exists():
+        raise ServerMissingError("run `make setup-clients`")
     if needs and shutil.which(needs) is None:
         raise ServerMissingError(f"install {needs}")
     done = subprocess.run(
@@ -63,16 +65,17 @@ def generated(package: str, *command: str, folder: Path, needs: str = "") -> Ite
 def by_openapi_python_client(server: Running, folder: Path) -> Iterator[None]:
     config = folder / "config.yaml"
     config.write_text("post_hooks: []\n")
-    program = str(HERE / "openapi-python-client")
+    program = str(GENERATORS / "openapi-python-client")
     options = "generate --path openapi.json --config config.yaml --meta none"
     output = ("--output-path", "lethe_client")
-    with generated("lethe_client", program, *options.split(), *output, folder=folder):
+    made = generated("lethe_client", program, *options.split(), *output, folder=folder)
+    with service_or_skip("openapi-python-client", made):
         yield
 
 
 @pytest.fixture(scope="module")
 def by_openapi_generator(server: Running, folder: Path) -> Iterator[None]:
-    program = str(HERE / "openapi-generator-cli")
+    program = str(GENERATORS / "openapi-generator-cli")
     options = "generate -g python -i openapi.json -o . --package-name lethe_java"
     parts = "models,apis,supportingFiles,apiDocs=false,modelDocs=false,apiTests=false"
     arguments = (*options.split(), "--global-property", f"{parts},modelTests=false")
