@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from app.api.auth import Admin
+from app.api.bodies import BodyRoute
 from app.api.forget import RequestIdIn
 from app.api.schemas import (
     AuditOut,
@@ -18,13 +18,14 @@ from app.api.schemas import (
     RequestOut,
     RequestsOut,
 )
+from app.api.scopes import UtcTime
 from app.api.state import StateDep
 from app.domain.audit import LeafKind
 from app.domain.forgetting import RequestState
 from app.domain.models import RequestId
 from app.services.audit import AuditQuery
 
-router = APIRouter(prefix="/admin", tags=["admin"])
+router = APIRouter(prefix="/admin", tags=["admin"], route_class=BodyRoute)
 
 
 @router.get("/audit")
@@ -56,7 +57,7 @@ def get_requests(
     state: StateDep,
     *,
     status: RequestState | None = None,
-    before: AwareDatetime | None = None,
+    before: UtcTime | None = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> RequestsOut:
     """List erasure requests, newest first."""

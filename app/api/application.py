@@ -21,7 +21,7 @@ from app.api import (
 )
 from app.api.console.headers import ConsoleHeaders
 from app.api.errors import add_error_handlers
-from app.api.middleware import BodyLimit, RequestLog
+from app.api.middleware import RequestLog
 from app.api.state import State
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -51,8 +51,7 @@ def create_app(state: State, *, lifespan: Lifespan | None = None) -> FastAPI:
         health,
     ):
         app.include_router(module.router)
-    # The last added is the outermost: a refused body is logged and counted like any answer.
-    app.add_middleware(BodyLimit, max_bytes=state.limits.max_body_bytes)
+    # The last added is the outermost: whatever is answered is logged and counted.
     app.add_middleware(ConsoleHeaders)
     app.add_middleware(RequestLog, metrics=state.metrics)
     return app

@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from app.api.auth import Admin
+from app.api.bodies import BodyRoute
 from app.api.state import StateDep
 from app.domain.checkpoint import SignedCheckpoint
 from app.services.audit_check import LogReport
@@ -104,7 +105,7 @@ class LogReportOut(BaseModel):
         )
 
 
-router = APIRouter(prefix="/admin/audit", tags=["admin"])
+router = APIRouter(prefix="/admin/audit", tags=["admin"], route_class=BodyRoute)
 
 
 @router.get("/checkpoint")

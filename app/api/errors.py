@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
@@ -52,6 +52,14 @@ _TITLES: Final = {
     503: "Dependency unavailable",
 }
 _CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_MOST_TOLD: Final = 100
+"""Errors of one answer; of more, only their number is told."""
+_MESSAGES: Final = {
+    "extra_forbidden": "holds an unknown field",
+    "union_tag_invalid": "is of an unknown kind",
+    "uuid_parsing": "must be a UUID",
+}
+"""For those of pydantic's messages that repeat what was sent."""
 MEDIA_TYPE: Final = "application/problem+json"
 
 
@@ -74,7 +82,11 @@ def problem(
         "detail": detail,
     }
     if errors:
-        body["errors"] = [{"field": one.field, "message": one.message} for one in errors]
+        body["errors"] = [
+            {"field": one.field, "message": one.message} for one in errors[:_MOST_TOLD]
+        ]
+    if len(errors) > _MOST_TOLD:
+        body["more_errors"] = len(errors) - _MOST_TOLD
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}  # noqa: PLR2004 - RFC 9110
     if status == 503:  # noqa: PLR2004 - RFC 9110
         headers["Retry-After"] = "1"
@@ -95,14 +107,19 @@ def _on_app_error(_request: Request, error: Exception) -> JSONResponse:
     return problem(status, code=error.code, detail=error.message, errors=errors)
 
 
+def _told(error: Mapping[str, Any]) -> FieldError:
+    """Return only where and what: pydantic's own form repeats the input, which may be personal."""
+    place = [str(part) for part in error["loc"]]
+    if error["type"] == "extra_forbidden":
+        place.pop()  # the name of the field, which the caller made up
+    field = ".".join(place[1:]) or place[0]
+    return FieldError(field, _MESSAGES.get(error["type"], str(error["msg"])))
+
+
 def _on_validation_error(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    # Only where and what: pydantic's own form repeats the input, which may be personal.
-    errors = [
-        FieldError(".".join(str(part) for part in one["loc"][1:]) or "body", str(one["msg"]))
-        for one in error.errors()
-    ]
+    errors = list(dict.fromkeys(_told(one) for one in error.errors()))
     detail = "; ".join(f"{one.field}: {one.message}" for one in errors[:5])
     return problem(422, code=InvalidInputError.code, detail=detail, errors=errors)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
+from app.api.bodies import BodyRoute
 from app.api.state import StateDep
 
-router = APIRouter(tags=["process"])
+router = APIRouter(tags=["process"], route_class=BodyRoute)
 
 
 @router.get("/livez")

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path
 
 from app.api.auth import Service
-from app.api.bodies import Batch
+from app.api.bodies import Batch, BodyRoute
 from app.api.openapi import batch_body
 from app.api.schemas import ItemsOut
 from app.api.scopes import ItemIdIn
@@ -16,7 +16,7 @@ from app.domain.errors import FieldError, InvalidInputError
 from app.domain.models import Item
 from app.domain.wire import item_from_wire
 
-router = APIRouter(tags=["ingest"])
+router = APIRouter(tags=["ingest"], route_class=BodyRoute)
 
 
 @router.post("/items", openapi_extra=batch_body("items"))

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
 from app.api.auth import ServiceOrUser
+from app.api.bodies import BodyRoute
 from app.api.recommended import RecommendOut
 from app.api.scopes import In, ItemIdIn, UserId
 from app.api.state import StateDep, require_restored
@@ -17,7 +18,9 @@ from app.domain.models import ItemId
 from app.domain.selection import Strategy
 from app.services.recommend import RecommendQuery
 
-router = APIRouter(tags=["recommend"], dependencies=[Depends(require_restored)])
+router = APIRouter(
+    tags=["recommend"], dependencies=[Depends(require_restored)], route_class=BodyRoute
+)
 
 
 async def _departing() -> AsyncIterator[ExitStack]:

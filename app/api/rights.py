@@ -9,13 +9,16 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 
 from app.api.auth import ServiceOrUser
+from app.api.bodies import BodyRoute
 from app.api.schemas import RequestOut, SuppressionOut
 from app.api.scopes import UserId
 from app.api.state import StateDep, require_restored
 from app.domain.models import HistoryEntry, Kind, RecordId, Right
 from app.services.rights import Export
 
-router = APIRouter(prefix="/users", tags=["users"], dependencies=[Depends(require_restored)])
+router = APIRouter(
+    prefix="/users", tags=["users"], dependencies=[Depends(require_restored)], route_class=BodyRoute
+)
 UserIn = Annotated[UserId, Path()]
 FORMAT: Final = "lethe-export/v1"
 ABOUT: Final = {

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.api.scopes import In, ScopeIn, UserId
 from app.domain.forgetting import ErasureRequest, Ground, Reason, RequestState, StepRecord
@@ -46,8 +46,15 @@ class ItemsOut(BaseModel):
     changed: int
 
 
+class PeriodOut(BaseModel):
+    """What of a period is erased: ``to`` is at most the moment of the request."""
+
+    start: datetime = Field(serialization_alias="from")
+    end: datetime = Field(serialization_alias="to")
+
+
 class AcceptedOut(BaseModel):
-    """An accepted erasure request.
+    """An accepted erasure request; ``period`` is null for every other scope.
 
     ``capability`` opens its status and nothing else; ``receipt`` is signed, and its salt, which
     is nowhere else once the data are erased, shows whom receipt and certificate are about.
@@ -56,6 +63,7 @@ class AcceptedOut(BaseModel):
     request_id: str
     status: RequestState
     scope: str
+    period: PeriodOut | None
     received_at: datetime
     due_at: datetime
     status_url: str
@@ -90,6 +98,7 @@ class PreviewOut(BaseModel):
     """What an erasure would take: how many memories, and the newest thousand."""
 
     scope: str
+    period: PeriodOut | None
     n_memories: int
     memories: list[PreviewEntryOut]
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from app.domain.identity import Identity
 from app.domain.models import ItemId, Pseudonym
@@ -26,6 +34,18 @@ UserId = Annotated[
 ItemIdIn = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_ID_CHARS, pattern=PRINTABLE)
 ]
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        message = "must lie in the years 1 to 9999, in UTC"
+        raise ValueError(message) from None
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment with an offset, turned to UTC."""
 
 
 class In(BaseModel):
@@ -72,8 +92,8 @@ class PeriodScopeIn(In):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
     kind: Literal["period"]
-    start: Annotated[AwareDatetime, Field(alias="from")]
-    end: Annotated[AwareDatetime, Field(alias="to")]
+    start: Annotated[UtcTime, Field(alias="from")]
+    end: Annotated[UtcTime, Field(alias="to")]
 
     @model_validator(mode="after")
     def _is_ordered(self) -> Self:
@@ -84,7 +104,7 @@ class PeriodScopeIn(In):
 
     def to_domain(self, _identity: Identity, _pseudonym: Pseudonym) -> Scope:
         """Return the domain's value."""
-        return PeriodScope(self.start.astimezone(UTC), self.end.astimezone(UTC))
+        return PeriodScope(self.start, self.end)
 
 
 class TopicScopeIn(In):

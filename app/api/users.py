@@ -7,11 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, status
 
 from app.api.auth import ServiceOrUser
+from app.api.bodies import BodyRoute
 from app.api.schemas import SuppressionOut
 from app.api.scopes import UserId
 from app.api.state import StateDep, require_restored
 
-router = APIRouter(prefix="/users", tags=["users"], dependencies=[Depends(require_restored)])
+router = APIRouter(
+    prefix="/users", tags=["users"], dependencies=[Depends(require_restored)], route_class=BodyRoute
+)
 
 
 @router.get("/{user}/suppressions")

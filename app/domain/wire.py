@@ -42,8 +42,8 @@ class _Reader:
         if not isinstance(data, Mapping):
             raise InvalidInputError(FieldError(at or "body", "must be a JSON object"))
         self.data = data
-        for name in sorted(set(data) - fields):
-            self.fail(_printable(str(name)), "unknown field")
+        if not fields.issuperset(data):  # the name is the caller's, and may be anybody's
+            self.errors.append(FieldError(at or "body", "holds an unknown field"))
 
     def fail(self, name: str, message: str) -> None:
         self.errors.append(FieldError(f"{self.at}.{name}" if self.at else name, message))
@@ -69,10 +69,6 @@ class _Reader:
     def finish(self) -> None:
         if self.errors:
             raise InvalidInputError(*self.errors)
-
-
-def _printable(name: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in name[:64])
 
 
 def _has_control(value: str, *, lines: bool) -> bool:
@@ -114,19 +110,21 @@ def _attributes(reader: _Reader) -> dict[str, AttributeValue]:
         reader.fail("attributes", f"must have at most {MAX_ATTRIBUTES} entries")
         return {}
     known: dict[str, AttributeValue] = {}
+    problems: set[str] = set()
     for name, value in raw.items():
         if len(name) > MAX_ID_CHARS or _has_control(name, lines=False):
-            reader.fail("attributes", f"a name must be printable, up to {MAX_ID_CHARS} characters")
+            problems.add(f"a name must be printable, up to {MAX_ID_CHARS} characters")
         elif _is_scalar(value) or (
             isinstance(value, list) and len(value) <= MAX_LIST and all(map(_is_scalar, value))
         ):
             known[name] = value
         else:
-            reader.fail(
-                f"attributes.{_printable(name)}",
-                f"must be a string of up to {MAX_ATTRIBUTE_CHARS} characters, a finite number, "
-                f"a boolean, or a list of up to {MAX_LIST} of them",
+            problems.add(
+                f"a value must be a string of up to {MAX_ATTRIBUTE_CHARS} characters, a finite "
+                f"number, a boolean, or a list of up to {MAX_LIST} of them"
             )
+    for problem in sorted(problems):
+        reader.fail("attributes", problem)
     return known
 
 
