@@ -8,7 +8,7 @@ import itertools
 import json
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
@@ -79,7 +79,7 @@ async def ask(
         answer.n_read += len(chunk or b"")
         return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             answer.status = message["status"]
             answer.headers = {key.decode(): value.decode() for key, value in message["headers"]}
@@ -181,7 +181,7 @@ def test_the_loop_parses_no_body_when_one_comes(
     try:
         answer = asyncio.run(send())
     finally:
-        threading.setprofile(None)  # type: ignore[arg-type] - None takes it away, as in sys
+        threading.setprofile(None)
 
     assert answer.status == 422
     assert parsing, "nothing was seen parsing"

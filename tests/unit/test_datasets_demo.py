@@ -13,11 +13,11 @@ import pytest
 
 from app.adapters.datasets.demo import DEMO_FOLDER, DemoDataset
 from app.adapters.datasets.readers import GROUPS, N_READERS, Reader, group_of, make_reader
-from app.adapters.datasets.registry import DatasetKind, open_dataset
+from app.adapters.datasets.registry import open_dataset
 from app.domain.errors import InvalidInputError
 from app.domain.models import Item, Kind, ReportedInteraction
 from app.domain.wire import interaction_from_wire
-from app.ports.dataset import BadLine, InteractionRecord, ItemRecord, Position
+from app.ports.dataset import BadLine, DatasetKind, InteractionRecord, ItemRecord, Position
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SUBJECTS = Path(__file__).parents[1] / "data" / "datasets" / "subjects.txt"
