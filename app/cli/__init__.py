@@ -52,11 +52,7 @@ def main() -> None:
     try:
         _require_text(sys.argv)
         app()
-    except Exception as error:
-        from app.settings import SettingsError
-
-        if not isinstance(error, AppError | SettingsError):
-            raise
+    except AppError as error:
         print(f"lethe: {error}", file=sys.stderr)
         raise SystemExit(_FAILED) from None
 

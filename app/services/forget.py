@@ -192,30 +192,14 @@ class ForgetService:
         history = uow.interactions.history(command.pseudonym, with_texts=False)
         doomed = entries_in_scope(command.scope, history, about=about)
         uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
-        stone = Tombstone(command.pseudonym, request_id, erased_before=now, epoch=epoch)
+        stone = Tombstone(command.pseudonym, request_id, now, epoch=epoch)
         uow.tombstones.add(tombstones(self._identity, command.scope, doomed, stone=stone))
         if isinstance(command.scope, TopicScope):
             topic_id = self._identity.topic_id(command.pseudonym, command.scope.text)
             topic = Topic(topic_id, command.scope.text)
             uow.suppressions.add(command.pseudonym, topic, request_id=request_id, at=now)
-        request = ErasureRequest(
-            request_id=request_id,
-            pseudonym=command.pseudonym,
-            scope_kind=command.scope.kind,
-            # Which part it is, is told by flags and tombstones; the words would be one more trace.
-            scope=command.scope if is_whole_user else None,
-            state=RequestState.SUPPRESSED,
-            received_at=now,
-            due_at=due_date(now),
-            updated_at=now,
-            completed_at=None,
-            epoch=epoch,
-            attempts=0,
-            fence=0,
-            change_seq=uow.changes.append({command.pseudonym}),
-            reason=command.reason,
-        )
-        return request, len(doomed)
+        change_seq = uow.changes.append({command.pseudonym})
+        return _suppressed(command, stone, change_seq=change_seq), len(doomed)
 
     def _body_hash(self, command: ForgetCommand) -> str:
         body = {
@@ -282,6 +266,27 @@ class ForgetService:
                 raise NotFoundError("no erasure request has this id")
             certificate = self._certification.certificate(uow, request_id)
             return ForgetStatus(request, uow.requests.steps(request_id), certificate)
+
+
+def _suppressed(command: ForgetCommand, stone: Tombstone, *, change_seq: int) -> ErasureRequest:
+    is_whole_user, now = isinstance(command.scope, AllScope), stone.erased_before
+    return ErasureRequest(
+        request_id=stone.request_id,
+        pseudonym=command.pseudonym,
+        scope_kind=command.scope.kind,
+        # Which part it is, is told by flags and tombstones; the words would be one more trace.
+        scope=command.scope if is_whole_user else None,
+        state=RequestState.SUPPRESSED,
+        received_at=now,
+        due_at=due_date(now),
+        updated_at=now,
+        completed_at=None,
+        epoch=stone.epoch,
+        attempts=0,
+        fence=0,
+        change_seq=change_seq,
+        reason=command.reason,
+    )
 
 
 def _leaves(request: ErasureRequest, *, n_memories: int) -> list[Leaf]:
