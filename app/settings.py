@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -19,6 +19,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.domain.errors import SettingsError
 from app.secret_files import create_secret_file
 from app.settings_groups import (
     DEVELOPMENT_ADMIN_TOKEN,
@@ -47,15 +48,6 @@ SECRET_MIN_DISTINCT: Final = 8
 _WEAK: Final = (
     f"at least {SECRET_MIN_CHARACTERS} characters and {SECRET_MIN_DISTINCT} different ones"
 )
-
-
-class SettingsError(ValueError):
-    """The settings cannot be used; ``problems`` names each setting and what is wrong with it."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        """Keep ``problems``, none of which repeats a value."""
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
 
 
 class Settings(BaseSettings):

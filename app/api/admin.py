@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from app.api.auth import Admin
+from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.forget import RequestIdIn
 from app.api.schemas import (
@@ -19,13 +19,14 @@ from app.api.schemas import (
     RequestOut,
     RequestsOut,
 )
+from app.api.scopes import UtcTime
 from app.api.state import StateDep
 from app.domain.audit import LeafKind
 from app.domain.forgetting import RequestState
 from app.domain.models import RequestId
 from app.services.audit import AuditQuery
 
-router = APIRouter(prefix="/admin", tags=["admin"])
+router = APIRouter(prefix="/admin", tags=["admin"], route_class=BodyRoute)
 
 Limit = Annotated[int, Query(ge=1, le=1_000, description="Most entries of a page; 1 to 1,000.")]
 
@@ -68,7 +69,7 @@ def get_forget_requests(
     *,
     status: Annotated[RequestState | None, Query(description="Only these.")] = None,
     before: Annotated[
-        AwareDatetime | None,
+        UtcTime | None,
         Query(description="Only requests received before; RFC 3339 with a UTC offset."),
     ] = None,
     limit: Limit = 100,

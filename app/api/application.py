@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from app.api import (
     admin,
@@ -23,8 +23,8 @@ from app.api import (
 )
 from app.api.console.headers import DOCUMENT, ConsoleHeaders
 from app.api.errors import add_error_handlers, declared
-from app.api.middleware import BodyLimit, RequestLog
-from app.api.openapi import DescribedApp, operation_id
+from app.api.middleware import RequestLog
+from app.api.openapi import DescribedApp, operation_id, require_declared
 from app.api.state import State
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -69,11 +69,11 @@ def create_app(state: State, *, has_docs: bool = True, lifespan: Lifespan | None
     app.state.lethe = state
     add_error_handlers(app)
     for module, statuses in _ROUTERS:
-        app.include_router(module.router, responses=declared(*statuses))
+        strict = [Depends(require_declared)] if 401 in statuses else []  # noqa: PLR2004 - RFC 9110
+        app.include_router(module.router, responses=declared(*statuses), dependencies=strict)
     if has_docs:
         app.include_router(docs.router)
-    # The last added is the outermost: a refused body is logged and counted like any answer.
-    app.add_middleware(BodyLimit, max_bytes=state.limits.max_body_bytes)
+    # The last added is the outermost: whatever is answered is logged and counted.
     app.add_middleware(ConsoleHeaders)
     app.add_middleware(RequestLog, metrics=state.metrics)
     return app

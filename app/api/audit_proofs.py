@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BeforeValidator, Field
 
 from app.api.auth import Admin
+from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.schemas import Count, Out
 from app.api.state import StateDep
@@ -93,7 +94,7 @@ class LogReportOut(Out):
     problems: list[str] = Field(description="What is wrong; empty for a whole log.")
 
 
-router = APIRouter(prefix="/admin/audit", tags=["admin"])
+router = APIRouter(prefix="/admin/audit", tags=["admin"], route_class=BodyRoute)
 
 
 @router.get("/checkpoint", responses=declared(404))

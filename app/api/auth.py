@@ -8,14 +8,17 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 import jwt
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import TypeAdapter, ValidationError
 
-from app.api.state import StateDep
+from app.api.state import Security, state_of
 from app.domain.errors import ForbiddenError, UnauthenticatedError
+from app.wire.schemas import UserId
 
 _ALGORITHMS: Final = ["RS256", "ES256", "EdDSA"]
 """Asymmetric only: with a shared secret the verifier could sign."""
+_USER: Final = TypeAdapter[str](UserId)
 _bearer = HTTPBearer(auto_error=False, description="Service, admin or user (JWT) token")
 
 
@@ -53,10 +56,10 @@ class Caller:
 
 
 async def caller_of(
-    state: StateDep,
+    request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Caller:
-    """Return who calls.
+    """Return who calls; looked up once a request.
 
     Not blocking, like every dependency here, so that none of them costs a thread.
 
@@ -65,12 +68,18 @@ async def caller_of(
     """
     if credentials is None:
         raise UnauthenticatedError("send a bearer token")
-    token = credentials.credentials
-    if _is(token, state.security.admin_token):
+    known: Caller | None = getattr(request.state, "caller", None)
+    if known is None:
+        known = request.state.caller = _caller(credentials.credentials, state_of(request).security)
+    return known
+
+
+def _caller(token: str, security: Security) -> Caller:
+    if _is(token, security.admin_token):
         return Caller(Role.ADMIN, token)
-    if _is(token, state.security.service_token):
+    if _is(token, security.service_token):
         return Caller(Role.SERVICE, token)
-    user = _user_of(token, public_key=state.security.jwt_public_key)
+    user = _user_of(token, public_key=security.jwt_public_key)
     return Caller(Role.USER, token, user) if user else Caller(Role.BEARER, token)
 
 
@@ -79,15 +88,17 @@ def _is(token: str, expected: str) -> bool:
 
 
 def _user_of(token: str, *, public_key: str | None) -> str | None:
+    """Return the user a token was signed for; None for every other token, however odd."""
     if public_key is None:
         return None
     try:
         claims = jwt.decode(
             token, public_key, algorithms=_ALGORITHMS, options={"require": ["exp", "sub"]}
         )
-    except jwt.PyJWTError:
+        return _USER.validate_python(claims["sub"], strict=True)
+    except (jwt.PyJWTError, ValidationError, ValueError, ArithmeticError, RecursionError):
+        # A header nested too deeply, an end at infinity: PyJWT lets some of these through.
         return None
-    return str(claims["sub"])
 
 
 class Require:
@@ -96,6 +107,10 @@ class Require:
     def __init__(self, *roles: Role) -> None:
         """Let ``roles`` pass."""
         self._roles = roles
+
+    async def admit(self, request: Request) -> None:
+        """Check the caller before anything else of the request is looked at; see ``__call__``."""
+        await self(await caller_of(request, await _bearer(request)))
 
     async def __call__(self, caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
         """Return the caller.

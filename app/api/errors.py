@@ -87,6 +87,8 @@ _ANSWERS: Final = {
     ),
 }
 """Every status that is answered with a problem: what it says, and what is declared of it."""
+_MOST_TOLD: Final = 100
+"""Errors of one answer; of more, only their number is told."""
 MEDIA_TYPE: Final = "application/problem+json"
 
 
@@ -108,6 +110,7 @@ class Problem(BaseModel):
     errors: list[ProblemField] = Field(
         default=[], description="What is wrong with which field; with 422 only, and all at once."
     )
+    more_errors: int = Field(default=0, ge=0, description="Further ones, not told; a count.")
 
 
 def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -149,7 +152,11 @@ def problem(
         "detail": detail,
     }
     if errors:
-        body["errors"] = [{"field": one.field, "message": one.message} for one in errors]
+        body["errors"] = [
+            {"field": one.field, "message": one.message} for one in errors[:_MOST_TOLD]
+        ]
+    if len(errors) > _MOST_TOLD:
+        body["more_errors"] = len(errors) - _MOST_TOLD
     headers = dict(answer.headers)
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
@@ -172,7 +179,9 @@ def _on_validation_error(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
     # Only where and what: pydantic's own form repeats the input, which may be personal.
-    errors = field_errors([{**one, "loc": one["loc"][1:]} for one in error.errors()])
+    errors = field_errors(
+        [{**one, "loc": one["loc"][1:], "place": str(one["loc"][0])} for one in error.errors()]
+    )
     detail = "; ".join(f"{one.field}: {one.message}" for one in errors[:5])
     return problem(422, code=InvalidInputError.code, detail=detail, errors=errors)
 

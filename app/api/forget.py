@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Request, status
 from pydantic import StringConstraints
 
 from app.api.auth import Anyone, Caller, Role, ServiceOrUser
+from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.schemas import (
     AcceptedOut,
     ForgetIn,
+    PeriodOut,
     PreviewEntryOut,
     PreviewOut,
     RequestOut,
@@ -22,10 +25,11 @@ from app.api.schemas import (
 from app.api.state import State, StateDep
 from app.domain.errors import NotFoundError
 from app.domain.models import RequestId
+from app.domain.scope import PeriodScope
 from app.services.certification import commit
 from app.services.forget import ForgetCommand, ForgetStatus
 
-router = APIRouter(tags=["forget"])
+router = APIRouter(tags=["forget"], route_class=BodyRoute)
 RequestIdIn = Annotated[
     str,
     Path(pattern=r"^[0-9a-f]{32}$", description="Id of an erasure request; 32 hex digits."),
@@ -47,7 +51,7 @@ def forget(
     """Accept an erasure request: from this answer on, nothing rests on the data.
 
     The same `Idempotency-Key` or `subject_request_id` gives the same request; with another
-    body it is 409.
+    body it is 409. A `period` ends at the latest with the request; the answer tells its ends.
     """
     caller.require_user(body.user)
     container = state.container
@@ -69,6 +73,7 @@ def forget(
         request_id=row.request_id,
         status=row.state,
         scope=row.scope_kind,
+        period=_period(accepted.period),
         received_at=row.received_at,
         due_at=row.due_at,
         status_url=str(request.url_for("get_forget_request", request_id=row.request_id)),
@@ -84,12 +89,19 @@ def preview_forget(body: ForgetIn, caller: ServiceOrUser, state: StateDep) -> Pr
     identity = state.container.identity
     pseudonym = identity.pseudonym(body.user)
     scope = body.scope.to_domain(identity, pseudonym)
+    if isinstance(scope, PeriodScope):
+        scope = scope.ended_by(state.container.clock.now())
     entries = state.container.resolver.preview(pseudonym, scope)
     return PreviewOut(
         scope=scope.kind,
+        period=_period((scope.start, scope.end) if isinstance(scope, PeriodScope) else None),
         n_memories=len(entries),
         memories=[PreviewEntryOut.from_domain(one) for one in entries[:_PREVIEW_ENTRIES]],
     )
+
+
+def _period(period: tuple[datetime, datetime] | None) -> PeriodOut | None:
+    return None if period is None else PeriodOut(start=period[0], end=period[1])
 
 
 @router.get("/forget/{request_id}", responses=declared(404))

@@ -8,9 +8,10 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from app.api.bodies import BodyRoute
 from app.api.state import StateDep
 
-router = APIRouter(tags=["process"])
+router = APIRouter(tags=["process"], route_class=BodyRoute)
 
 
 class LivenessOut(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from app.api.auth import Service
-from app.api.bodies import Batch
+from app.api.bodies import Batch, BodyRoute
 from app.api.errors import declared
 from app.api.openapi import batch_body
 from app.api.schemas import IngestOut
@@ -16,7 +16,7 @@ from app.domain.errors import FieldError, InvalidInputError
 from app.domain.models import Interaction
 from app.wire.schemas import InteractionIn, interaction_from_wire
 
-router = APIRouter(tags=["ingest"], dependencies=[Depends(require_restored)])
+router = APIRouter(tags=["ingest"], dependencies=[Depends(require_restored)], route_class=BodyRoute)
 
 
 @router.post("/interactions", openapi_extra=batch_body(InteractionIn), responses=declared(422))

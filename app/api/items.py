@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from app.api.auth import Service
-from app.api.bodies import Batch
+from app.api.bodies import Batch, BodyRoute
 from app.api.errors import declared
 from app.api.openapi import batch_body
 from app.api.schemas import ItemsOut
@@ -16,7 +16,7 @@ from app.domain.errors import FieldError, InvalidInputError
 from app.domain.models import Item
 from app.wire.schemas import ItemBodyIn, ItemIdIn, ItemIn, item_from_wire
 
-router = APIRouter(tags=["ingest"])
+router = APIRouter(tags=["ingest"], route_class=BodyRoute)
 
 
 @router.post("/items", openapi_extra=batch_body(ItemIn), responses=declared(422))

@@ -1,4 +1,4 @@
-"""Around every request: an id, a size limit, a metric and a log line without personal data."""
+"""Around every request: an id, a metric and a log line without personal data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import problem
 from app.observability import Metrics
 
 _log = structlog.get_logger("app.api")
@@ -57,45 +56,3 @@ class RequestLog:
                 status=status,
                 ms=round(1_000 * seconds, 2),
             )
-
-
-class _BodyTooLargeError(Exception):
-    """More bytes came than are allowed."""
-
-
-class BodyLimit:
-    """Refuses bodies over a limit, whatever their headers say."""
-
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
-        """Wrap ``app``; more than ``max_bytes`` is 413."""
-        self._app = app
-        self._max_bytes = max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        received = 0
-        has_started = False
-
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_bytes:
-                raise _BodyTooLargeError
-            return message
-
-        async def noted(message: Message) -> None:
-            nonlocal has_started
-            has_started = True
-            await send(message)
-
-        try:
-            await self._app(scope, counted, noted)
-        except _BodyTooLargeError:
-            if has_started:
-                raise
-            detail = f"a body may have at most {self._max_bytes} bytes"
-            await problem(413, code="body_too_large", detail=detail)(scope, receive, send)

@@ -6,11 +6,12 @@ import json
 from importlib.resources import files
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from app.api.errors import Problem, declared
+from app.domain.errors import FieldError, InvalidInputError
 from app.wire.schemas import InteractionIn, ItemIn
 
 _AT: Final = "#/components/schemas/"
@@ -66,6 +67,21 @@ def _give_example(schema: dict[str, Any], name: str, owner: str) -> None:
     if not {"$ref", "const", "properties"} & set(schema):
         example = f"{owner}.{name}"
         schema["examples"] = [_EXAMPLES[example if example in _EXAMPLES else name]]
+
+
+async def require_declared(request: Request) -> None:
+    """Refuse a query parameter that the document lacks: a misspelt one would silently not apply.
+
+    Raises:
+        InvalidInputError: there is one; its name is the caller's, and not told.
+    """
+    if not request.query_params:
+        return
+    paths = request.app.openapi()["paths"]
+    operation = paths[request.scope["route"].path][request.method.lower()]
+    declared_names = {one["name"] for one in operation.get("parameters", ())}
+    if not declared_names.issuperset(request.query_params):
+        raise InvalidInputError(FieldError("query", "holds an unknown field"))
 
 
 def operation_id(route: APIRoute) -> str:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
 from app.api.auth import ServiceOrUser
+from app.api.bodies import BodyRoute
 from app.api.recommended import RecommendOut
 from app.api.state import StateDep, require_restored
 from app.domain.models import ItemId
@@ -17,7 +18,9 @@ from app.domain.selection import Strategy
 from app.services.recommend import RecommendQuery
 from app.wire.schemas import In, ItemIdIn, UserId
 
-router = APIRouter(tags=["recommend"], dependencies=[Depends(require_restored)])
+router = APIRouter(
+    tags=["recommend"], dependencies=[Depends(require_restored)], route_class=BodyRoute
+)
 
 
 async def _departing() -> AsyncIterator[ExitStack]:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
 from app.api.auth import ServiceOrUser
+from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.schemas import Count, RequestOut, SuppressionOut
 from app.api.state import StateDep, require_restored
@@ -16,7 +17,9 @@ from app.domain.models import HistoryEntry, Kind, RecordId, Right
 from app.services.rights import Export
 from app.wire.schemas import UserId
 
-router = APIRouter(prefix="/users", tags=["users"], dependencies=[Depends(require_restored)])
+router = APIRouter(
+    prefix="/users", tags=["users"], dependencies=[Depends(require_restored)], route_class=BodyRoute
+)
 UserIn = Annotated[UserId, Path()]
 RightIn = Annotated[Right, Path(description="Which right of the GDPR.")]
 FORMAT: Final = "lethe-export/v1"

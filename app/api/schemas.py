@@ -66,8 +66,15 @@ class ItemsOut(BaseModel):
     changed: Count = Field(description="Items that were new or differed; a count.")
 
 
+class PeriodOut(BaseModel):
+    """What of a period is erased: ``to`` is at most the moment of the request."""
+
+    start: datetime = Field(serialization_alias="from", description="First moment; UTC.")
+    end: datetime = Field(serialization_alias="to", description="End, exclusive; UTC.")
+
+
 class AcceptedOut(BaseModel):
-    """An accepted erasure request.
+    """An accepted erasure request; ``period`` is null for every other scope.
 
     ``capability`` opens its status and nothing else; ``receipt`` is signed, and its salt, which
     is nowhere else once the data are erased, shows whom receipt and certificate are about.
@@ -76,6 +83,7 @@ class AcceptedOut(BaseModel):
     request_id: ErasureId = Field(description="Id of the erasure request; 32 random hex digits.")
     status: RequestState = Field(description="Where it stands.")
     scope: str = Field(description="Kind of its scope.")
+    period: PeriodOut | None = Field(description="Its ends, of a period; else null.")
     received_at: datetime = Field(description="When it was received; UTC.")
     due_at: datetime = Field(description="By when it has to be done; UTC.")
     status_url: str = Field(description="Address that tells how it stands.")
@@ -110,6 +118,7 @@ class PreviewOut(BaseModel):
     """What an erasure would take: how many memories, and the newest thousand."""
 
     scope: str = Field(description="Kind of the scope.")
+    period: PeriodOut | None = Field(description="Its ends, of a period; else null.")
     n_memories: Count = Field(description="Memories it would take; a count.")
     memories: list[PreviewEntryOut] = Field(description="The newest thousand of them.")
 

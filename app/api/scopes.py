@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from app.domain.identity import Identity
 from app.domain.models import ItemId, Pseudonym
@@ -20,6 +27,18 @@ from app.domain.scope import (
 from app.wire.schemas import EventId, In, ItemIdIn
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        message = "must lie in the years 1 to 9999, in UTC"
+        raise ValueError(message) from None
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment with an offset, turned to UTC."""
 
 
 class AllScopeIn(In):
@@ -68,10 +87,10 @@ class PeriodScopeIn(In):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
     kind: Literal["period"] = Field(description="Which scope this is.")
-    start: AwareDatetime = Field(
+    start: UtcTime = Field(
         alias="from", description="First moment, inclusive; RFC 3339 with a UTC offset."
     )
-    end: AwareDatetime = Field(
+    end: UtcTime = Field(
         alias="to", description="Last moment, exclusive and later; RFC 3339 with a UTC offset."
     )
 
@@ -84,7 +103,7 @@ class PeriodScopeIn(In):
 
     def to_domain(self, _identity: Identity, _pseudonym: Pseudonym) -> Scope:
         """Return the domain's value."""
-        return PeriodScope(self.start.astimezone(UTC), self.end.astimezone(UTC))
+        return PeriodScope(self.start, self.end)
 
 
 class TopicScopeIn(In):

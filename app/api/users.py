@@ -7,12 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, status
 
 from app.api.auth import ServiceOrUser
+from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.schemas import SuppressionOut
 from app.api.state import StateDep, require_restored
 from app.wire.schemas import UserId
 
-router = APIRouter(prefix="/users", tags=["users"], dependencies=[Depends(require_restored)])
+router = APIRouter(
+    prefix="/users", tags=["users"], dependencies=[Depends(require_restored)], route_class=BodyRoute
+)
 
 
 @router.get("/{user}/suppressions")

@@ -33,6 +33,7 @@ from app.adapters.vault.ledger import SqlErasureLedger
 from app.bootstrap.llm import connect, diversity
 from app.bootstrap.vault import open_vault, require_keys
 from app.domain.erasure_statement import Limit
+from app.domain.errors import SettingsError
 from app.domain.identity import Identity
 from app.domain.residue import NeedleKind
 from app.domain.tally import Tally
@@ -42,7 +43,7 @@ from app.ports.explainer import Explainer
 from app.ports.job_queue import JobQueue
 from app.ports.probe import Probe
 from app.ports.ranker import Ranker
-from app.settings import Settings, SettingsError, load_pepper
+from app.settings import Settings, load_pepper
 
 _EMBEDDED_SHARDS: Final = 16
 _SERVER_SHARDS: Final = 64

@@ -10,12 +10,12 @@ from app.adapters.loops import Loop
 from app.adapters.vault.kek import LocalKeyEncryption, read_kek_file
 from app.adapters.vault.key_cache import KeyCache
 from app.adapters.vault.sql import SqlKeyVault
-from app.domain.errors import IntegrityError
+from app.domain.errors import IntegrityError, SettingsError
 from app.ports.clock import Clock
 from app.ports.unit_of_work import UnitsOfWork
 from app.ports.vault import KeyVault
 from app.secret_files import create_secret_file
-from app.settings import Settings, SettingsError
+from app.settings import Settings
 
 _EXPIRE_S: Final = 1.0
 """Seconds between two looks for keys in memory whose time is over."""

@@ -1,4 +1,7 @@
-"""The command line: ``lethe``."""
+"""The command line: ``lethe``.
+
+A command imports what it needs when it runs: help and ``verify`` need hardly anything.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ import typer
 
 from app.adapters.chroma.heap import require_overwritten_heap
 from app.cli import data, keys, proof, serve, upkeep
-from app.domain.errors import AppError
-from app.settings import SettingsError
+from app.domain.errors import AppError, FieldError, InvalidInputError
 
 _FAILED: Final = 1
+_OFFLINE: Final = frozenset({"verify"})
+"""Commands that open no store, so that no heap of theirs can end in one."""
 app: Final = typer.Typer(
     name="lethe",
     help="Recommends from a user's own memory, and can prove that it has forgotten.",
@@ -36,11 +40,27 @@ app.add_typer(proof.audit, name="audit")
 app.add_typer(proof.keys, name="keys")
 
 
+@app.callback()
+def begin(context: typer.Context) -> None:
+    """Prepare the process, before any command has imported or opened anything."""
+    if context.invoked_subcommand not in _OFFLINE:
+        require_overwritten_heap()  # may start the program anew
+
+
 def main() -> None:
     """Run; what went wrong is one line on standard error and exit code 1."""
-    require_overwritten_heap()  # may start the program anew, so it comes before anything else
     try:
+        _require_text(sys.argv)
         app()
-    except (AppError, SettingsError) as error:
+    except AppError as error:
         print(f"lethe: {error}", file=sys.stderr)
         raise SystemExit(_FAILED) from None
+
+
+def _require_text(arguments: list[str]) -> None:
+    """Refuse bytes that are not UTF-8: no hash of a user id could be made of them."""
+    for number, argument in enumerate(arguments):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise InvalidInputError(FieldError(f"argument {number}", "not UTF-8")) from None

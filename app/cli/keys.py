@@ -8,10 +8,6 @@ from typing import Annotated
 
 import typer
 
-from app.adapters.clock import SystemClock
-from app.bootstrap.vault import open_vault
-from app.settings import load_settings
-
 
 def rewrap(
     *,
@@ -21,6 +17,10 @@ def rewrap(
 
     The service may run meanwhile, once each of its processes was started with both.
     """
+    from app.adapters.clock import SystemClock
+    from app.bootstrap.vault import open_vault
+    from app.settings import load_settings
+
     with ExitStack() as stack:
         vault = open_vault(load_settings(data_dir=data_dir), stack, clock=SystemClock())
         print(f"{vault.rewrap()} of {vault.count()} keys rewrapped")

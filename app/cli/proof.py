@@ -8,12 +8,6 @@ from typing import Annotated, Final
 
 import typer
 
-from app.cli.data import open_runtime
-from app.data import verify_lethe
-from app.domain.forgetting import ErasureOrder
-from app.domain.models import RequestId
-from app.settings import load_settings
-
 DataDir = Annotated[Path | None, typer.Option(help="Directory of all files.")]
 audit: Final = typer.Typer(help="The audit log.", no_args_is_help=True)
 keys: Final = typer.Typer(help="The key that signs.", no_args_is_help=True)
@@ -27,6 +21,8 @@ def verify(
     ] = None,
 ) -> None:
     """Check a document offline; exit code 0 only if it is whole and signed by the key."""
+    from app.data import verify_lethe
+
     arguments = [str(file), *(["--key", key] if key else [])]
     raise typer.Exit(verify_lethe.main(arguments))
 
@@ -34,7 +30,9 @@ def verify(
 @audit.command("verify")
 def audit_verify(*, data_dir: DataDir = None) -> None:
     """Recompute every leaf, node and signature of the log, and compare it with the rows."""
-    with open_runtime(load_settings(data_dir=data_dir)) as runtime:
+    from app.cli.runtime import open_runtime
+
+    with open_runtime(data_dir) as runtime:
         report = runtime.container.audit_check.check()
         compared = runtime.container.reconcile.check()
     for problem in (*report.problems, *compared.problems):
@@ -51,14 +49,18 @@ def audit_verify(*, data_dir: DataDir = None) -> None:
 @keys.command("show")
 def keys_show(*, data_dir: DataDir = None) -> None:
     """Print the public key, to be given to those who verify."""
-    with open_runtime(load_settings(data_dir=data_dir)) as runtime:
+    from app.cli.runtime import open_runtime
+
+    with open_runtime(data_dir) as runtime:
         print(runtime.container.keys.public_key())
 
 
 @keys.command("rotate")
 def keys_rotate(*, data_dir: DataDir = None) -> None:
     """Make a new signing key that the old one vouches for, and destroy the old one."""
-    with open_runtime(load_settings(data_dir=data_dir)) as runtime:
+    from app.cli.runtime import open_runtime
+
+    with open_runtime(data_dir) as runtime:
         print(runtime.container.keys.rotate())
 
 
@@ -70,7 +72,11 @@ def probe(
     data_dir: DataDir = None,
 ) -> None:
     """Search the bytes of every store; exit code 1 where something is left or nothing is sure."""
-    with open_runtime(load_settings(data_dir=data_dir)) as runtime:
+    from app.cli.runtime import open_runtime
+    from app.domain.forgetting import ErasureOrder
+    from app.domain.models import RequestId
+
+    with open_runtime(data_dir) as runtime:
         container = runtime.container
         pseudonym = container.identity.pseudonym(user or "")
         order = ErasureOrder(RequestId(""), pseudonym, is_whole_user=True, record_ids=())

@@ -8,11 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
-
-from app.adapters.db import schema
-from app.cli.data import load_demo
-from app.settings import check_binding, load_settings
 
 DataDir = Annotated[
     Path | None, typer.Option(help="Directory of all files; LETHE_DATA_DIR otherwise.")
@@ -27,12 +22,18 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Load the demo set at first.")] = False,
 ) -> None:
     """Serve the API."""
+    import uvicorn
+
+    from app.settings import check_binding, load_settings
+
     if data_dir is not None:
         os.environ["LETHE_DATA_DIR"] = str(data_dir.absolute())
     settings = load_settings()
     address = host or settings.api.host
     check_binding(settings, host=address)
     if demo:
+        from app.cli.runtime import load_demo
+
         load_demo(settings)
     uvicorn.run(
         "app.main:create",
@@ -60,6 +61,9 @@ def worker(
 
 def migrate() -> None:
     """Bring the database's schema to this version's."""
+    from app.adapters.db import schema
+    from app.settings import load_settings
+
     settings = load_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     schema.upgrade(settings.database_url)

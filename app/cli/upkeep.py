@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-from app.cli.data import open_runtime
-from app.settings import load_settings
-
 
 def reindex(
     *,
@@ -26,7 +23,9 @@ def reindex(
     """
     if is_all is bool(shard):
         raise typer.BadParameter("say which with --shard, or --all")
-    with open_runtime(load_settings(data_dir=data_dir)) as runtime:
+    from app.cli.runtime import open_runtime
+
+    with open_runtime(data_dir) as runtime:
         done = runtime.container.reindex.reindex(None if is_all else shard)
     print(
         f"{done.shards} shards re-indexed, {done.copied} memories copied, "

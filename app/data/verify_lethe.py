@@ -316,7 +316,8 @@ def check_salt(document: object, *, subject: str | None, salt: str | None) -> st
         refuse("the salt is not the one that was committed with")
     if subject is None:
         return "salt fits (give --subject USER to check whom it is about)"
-    committed = hashlib.sha256(b"\x02lethe-subject/v1\n" + raw + subject.encode()).hexdigest()
+    user = subject.encode(errors="surrogateescape")  # the bytes that were typed
+    committed = hashlib.sha256(b"\x02lethe-subject/v1\n" + raw + user).hexdigest()
     if committed != take(document, "statement.subject.commitment", str):
         refuse("the document is about somebody else")
     return "about the given user"

@@ -16,6 +16,7 @@
     │   └── KeyUnavailableError      a user's key cannot be had, so neither can what it seals
     │       └── KeyMissingError      the vault answers, and does not hold it
     ├── RankerError              the LLM answered, but nothing a ranking can be read from
+    ├── SettingsError            no process starts with these
     └── IntegrityError           stored data contradict each other; fail closed
 
 No message may hold a user id, a history, a prompt or a model's answer.
@@ -23,6 +24,7 @@ No message may hold a user id, a history, a prompt or a model's answer.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -151,6 +153,17 @@ class RankerError(AppError):
     """The LLM answered, but no ranking can be read from its answer."""
 
     code = "ranker_error"
+
+
+class SettingsError(AppError):
+    """The settings cannot be used; ``problems`` names each setting and what is wrong with it."""
+
+    code = "settings"
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        """Keep ``problems``, none of which repeats a value."""
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
 
 
 class IntegrityError(AppError):

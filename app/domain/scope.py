@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
 
+from app.domain.errors import FieldError, InvalidInputError
 from app.domain.models import EventKey, ItemId
 
 
@@ -40,6 +41,16 @@ class PeriodScope:
     start: datetime
     end: datetime
     kind: ClassVar[str] = "period"
+
+    def ended_by(self, now: datetime) -> PeriodScope:
+        """Return what of the period lies before ``now``: nobody is locked out of their future.
+
+        Raises:
+            InvalidInputError: nothing of it does.
+        """
+        if self.start >= now:
+            raise InvalidInputError(FieldError("scope.from", "must lie before now"))
+        return replace(self, end=min(self.end, now))
 
 
 @dataclass(frozen=True, slots=True)

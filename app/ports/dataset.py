@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Protocol
 
 from app.domain.models import Item, ReportedInteraction
+
+
+class DatasetKind(StrEnum):
+    """What to read; demo alone needs no path."""
+
+    DEMO = "demo"
+    ML_100K = "ml-100k"
+    NDJSON = "ndjson"
+    RECBOLE = "recbole"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -20,12 +20,10 @@ from app.domain.forgetting import (
     due_date,
 )
 from app.domain.identity import Identity
-from app.domain.models import HistoryEntry, Pseudonym, RecordId, RequestId, Subject, SubjectStatus
+from app.domain.models import Pseudonym, RecordId, RequestId, Subject, SubjectStatus
 from app.domain.receipt import Receipt
 from app.domain.scope import (
     AllScope,
-    EventsScope,
-    ItemsScope,
     PeriodScope,
     Scope,
     TopicScope,
@@ -39,6 +37,7 @@ from app.ports.requests import KnownRequest, NewRequest
 from app.ports.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.certification import Certification, Committed, commit
 from app.services.departures import Departures
+from app.services.gate import tombstones
 from app.services.resolve import ScopeResolver, entries_in_scope
 
 _JOIN_ATTEMPTS: Final = 3
@@ -72,6 +71,8 @@ class Accepted:
     Args:
         receipt: signed; the same for every repeat until the data are erased, then without its
             salt, which is destroyed with them.
+        period: what of a ``period`` is erased: from, and to, which is at most the moment of the
+            request; None for other scopes.
         capability: lets its holder read the status, with no other right.
         is_new: False when an earlier request was joined.
     """
@@ -79,6 +80,7 @@ class Accepted:
     request: ErasureRequest
     receipt: Receipt
     capability: str
+    period: tuple[datetime, datetime] | None
     is_new: bool
 
 
@@ -148,8 +150,11 @@ class ForgetService:
         known = self._find(uow, command, body_hash=body_hash)
         if known is not None:
             receipt = self._certification.receipt(uow, known.request.request_id)
-            return self._answer(known.request, receipt, is_new=False)
-        request, n_memories = self._suppress(uow, command, about=about, subject=subject)
+            return self._answer(uow, known.request, receipt, is_new=False)
+        now = self._clock.now()
+        if isinstance(command.scope, PeriodScope):
+            command = replace(command, scope=command.scope.ended_by(now))
+        request, n_memories = self._suppress(uow, command, about=about, subject=subject, now=now)
         uow.requests.add(self._new(command, request, body_hash=body_hash))
         leaves = _leaves(request, n_memories=n_memories)
         seqs = uow.audit.append(leaves)
@@ -166,7 +171,7 @@ class ForgetService:
         # A worker makes good what fails here, before it erases anything.
         uow.after_commit(partial(self._ledger.note, stones))
         uow.after_commit(partial(self._queue.ring, request.request_id))
-        return self._answer(request, receipt, is_new=True)
+        return self._answer(uow, request, receipt, is_new=True)
 
     def _suppress(
         self,
@@ -175,9 +180,10 @@ class ForgetService:
         *,
         about: frozenset[RecordId],
         subject: Subject | None,
+        now: datetime,
     ) -> tuple[ErasureRequest, int]:
         """Take what is in scope out of use; return the request, and how many memories it is."""
-        now, request_id = self._clock.now(), RequestId(secrets.token_hex(16))
+        request_id = RequestId(secrets.token_hex(16))
         is_whole_user, epoch = isinstance(command.scope, AllScope), 0
         if subject is not None:
             status = SubjectStatus.ERASING if is_whole_user else None
@@ -186,29 +192,14 @@ class ForgetService:
         history = uow.interactions.history(command.pseudonym, with_texts=False)
         doomed = entries_in_scope(command.scope, history, about=about)
         uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
-        uow.tombstones.add(self._tombstones(command, request_id, doomed, now=now, epoch=epoch))
+        stone = Tombstone(command.pseudonym, request_id, now, epoch=epoch)
+        uow.tombstones.add(tombstones(self._identity, command.scope, doomed, stone=stone))
         if isinstance(command.scope, TopicScope):
             topic_id = self._identity.topic_id(command.pseudonym, command.scope.text)
             topic = Topic(topic_id, command.scope.text)
             uow.suppressions.add(command.pseudonym, topic, request_id=request_id, at=now)
-        request = ErasureRequest(
-            request_id=request_id,
-            pseudonym=command.pseudonym,
-            scope_kind=command.scope.kind,
-            # Which part it is, is told by flags and tombstones; the words would be one more trace.
-            scope=command.scope if is_whole_user else None,
-            state=RequestState.SUPPRESSED,
-            received_at=now,
-            due_at=due_date(now),
-            updated_at=now,
-            completed_at=None,
-            epoch=epoch,
-            attempts=0,
-            fence=0,
-            change_seq=uow.changes.append({command.pseudonym}),
-            reason=command.reason,
-        )
-        return request, len(doomed)
+        change_seq = uow.changes.append({command.pseudonym})
+        return _suppressed(command, stone, change_seq=change_seq), len(doomed)
 
     def _body_hash(self, command: ForgetCommand) -> str:
         body = {
@@ -249,33 +240,19 @@ class ForgetService:
             body_hash=body_hash,
         )
 
-    def _tombstones(
-        self,
-        command: ForgetCommand,
-        request_id: RequestId,
-        doomed: Sequence[HistoryEntry],
-        *,
-        now: datetime,
-        epoch: int,
-    ) -> list[Tombstone]:
-        user, identity = command.pseudonym, self._identity
-        match command.scope:
-            case AllScope():
-                return [Tombstone(identity.tombstone_all(user), request_id, now, epoch=epoch)]
-            case ItemsScope(item_ids=item_ids):
-                tokens = [identity.tombstone_item(user, item_id) for item_id in item_ids]
-            case EventsScope(event_keys=keys):
-                tokens = [identity.tombstone_event(user, key) for key in keys]
-            case PeriodScope(start=start, end=end):
-                token = identity.tombstone_period(user)
-                return [Tombstone(token, request_id, end, erased_from=start)]
-            case _:
-                tokens = [identity.tombstone_event(user, entry.event_key) for entry in doomed]
-        return [Tombstone(token, request_id, now) for token in tokens]
-
-    def _answer(self, request: ErasureRequest, receipt: Receipt, *, is_new: bool) -> Accepted:
-        capability = self._identity.capability(request.request_id)
-        return Accepted(request, receipt, capability, is_new=is_new)
+    def _answer(
+        self, uow: UnitOfWork, request: ErasureRequest, receipt: Receipt, *, is_new: bool
+    ) -> Accepted:
+        is_period = request.scope_kind == PeriodScope.kind
+        stones = uow.tombstones.of([request.request_id]) if is_period else []
+        periods = [(one.erased_from, one.erased_before) for one in stones if one.erased_from]
+        return Accepted(
+            request,
+            receipt,
+            self._identity.capability(request.request_id),
+            period=next(iter(periods), None),
+            is_new=is_new,
+        )
 
     def status(self, request_id: RequestId) -> ForgetStatus:
         """Return how a request stands.
@@ -289,6 +266,27 @@ class ForgetService:
                 raise NotFoundError("no erasure request has this id")
             certificate = self._certification.certificate(uow, request_id)
             return ForgetStatus(request, uow.requests.steps(request_id), certificate)
+
+
+def _suppressed(command: ForgetCommand, stone: Tombstone, *, change_seq: int) -> ErasureRequest:
+    is_whole_user, now = isinstance(command.scope, AllScope), stone.erased_before
+    return ErasureRequest(
+        request_id=stone.request_id,
+        pseudonym=command.pseudonym,
+        scope_kind=command.scope.kind,
+        # Which part it is, is told by flags and tombstones; the words would be one more trace.
+        scope=command.scope if is_whole_user else None,
+        state=RequestState.SUPPRESSED,
+        received_at=now,
+        due_at=due_date(now),
+        updated_at=now,
+        completed_at=None,
+        epoch=stone.epoch,
+        attempts=0,
+        fence=0,
+        change_seq=change_seq,
+        reason=command.reason,
+    )
 
 
 def _leaves(request: ErasureRequest, *, n_memories: int) -> list[Leaf]:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.domain.forgetting import Tombstone
 from app.domain.identity import Identity
-from app.domain.models import Interaction, Pseudonym, Right, Subject, SubjectStatus
+from app.domain.models import (
+    HistoryEntry,
+    Interaction,
+    Pseudonym,
+    Right,
+    Subject,
+    SubjectStatus,
+)
+from app.domain.scope import AllScope, EventsScope, ItemsScope, PeriodScope, Scope
 from app.ports.records import Outline
 from app.ports.unit_of_work import UnitOfWork
 
@@ -21,6 +30,33 @@ def tombstone_tokens(identity: Identity, one: Interaction | Outline) -> list[str
     if one.item_id is not None:
         tokens.append(identity.tombstone_item(one.pseudonym, one.item_id))
     return tokens
+
+
+def tombstones(
+    identity: Identity, scope: Scope, doomed: Sequence[HistoryEntry], *, stone: Tombstone
+) -> list[Tombstone]:
+    """Return what keeps a scope's data from coming back.
+
+    Args:
+        identity: makes their tokens.
+        scope: what is erased.
+        doomed: what of the user's the scope covers.
+        stone: request, end and epoch of the tombstones; its token is the pseudonym.
+    """
+    user = Pseudonym(stone.token)
+    match scope:
+        case AllScope():
+            return [replace(stone, token=identity.tombstone_all(user))]
+        case ItemsScope(item_ids=item_ids):
+            tokens = [identity.tombstone_item(user, item_id) for item_id in item_ids]
+        case EventsScope(event_keys=keys):
+            tokens = [identity.tombstone_event(user, key) for key in keys]
+        case PeriodScope(start=start, end=end):
+            token = identity.tombstone_period(user)
+            return [replace(stone, token=token, erased_before=end, erased_from=start, epoch=0)]
+        case _:
+            tokens = [identity.tombstone_event(user, entry.event_key) for entry in doomed]
+    return [replace(stone, token=token, epoch=0) for token in tokens]
 
 
 class Gate:

@@ -165,11 +165,7 @@ class IngestService:
         if self._config.unknown_items is UnknownItems.REFUSE:
             unknown = [index for index, one in enumerate(interactions) if one.item_id in missing]
             errors = [
-                FieldError(
-                    f"interactions.{index}.item_id",
-                    f"unknown item {interactions[index].item_id!r}",
-                )
-                for index in unknown
+                FieldError(f"interactions.{index}.item_id", "unknown item") for index in unknown
             ]
             raise UnknownItemsError(*errors, indices=frozenset(unknown))
         stubs = [Item(item_id=item_id, title=item_id) for item_id in sorted(missing)]

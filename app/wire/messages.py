@@ -13,7 +13,7 @@ MAX_ATTRIBUTE_CHARS: Final = 512
 MAX_ABS_VALUE: Final = 1e6
 _MESSAGES: Final = {
     "missing": "is required",
-    "extra_forbidden": "unknown field",
+    "extra_forbidden": "holds an unknown field",
     "model_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
     "dict_type": "must be a JSON object",
@@ -31,28 +31,38 @@ _MESSAGES: Final = {
     "uuid_parsing": "must be a UUID",
 }
 """By pydantic's type of error, where its own words are about Python or repeat what was sent."""
+_NAME: Final = f"a name must be printable, up to {MAX_ID_CHARS} characters"
+_VALUE: Final = (
+    f"a value must be a string of up to {MAX_ATTRIBUTE_CHARS} characters, a finite number, "
+    f"a boolean, or a list of up to {MAX_LIST} of them"
+)
+"""Of an item's attributes, whose names are not told either."""
 
 
 def field_errors(details: Sequence[Mapping[str, Any]], *, at: str = "") -> list[FieldError]:
-    """Return what pydantic found, in our words: each field once, and no value.
+    """Return what pydantic found, in our words: each thing once, and no value or made-up name.
 
     Args:
         details: of a ValidationError, the input included; it decides on words and is not repeated.
+            ``place`` may say what an error is in that has no field, such as ``query``.
         at: path of the object in its body.
     """
     found: dict[FieldError, None] = {}
     for one in details:
         path, message = _place(one)
-        field = ".".join([at, *path] if at else path) or "body"
+        field = ".".join([at, *path] if at else path) or one.get("place", "body")
         found[FieldError(field, message)] = None
     return list(found)
 
 
 def _place(one: Mapping[str, Any]) -> tuple[list[str], str]:
-    path = [_printable(str(part)) for part in one["loc"]]
+    path = [str(part) for part in one["loc"]]
     if "attributes" in path[:-1]:
-        return _attribute_error(path)
+        where = path[: path.index("attributes") + 1]
+        return where, _NAME if path[-1] == "[key]" else _VALUE
     kind, sent = one["type"], one.get("input")
+    if kind == "extra_forbidden":  # the name is the caller's, and may be anybody's
+        return path[:-1], _MESSAGES[kind]
     if kind == "string_pattern_mismatch":
         is_blank = isinstance(sent, str) and not sent.strip()
         return path, "must not be empty" if is_blank else _MESSAGES["string_unicode"]
@@ -63,16 +73,3 @@ def _place(one: Mapping[str, Any]) -> tuple[list[str], str]:
     if kind in {"greater_than_equal", "less_than_equal"} and path[-1:] == ["value"]:
         kind = "finite_number"
     return path, _MESSAGES.get(kind, str(one["msg"])).format_map(one.get("ctx", {}))
-
-
-def _attribute_error(path: list[str]) -> tuple[list[str], str]:
-    if path[-1] == "[key]":
-        return path[:-2], f"a name must be printable, up to {MAX_ID_CHARS} characters"
-    return path, (
-        f"must be a string of up to {MAX_ATTRIBUTE_CHARS} characters, a finite number, "
-        f"a boolean, or a list of up to {MAX_LIST} of them"
-    )
-
-
-def _printable(name: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in name[:64])

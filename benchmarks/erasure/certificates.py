@@ -34,7 +34,7 @@ import matplotlib as mpl
 
 from app.adapters.chroma.heap import require_overwritten_heap
 from app.adapters.chroma.maintenance_process import run_maintenance
-from app.cli.data import load_demo
+from app.cli.runtime import load_demo
 from app.settings import Settings
 from benchmarks.erasure.household import opened
 from benchmarks.harness import write_result

@@ -21,7 +21,6 @@ from typing import Final
 
 import numpy as np
 
-from app.adapters.datasets.registry import DatasetKind
 from app.adapters.llm_prompting import Prompting
 from app.adapters.prompt_files import load_template
 from app.adapters.vllm import VllmRanker
@@ -29,6 +28,7 @@ from app.domain.fusion import blend
 from app.domain.models import Item, ItemId
 from app.domain.prompt import LABELS
 from app.domain.selection import Strategy
+from app.ports.dataset import DatasetKind
 from app.ports.ranker import Ranker, RankingTask
 from app.services.ranking import RankingConfig
 from benchmarks.harness import write_result

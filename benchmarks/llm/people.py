@@ -18,7 +18,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.adapters.datasets.registry import DatasetKind, open_dataset
+from app.adapters.datasets.registry import open_dataset
 from app.adapters.embedders import StaticEmbedder
 from app.adapters.llm_prompting import Prompting
 from app.adapters.neighbours import ExactNeighbours
@@ -36,7 +36,7 @@ from app.domain.models import (
 )
 from app.domain.prompt import ShownMemory
 from app.domain.selection import Choice, Strategy, select_memories
-from app.ports.dataset import InteractionRecord, ItemRecord
+from app.ports.dataset import DatasetKind, InteractionRecord, ItemRecord
 from app.services.candidates import CandidateConfig, Candidates
 from app.services.item_clusters import N_CLUSTERS
 from app.services.recall import RecallConfig, Recalled

@@ -34,6 +34,8 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
     rules.imports_settings: frozenset(
         {"app/settings.py", "app/bootstrap/", "app/main.py", "app/cli/", "workers/"}
     ),
+    # A command imports what it needs when it runs: help must not load the service.
+    rules.imports_inside: frozenset({"app/cli/"}),
     # Threads: above them is nobody who could log the error.
     rules.broad_except: frozenset({"app/adapters/loops.py"}),
 }

@@ -13,10 +13,10 @@ import pytest
 
 from app.adapters.datasets.demo import DEMO_FOLDER, DemoDataset
 from app.adapters.datasets.readers import GROUPS, N_READERS, Reader, group_of, make_reader
-from app.adapters.datasets.registry import DatasetKind, open_dataset
+from app.adapters.datasets.registry import open_dataset
 from app.domain.errors import InvalidInputError
 from app.domain.models import Item, Kind, ReportedInteraction
-from app.ports.dataset import BadLine, InteractionRecord, ItemRecord, Position
+from app.ports.dataset import BadLine, DatasetKind, InteractionRecord, ItemRecord, Position
 from app.wire.schemas import interaction_from_wire
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

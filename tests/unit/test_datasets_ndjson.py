@@ -84,7 +84,7 @@ def test_tells_a_file_of_items_from_one_of_interactions(
         ("[" * 100_000, "line: is not JSON"),
         ("9" * 5_000, "line: is not JSON"),
         ("[]", "body: must be a JSON object"),
-        (json.dumps({**VIEW, "age": 44}), "age: unknown field"),
+        (json.dumps({**VIEW, "age": 44}), "body: holds an unknown field"),
         (json.dumps({**VIEW, "kind": "stare"}), "kind: must be one of"),
         (json.dumps({**VIEW, "kind": "rating"}), "value: is required for a rating"),
         (json.dumps({**VIEW, "occurred_at": "2024-03-01"}), "occurred_at: must have a UTC offset"),

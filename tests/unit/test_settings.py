@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.settings import SettingsError, check_binding, load_pepper, load_settings
+from app.domain.errors import SettingsError
+from app.settings import check_binding, load_pepper, load_settings
 
 SECRET = "0123456789abcdef0123456789abcdef"
 PRODUCTION = {

@@ -28,6 +28,7 @@ from app.wire.schemas import interaction_from_wire, item_from_wire
 
 _TYPES: Final = frozenset({"token", "token_seq", "float", "float_seq"})
 _TITLES: Final = ("title", "movie_title", "item_name", "name")
+_YEAR_DIGITS: Final = 4
 _ATTRIBUTES: Final = {"class": "genres", "genre": "genres", "release_year": "year"}
 """Column names of the published sets that mean what Lethe already has a word for."""
 
@@ -153,7 +154,7 @@ def _attribute(name: str, value: str, *, type_: str) -> object:
         return number(value, column=name)
     if type_ == "token_seq":
         return value.split()
-    is_year = _ATTRIBUTES.get(name, name) == "year"
+    is_year = _ATTRIBUTES.get(name, name) == "year" and len(value) <= _YEAR_DIGITS
     return int(value) if is_year and value.isdecimal() else value
 
 

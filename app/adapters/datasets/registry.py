@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -12,16 +11,7 @@ from app.adapters.datasets.lines import refuse
 from app.adapters.datasets.movielens import MovieLensDataset
 from app.adapters.datasets.ndjson import NdjsonDataset
 from app.adapters.datasets.recbole import RecBoleDataset
-from app.ports.dataset import Dataset
-
-
-class DatasetKind(StrEnum):
-    """What to read; demo alone needs no path."""
-
-    DEMO = "demo"
-    ML_100K = "ml-100k"
-    NDJSON = "ndjson"
-    RECBOLE = "recbole"
+from app.ports.dataset import Dataset, DatasetKind
 
 
 class _Opens(Protocol):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from app.api.bodies import BodyRoute
 from app.api.console import log, overview, proof, requests, sign_in
 from app.api.console.files import FILES, VERSION, media_type
 from app.domain.errors import NotFoundError
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=BodyRoute)
 for module in (overview, sign_in, requests, log, proof):
     router.include_router(module.router)
 

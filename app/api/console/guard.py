@@ -7,10 +7,11 @@ from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, quote
 
 from fastapi import Depends, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import HTTPException, RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 
+from app.api.bodies import Body, read_body
 from app.api.console.headers import HOME
 from app.api.console.pages import error_page
 from app.api.console.session import LONGEST_S, Session, sessions_of
@@ -47,12 +48,18 @@ class ConsoleRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
+            is_known = session_of(request, state_of(request)) is not None
+            body = Body(request, most=_MAX_FORM_BYTES)
             try:
-                response = await handle(request)
+                if is_known or request.url.path == SIGN_IN:  # of others nothing is read
+                    await body.body()
+                response = await handle(body)
             except NotSignedInError:
                 response = _to_sign_in(request)
             except AppError as error:
                 response = error_page(request, status=_status_of(error), message=error.message)
+            except HTTPException as error:
+                response = error_page(request, status=error.status_code, message=error.detail)
             except RequestValidationError:
                 # What was sent is not repeated: it may be anything.
                 response = error_page(request, status=422, message="The address is not valid.")
@@ -90,7 +97,7 @@ def signed_in(request: Request, state: StateDep) -> Session:
     return session
 
 
-def signed_in_for_data(request: Request, state: StateDep) -> Session:
+async def signed_in_for_data(request: Request, state: StateDep) -> Session:
     """Return the session of a script's request.
 
     Raises:
@@ -99,6 +106,7 @@ def signed_in_for_data(request: Request, state: StateDep) -> Session:
     session = session_of(request, state)
     if session is None:
         raise UnauthenticatedError("sign in to the console first")
+    await read_body(request, most=_MAX_FORM_BYTES)
     return session
 
 
@@ -106,18 +114,14 @@ async def form_of(request: Request) -> Form:
     """Return the fields of a sent form, the last of each name.
 
     Raises:
-        InvalidInputError: it is none, or too large.
+        InvalidInputError: it is none.
+        HTTPException: 413, it is too large.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM_TYPE:
         raise InvalidInputError(FieldError("body", "not a form"))
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM_BYTES:
-            raise InvalidInputError(FieldError("body", "too large for a form"))
     try:
         fields = parse_qsl(
-            body.decode("ascii"),
+            (await request.body()).decode("ascii"),
             errors="strict",
             max_num_fields=_MAX_FIELDS,
             keep_blank_values=True,

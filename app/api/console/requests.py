@@ -10,13 +10,13 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import AwareDatetime
 
 from app.api.console.guard import ConsoleRoute, Form, OwnForm, SignedIn
 from app.api.console.headers import CONTENT_SECURITY_POLICY
 from app.api.console.pages import page
 from app.api.console.timeline import Action, LeafView, actions, events
 from app.api.console.words import due, span
+from app.api.scopes import UtcTime
 from app.api.state import State, StateDep
 from app.domain.certificate import Certificate
 from app.domain.certificate_page import STYLE_SOURCE, certificate_page
@@ -73,7 +73,7 @@ def get_requests(
     state: StateDep,
     *,
     status: Annotated[RequestState | None, Query(alias="state")] = None,
-    before: AwareDatetime | None = None,
+    before: UtcTime | None = None,
 ) -> Response:
     """List requests, newest first."""
     container = state.container
