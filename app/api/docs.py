@@ -7,10 +7,11 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from app.api.bodies import BodyRoute
 from app.api.console.headers import CONTENT_SECURITY_POLICY, DOCS
 from app.api.console.pages import page
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=BodyRoute)
 _POLICY: Final = CONTENT_SECURITY_POLICY.replace("img-src 'self'", "img-src 'self' data:")
 """Swagger UI's style sheet holds its icons."""
 
