@@ -75,6 +75,12 @@ contracts: setup-dev ## The floors: who may import whom
 .PHONY: test
 test: setup-dev ## All tests; servers that are missing are named (LETHE_REQUIRE_SERVICES=1: fail)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+.PHONY: test-fast
+test-fast: setup-dev ## The tests of pure code and of the rules: no server, no process, seconds
+	@$(BIN)/python -m pytest --durations=3 tests/unit tests/architecture $(PYTEST_ARGS)
+.PHONY: test-random
+test-random: setup-dev ## The tests of laws, with seeds of their own each time and many more cases
+	@$(BIN)/python -m pytest --hypothesis-profile=random -m hypothesis $(PYTEST_ARGS)
 .PHONY: test-bench
 test-bench: setup-bench ## The tests of the benchmarks that need torch
 	@.venv-bench/bin/python -m pytest -m torch -n 0 tests/benchmarks $(PYTEST_ARGS)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import settings
 
 from tests.scheduling import ORDER, group_of, pytest_xdist_make_scheduler
-from tests.servers import service_or_skip
+from tests.servers import missing_server_is_a_skip
 from tests.servers.chroma import RunningChroma, running_chroma
 from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import RedisServer, running_redis
-from tests.servers.vllm import VllmMissingError, VllmServer, vllm_server
+from tests.servers.vllm import VllmServer, vllm_server
 
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None, max_examples=500, print_blob=True)
+settings.load_profile("fixed")  # `make test-random` asks for the other
 __all__ = ["pytest_xdist_make_scheduler"]
 MARKED_FIXTURES: Final = {
     "postgres_server": "postgres",
@@ -65,6 +69,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = sorted(kept, key=lambda item: ORDER.get(group_of(item.nodeid), len(ORDER)))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, None, None]:
+    """A fixture may ask for a server that is missing."""
+    with missing_server_is_a_skip():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """A test may, too."""
+    with missing_server_is_a_skip():
+        return (yield)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the developer's own settings away, so that they cannot decide a test."""
@@ -77,27 +95,26 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server for the whole run; a test makes its own database in it."""
-    with service_or_skip("PostgreSQL", running_postgres()) as server:
+    with running_postgres() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A Redis server for the whole run; a test that flushes or kills one starts its own."""
-    with service_or_skip("Redis", running_redis()) as server:
+    with running_redis() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def chroma_server() -> Iterator[RunningChroma]:
     """A Chroma server for the whole run."""
-    with service_or_skip("Chroma", running_chroma()) as server:
+    with running_chroma() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def llm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
     """A vLLM server for the whole run: real protocol, random weights."""
-    server = vllm_server(tmp_path_factory.mktemp("vllm"))
-    with service_or_skip("vLLM", server, missing=VllmMissingError) as running:
+    with vllm_server(tmp_path_factory.mktemp("vllm")) as running:
         yield running

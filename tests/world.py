@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
+from app.adapters.clock import SystemClock
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.database import prepare_database
 from app.bootstrap.services import container_of
@@ -93,15 +95,49 @@ class StubExplainer:
         return {item.item_id: Reason(f"Like {item.title}", [0]) for item in task.items[1:]}
 
 
+class MovedClock(SystemClock):
+    """The machine's clock, set ahead by as much as a test says."""
+
+    ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+class StandIn:
+    """Stands before a store: answers the calls that a test speaks for, and passes on all others."""
+
+    def __init__(self, real: object) -> None:
+        self.real = real
+        self.answers: dict[str, Callable[..., object]] = {}
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the store has)
+        return self.answers.get(name) or getattr(self.real, name)
+
+
 @dataclass
 class World:
     """A running service without HTTP, threads or queue: tests call its steps themselves."""
 
     adapters: Adapters
     container: Container
+    clock: MovedClock
+    stand_ins: dict[str, StandIn]
 
     def user(self, name: str) -> Pseudonym:
         return self.adapters.identity.pseudonym(name)
+
+    @contextmanager
+    def answering(
+        self, store: str, call: str, answer: Callable[..., object] | None = None
+    ) -> Iterator[None]:
+        """Let ``answer`` answer a call of a store until the block ends; None: it is not there."""
+        stand_in = self.stand_ins[store]
+        stand_in.answers[call] = answer or unavailable
+        try:
+            yield
+        finally:
+            del stand_in.answers[call]
 
     def read(
         self,
@@ -181,11 +217,16 @@ def open_world(
     prepare_database(settings)
     with ExitStack() as closing:
         adapters = Adapters(settings, closing)
+        clock = adapters.clock = MovedClock()
+        stores = ("memory", "catalogue_index", "probe")
+        stand_ins = {name: StandIn(getattr(adapters, name)) for name in stores}
+        for name, stand_in in stand_ins.items():
+            setattr(adapters, name, stand_in)
         if ranker is not None:
             adapters.ranker = ranker
         if explainer is not None:
             adapters.explainer = explainer
-        world = World(adapters, container_of(adapters))
+        world = World(adapters, container_of(adapters), clock, stand_ins)
         world.container.restore.check()
         yield world
 

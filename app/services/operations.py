@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from app.domain.audit import Leaf, LeafKind
-from app.domain.errors import ConflictError, NotFoundError
+from app.domain.errors import ConflictError, IllegalMoveError, NotFoundError
 from app.domain.forgetting import ErasureRequest, Ground, RequestState, due_date
 from app.domain.models import RequestId, SubjectStatus
 from app.domain.scope import AllScope
@@ -58,6 +58,9 @@ class OperationsService:
         """
         with self._uows.write() as uow:
             request = self._get(uow, request_id)
+            # The table lets a worker come to erasing from elsewhere, too.
+            if request.state is not RequestState.FAILED:
+                raise IllegalMoveError("only a failed request can be retried")
             self._move(uow, request, RequestState.ERASING)
             uow.after_commit(partial(self._queue.ring, request_id))
             return self._get(uow, request_id)

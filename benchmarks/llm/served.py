@@ -16,7 +16,7 @@ def served_reader() -> Iterator[LlmServer]:
     """Give the server.
 
     Raises:
-        VllmMissingError: none answers and none can be started.
+        ServerMissingError: none answers and none can be started.
     """
     with (
         TemporaryDirectory() as folder,

@@ -162,5 +162,5 @@ def test_percentile_is_a_value_that_occurred(share: float, value: float) -> None
         (words.when(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)), "2026-01-02 03:04:05 UTC"),
     ],
 )
-def test_words(told: str, expected: str) -> None:
+def test_words_say_what_is_meant(told: str, expected: str) -> None:
     assert told == expected

@@ -140,9 +140,16 @@ def _is_broad(kind: ast.expr | None) -> bool:
     return any(ast.unparse(part) in {"Exception", "BaseException"} for part in kinds)
 
 
+@cache
+def calls(source: Source) -> tuple[tuple[ast.Call, str], ...]:
+    """Return every call with what is called, as text; to write that takes the most time here."""
+    found = (node for node in ast.walk(source.tree) if isinstance(node, ast.Call))
+    return tuple((node, ast.unparse(node.func)) for node in found)
+
+
 def _calls(source: Source, is_meant: Callable[[str], bool]) -> Iterator[str]:
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call) and is_meant(function := ast.unparse(node.func)):
+    for node, function in calls(source):
+        if is_meant(function):
             yield f"{source.name}:{node.lineno}: {function}"
 
 
@@ -155,10 +162,8 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 
 def _log_calls(source: Source, *, methods: frozenset[str]) -> Iterator[ast.Call]:
-    for node in ast.walk(source.tree):
-        if not isinstance(node, ast.Call):
-            continue
-        if ast.unparse(node.func).endswith("bind_contextvars"):
+    for node, function in calls(source):
+        if function.endswith("bind_contextvars"):
             if "bind" in methods:
                 yield node
         elif isinstance(node.func, ast.Attribute) and node.func.attr in methods:

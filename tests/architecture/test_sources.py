@@ -60,7 +60,7 @@ def _is_edge(rule: Rule, name: str) -> bool:
 
 
 @pytest.mark.parametrize("rule", BREAKERS, ids=lambda rule: rule.__name__)
-def test_rule_holds(rule: Rule) -> None:
+def test_every_rule_holds(rule: Rule) -> None:
     found = [
         finding
         for source in sources(*FOLDERS)

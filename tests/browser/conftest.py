@@ -5,16 +5,15 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.chromium import running_chromium
 from tests.browser.console import Tamperer
 from tests.e2e.calls import Api, calling
 from tests.e2e.processes import QUICK, Running, serving
-from tests.servers import service_or_skip
+from tests.servers.chromium import running_chromium
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    with service_or_skip("Chromium", running_chromium()) as browser:
+    with running_chromium() as browser:
         yield browser
 
 

@@ -125,7 +125,7 @@ class RankerSuite:
     def test_names_the_wording_it_asked_in(self, ranker: Ranker) -> None:
         assert ranker.rank(ranking_task()).prompt_id == TEMPLATE.template_id
 
-    def test_counts_tokens(self, ranker: Ranker) -> None:
+    def test_it_counts_tokens(self, ranker: Ranker) -> None:
         ranking = ranker.rank(ranking_task())
 
         assert ranking.prompt_tokens > 0

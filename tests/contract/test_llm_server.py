@@ -12,7 +12,7 @@ import pytest
 
 from app.adapters.llm_server import LlmChannel, LlmServer
 from app.domain.errors import DependencyUnavailableError
-from tests.servers.vllm import free_port
+from tests.servers.ports import free_port
 
 Write = Callable[[BaseHTTPRequestHandler], None]
 

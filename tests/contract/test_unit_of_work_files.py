@@ -19,7 +19,6 @@ from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Kind
 from tests.contract.sql_rows import add, interaction, request_id, user
-from tests.servers import service_or_skip
 from tests.servers.postgres import PostgresServer, started_postgres
 
 CANARY = "canary-of-anna"
@@ -120,7 +119,7 @@ def test_scrubbing_twice_is_scrubbing_once(sqlite_uows: SqlUnitsOfWork, tmp_path
 @pytest.fixture(scope="module")
 def own_postgres() -> Iterator[PostgresServer]:
     """A server whose files can be read, and that removes old segments of its log."""
-    with service_or_skip("PostgreSQL", started_postgres("wal_recycle=off")) as server:
+    with started_postgres("wal_recycle=off") as server:
         yield server
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,8 +12,8 @@ import redis
 
 from app.adapters.db import schema
 from tests.e2e.processes import QUICK, kill
-from tests.servers.chroma import answers
-from tests.servers.ports import free_port, stop, wait_until_up
+from tests.servers.chroma import started_chroma
+from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import started_redis
 
@@ -72,28 +69,15 @@ class OwnChroma:
 
     def __init__(self, directory: Path) -> None:
         self._port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._running = ExitStack()
         self.directory = directory
         self.url = f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        program = str(Path(sys.executable).parent / "chroma")
-        address = ("--host", "127.0.0.1", "--port", str(self._port))
-        self._process = subprocess.Popen(
-            [program, "run", "--path", str(self.directory), *address],
-            # As in production: docs/decisions/0008.
-            env=os.environ | {"MALLOC_PERTURB_": "165", "ANONYMIZED_TELEMETRY": "False"},
-            cwd=self.directory,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_until_up(lambda: answers(self.url), self._process, timeout_s=120.0)
+        self._running.enter_context(started_chroma(self.directory, port=self._port))
 
     def stop(self) -> None:
-        if self._process is not None:
-            stop(self._process)
-            self._process = None
+        self._running.close()
 
     @contextmanager
     def stopped(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -111,7 +112,7 @@ def require_served(world: World, name: str, *, writes: bool = True) -> None:
 
 def require_completed(world: World, request_id: RequestId) -> None:
     """Check that the next attempt completes."""
-    world.adapters.clock.sleep(0.6)
+    world.clock.ahead += timedelta(seconds=0.6)
     assert world.erase(request_id), status(world, request_id)
     assert world.container.forget.status(request_id).certificate is not None
 
@@ -128,9 +129,7 @@ def full_above(n_bytes: int) -> Iterator[None]:
 
 
 @pytest.mark.small_disk
-def test_an_erasure_waits_for_a_disk_that_is_full_in_a_scrub(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_erasure_waits_for_a_disk_that_is_full_in_a_scrub(folder: Path) -> None:
     with small_disk(folder / "chroma"), opened(folder) as world:
         erase = world.adapters.memory.erase
         request_id = forget(world, _in_shard(world, 0))
@@ -140,8 +139,7 @@ def test_an_erasure_waits_for_a_disk_that_is_full_in_a_scrub(
                 require_served(world, _in_shard(world, 1), writes=False)
                 return erase(order)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(world.adapters.memory, "erase", on_full_disk)
+        with world.answering("memory", "erase", on_full_disk):
             assert not world.erase(request_id)
 
         require_waiting(world, request_id, code="dependency_unavailable")
@@ -291,7 +289,7 @@ def test_a_damaged_shard_is_left_alone_until_it_is_renewed(folder: Path, file: s
         assert world.container.health.readiness().dependencies["memory"].is_well
         # All but the deferred write, which the sweeper makes good.
         assert sum(map(len, world.adapters.memory.owners())) == n_rows(world) - 1
-        world.adapters.clock.sleep(0.6)
+        world.clock.ahead += timedelta(seconds=0.6)
         completed |= world.container.erase.execute(mine)
         completed |= world.container.erase.execute(theirs)
         assert completed == {mine, theirs}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 from app.bootstrap.erasure_metrics import watch_erasure
@@ -43,7 +44,7 @@ def test_residue_and_dead_slots_are_shown(tmp_path: Path) -> None:
         assert shown(metrics, "lethe_residue") == {"open": 1, "returned": 0}
         assert shown(metrics, "lethe_erasures_waiting") == {"integrity_error": 1}
         (chroma / "stray.bin").unlink()
-        world.adapters.clock.sleep(0.6)
+        world.clock.ahead += timedelta(seconds=0.6)
         assert world.erase(request_id)
         assert shown(metrics, "lethe_residue") == {"open": 0, "returned": 0}
 

@@ -19,22 +19,17 @@ from app.domain.models import Item, ItemId, Kind
 from app.domain.prompt import LABELS, AnswerForm, ShownMemory, memory_line, ranking_prompt
 from app.ports.ranker import Ranker, RankingTask
 from tests.contract.ranker_suite import TEMPLATE, RankerSuite, new_prompting, ranking_task
+from tests.servers.ports import free_port
 from tests.servers.record_llm_answers import ask
-from tests.servers.vllm import VllmMissingError, VllmServer, free_port, vllm_server
+from tests.servers.vllm import VllmServer
 from tests.servers.vllm_replay import SAVED
 
 pytestmark = pytest.mark.vllm
 
 
-@pytest.fixture(scope="module")
-def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
-    try:
-        with vllm_server(tmp_path_factory.mktemp("vllm")) as server:
-            yield server
-    except VllmMissingError as exc:
-        if os.environ.get("LETHE_REQUIRE_SERVICES") == "1":
-            raise
-        pytest.skip(str(exc))
+@pytest.fixture
+def vllm(llm_server: VllmServer) -> VllmServer:
+    return llm_server
 
 
 @pytest.fixture

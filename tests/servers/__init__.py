@@ -1,19 +1,18 @@
 """Real servers for tests: one that answers already, else one started from its binary.
 
-One policy for all of them. What cannot be had is skipped with a line that says what is missing,
-or fails under ``LETHE_REQUIRE_SERVICES=1``, so that a green run there has tested everything.
+No other place starts one. What cannot be had raises ``ServerMissingError``, which
+``tests/conftest.py`` turns into a skip that says what is missing, or under
+``LETHE_REQUIRE_SERVICES=1`` into a failure, so that a green run there has tested everything.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-
-Server = TypeVar("Server")
 
 
 class ServerMissingError(Exception):
@@ -21,25 +20,22 @@ class ServerMissingError(Exception):
 
 
 @contextmanager
-def service_or_skip(
-    name: str,
-    start: AbstractContextManager[Server],
-    *,
-    missing: type[Exception] = ServerMissingError,
-) -> Iterator[Server]:
-    """Give what ``start`` gives; skip, or fail where services are required, when it is missing.
+def missing_server_is_a_skip() -> Iterator[None]:
+    """Skip for want of a server, wherever it was to be started, or fail where all must be there."""
+    try:
+        yield
+    except ServerMissingError as missing:
+        if os.environ.get("LETHE_REQUIRE_SERVICES") == "1":
+            pytest.fail(f"required: {missing}", pytrace=False)
+        pytest.skip(str(missing))
 
-    Args:
-        name: for the line in the report.
-        start: entered here and left when the block ends.
-        missing: what ``start`` raises on entering when the server cannot be had; anything else
-            is an error of the server and fails.
+
+def beyond_path(candidates: Iterable[Path]) -> Path | None:
+    """Return the first of these programs that is there; None for none.
+
+    Whoever looks beyond ``PATH`` asks here: under ``LETHE_TEST_PATH_ONLY=1`` nothing is found, so
+    that a machine that has everything can be tested as if it had nothing.
     """
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(start)
-        except missing as error:
-            if os.environ.get("LETHE_REQUIRE_SERVICES") == "1":
-                pytest.fail(f"{name} is required: {error}", pytrace=False)
-            pytest.skip(f"{name} is missing: {error}")
-        yield server
+    if os.environ.get("LETHE_TEST_PATH_ONLY") == "1":
+        return None
+    return next((path for path in candidates if path.is_file()), None)

@@ -16,7 +16,7 @@ import httpx
 
 from tests.servers.ports import free_port, stop, wait_until_up
 
-_START_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def running_chroma(directory: Path | None = None) -> Iterator[RunningChroma]:
         return
     path = directory or Path(tempfile.mkdtemp(prefix="lethe-chroma-"))
     try:
-        with _started(path) as server:
+        with started_chroma(path) as server:
             yield server
     finally:
         if directory is None:
@@ -63,8 +63,10 @@ def running_chroma(directory: Path | None = None) -> Iterator[RunningChroma]:
 
 
 @contextmanager
-def _started(directory: Path) -> Iterator[RunningChroma]:
-    port = free_port()
+def started_chroma(directory: Path, *, port: int | None = None) -> Iterator[RunningChroma]:
+    """Start a server on files that may be there already; ``port`` None takes a free one."""
+    directory.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
     program = Path(sys.executable).parent / "chroma"
     command = [str(program), "run", "--path", str(directory)]
     # Chroma's heap must not carry one user's bytes into another's file (docs/decisions/0008).

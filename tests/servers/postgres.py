@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from tests.servers import ServerMissingError
+from tests.servers import ServerMissingError, beyond_path
 from tests.servers.ports import free_port, stop, wait_until_up
 
 _NAMES = itertools.count()
@@ -131,12 +131,12 @@ def _serve(
 
 
 def _programs() -> Path:
-    """Return the folder of the newest installed version's programs."""
-    versions = sorted(_SEARCHED.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if not versions:
-        message = "LETHE_TEST_POSTGRES_URL does not answer and PostgreSQL is not installed"
-        raise ServerMissingError(message)
-    return versions[-1].parent
+    """Return the folder of the programs: what is on ``PATH``, else the newest version."""
+    versions = sorted(_SEARCHED.glob("*/bin/initdb"), key=lambda path: -int(path.parts[-3]))
+    found = shutil.which("initdb") or beyond_path(versions)
+    if found is None:
+        raise ServerMissingError("PostgreSQL is not installed")
+    return Path(found).resolve().parent
 
 
 def _user() -> str | None:

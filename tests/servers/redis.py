@@ -41,19 +41,20 @@ def running_redis() -> Iterator[RedisServer]:
     if url and _answers(url):
         yield RedisServer(url)
         return
-    binary = shutil.which("redis-server")
-    if binary is None:
-        message = "LETHE_TEST_REDIS_URL does not answer and redis-server is not installed"
-        raise ServerMissingError(message)
-    with started_redis(binary=binary) as server:
+    with started_redis() as server:
         yield server
 
 
 @contextmanager
-def started_redis(
-    *, binary: str = "redis-server", port: int | None = None
-) -> Iterator[RedisServer]:
-    """Start a server that a test may flush or kill; ``port`` None takes a free one."""
+def started_redis(*, port: int | None = None) -> Iterator[RedisServer]:
+    """Start a server that a test may flush or kill; ``port`` None takes a free one.
+
+    Raises:
+        ServerMissingError: the program is not installed.
+    """
+    binary = shutil.which("redis-server")
+    if binary is None:
+        raise ServerMissingError("redis-server is not installed")
     port = port or free_port()
     server = RedisServer(f"redis://127.0.0.1:{port}")
     with tempfile.TemporaryDirectory(prefix="lethe-redis-") as folder:

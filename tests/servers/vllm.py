@@ -7,7 +7,6 @@ ranks proves the protocol and nothing about quality. Benchmarks ask for the read
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,9 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+
+from tests.servers import ServerMissingError, beyond_path
+from tests.servers.ports import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 PYTHON: Final = ROOT / ".venv-vllm" / "bin" / "python"
@@ -37,10 +39,6 @@ class VllmServer:
     model: str
 
 
-class VllmMissingError(Exception):
-    """No server answers and none can be started; the message says what to do."""
-
-
 @contextmanager
 def vllm_server(folder: Path, *, model: str | None = None) -> Iterator[VllmServer]:
     """Give the server at ``LETHE_TEST_VLLM_URL`` if it answers, else one started for the time.
@@ -50,16 +48,16 @@ def vllm_server(folder: Path, *, model: str | None = None) -> Iterator[VllmServe
         model: ``tiny`` or ``reader``; None for any, and where one is started for the tiny one.
 
     Raises:
-        VllmMissingError: neither is there, or the started one does not come up.
+        ServerMissingError: neither is there.
+        RuntimeError: the started one does not come up.
     """
     url = os.environ.get("LETHE_TEST_VLLM_URL", "").rstrip("/").removesuffix("/v1")
     served = _served_models(url) if url else []
     if served and (model is None or model in served):
         yield VllmServer(url, model or served[0])
         return
-    if not PYTHON.is_file():
-        message = "no vLLM: LETHE_TEST_VLLM_URL does not answer and .venv-vllm is not there"
-        raise VllmMissingError(f"{message} (make setup-vllm)")
+    if beyond_path([PYTHON]) is None:
+        raise ServerMissingError("vLLM is not installed (make setup-vllm)")
     with _started(folder, model=_made(folder, model or MODEL)) as server:
         yield server
 
@@ -134,20 +132,13 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _wait_until_up(process: "subprocess.Popen[bytes]", *, url: str, log_path: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while not _served_models(url):
         if process.poll() is not None or time.monotonic() > deadline:
             tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-30:])
             message = f"the vLLM server did not come up:\n{tail}"
-            raise VllmMissingError(message)
+            raise RuntimeError(message)
         time.sleep(0.5)
 
 

@@ -125,12 +125,11 @@ class _Probe:
     "probe", [_Probe(residue=1, control_found=True), _Probe(residue=0, control_found=False)]
 )
 def test_residue_or_a_missing_control_keeps_the_request_open(
-    own_world: World, monkeypatch: pytest.MonkeyPatch, probe: _Probe
+    own_world: World, probe: _Probe
 ) -> None:
     own_world.read("haunted", SEA)
     request_id = forget(own_world, "haunted").request.request_id
-    with monkeypatch.context() as patch:
-        patch.setattr(own_world.adapters.probe, "search", probe.search)
+    with own_world.answering("probe", "search", probe.search):
         assert not own_world.erase(request_id)
 
     status = own_world.container.forget.status(request_id)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import pytest
+from datetime import timedelta
 
 from app.domain.forgetting import ErasureRequest, Ground, RequestState
 from app.domain.models import ItemId, RequestId
 from app.domain.residue import Needles, ProbeReport
 from app.domain.scope import AllScope, ItemsScope, Scope
 from app.services.forget import ForgetCommand
-from tests.world import World, unavailable
+from tests.world import World
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
 
@@ -28,7 +27,8 @@ def status(world: World, request_id: RequestId) -> ErasureRequest:
 
 def let_retry(world: World, request_id: RequestId) -> None:
     """Let the pause after a failed attempt be over."""
-    world.adapters.clock.sleep(0.6 if status(world, request_id).attempts == 1 else 2.5)
+    seconds = 0.6 if status(world, request_id).attempts == 1 else 2.5
+    world.clock.ahead += timedelta(seconds=seconds)
 
 
 class _Counted:
@@ -45,15 +45,13 @@ class _Counted:
         return self._search(groups, control=control, key=key)
 
 
-def test_requests_that_wait_share_one_search(
-    shared_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_requests_that_wait_share_one_search(shared_world: World) -> None:
     counted = _Counted(shared_world)
-    monkeypatch.setattr(shared_world.adapters.probe, "search", counted.search)
     requests = [forget(shared_world, f"user-0-{number}") for number in range(3)]
     requests.append(forget(shared_world, "user-0-4", ItemsScope((ItemId("sea-04"),))))
 
-    assert shared_world.erase(requests[2])
+    with shared_world.answering("probe", "search", counted.search):
+        assert shared_world.erase(requests[2])
 
     assert counted.sizes == [4]
     for request_id in requests:
@@ -77,12 +75,9 @@ def test_only_the_request_with_residue_stays_open(shared_world: World) -> None:
     assert shared_world.erase(haunted)
 
 
-def test_an_outage_of_what_is_shared_puts_all_off_and_fails_none(
-    shared_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_outage_of_what_is_shared_puts_all_off_and_fails_none(shared_world: World) -> None:
     requests = [forget(shared_world, f"user-2-{number}") for number in range(2)]
-    with monkeypatch.context() as patch:
-        patch.setattr(shared_world.adapters.memory, "maintain", unavailable)
+    with shared_world.answering("memory", "maintain"):
         assert not shared_world.erase(requests[0])
 
     for request_id in requests:
@@ -92,9 +87,7 @@ def test_an_outage_of_what_is_shared_puts_all_off_and_fails_none(
     assert shared_world.container.erase.execute(requests[0]) == frozenset(requests)
 
 
-def test_a_request_that_was_tried_before_is_worked_on_alone(
-    shared_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_that_was_tried_before_is_worked_on_alone(shared_world: World) -> None:
     """It may be one that kills its worker."""
     poison, other = forget(shared_world, "user-3-0"), forget(shared_world, "user-3-1")
     with shared_world.adapters.uows.write() as uow:

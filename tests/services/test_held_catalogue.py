@@ -13,7 +13,7 @@ from app.domain.memory import describe_item
 from app.domain.models import Item, ItemId
 from app.services.catalogue import CatalogueService
 from app.services.held_catalogue import HeldCatalogue
-from tests.world import World, catalogue, open_world, unavailable
+from tests.world import World, catalogue, open_world
 
 SEA = Item(ItemId("sea"), "Whale voyage in a storm", "Sailors on the ocean")
 
@@ -62,17 +62,17 @@ def test_it_finds_what_the_index_finds(world: World, held: HeldCatalogue, top_n:
     assert own == sorted(own, key=lambda one: (-one.score, one.item_id))
 
 
-def test_what_it_holds_it_does_not_ask_for_again(
-    world: World, held: HeldCatalogue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_it_holds_it_does_not_ask_for_again(world: World, held: HeldCatalogue) -> None:
     held.refresh()
     other = HeldCatalogue(uows=world.adapters.uows, index=world.adapters.catalogue_index)
-    for name in ("search", "vectors"):
-        monkeypatch.setattr(world.adapters.catalogue_index, name, unavailable)
 
-    assert len(held.search(embedded(world, SEA), top_n=5)) == 5
-    with pytest.raises(DependencyUnavailableError):
-        other.refresh()
+    with (
+        world.answering("catalogue_index", "search"),
+        world.answering("catalogue_index", "vectors"),
+    ):
+        assert len(held.search(embedded(world, SEA), top_n=5)) == 5
+        with pytest.raises(DependencyUnavailableError):
+            other.refresh()
 
 
 def test_what_this_process_writes_counts_at_once(
@@ -100,13 +100,10 @@ def test_what_another_process_writes_counts_from_the_next_refresh(
     assert nearest(world, held, new) == "garden"
 
 
-def test_a_catalogue_that_waits_for_vectors_is_not_held(
-    world: World, held: HeldCatalogue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_catalogue_that_waits_for_vectors_is_not_held(world: World, held: HeldCatalogue) -> None:
     held.refresh()
     new = Item(ItemId("chess"), "Openings and endgames", "Chess for beginners")
-    with monkeypatch.context() as patch:
-        patch.setattr(world.adapters.catalogue_index, "upsert", unavailable)
+    with world.answering("catalogue_index", "upsert"):
         world.container.catalogue.upsert([new])
 
     assert not held.refresh()
@@ -118,22 +115,20 @@ def test_a_catalogue_that_waits_for_vectors_is_not_held(
 
 
 def test_a_write_while_it_reads_is_not_missed(
-    world: World,
-    held: HeldCatalogue,
-    intake: CatalogueService,
-    monkeypatch: pytest.MonkeyPatch,
+    world: World, held: HeldCatalogue, intake: CatalogueService
 ) -> None:
-    index = world.adapters.catalogue_index
-    vectors, new = index.vectors, Item(ItemId("tax"), "Tax returns", "Forms and allowances")
+    vectors = world.adapters.catalogue_index.vectors
+    new = Item(ItemId("tax"), "Tax returns", "Forms and allowances")
+    unwritten = [new]
 
     def overtaken(item_ids: list[ItemId]) -> dict[ItemId, NDArray[np.float32]]:
         seen = vectors(item_ids)
-        monkeypatch.undo()
-        intake.upsert([new])
+        if unwritten:
+            intake.upsert([unwritten.pop()])
         return seen
 
-    monkeypatch.setattr(index, "vectors", overtaken)
-    held.refresh()
+    with world.answering("catalogue_index", "vectors", overtaken):
+        held.refresh()
 
     assert nearest(world, held, new) == "tax"
 

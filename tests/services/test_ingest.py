@@ -12,7 +12,7 @@ from app.domain.models import Item, ItemId, RequestId
 from app.domain.scope import AllScope
 from app.ports.memory_store import Memory
 from app.services.forget import ForgetCommand
-from tests.world import START, World, catalogue, open_world, unavailable
+from tests.world import World, catalogue, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
 
@@ -47,25 +47,18 @@ def test_an_unknown_item_becomes_a_stub_where_that_is_set(tmp_path: Path) -> Non
     assert items == {ItemId("atlantis"): Item(ItemId("atlantis"), title="atlantis")}
 
 
-def test_memories_that_could_not_be_written_are_written_later(
-    own_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(own_world.adapters.memory, "add", unavailable)
+def test_memories_that_could_not_be_written_are_written_later(own_world: World) -> None:
+    with own_world.answering("memory", "add"):
         assert own_world.read("patient", SEA) == (6, 0, 0)
     assert n_memories(own_world, "patient") == 0
-    monkeypatch.setattr(
-        own_world.adapters.clock, "now", lambda: START + timedelta(days=10_000), raising=True
-    )
+    own_world.clock.ahead = timedelta(days=10_000)
 
     assert own_world.container.ingest.repair() == 6
     assert n_memories(own_world, "patient") == 6
     assert own_world.container.ingest.repair() == 0
 
 
-def test_a_memory_written_after_its_erasure_is_taken_back(
-    own_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_memory_written_after_its_erasure_is_taken_back(own_world: World) -> None:
     write = own_world.adapters.memory.add
     command = ForgetCommand(pseudonym=own_world.user("late"), scope=AllScope())
 
@@ -73,19 +66,15 @@ def test_a_memory_written_after_its_erasure_is_taken_back(
         own_world.container.forget.accept(command)
         write(memories)
 
-    monkeypatch.setattr(own_world.adapters.memory, "add", erased_meanwhile)
-
-    own_world.read("late", SEA)
+    with own_world.answering("memory", "add", erased_meanwhile):
+        own_world.read("late", SEA)
 
     assert n_memories(own_world, "late") == 0
 
 
-def test_items_that_could_not_be_indexed_are_indexed_later(
-    own_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_items_that_could_not_be_indexed_are_indexed_later(own_world: World) -> None:
     new = Item(ItemId("sea-99"), title="Whale voyage 99")
-    with monkeypatch.context() as patch:
-        patch.setattr(own_world.adapters.catalogue_index, "upsert", unavailable)
+    with own_world.answering("catalogue_index", "upsert"):
         assert own_world.container.catalogue.upsert([new]) == 1
     assert own_world.adapters.catalogue_index.vectors([new.item_id]) == {}
 

@@ -9,7 +9,7 @@ from app.domain.selection import Strategy
 from app.services.forget import ForgetCommand
 from app.services.ranking import RankedBy
 from app.services.recommend import Recommendation, RecommendQuery
-from tests.world import StubRanker, World, unavailable
+from tests.world import StubRanker, World
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
 
@@ -175,13 +175,11 @@ def test_an_item_forgotten_under_way_is_in_no_reason(llm_world: World, ranker: S
     assert reasons == set(SEA[2:])
 
 
-def test_without_the_vector_store_anyone_gets_the_popular_list(
-    own_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_vector_store_anyone_gets_the_popular_list(own_world: World) -> None:
     own_world.read("mariner", SEA)
-    monkeypatch.setattr(own_world.adapters.memory, "vectors", unavailable)
 
-    answer = ask(own_world, "mariner")
+    with own_world.answering("memory", "vectors"):
+        answer = ask(own_world, "mariner")
 
     assert answer.is_degraded
     assert not answer.is_personalised

@@ -2,63 +2,43 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from tests.servers import ServerMissingError, service_or_skip
+from tests.servers import ServerMissingError, beyond_path, missing_server_is_a_skip
 from tests.servers.ports import stop, wait_until_up
 
-MISSING = ServerMissingError("binary xyz is not installed")
 
-
-@contextmanager
-def _server(*, error: Exception | None = None, events: list[str] | None = None) -> Iterator[str]:
-    if error is not None:
-        raise error
-    try:
-        yield "server"
-    finally:
-        if events is not None:
-            events.append("stopped")
-
-
-def test_skips_with_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_server_is_a_skip_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LETHE_REQUIRE_SERVICES", raising=False)
 
-    with (
-        pytest.raises(pytest.skip.Exception, match="xyz is missing: binary xyz"),
-        service_or_skip("xyz", _server(error=MISSING)),
-    ):
-        pass
+    with pytest.raises(pytest.skip.Exception, match="xyz is not"), missing_server_is_a_skip():
+        raise ServerMissingError("xyz is not installed")
 
 
-def test_fails_when_services_are_required(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_server_fails_when_all_are_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LETHE_REQUIRE_SERVICES", "1")
 
-    with (
-        pytest.raises(pytest.fail.Exception, match="xyz is required: binary xyz"),
-        service_or_skip("xyz", _server(error=MISSING)),
-    ):
-        pass
+    with pytest.raises(pytest.fail.Exception, match="required: xyz"), missing_server_is_a_skip():
+        raise ServerMissingError("xyz is not installed")
 
 
-def test_broken_server_is_never_a_skip() -> None:
-    with (
-        pytest.raises(RuntimeError, match="crashed"),
-        service_or_skip("xyz", _server(error=RuntimeError("it crashed"))),
-    ):
-        pass
+def test_a_broken_server_is_never_a_skip() -> None:
+    with pytest.raises(RuntimeError, match="crashed"), missing_server_is_a_skip():
+        raise RuntimeError("it crashed")
 
 
-def test_server_is_stopped_when_the_block_fails() -> None:
-    events: list[str] = []
+def test_nothing_is_found_beyond_the_path_when_that_is_all_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LETHE_TEST_PATH_ONLY", raising=False)
+    there = tmp_path / "xyz"
+    there.touch()
 
-    with pytest.raises(ZeroDivisionError), service_or_skip("xyz", _server(events=events)):
-        _ = 1 / 0
-
-    assert events == ["stopped"]
+    assert beyond_path([tmp_path / "absent", there]) == there
+    monkeypatch.setenv("LETHE_TEST_PATH_ONLY", "1")
+    assert beyond_path([tmp_path / "absent", there]) is None
 
 
 def test_waiting_ends_when_the_process_does() -> None:

@@ -31,7 +31,7 @@ def running_chromium() -> Iterator[Browser]:
     """
     path = shutil.which("chromium")
     if path is None:
-        raise ServerMissingError("install chromium")
+        raise ServerMissingError("Chromium is not installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
         try:
