@@ -26,7 +26,14 @@ from app.api.console.guard import COOKIE, SIGN_IN
 from app.api.console.session import sessions_of
 from tests.api.conftest import ADMIN, FAR_FUTURE, SERVICE, Api
 
-OPEN: Final = {"/docs", "/livez", "/readyz", "/metrics", SIGN_IN, "/admin/console/static/{version}/{name}"}
+OPEN: Final = {
+    "/docs",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    SIGN_IN,
+    "/admin/console/static/{version}/{name}",
+}
 JSON: Final = {"Content-Type": "application/json"}
 NDJSON: Final = {"Content-Type": "application/x-ndjson"}
 MARKER: Final = "m4rk3r"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,11 +15,10 @@ import httpx
 import pytest
 
 from app.settings_groups import DEVELOPMENT_SERVICE_TOKEN
-from tests.e2e.processes import QUICK, ROOT, Running, serving, wait_for
-from tests.servers import ServerMissingError, service_or_skip
+from tests.e2e.processes import QUICK, Running, serving, wait_for
+from tests.servers.generators import generator
 
 AT: Final = datetime(2026, 1, 2, tzinfo=UTC)
-GENERATORS: Final = ROOT / ".venv-clients" / "bin"
 Made = Any
 """What a generator made; no type checker sees it."""
 
@@ -39,16 +37,8 @@ def server(folder: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def generated(package: str, *command: str, folder: Path, needs: str = "") -> Iterator[None]:
-    """Make ``package`` in ``folder`` by a generator, and let it be imported until the block ends.
-
-    Raises:
-        ServerMissingError: what the generator ``needs`` is not installed.
-    """
-    if not Path(command[0]).exists():
-        raise ServerMissingError("run `make setup-clients`")
-    if needs and shutil.which(needs) is None:
-        raise ServerMissingError(f"install {needs}")
+def generated(package: str, *command: str, folder: Path) -> Iterator[None]:
+    """Make ``package`` in ``folder`` by a generator, and let it be imported until the block ends."""
     done = subprocess.run(
         command, cwd=folder, check=False, capture_output=True, text=True, timeout=240
     )
@@ -65,22 +55,20 @@ def generated(package: str, *command: str, folder: Path, needs: str = "") -> Ite
 def by_openapi_python_client(server: Running, folder: Path) -> Iterator[None]:
     config = folder / "config.yaml"
     config.write_text("post_hooks: []\n")
-    program = str(GENERATORS / "openapi-python-client")
+    program = generator("openapi-python-client")
     options = "generate --path openapi.json --config config.yaml --meta none"
     output = ("--output-path", "lethe_client")
-    made = generated("lethe_client", program, *options.split(), *output, folder=folder)
-    with service_or_skip("openapi-python-client", made):
+    with generated("lethe_client", program, *options.split(), *output, folder=folder):
         yield
 
 
 @pytest.fixture(scope="module")
 def by_openapi_generator(server: Running, folder: Path) -> Iterator[None]:
-    program = str(GENERATORS / "openapi-generator-cli")
+    program = generator("openapi-generator-cli", needs="java")
     options = "generate -g python -i openapi.json -o . --package-name lethe_java"
     parts = "models,apis,supportingFiles,apiDocs=false,modelDocs=false,apiTests=false"
     arguments = (*options.split(), "--global-property", f"{parts},modelTests=false")
-    made = generated("lethe_java", program, *arguments, folder=folder, needs="java")
-    with service_or_skip("OpenAPI Generator", made):
+    with generated("lethe_java", program, *arguments, folder=folder):
         yield
 
 
