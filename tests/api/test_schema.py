@@ -80,7 +80,7 @@ def test_every_answer_is_a_declared_one_when_anything_is_sent_to_one_operation(
         is_let_in = role == ("admin" if operation.path.startswith("/admin") else "service")
         takes_input = operation.body or operation.query or operation.path_parameters
         if mode is GenerationMode.POSITIVE or takes_input:
-            n_examples = 20 if is_let_in else 3
+            n_examples = 10 if is_let_in else 2
             _send_many(operation, mode=mode, headers=headers, n_examples=n_examples)
 
 

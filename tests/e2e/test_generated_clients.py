@@ -38,7 +38,7 @@ def server(folder: Path) -> Iterator[Running]:
 
 @contextmanager
 def generated(package: str, *command: str, folder: Path) -> Iterator[None]:
-    """Make ``package`` in ``folder`` by a generator, and let it be imported until the block ends."""
+    """Make ``package`` in ``folder`` by a generator, importable until the block ends."""
     done = subprocess.run(
         command, cwd=folder, check=False, capture_output=True, text=True, timeout=240
     )
