@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.identity import Identity
+from app.domain.privacy.pseudonyms import Identity
 from app.ports.clock import Clock
-from app.services.audit import AuditService
-from app.services.audit_check import AuditCheckService
-from app.services.audit_export import AuditExportService
-from app.services.catalogue import CatalogueService
-from app.services.checkpoints import CheckpointService
-from app.services.collect import ResidueSearch
-from app.services.erase import EraseService
-from app.services.feed import FeedService
-from app.services.forget import ForgetService
-from app.services.health import HealthService
-from app.services.held_catalogue import HeldCatalogue
-from app.services.ingest import IngestService
-from app.services.item_clusters import ItemClusters
-from app.services.keys import KeyService
-from app.services.load import LoadService
-from app.services.operations import OperationsService
-from app.services.overview import OverviewService
-from app.services.prove import ProveService
-from app.services.recommend import RecommendService
-from app.services.reconcile import ReconcileService
-from app.services.reindex import ReindexService
-from app.services.resolve import ScopeResolver
-from app.services.restore import RestoreService
-from app.services.rights import RightsService
-from app.services.suppressions import SuppressionService
-from app.services.sweep import SweepService
-from app.services.watch import WatchService
+from app.services.administration.dashboard import OverviewService
+from app.services.administration.erasure_requests import OperationsService
+from app.services.administration.health import HealthService
+from app.services.administration.proof import ProveService
+from app.services.administration.reindex import ReindexService
+from app.services.audit.checkpoints import CheckpointService
+from app.services.audit.export import AuditExportService
+from app.services.audit.integrity_check import AuditCheckService
+from app.services.audit.log import AuditService
+from app.services.audit.reconciliation import ReconcileService
+from app.services.audit.signing_keys import KeyService
+from app.services.catalogue.clusters import ItemClusters
+from app.services.catalogue.held_catalogue import HeldCatalogue
+from app.services.catalogue.service import CatalogueService
+from app.services.data_subjects.rights import RightsService
+from app.services.data_subjects.topic_suppressions import SuppressionService
+from app.services.erasure.rechecks import WatchService
+from app.services.erasure.requests import ForgetService
+from app.services.erasure.residue_search import ResidueSearch
+from app.services.erasure.restore_guard import RestoreService
+from app.services.erasure.scope_resolution import ScopeResolver
+from app.services.erasure.sweeper import SweepService
+from app.services.erasure.worker import EraseService
+from app.services.ingestion.dataset_loader import LoadService
+from app.services.ingestion.service import IngestService
+from app.services.recommendation.neighbour_sync import FeedService
+from app.services.recommendation.service import RecommendService
 
 
 @dataclass(frozen=True, slots=True)

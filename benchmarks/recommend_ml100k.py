@@ -22,8 +22,8 @@ from typing import Any, Final
 
 import httpx
 
-from app.adapters.clock import SystemClock
 from app.adapters.datasets.registry import open_dataset
+from app.adapters.system.clock import SystemClock
 from app.ports.dataset import InteractionRecord, ItemRecord
 from benchmarks.harness import write_result
 

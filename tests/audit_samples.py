@@ -7,15 +7,21 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.domain.audit import Leaf, LeafKind, LeafValue, StoredLeaf
-from app.domain.certificate import Certificate, LogProof
-from app.domain.checkpoint import Checkpoint, KeyRotation, NoteSignature, SignedNote, VerifierKey
-from app.domain.erasure_statement import CertificateStatement, ProbeFinding, StoreCount
-from app.domain.log_export import export_line
-from app.domain.merkle import Frontier, NodeId, extend, inclusion_proof, leaf_hash
+from app.domain.audit.checkpoint import (
+    Checkpoint,
+    KeyRotation,
+    NoteSignature,
+    SignedNote,
+    VerifierKey,
+)
+from app.domain.audit.entries import Leaf, LeafKind, LeafValue, StoredLeaf
+from app.domain.audit.merkle import Frontier, NodeId, extend, inclusion_proof, leaf_hash
+from app.domain.certificates.certificate import Certificate, LogProof
+from app.domain.certificates.receipt import Receipt, ReceiptStatement
+from app.domain.certificates.signed_document import SigningKey, commit_subject
+from app.domain.certificates.statement import CertificateStatement, ProbeFinding, StoreCount
 from app.domain.models import RequestId
-from app.domain.receipt import Receipt, ReceiptStatement
-from app.domain.sealing import SigningKey, commit_subject
+from app.services.audit.log_export import export_line
 
 ORIGIN = "lethe.example/log"
 USER = "user-ärger@example.org"

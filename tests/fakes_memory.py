@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.forgetting import ErasureOrder
+from app.domain.erasure.request import ErasureOrder
 from app.domain.models import Item, ItemId, Pseudonym, RecordId, Scored
 from app.ports.memory_store import Memory, Reindexed, StoreHealth
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.db.engine import open_engine
-from app.bootstrap.places import PlaceKind, Store, owner_of
+from app.bootstrap.data_inventory import PlaceKind, Store, owner_of
 
 
 class Walk:

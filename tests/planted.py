@@ -12,9 +12,9 @@ from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.grid import on_grid
 from app.adapters.chroma.layout import parse_name
 from app.adapters.probe.stores import ProbedStore, StoreFormat
-from app.domain.forgetting import ErasureOrder
+from app.domain.erasure.request import ErasureOrder
+from app.domain.erasure.residue import NeedleKind, Needles
 from app.domain.models import Pseudonym, RecordId, RequestId
-from app.domain.residue import NeedleKind, Needles
 from app.ports.memory_store import Memory
 
 IN_CHROMA = frozenset({NeedleKind.DOCUMENT, NeedleKind.ID, NeedleKind.PSEUDONYM, NeedleKind.VECTOR})

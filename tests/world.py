@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from app.adapters.clock import SystemClock
+from app.adapters.system.clock import SystemClock
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.database import prepare_database
 from app.bootstrap.services import container_of
 from app.container import Container
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Interaction, Item, ItemId, Kind, Pseudonym, RequestId
-from app.domain.prompt import ShownMemory
+from app.domain.recommendation.prompt import ShownMemory
 from app.ports.explainer import ExplainTask, Reason
 from app.ports.ranker import LlmRanking, RankingTask
 from app.settings import Settings

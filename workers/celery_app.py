@@ -6,7 +6,7 @@ from typing import Final
 
 from celery import signals
 
-from app.adapters.celery_queue import make_celery
+from app.adapters.queue.celery import make_celery
 from app.bootstrap.adapters import broker_url
 from app.observability import configure_logging
 from app.settings import load_settings

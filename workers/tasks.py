@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from celery import Celery, signals
 
-from app.adapters.celery_queue import FORGET_RUN, SWEEP_RUN
+from app.adapters.queue.celery import FORGET_RUN, SWEEP_RUN
 from app.bootstrap import Runtime, build
 from app.domain.models import RequestId
 from app.settings import Settings

@@ -21,10 +21,10 @@ from app.api.schemas import (
 )
 from app.api.scopes import UtcTime
 from app.api.state import StateDep
-from app.domain.audit import LeafKind
-from app.domain.forgetting import RequestState
+from app.domain.audit.entries import LeafKind
+from app.domain.erasure.request import RequestState
 from app.domain.models import RequestId
-from app.services.audit import AuditQuery
+from app.services.audit.log import AuditQuery
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=BodyRoute)
 

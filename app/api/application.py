@@ -21,11 +21,11 @@ from app.api import (
     rights,
     users,
 )
-from app.api.console.headers import DOCUMENT, ConsoleHeaders
 from app.api.errors import add_error_handlers, declared
 from app.api.middleware import RequestLog
 from app.api.openapi import DescribedApp, operation_id, require_declared
 from app.api.state import State
+from app.console.headers import DOCUMENT, ConsoleHeaders
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _ANY: Final = (400, 405, 413, 500)

@@ -15,7 +15,7 @@ from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.schemas import Count, Out
 from app.api.state import StateDep
-from app.domain.checkpoint import SignedCheckpoint
+from app.domain.audit.checkpoint import SignedCheckpoint
 from app.wire.documents import LEAF
 
 Size = Annotated[

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from app.api.bodies import BodyRoute
-from app.api.console.headers import CONTENT_SECURITY_POLICY, DOCS
-from app.api.console.pages import page
+from app.console.headers import CONTENT_SECURITY_POLICY, DOCS
+from app.console.pages import page
 
 router = APIRouter(include_in_schema=False, route_class=BodyRoute)
 _POLICY: Final = CONTENT_SECURITY_POLICY.replace("img-src 'self'", "img-src 'self' data:")

@@ -23,11 +23,11 @@ from app.api.schemas import (
     StepOut,
 )
 from app.api.state import State, StateDep
+from app.domain.erasure.scope import PeriodScope
 from app.domain.errors import NotFoundError
 from app.domain.models import RequestId
-from app.domain.scope import PeriodScope
-from app.services.certification import commit
-from app.services.forget import ForgetCommand, ForgetStatus
+from app.services.audit.certificates import commit
+from app.services.erasure.requests import ForgetCommand, ForgetStatus
 
 router = APIRouter(tags=["forget"], route_class=BodyRoute)
 RequestIdIn = Annotated[

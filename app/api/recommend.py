@@ -14,8 +14,8 @@ from app.api.bodies import BodyRoute
 from app.api.recommended import RecommendOut
 from app.api.state import StateDep, require_restored
 from app.domain.models import ItemId
-from app.domain.selection import Strategy
-from app.services.recommend import RecommendQuery
+from app.domain.recommendation.memory_selection import Strategy
+from app.services.recommendation.service import RecommendQuery
 from app.wire.schemas import In, ItemIdIn, UserId
 
 router = APIRouter(

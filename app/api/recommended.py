@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 
 from app.api.schemas import Count
 from app.domain.models import Item, Kind
-from app.domain.prompt import ShownMemory
-from app.domain.reasons import CitedReason
-from app.services.personalise import Recommended
-from app.services.recommend import Recommendation
+from app.domain.recommendation.prompt import ShownMemory
+from app.domain.recommendation.reasons import CitedReason
+from app.services.recommendation.pipeline import Recommended
+from app.services.recommendation.service import Recommendation
 
 
 class ItemRef(BaseModel):

@@ -14,7 +14,7 @@ from app.api.errors import declared
 from app.api.schemas import Count, RequestOut, SuppressionOut
 from app.api.state import StateDep, require_restored
 from app.domain.models import HistoryEntry, Kind, RecordId, Right
-from app.services.rights import Export
+from app.services.data_subjects.rights import Export
 from app.wire.schemas import UserId
 
 router = APIRouter(

@@ -9,11 +9,11 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.scopes import ScopeIn
-from app.domain.forgetting import Ground, Reason, RequestState
+from app.domain.erasure.request import Ground, Reason, RequestState
 from app.domain.models import Kind
-from app.domain.topic import MatchedBy
-from app.services.prove import Claim
-from app.services.resolve import PreviewEntry
+from app.domain.recommendation.topic import MatchedBy
+from app.services.administration.proof import Claim
+from app.services.erasure.scope_resolution import PreviewEntry
 from app.wire.documents import Certificate, Receipt
 from app.wire.schemas import In, UserId
 

@@ -14,9 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from app.domain.identity import Identity
-from app.domain.models import ItemId, Pseudonym
-from app.domain.scope import (
+from app.domain.erasure.scope import (
     AllScope,
     EventsScope,
     ItemsScope,
@@ -24,6 +22,8 @@ from app.domain.scope import (
     Scope,
     TopicScope,
 )
+from app.domain.models import ItemId, Pseudonym
+from app.domain.privacy.pseudonyms import Identity
 from app.wire.schemas import EventId, In, ItemIdIn
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"

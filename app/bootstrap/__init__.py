@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
-from app.adapters.llm_pool import RankerPool
-from app.adapters.loops import InlineQueue
+from app.adapters.llm.pool import RankerPool
+from app.adapters.queue.inline import InlineQueue
 from app.api.state import Limits, Security, State
 from app.bootstrap.adapters import Adapters, chroma_directory
-from app.bootstrap.erasure_metrics import watch_erasure
 from app.bootstrap.llm import watch_llm
+from app.bootstrap.metrics import watch_erasure
 from app.bootstrap.services import container_of
 from app.container import Container
 from app.observability import Metrics

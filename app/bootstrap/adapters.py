@@ -9,33 +9,33 @@ from typing import Final
 
 import redis
 
-from app.adapters.celery_queue import CeleryQueue, make_celery
+from app.adapters.cache.in_process import LocalCache
+from app.adapters.cache.redis import RedisCache, require_noeviction
 from app.adapters.chroma.catalogue import ChromaCatalogueIndex
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.layout import CollectionSpec
 from app.adapters.chroma.memory import ChromaMemoryStore
-from app.adapters.clock import SystemClock
-from app.adapters.data_dir import DataDirLock
 from app.adapters.db.engine import open_engine, sqlite_file
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.adapters.embedders import MiniLMEmbedder, OpenAICompatibleEmbedder, StaticEmbedder
-from app.adapters.local_cache import LocalCache
-from app.adapters.loops import InlineQueue
+from app.adapters.embedders.static import MiniLMEmbedder, OpenAICompatibleEmbedder, StaticEmbedder
 from app.adapters.neighbours.exact import ExactNeighbours
 from app.adapters.neighbours.user_knn import UserKnn
 from app.adapters.probe.process import FileProbe
 from app.adapters.probe.stores import ProbedStore, StoreFormat
-from app.adapters.redis_cache import RedisCache, require_noeviction
-from app.adapters.sealed_memory import SealedMemoryStore
-from app.adapters.signing import FileSigner
+from app.adapters.queue.celery import CeleryQueue, make_celery
+from app.adapters.queue.inline import InlineQueue
+from app.adapters.system.clock import SystemClock
+from app.adapters.system.data_dir import DataDirLock
+from app.adapters.system.signing import FileSigner
 from app.adapters.vault.cipher import VaultCipher
+from app.adapters.vault.encrypted_memory_store import SealedMemoryStore
 from app.adapters.vault.ledger import SqlErasureLedger
 from app.bootstrap.llm import connect, diversity
 from app.bootstrap.vault import open_vault, require_keys
-from app.domain.erasure_statement import Limit
+from app.domain.certificates.statement import Limit
+from app.domain.erasure.residue import NeedleKind
 from app.domain.errors import SettingsError
-from app.domain.identity import Identity
-from app.domain.residue import NeedleKind
+from app.domain.privacy.pseudonyms import Identity
 from app.domain.tally import Tally
 from app.ports.cache import Cache
 from app.ports.embedder import Embedder

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from app.adapters.loops import Loop
+from app.adapters.queue.inline import Loop
 from app.bootstrap import Runtime
 from app.domain.errors import AppError, IntegrityError
 

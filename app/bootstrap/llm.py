@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from app.adapters.diversity_table import load_diversity_table
-from app.adapters.llm import Llm, LlmConnection, connect_llm
-from app.adapters.llm_pool import RankerPool
-from app.domain.clusters import SharedOut
+from app.adapters.llm.connection import Llm, LlmConnection, connect_llm
+from app.adapters.llm.diversity_table import load_diversity_table
+from app.adapters.llm.pool import RankerPool
+from app.domain.recommendation.clusters import SharedOut
 from app.domain.tally import Tally
 from app.observability import Metrics
 from app.ports.embedder import Embedder

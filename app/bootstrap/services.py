@@ -6,45 +6,45 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
-from app.adapters.signing import is_signed
+from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters
-from app.bootstrap.faults import stopping_at
-from app.bootstrap.papers import Papers, papers_of, search_of
-from app.bootstrap.people import operations_of, overview_of, prove_of, rights_of
+from app.bootstrap.administration import operations_of, overview_of, prove_of, rights_of
+from app.bootstrap.audit import Papers, papers_of, search_of
+from app.bootstrap.fault_injection import stopping_at
 from app.container import Container
-from app.services.audit import AuditService
-from app.services.audit_check import AuditCheckService
-from app.services.audit_export import AuditExportService
-from app.services.candidates import CandidateConfig, Candidates
-from app.services.catalogue import CatalogueService
-from app.services.collect import ResidueSearch
+from app.services.administration.health import HealthService
+from app.services.administration.reindex import ReindexService
+from app.services.audit.export import AuditExportService
+from app.services.audit.integrity_check import AuditCheckService
+from app.services.audit.log import AuditService
+from app.services.audit.reconciliation import ReconcileService
+from app.services.audit.signing_keys import KeyService
+from app.services.catalogue.clusters import ItemClusters
+from app.services.catalogue.held_catalogue import HeldCatalogue
+from app.services.catalogue.service import CatalogueService
+from app.services.catalogue.snapshot import Shelf
+from app.services.catalogue.topic_matching import Topics
+from app.services.concurrency import EMBEDDED, WITH_SERVERS, Turns
+from app.services.data_subjects.topic_suppressions import SuppressionService
 from app.services.departures import Departures
-from app.services.erase import EraseService
-from app.services.erasure_leases import EraseConfig
-from app.services.erasure_steps import ErasureSteps, StepsConfig
-from app.services.explain import ExplainConfig, Explaining
-from app.services.feed import FeedConfig, FeedService
-from app.services.forget import ForgetService
-from app.services.health import HealthService
-from app.services.held_catalogue import HeldCatalogue
-from app.services.ingest import IngestConfig, IngestService, UnknownItems
-from app.services.item_clusters import ItemClusters
-from app.services.keys import KeyService
-from app.services.load import LoadService
-from app.services.personalise import PersonaliseConfig, Personaliser
-from app.services.ranking import Ranking, RankingConfig
-from app.services.recall import Recall, RecallConfig
-from app.services.recommend import RecommendService, Traffic
-from app.services.reconcile import ReconcileService
-from app.services.reindex import ReindexService
-from app.services.resolve import ScopeResolver
-from app.services.restore import RestoreService, RestoreStores
-from app.services.shelf import Shelf
-from app.services.suppressions import SuppressionService
-from app.services.sweep import SweepService
-from app.services.topics import Topics
-from app.services.turns import EMBEDDED, WITH_SERVERS, Turns
-from app.services.watch import WatchService
+from app.services.erasure.leases import EraseConfig
+from app.services.erasure.rechecks import WatchService
+from app.services.erasure.requests import ForgetService
+from app.services.erasure.residue_search import ResidueSearch
+from app.services.erasure.restore_guard import RestoreService, RestoreStores
+from app.services.erasure.scope_resolution import ScopeResolver
+from app.services.erasure.steps import ErasureSteps, StepsConfig
+from app.services.erasure.sweeper import SweepService
+from app.services.erasure.worker import EraseService
+from app.services.ingestion.dataset_loader import LoadService
+from app.services.ingestion.service import IngestConfig, IngestService, UnknownItems
+from app.services.recommendation.candidates import CandidateConfig, Candidates
+from app.services.recommendation.explanations import ExplainConfig, Explaining
+from app.services.recommendation.memory_selection import Recall, RecallConfig
+from app.services.recommendation.neighbour_sync import FeedConfig, FeedService
+from app.services.recommendation.pipeline import PersonaliseConfig, Personaliser
+from app.services.recommendation.reranking import Ranking, RankingConfig
+from app.services.recommendation.service import RecommendService, Traffic
 
 
 def container_of(adapters: Adapters) -> Container:

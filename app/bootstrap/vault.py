@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from typing import Final
 
 from app.adapters.db.engine import open_engine
-from app.adapters.loops import Loop
+from app.adapters.queue.inline import Loop
 from app.adapters.vault.kek import LocalKeyEncryption, read_kek_file
 from app.adapters.vault.key_cache import KeyCache
 from app.adapters.vault.sql import SqlKeyVault
 from app.domain.errors import IntegrityError, SettingsError
 from app.ports.clock import Clock
-from app.ports.unit_of_work import UnitsOfWork
+from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.ports.vault import KeyVault
 from app.secret_files import create_secret_file
 from app.settings import Settings

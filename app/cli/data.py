@@ -38,7 +38,7 @@ def recommend(
     """Recommend, as GET /recommend does."""
     from app.api.recommended import RecommendOut
     from app.cli.runtime import open_runtime
-    from app.services.recommend import RecommendQuery
+    from app.services.recommendation.service import RecommendQuery
 
     with open_runtime(data_dir) as runtime:
         container = runtime.container
@@ -57,10 +57,10 @@ def forget(
 ) -> None:
     """Forget a user, or some of their items, and wait until it is done."""
     from app.cli.runtime import open_runtime
-    from app.domain.forgetting import RequestState
+    from app.domain.erasure.request import RequestState
+    from app.domain.erasure.scope import AllScope, ItemsScope
     from app.domain.models import ItemId
-    from app.domain.scope import AllScope, ItemsScope
-    from app.services.forget import ForgetCommand
+    from app.services.erasure.requests import ForgetCommand
 
     with open_runtime(data_dir) as runtime:
         container = runtime.container

@@ -17,7 +17,7 @@ def rewrap(
 
     The service may run meanwhile, once each of its processes was started with both.
     """
-    from app.adapters.clock import SystemClock
+    from app.adapters.system.clock import SystemClock
     from app.bootstrap.vault import open_vault
     from app.settings import load_settings
 

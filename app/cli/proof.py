@@ -73,7 +73,7 @@ def probe(
 ) -> None:
     """Search the bytes of every store; exit code 1 where something is left or nothing is sure."""
     from app.cli.runtime import open_runtime
-    from app.domain.forgetting import ErasureOrder
+    from app.domain.erasure.request import ErasureOrder
     from app.domain.models import RequestId
 
     with open_runtime(data_dir) as runtime:

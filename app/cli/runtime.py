@@ -23,7 +23,7 @@ from app.bootstrap import Runtime, build
 from app.bootstrap.database import prepare_database
 from app.observability import configure_logging
 from app.ports.dataset import BadLine, Dataset, DatasetKind, Position
-from app.services.load import LoadResult, LoadWatcher
+from app.services.ingestion.dataset_loader import LoadResult, LoadWatcher
 from app.settings import Settings, load_settings
 
 _SHOWN_BAD_LINES: Final = 20

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.domain.models import Item, ItemId
-from app.domain.prompt import ShownMemory
+from app.domain.recommendation.prompt import ShownMemory
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from app.domain.forgetting import Tombstone
+from app.domain.erasure.request import Tombstone
 from app.domain.models import RequestId
 
 

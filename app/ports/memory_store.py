@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.forgetting import ErasureOrder
+from app.domain.erasure.request import ErasureOrder
 from app.domain.models import Item, ItemId, Pseudonym, RecordId, Scored
 
 

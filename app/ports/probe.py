@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.domain.residue import Needles, ProbeReport
+from app.domain.erasure.residue import Needles, ProbeReport
 
 
 class Probe(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.sealing import SigningKey
+from app.domain.certificates.signed_document import SigningKey
 
 
 class Signer(Protocol):

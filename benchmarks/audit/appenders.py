@@ -19,14 +19,14 @@ from typing import Final
 
 import numpy as np
 
-from app.adapters.clock import SystemClock
 from app.adapters.db import schema
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.adapters.signing import FileSigner, is_signed
-from app.domain.audit import Leaf
-from app.services.audit_check import AuditCheckService, LogReport
-from app.services.checkpoints import CheckpointService
+from app.adapters.system.clock import SystemClock
+from app.adapters.system.signing import FileSigner, is_signed
+from app.domain.audit.entries import Leaf
+from app.services.audit.checkpoints import CheckpointService
+from app.services.audit.integrity_check import AuditCheckService, LogReport
 from benchmarks.audit.run import Took, make_leaf, spread, timed
 from benchmarks.harness import write_result
 from tests.audit_samples import ORIGIN

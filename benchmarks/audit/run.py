@@ -21,19 +21,19 @@ from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from app.adapters.clock import SystemClock
 from app.adapters.db import schema
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.adapters.signing import FileSigner, is_signed
+from app.adapters.system.clock import SystemClock
+from app.adapters.system.signing import FileSigner, is_signed
 from app.data.verify_lethe import parse_key, root_of_path, verify_document, verify_log
-from app.domain.audit import Leaf, LeafKind
-from app.domain.erasure_statement import CertificateStatement
-from app.domain.log_export import export_line
-from app.domain.merkle import Frontier, extend, inclusion_nodes, leaf_hash, verify_consistency
+from app.domain.audit.entries import Leaf, LeafKind
+from app.domain.audit.merkle import Frontier, extend, inclusion_nodes, leaf_hash, verify_consistency
+from app.domain.certificates.statement import CertificateStatement
 from app.domain.models import RequestId
-from app.services.audit_check import AuditCheckService
-from app.services.checkpoints import CheckpointService
+from app.services.audit.checkpoints import CheckpointService
+from app.services.audit.integrity_check import AuditCheckService
+from app.services.audit.log_export import export_line
 from benchmarks.audit.picture import draw
 from benchmarks.harness import write_result
 from tests.audit_samples import ORIGIN, SALT, completion_leaf, make_statement

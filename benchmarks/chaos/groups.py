@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.identity import Identity
 from app.domain.models import ItemId, Pseudonym
+from app.domain.privacy.pseudonyms import Identity
 from tests.e2e.calls import Api, Json
 from tests.e2e.processes import PEPPER
 

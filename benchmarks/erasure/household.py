@@ -16,11 +16,11 @@ from app.bootstrap.adapters import Adapters
 from app.bootstrap.database import prepare_database
 from app.bootstrap.services import container_of
 from app.container import Container
+from app.domain.erasure.scope import AllScope
 from app.domain.models import Interaction, Kind, Pseudonym, RecordId, RequestId
-from app.domain.scope import AllScope
 from app.ports.memory_store import Memory
-from app.ports.records import NewInteraction
-from app.services.forget import ForgetCommand
+from app.ports.persistence.records import NewInteraction
+from app.services.erasure.requests import ForgetCommand
 from app.settings import Settings
 
 _BATCH: Final = 1_000

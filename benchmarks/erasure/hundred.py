@@ -32,9 +32,9 @@ from app.adapters.chroma.heap import require_overwritten_heap
 from app.adapters.db import schema
 from app.adapters.probe.process import FileProbe
 from app.adapters.probe.stores import ProbedStore, StoreFormat
-from app.domain.forgetting import ErasureOrder
+from app.domain.erasure.request import ErasureOrder
+from app.domain.erasure.residue import NeedleKind, Needles, ProbeReport
 from app.domain.models import RequestId
-from app.domain.residue import NeedleKind, Needles, ProbeReport
 from app.settings import Settings
 from benchmarks.erasure.household import Household, opened
 from benchmarks.harness import machine, write_result

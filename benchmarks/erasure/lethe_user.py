@@ -17,7 +17,7 @@ import numpy as np
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.layout import CollectionSpec
 from app.adapters.chroma.memory import ChromaMemoryStore
-from app.domain.forgetting import ErasureOrder
+from app.domain.erasure.request import ErasureOrder
 from app.domain.models import Pseudonym, RecordId, RequestId
 from app.ports.memory_store import Memory
 from benchmarks.erasure.plantation import DIM, Plantation

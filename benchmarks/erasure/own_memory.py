@@ -29,9 +29,9 @@ from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.heap import require_overwritten_heap
 from app.adapters.chroma.layout import CollectionSpec
 from app.adapters.chroma.memory import ChromaMemoryStore
-from app.adapters.sealed_memory import SealedMemoryStore
+from app.adapters.vault.encrypted_memory_store import SealedMemoryStore
 from app.domain.models import Pseudonym, RecordId
-from app.domain.rotation import on_grid
+from app.domain.privacy.rotation import on_grid
 from app.ports.memory_store import Memory, MemoryStore
 from benchmarks.erasure.certificates import spread
 from benchmarks.harness import write_result

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.adapters.chroma.grid import on_grid
-from app.domain.residue import Needles
+from app.domain.erasure.residue import Needles
 
 DIM: Final = 384
 PER_USER: Final = 20

@@ -28,7 +28,7 @@ from typing import Any, Final
 from app.adapters.chroma.heap import VALUE, VARIABLE
 from app.adapters.probe.process import FileProbe
 from app.adapters.probe.stores import ProbedStore, StoreFormat
-from app.domain.residue import NeedleKind, Needles, ProbeReport
+from app.domain.erasure.residue import NeedleKind, Needles, ProbeReport
 from benchmarks.erasure.picture import draw
 from benchmarks.erasure.plantation import N_LEAVING, PER_USER, Plantation, plant
 from benchmarks.erasure.procedures import CHROMA, Procedure

@@ -30,9 +30,9 @@ from app.adapters.chroma.memory import ChromaMemoryStore
 from app.adapters.chroma.scrub import flush, scrub
 from app.adapters.probe.process import FileProbe
 from app.adapters.probe.stores import ProbedStore, StoreFormat
-from app.domain.forgetting import ErasureOrder
+from app.domain.erasure.request import ErasureOrder
+from app.domain.erasure.residue import NeedleKind, Needles
 from app.domain.models import Pseudonym, RecordId, RequestId
-from app.domain.residue import NeedleKind, Needles
 from app.ports.memory_store import Memory
 from benchmarks.harness import write_result
 

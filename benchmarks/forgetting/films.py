@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.adapters.clock import SystemClock
 from app.adapters.datasets.registry import open_dataset
+from app.adapters.system.clock import SystemClock
 from app.domain.models import Item, ReportedInteraction
 from app.ports.dataset import InteractionRecord, ItemRecord
-from app.services.ingest import IngestResult
-from app.services.recommend import RecommendQuery
+from app.services.ingestion.service import IngestResult
+from app.services.recommendation.service import RecommendQuery
 from app.settings_groups import ChromaSettings, NeighboursSettings
 from tests.world import World, open_world
 

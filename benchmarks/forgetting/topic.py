@@ -19,11 +19,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from app.domain.erasure.scope import AllScope, Scope, TopicScope
 from app.domain.models import RequestId
-from app.domain.scope import AllScope, Scope, TopicScope
-from app.domain.topic import mentions
-from app.services.forget import ForgetCommand
-from app.services.ingest import IngestResult
+from app.domain.recommendation.topic import mentions
+from app.services.erasure.requests import ForgetCommand
+from app.services.ingestion.service import IngestResult
 from benchmarks.forgetting.films import (
     Films,
     Listed,

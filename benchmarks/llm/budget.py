@@ -28,15 +28,15 @@ from typing import Final
 import numpy as np
 
 from app.adapters.datasets.movielens import MovieLensDataset
-from app.adapters.llm_prompting import Prompting
-from app.adapters.llm_server import LlmChannel, LlmServer
-from app.adapters.prompt_files import load_template
-from app.adapters.vllm import VllmRanker
-from app.adapters.vllm_tokens import count_tokens
-from app.domain.memory import strengths
+from app.adapters.llm.client import LlmChannel, LlmServer
+from app.adapters.llm.prompt_files import load_template
+from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.single_pass import VllmRanker
+from app.adapters.llm.tokenizer import count_tokens
 from app.domain.models import EventKey, HistoryEntry, Item, ItemId, Kind, RecordId
-from app.domain.prompt import ShownMemory, memory_line
-from app.domain.selection import Choice, Strategy, select_memories
+from app.domain.recommendation.memory import strengths
+from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
+from app.domain.recommendation.prompt import ShownMemory, memory_line
 from app.ports.dataset import ItemRecord
 from app.ports.ranker import RankingTask
 from benchmarks.data import SEED, Dataset, load, split

@@ -16,14 +16,20 @@ from typing import Final
 import httpx
 
 from app.adapters.datasets.demo import DemoDataset
-from app.adapters.llm_answers import at, parsed_object, tokens
-from app.adapters.llm_json import JsonRanker, json_body
-from app.adapters.llm_prompting import Prompting
-from app.adapters.llm_server import CHAT, LlmServer
-from app.adapters.prompt_files import load_template
-from app.adapters.vllm import VllmRanker, one_pass_body
+from app.adapters.llm.client import CHAT, LlmServer
+from app.adapters.llm.json_scores import JsonRanker, json_body
+from app.adapters.llm.prompt_files import load_template
+from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.responses import at, parsed_object, tokens
+from app.adapters.llm.single_pass import VllmRanker, one_pass_body
 from app.domain.models import Item, ItemId, Kind
-from app.domain.prompt import LABELS, AnswerForm, RankingPrompt, ShownMemory, ranking_prompt
+from app.domain.recommendation.prompt import (
+    LABELS,
+    AnswerForm,
+    RankingPrompt,
+    ShownMemory,
+    ranking_prompt,
+)
 from app.ports.dataset import ItemRecord
 from app.ports.ranker import RankingTask
 

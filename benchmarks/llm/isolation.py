@@ -22,13 +22,13 @@ from typing import Final
 
 import httpx
 
+from app.domain.erasure.scope import ItemsScope
 from app.domain.models import ItemId, Kind
-from app.domain.prompt import ShownMemory
-from app.domain.scope import ItemsScope
+from app.domain.recommendation.prompt import ShownMemory
 from app.ports.ranker import Ranker, RankingTask
-from app.services.forget import ForgetCommand
-from app.services.ranking import RankedBy
-from app.services.recommend import RecommendQuery
+from app.services.erasure.requests import ForgetCommand
+from app.services.recommendation.reranking import RankedBy
+from app.services.recommendation.service import RecommendQuery
 from app.settings_groups import LlmSettings
 from benchmarks.harness import write_result
 from tests.servers.vllm import VllmServer, vllm_server

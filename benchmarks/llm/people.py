@@ -3,7 +3,7 @@
 Each person's items are split 8:1:1 (``benchmarks.data.split``) before anything else. Counts,
 memories and prompts know the training part alone; what is asked for is the test part (or, where
 something is to be chosen, the validation part). Candidates are the service's own: EASE, content
-and popularity, fused by ``app.services.candidates`` with its defaults.
+and popularity, fused by ``app.services.recommendation.candidates`` with its defaults.
 """
 
 from __future__ import annotations
@@ -19,11 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.adapters.datasets.registry import open_dataset
-from app.adapters.embedders import StaticEmbedder
-from app.adapters.llm_prompting import Prompting
+from app.adapters.embedders.static import StaticEmbedder
+from app.adapters.llm.prompts import Prompting
 from app.adapters.neighbours import ExactNeighbours
-from app.domain.clusters import nearest, spherical_k_means
-from app.domain.memory import describe_item, embedded_text, strengths
 from app.domain.models import (
     EventKey,
     HistoryEntry,
@@ -34,12 +32,14 @@ from app.domain.models import (
     RecordId,
     ReportedInteraction,
 )
-from app.domain.prompt import ShownMemory
-from app.domain.selection import Choice, Strategy, select_memories
+from app.domain.recommendation.clusters import nearest, spherical_k_means
+from app.domain.recommendation.memory import describe_item, embedded_text, strengths
+from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
+from app.domain.recommendation.prompt import ShownMemory
 from app.ports.dataset import DatasetKind, InteractionRecord, ItemRecord
-from app.services.candidates import CandidateConfig, Candidates
-from app.services.item_clusters import N_CLUSTERS
-from app.services.recall import RecallConfig, Recalled
+from app.services.catalogue.clusters import N_CLUSTERS
+from app.services.recommendation.candidates import CandidateConfig, Candidates
+from app.services.recommendation.memory_selection import RecallConfig, Recalled
 from benchmarks.data import Ints, split
 from tests.fakes_memory import FakeCatalogueIndex
 

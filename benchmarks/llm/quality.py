@@ -22,15 +22,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.adapters.llm_prompting import Prompting
-from app.adapters.prompt_files import load_template
-from app.adapters.vllm import VllmRanker
-from app.domain.fusion import blend
+from app.adapters.llm.prompt_files import load_template
+from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.single_pass import VllmRanker
 from app.domain.models import ItemId
-from app.domain.selection import Strategy
+from app.domain.recommendation.fusion import blend
+from app.domain.recommendation.memory_selection import Strategy
 from app.ports.dataset import DatasetKind
 from app.ports.ranker import Ranker, RankingTask
-from app.services.ranking import RankingConfig
+from app.services.recommendation.reranking import RankingConfig
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, Part, People, Raw
 from benchmarks.llm.served import served_reader

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from app.adapters.llm_server import LlmChannel, LlmServer
+from app.adapters.llm.client import LlmChannel, LlmServer
 from tests.servers.vllm import READER, vllm_server
 
 

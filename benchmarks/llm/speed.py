@@ -31,7 +31,7 @@ import httpx
 import numpy as np
 from scipy.stats import kendalltau
 
-from app.adapters.llm_server import LlmChannel, LlmServer
+from app.adapters.llm.client import LlmChannel, LlmServer
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import ItemId
 from app.ports.ranker import Ranker, RankingTask

@@ -19,9 +19,9 @@ from typing import Final
 import numpy as np
 
 from app.adapters.datasets.movielens import MovieLensDataset
-from app.adapters.embedders import StaticEmbedder
-from app.domain.clusters import best_shares, nearest, spherical_k_means
-from app.domain.memory import describe_item
+from app.adapters.embedders.static import StaticEmbedder
+from app.domain.recommendation.clusters import best_shares, nearest, spherical_k_means
+from app.domain.recommendation.memory import describe_item
 from app.ports.dataset import ItemRecord
 from benchmarks.data import SEED, Dataset, Ints, Split, load, split
 from benchmarks.quality.metrics import evaluate

@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from app.adapters.embedders import StaticEmbedder
+from app.adapters.embedders.static import StaticEmbedder
 from app.adapters.neighbours.weighing import UNIT, Weighing
 from benchmarks.data import SEED, Dataset, Ints, Split, load, split
 from benchmarks.harness import write_result

@@ -21,7 +21,7 @@ from app.bootstrap.database import prepare_database
 from app.bootstrap.services import container_of
 from app.container import Container
 from app.domain.models import Item, ItemId, Kind, RecordId, ReportedInteraction
-from app.ports.records import NewInteraction
+from app.ports.persistence.records import NewInteraction
 from app.settings import load_settings
 from benchmarks.data import load
 from benchmarks.neighbours.scaling import N_ITEMS, synthetic

@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.adapters.chroma.grid import on_grid as on_mantissa_grid
-from app.adapters.clock import SystemClock
 from app.adapters.datasets.registry import open_dataset
-from app.adapters.embedders import StaticEmbedder
-from app.domain.memory import describe_item
-from app.domain.rotation import on_grid, rotate
+from app.adapters.embedders.static import StaticEmbedder
+from app.adapters.system.clock import SystemClock
+from app.domain.privacy.rotation import on_grid, rotate
+from app.domain.recommendation.memory import describe_item
 from app.ports.dataset import BadLine, DatasetKind
 from benchmarks.harness import write_result
 from benchmarks.vault.attacks import (

@@ -10,13 +10,13 @@ from typing import Final
 import pytest
 from fastapi.testclient import TestClient
 
-from app.adapters.signing import is_signed
-from app.api.console.headers import CONTENT_SECURITY_POLICY
-from app.api.console.requests import Row
-from app.api.console.timeline import LeafView, actions, events
+from app.adapters.system.signing import is_signed
+from app.console.headers import CONTENT_SECURITY_POLICY
+from app.console.requests import Row
+from app.console.timeline import LeafView, actions, events
 from app.data.verify_lethe import parse_key, verify_document
-from app.domain.audit import Leaf, LeafKind, StoredLeaf
-from app.domain.forgetting import LEGAL_MOVES, RequestState
+from app.domain.audit.entries import Leaf, LeafKind, StoredLeaf
+from app.domain.erasure.request import LEGAL_MOVES, RequestState
 from app.domain.models import RequestId
 from tests.api.conftest import SERVICE, Api
 from tests.api.console_client import Page, administering, fields_of, send, visiting

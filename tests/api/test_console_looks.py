@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api import console
-from app.api.console import words
-from app.api.console.charts import HEIGHT, WIDTH, durations_chart, percentile, requests_chart
-from app.api.console.files import FILES
-from app.services.overview import Day
+from app import console
+from app.console import words
+from app.console.charts import HEIGHT, WIDTH, durations_chart, percentile, requests_chart
+from app.console.files import FILES
+from app.services.administration.dashboard import Day
 
 CSS = FILES["console.css"].decode()
 SWAGGER_UI_FOLDER = Path(console.__file__).parent / "static" / "swagger-ui"

@@ -11,10 +11,10 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.console import log, overview, proof, requests, router
-from app.api.console import sign_in as signing_in
-from app.api.console.session import IDLE_S, LONGEST_S, Session, Sessions
-from app.domain.identity import Identity
+from app.console import log, overview, proof, requests, router
+from app.console import sign_in as signing_in
+from app.console.session import IDLE_S, LONGEST_S, Session, Sessions
+from app.domain.privacy.pseudonyms import Identity
 from tests.api.conftest import ADMIN, SERVICE, Api
 from tests.api.console_client import (
     ADMIN_TOKEN,

@@ -22,8 +22,8 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from app.api.console.guard import COOKIE, SIGN_IN
-from app.api.console.session import sessions_of
+from app.console.guard import COOKIE, SIGN_IN
+from app.console.session import sessions_of
 from tests.api.conftest import ADMIN, FAR_FUTURE, SERVICE, Api
 
 OPEN: Final = {

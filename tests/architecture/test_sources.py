@@ -20,7 +20,7 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
     ),
     # The command line talks to people: it prints, and says how long a load took.
     rules.prints: frozenset({"app/cli/"}),
-    rules.reads_the_clock: frozenset({"app/adapters/clock.py", "app/cli/"}),
+    rules.reads_the_clock: frozenset({"app/adapters/system/clock.py", "app/cli/"}),
     # All but the first start a program with their own environment.
     rules.reads_the_environment: frozenset(
         {
@@ -37,7 +37,7 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
     # A command imports what it needs when it runs: help must not load the service.
     rules.imports_inside: frozenset({"app/cli/"}),
     # Threads: above them is nobody who could log the error.
-    rules.broad_except: frozenset({"app/adapters/loops.py"}),
+    rules.broad_except: frozenset({"app/adapters/queue/inline.py"}),
 }
 """Where a rule does not hold: the file, or the folder, that it is there for."""
 BREAKERS: Final[dict[Rule, str]] = {

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.adapters.llm_prompting import Prompting
-from app.adapters.prompt_files import load_template
+from app.adapters.llm.prompt_files import load_template
+from app.adapters.llm.prompts import Prompting
 from app.domain.models import ItemId
-from app.domain.selection import Strategy
+from app.domain.recommendation.memory_selection import Strategy
 from app.ports.dataset import DatasetKind
 from benchmarks.llm.people import Case, Part, People, Raw, split_people
 from benchmarks.llm.quality import baselines, by_person, copied, fused, ndcg

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.domain.models import ItemId
-from app.domain.selection import Strategy
+from app.domain.recommendation.memory_selection import Strategy
 from app.ports.ranker import LlmRanking, RankingTask
 from tests.benchmarks.toy import EVERYBODY, N_ITEMS, Loaded, method, setup, world
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser
 
-from app.adapters.signing import FileSigner
+from app.adapters.system.signing import FileSigner
 from tests.browser.console import Console, Tamperer, visiting
 from tests.e2e.calls import Api, user
 from tests.e2e.processes import Running

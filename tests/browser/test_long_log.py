@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from app.adapters.db import schema
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.domain.audit import Leaf, LeafKind
+from app.domain.audit.entries import Leaf, LeafKind
 from tests.browser.console import Tamperer, visiting
 from tests.e2e.processes import QUICK, serving
 

@@ -8,11 +8,11 @@ from math import exp, fsum, log
 
 import pytest
 
-from app.adapters.llm_prompting import Prompting
-from app.adapters.prompt_files import load_template
+from app.adapters.llm.prompt_files import load_template
+from app.adapters.llm.prompts import Prompting
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Item, ItemId, Kind
-from app.domain.prompt import ShownMemory
+from app.domain.recommendation.prompt import ShownMemory
 from app.ports.ranker import LlmRanking, Ranker, RankingTask
 
 TEMPLATE = load_template("en")

@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.domain.audit import Leaf, LeafKind
-from app.domain.forgetting import ErasureRequest, RequestState, Step, StepRecord
+from app.domain.audit.entries import Leaf, LeafKind
+from app.domain.erasure.request import ErasureRequest, RequestState, Step, StepRecord
+from app.domain.erasure.scope import AllScope, Scope
 from app.domain.models import EventKey, Interaction, ItemId, Kind, Pseudonym, RecordId, RequestId
-from app.domain.scope import AllScope, Scope
-from app.ports.records import NewInteraction
-from app.ports.requests import NewRequest
+from app.ports.persistence.records import NewInteraction
+from app.ports.persistence.requests import NewRequest
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

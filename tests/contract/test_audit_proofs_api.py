@@ -11,16 +11,16 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app.adapters.clock import SystemClock
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.adapters.signing import FileSigner, is_signed
+from app.adapters.system.clock import SystemClock
+from app.adapters.system.signing import FileSigner, is_signed
 from app.api.audit_proofs import router
 from app.api.errors import add_error_handlers
 from app.data.verify_lethe import parse_key, root_of_path, verify_log
-from app.domain.merkle import verify_consistency
-from app.services.audit_check import AuditCheckService
-from app.services.audit_export import AuditExportService
-from app.services.checkpoints import CheckpointService
+from app.domain.audit.merkle import verify_consistency
+from app.services.audit.checkpoints import CheckpointService
+from app.services.audit.export import AuditExportService
+from app.services.audit.integrity_check import AuditCheckService
 from tests.audit_samples import ORIGIN
 from tests.contract.sql_rows import leaf
 

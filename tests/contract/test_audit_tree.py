@@ -16,9 +16,9 @@ from app.adapters.db import schema
 from app.adapters.db.engine import open_engine
 from app.adapters.db.tables import audit_checkpoint, audit_leaf, audit_node
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.domain.checkpoint import SignedCheckpoint
+from app.domain.audit.checkpoint import SignedCheckpoint
+from app.domain.audit.merkle import Frontier, NodeId, extend, leaf_hash
 from app.domain.errors import IntegrityError
-from app.domain.merkle import Frontier, NodeId, extend, leaf_hash
 from tests.audit_samples import MemoryLog
 from tests.contract.sql_rows import NOW, at_once, leaf
 

@@ -10,18 +10,18 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from app.adapters.clock import SystemClock
 from app.adapters.db.tables import audit_checkpoint, audit_leaf, audit_node, counter
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.adapters.signing import FileSigner, is_signed
+from app.adapters.system.clock import SystemClock
+from app.adapters.system.signing import FileSigner, is_signed
 from app.data.verify_lethe import parse_key, verify_document, verify_log
-from app.domain.audit import Leaf, LeafKind
-from app.domain.certificate import Certificate
+from app.domain.audit.entries import Leaf, LeafKind
+from app.domain.audit.merkle import leaf_hash, verify_consistency, verify_inclusion
+from app.domain.certificates.certificate import Certificate
 from app.domain.errors import DependencyUnavailableError, IntegrityError, NotFoundError
-from app.domain.log_export import export_line
-from app.domain.merkle import leaf_hash, verify_consistency, verify_inclusion
-from app.services.audit_check import AuditCheckService
-from app.services.checkpoints import CheckpointService
+from app.services.audit.checkpoints import CheckpointService
+from app.services.audit.integrity_check import AuditCheckService
+from app.services.audit.log_export import export_line
 from tests.audit_samples import ORIGIN, SALT, completion_leaf, make_receipt, make_statement
 from tests.contract.sql_rows import at_once, leaf
 from tests.contract.test_audit_tree import without_triggers

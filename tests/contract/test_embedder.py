@@ -11,7 +11,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from app.adapters.embedders import (
+from app.adapters.embedders.static import (
     MiniLMEmbedder,
     OpenAICompatibleEmbedder,
     StaticEmbedder,

@@ -9,10 +9,10 @@ from contextlib import closing
 import httpx
 import pytest
 
-from app.adapters.llm import Llm, LlmConnection, connect_llm
+from app.adapters.llm.connection import Llm, LlmConnection, connect_llm
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import Item, ItemId, Kind
-from app.domain.prompt import ShownMemory
+from app.domain.recommendation.prompt import ShownMemory
 from app.ports.explainer import ExplainTask
 from tests.contract.ranker_suite import HOSTILE
 from tests.servers.vllm import VllmServer

@@ -10,7 +10,7 @@ from threading import Event, Thread
 import httpx
 import pytest
 
-from app.adapters.llm_server import LlmChannel, LlmServer
+from app.adapters.llm.client import LlmChannel, LlmServer
 from app.domain.errors import DependencyUnavailableError
 from tests.servers.ports import free_port
 

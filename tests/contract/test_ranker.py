@@ -8,11 +8,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from app.adapters.llm import LlmConnection, RankerMode, connect_ranker
-from app.adapters.llm_json import JsonRanker
-from app.adapters.vllm import VllmRanker
-from app.adapters.vllm_pointwise import PointwiseRanker
-from app.adapters.vllm_tokens import OnePassUnsupportedError
+from app.adapters.llm.connection import LlmConnection, RankerMode, connect_ranker
+from app.adapters.llm.json_scores import JsonRanker
+from app.adapters.llm.pointwise import PointwiseRanker
+from app.adapters.llm.single_pass import VllmRanker
+from app.adapters.llm.tokenizer import OnePassUnsupportedError
 from app.domain.errors import AppError, RankerError
 from app.domain.models import ItemId
 from app.ports.ranker import Ranker

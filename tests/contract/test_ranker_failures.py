@@ -6,10 +6,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from app.adapters.llm_json import JsonRanker
-from app.adapters.llm_server import MAX_ANSWER_BYTES, LlmRefusedError
-from app.adapters.vllm import VllmRanker
-from app.adapters.vllm_pointwise import PointwiseRanker
+from app.adapters.llm.client import MAX_ANSWER_BYTES, LlmRefusedError
+from app.adapters.llm.json_scores import JsonRanker
+from app.adapters.llm.pointwise import PointwiseRanker
+from app.adapters.llm.single_pass import VllmRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.ports.ranker import Ranker
 from tests.contract.ranker_suite import new_prompting, ranking_task

@@ -13,13 +13,13 @@ from app.adapters.db.audit_log import SqlAuditLog
 from app.adapters.db.session import Session
 from app.adapters.db.tables import audit_leaf, erasure_document, erasure_move, erasure_request
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.domain.audit import Leaf, LeafKind
+from app.domain.audit.entries import Leaf, LeafKind
+from app.domain.audit.reconciliation import contradictions
+from app.domain.erasure.request import Ground, RequestState
 from app.domain.errors import AppError
-from app.domain.forgetting import Ground, RequestState
-from app.domain.reconcile import contradictions
-from app.ports.documents import ErasureDocuments
-from app.services.erasure_run import move
-from app.services.reconcile import ReconcileService
+from app.ports.persistence.documents import ErasureDocuments
+from app.services.audit.reconciliation import ReconcileService
+from app.services.erasure.journal import move
 from tests.contract.sql_rows import NOW, new_request, request_id
 from tests.contract.test_audit_tree import no_triggers
 

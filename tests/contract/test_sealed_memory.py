@@ -12,14 +12,14 @@ import pytest
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.layout import CollectionSpec
 from app.adapters.chroma.memory import ChromaMemoryStore
-from app.adapters.clock import SystemClock
 from app.adapters.datasets.registry import open_dataset
-from app.adapters.embedders import StaticEmbedder
-from app.adapters.sealed_memory import SealedMemoryStore
+from app.adapters.embedders.static import StaticEmbedder
+from app.adapters.system.clock import SystemClock
+from app.adapters.vault.encrypted_memory_store import SealedMemoryStore
 from app.domain.errors import KeyMissingError
-from app.domain.memory import describe_item
 from app.domain.models import Pseudonym, RecordId
-from app.domain.rotation import on_grid
+from app.domain.privacy.rotation import on_grid
+from app.domain.recommendation.memory import describe_item
 from app.ports.dataset import BadLine, DatasetKind
 from app.ports.memory_store import Memory, MemoryStore
 from tests.fakes_memory import FakeMemoryStore

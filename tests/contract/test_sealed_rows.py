@@ -15,7 +15,7 @@ from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.vault.cipher import VaultCipher
 from app.domain.errors import IntegrityError, KeyMissingError
 from app.domain.models import Kind, Pseudonym
-from app.domain.topic import Topic
+from app.domain.recommendation.topic import Topic
 from app.ports.vault import DataKey
 from tests.contract.sql_rows import (
     NOW,

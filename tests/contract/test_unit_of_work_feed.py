@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 
 from app.adapters.db.tables import audit_checkpoint, audit_leaf
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.domain.audit import LeafKind, StoredLeaf
+from app.domain.audit.entries import LeafKind, StoredLeaf
 from app.domain.errors import IntegrityError
-from app.ports.feed import LiveProcess
+from app.ports.persistence.feed import LiveProcess
 from tests.contract.sql_rows import NOW, SECOND, leaf, request_id, user
 
 ANNA, BERT = user("anna"), user("bert")

@@ -7,13 +7,13 @@ from datetime import datetime
 import pytest
 
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.domain.forgetting import (
+from app.domain.erasure.request import (
     WORKABLE,
     Claim,
     ErasureRequest,
     RequestState,
 )
-from app.ports.requests import NewRequest
+from app.ports.persistence.requests import NewRequest
 from tests.contract.sql_rows import NOW, SECOND, due, new_request, request_id
 
 R = request_id("r")

@@ -11,8 +11,8 @@ import pytest
 
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
+from app.domain.erasure.request import Claim, Tombstone
 from app.domain.errors import ConflictError, DependencyUnavailableError
-from app.domain.forgetting import Claim, Tombstone
 from app.domain.models import Pseudonym, Subject
 from tests.contract.sql_rows import (
     NOW,

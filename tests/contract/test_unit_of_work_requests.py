@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.domain.errors import ConflictError, IllegalMoveError
-from app.domain.forgetting import (
+from app.domain.erasure.request import (
     FINAL,
     WORKABLE,
     Claim,
@@ -19,9 +18,17 @@ from app.domain.forgetting import (
     RequestState,
     Step,
 )
+from app.domain.erasure.scope import (
+    AllScope,
+    EventsScope,
+    ItemsScope,
+    PeriodScope,
+    Scope,
+    TopicScope,
+)
+from app.domain.errors import ConflictError, IllegalMoveError
 from app.domain.models import EventKey, ItemId
-from app.domain.scope import AllScope, EventsScope, ItemsScope, PeriodScope, Scope, TopicScope
-from app.ports.requests import KnownRequest, NewRequest
+from app.ports.persistence.requests import KnownRequest, NewRequest
 from tests.contract.sql_rows import NOW, SECOND, due, hashed, new_request, request_id, step, user
 
 R = request_id("r")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.domain.forgetting import Tombstone
+from app.domain.erasure.request import Tombstone
 from tests.contract.sql_rows import NOW, SECOND, hashed, request_id
 
 TOKEN = hashed("token")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.adapters.clock import SystemClock
 from app.adapters.db.engine import open_engine
+from app.adapters.system.clock import SystemClock
 from app.adapters.vault.kek import LocalKeyEncryption
 from app.adapters.vault.key_cache import KeyCache
 from app.adapters.vault.sql import SqlKeyVault

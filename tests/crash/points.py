@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from app.domain.forgetting import Step
+from app.domain.erasure.request import Step
 from tests.crash.remains import Remains
 from tests.e2e.calls import Api, user
 

@@ -14,9 +14,9 @@ import psycopg
 import pytest
 import redis
 
-from app.adapters.celery_queue import CeleryQueue, make_celery
-from app.domain.identity import Identity
+from app.adapters.queue.celery import CeleryQueue, make_celery
 from app.domain.models import RequestId
+from app.domain.privacy.pseudonyms import Identity
 from tests.e2e.calls import Api, Json, calling, user
 from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.processes import PEPPER, Running, kill, serving, wait_for, working

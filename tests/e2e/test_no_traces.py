@@ -11,7 +11,7 @@ import redis
 
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.db import schema
-from app.bootstrap.places import Store
+from app.bootstrap.data_inventory import Store
 from tests.e2e.calls import Api, calling, interactions, user
 from tests.e2e.processes import QUICK, Running, serving, working
 from tests.places import Walk

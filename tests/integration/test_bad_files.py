@@ -24,11 +24,11 @@ from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.layout import collection_name, memory_family, shard_of
 from app.adapters.chroma.maintenance import DATABASE_FILE
 from app.adapters.chroma.maintenance_process import MaintenanceReport, run_maintenance
-from app.domain.forgetting import ErasureOrder, ErasureRequest, RequestState
+from app.domain.erasure.request import ErasureOrder, ErasureRequest, RequestState
+from app.domain.erasure.scope import AllScope
 from app.domain.models import RequestId
-from app.domain.scope import AllScope
-from app.services.forget import ForgetCommand
-from app.services.recommend import RecommendQuery
+from app.services.erasure.requests import ForgetCommand
+from app.services.recommendation.service import RecommendQuery
 from tests.world import World, open_world
 
 SEA: Final = [f"sea-{number:02d}" for number in range(6)]

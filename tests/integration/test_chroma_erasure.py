@@ -22,8 +22,8 @@ from app.adapters.chroma.layout import CollectionSpec
 from app.adapters.chroma.maintenance_process import run_maintenance
 from app.adapters.chroma.memory import ChromaMemoryStore
 from app.adapters.probe.process import FileProbe
+from app.domain.erasure.residue import NeedleKind, ProbeReport
 from app.domain.errors import DependencyUnavailableError
-from app.domain.residue import NeedleKind, ProbeReport
 from app.ports.memory_store import Memory
 from tests.planted import a_user, an_order, chroma_files, emptied, memories_of, needles_of
 from tests.servers.chroma import RunningChroma, running_chroma

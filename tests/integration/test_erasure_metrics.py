@@ -6,11 +6,11 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
-from app.bootstrap.erasure_metrics import watch_erasure
+from app.bootstrap.metrics import watch_erasure
+from app.domain.erasure.scope import AllScope
 from app.domain.models import RequestId
-from app.domain.scope import AllScope
 from app.observability import Metrics
-from app.services.forget import ForgetCommand
+from app.services.erasure.requests import ForgetCommand
 from app.settings_groups import ForgetSettings
 from tests.world import World, open_world
 

@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from app.adapters.llm import LlmConnection, connect_ranker
-from app.adapters.llm_pool import RankerPool
+from app.adapters.llm.connection import LlmConnection, connect_ranker
+from app.adapters.llm.pool import RankerPool
 from app.domain.errors import DependencyUnavailableError
 from app.ports.ranker import LlmRanking
 from tests.contract.ranker_suite import ranking_task

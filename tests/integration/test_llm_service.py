@@ -14,15 +14,15 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from app.adapters.llm import LlmConnection, connect_ranker
-from app.adapters.llm_pool import RankerPool
+from app.adapters.llm.connection import LlmConnection, connect_ranker
+from app.adapters.llm.pool import RankerPool
+from app.domain.erasure.scope import ItemsScope
 from app.domain.errors import RankerError
 from app.domain.models import Item, ItemId
-from app.domain.scope import ItemsScope
-from app.domain.selection import Strategy
-from app.services.forget import ForgetCommand
-from app.services.ranking import RankedBy
-from app.services.recommend import Recommendation, RecommendQuery
+from app.domain.recommendation.memory_selection import Strategy
+from app.services.erasure.requests import ForgetCommand
+from app.services.recommendation.reranking import RankedBy
+from app.services.recommendation.service import Recommendation, RecommendQuery
 from app.settings_groups import LlmSettings
 from tests.servers.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.servers.vllm import VllmServer

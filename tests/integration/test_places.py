@@ -12,9 +12,9 @@ import pytest
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.db.tables import PERSONAL_TABLES, metadata
 from app.bootstrap.adapters import limits_of
-from app.bootstrap.places import PlaceKind, Store, owner_of
-from app.domain.scope import AllScope
-from app.services.forget import ForgetCommand
+from app.bootstrap.data_inventory import PlaceKind, Store, owner_of
+from app.domain.erasure.scope import AllScope
+from app.services.erasure.requests import ForgetCommand
 from tests.places import Walk
 from tests.world import open_world, settings_for
 

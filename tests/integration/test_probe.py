@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.adapters.probe.messages import decode_reports, decode_task, encode_reports, encode_task
 from app.adapters.probe.process import FileProbe
 from app.adapters.probe.stores import ProbedStore, StoreFormat, StoreSearch
-from app.adapters.probe.wire import decode_reports, decode_task, encode_reports, encode_task
+from app.domain.erasure.residue import Finding, NeedleKind, Needles
 from app.domain.errors import DependencyUnavailableError
-from app.domain.residue import Finding, NeedleKind, Needles
 from tests.planted import a_user
 
 ROWS = frozenset({NeedleKind.ID, NeedleKind.PSEUDONYM})

@@ -13,12 +13,12 @@ from fastapi.testclient import TestClient
 
 from app.api.application import create_app
 from app.api.state import Limits, Security, State
+from app.domain.erasure.request import ErasureOrder
+from app.domain.erasure.scope import AllScope, ItemsScope, Scope
 from app.domain.errors import KeyMissingError, RestoreInProgressError
-from app.domain.forgetting import ErasureOrder
 from app.domain.models import ItemId, RequestId
-from app.domain.scope import AllScope, ItemsScope, Scope
 from app.observability import Metrics
-from app.services.forget import ForgetCommand
+from app.services.erasure.requests import ForgetCommand
 from tests.world import World, catalogue, open_world
 
 SEA: Final = [f"sea-{number:02d}" for number in range(4)]

@@ -21,18 +21,18 @@ from app.bootstrap.database import prepare_database
 from app.bootstrap.services import container_of
 from app.cli.keys import rewrap
 from app.container import Container
+from app.domain.erasure.request import ErasureRequest, RequestState, Step
+from app.domain.erasure.scope import AllScope, ItemsScope, Scope, TopicScope
 from app.domain.errors import (
     DependencyUnavailableError,
     IntegrityError,
     KeyMissingError,
     KeyUnavailableError,
 )
-from app.domain.forgetting import ErasureRequest, RequestState, Step
 from app.domain.models import Item, ItemId, Kind, Pseudonym, ReportedInteraction, RequestId
-from app.domain.scope import AllScope, ItemsScope, Scope, TopicScope
-from app.services.forget import ForgetCommand
-from app.services.ingest import IngestResult
-from app.services.recommend import Recommendation, RecommendQuery
+from app.services.erasure.requests import ForgetCommand
+from app.services.ingestion.service import IngestResult
+from app.services.recommendation.service import Recommendation, RecommendQuery
 from app.settings import load_settings
 
 WORDS: Final = "canary-words: nobody knows that I read poems"

@@ -8,15 +8,21 @@ from typing import Any
 import httpx
 import pytest
 
-from app.adapters.llm import LlmConnection, connect_ranker
-from app.adapters.llm_json import JsonRanker
-from app.adapters.llm_prompting import Prompting
-from app.adapters.llm_server import LlmChannel, LlmServer, chat_messages
-from app.adapters.vllm import VllmRanker
-from app.adapters.vllm_pointwise import PointwiseRanker
+from app.adapters.llm.client import LlmChannel, LlmServer, chat_messages
+from app.adapters.llm.connection import LlmConnection, connect_ranker
+from app.adapters.llm.json_scores import JsonRanker
+from app.adapters.llm.pointwise import PointwiseRanker
+from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.single_pass import VllmRanker
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import Item, ItemId, Kind
-from app.domain.prompt import LABELS, AnswerForm, ShownMemory, memory_line, ranking_prompt
+from app.domain.recommendation.prompt import (
+    LABELS,
+    AnswerForm,
+    ShownMemory,
+    memory_line,
+    ranking_prompt,
+)
 from app.ports.ranker import Ranker, RankingTask
 from tests.contract.ranker_suite import TEMPLATE, RankerSuite, new_prompting, ranking_task
 from tests.servers.ports import free_port

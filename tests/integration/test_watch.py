@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from app.adapters.probe.prints import PrintScanner
-from app.domain import fingerprint
-from app.domain.audit import LeafKind
+from app.adapters.probe.fingerprint_scanner import PrintScanner
+from app.domain.audit.entries import LeafKind
+from app.domain.erasure import fingerprint
+from app.domain.erasure.residue import Needles, Prints
+from app.domain.erasure.scope import AllScope
 from app.domain.models import RequestId
-from app.domain.residue import Needles, Prints
-from app.domain.scope import AllScope
-from app.services.forget import ForgetCommand
+from app.services.erasure.requests import ForgetCommand
 from app.settings_groups import ForgetSettings
 from tests.world import World, catalogue, open_world
 

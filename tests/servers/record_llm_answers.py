@@ -13,11 +13,11 @@ from typing import Final
 
 import httpx
 
-from app.adapters.llm_json import json_body
-from app.adapters.prompt_files import load_template
-from app.adapters.vllm import one_pass_body
+from app.adapters.llm.json_scores import json_body
+from app.adapters.llm.prompt_files import load_template
+from app.adapters.llm.single_pass import one_pass_body
 from app.domain.models import Item, ItemId, Kind
-from app.domain.prompt import AnswerForm, RankingPrompt, ShownMemory, ranking_prompt
+from app.domain.recommendation.prompt import AnswerForm, RankingPrompt, ShownMemory, ranking_prompt
 from tests.servers.vllm import vllm_server
 
 ANSWERS: Final = Path(__file__).parents[1] / "contract" / "llm_answers.json"

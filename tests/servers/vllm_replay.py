@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from app.adapters.llm_server import LlmChannel, LlmServer
+from app.adapters.llm.client import LlmChannel, LlmServer
 from tests.servers.record_llm_answers import ANSWERS
 
 SAVED: dict[str, dict[str, Any]] = json.loads(ANSWERS.read_text(encoding="utf-8"))

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from app.data import verify_lethe
-from app.domain.canonical import canonical_json
-from app.domain.forgetting import RequestState
+from app.domain.canonical_json import canonical_json
+from app.domain.erasure.request import RequestState
+from app.domain.erasure.residue import Finding, NeedleKind, Needles, ProbeReport
+from app.domain.erasure.scope import AllScope
 from app.domain.models import RequestId
-from app.domain.residue import Finding, NeedleKind, Needles, ProbeReport
-from app.domain.scope import AllScope
-from app.services.certification import commit
-from app.services.forget import Accepted, ForgetCommand
+from app.services.audit.certificates import commit
+from app.services.erasure.requests import Accepted, ForgetCommand
 from tests.world import World
 
 SEA = [f"sea-{number:02d}" for number in range(6)]

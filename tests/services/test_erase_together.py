@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from app.domain.forgetting import ErasureRequest, Ground, RequestState
+from app.domain.erasure.request import ErasureRequest, Ground, RequestState
+from app.domain.erasure.residue import Needles, ProbeReport
+from app.domain.erasure.scope import AllScope, ItemsScope, Scope
 from app.domain.models import ItemId, RequestId
-from app.domain.residue import Needles, ProbeReport
-from app.domain.scope import AllScope, ItemsScope, Scope
-from app.services.forget import ForgetCommand
+from app.services.erasure.requests import ForgetCommand
 from tests.world import World
 
 SEA = [f"sea-{number:02d}" for number in range(6)]

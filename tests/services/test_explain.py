@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
-from app.services.ranking import RankedBy
-from app.services.recommend import Recommendation, RecommendQuery
+from app.services.recommendation.reranking import RankedBy
+from app.services.recommendation.service import Recommendation, RecommendQuery
 from tests.world import StubExplainer, StubRanker, World, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]

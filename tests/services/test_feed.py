@@ -5,7 +5,7 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from app.adapters.neighbours import ExactNeighbours
-from app.services.feed import FeedConfig, FeedService
+from app.services.recommendation.neighbour_sync import FeedConfig, FeedService
 from tests.world import World
 
 

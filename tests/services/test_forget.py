@@ -9,14 +9,21 @@ import sqlalchemy as sa
 from app.adapters.datasets.registry import open_dataset
 from app.adapters.db.engine import open_engine
 from app.adapters.db.tables import metadata
+from app.domain.erasure.request import Ground, RequestState
+from app.domain.erasure.scope import (
+    AllScope,
+    EventsScope,
+    ItemsScope,
+    PeriodScope,
+    Scope,
+    TopicScope,
+)
 from app.domain.errors import IdempotencyConflictError, IllegalMoveError
-from app.domain.forgetting import Ground, RequestState
 from app.domain.models import Item, ItemId, RequestId
-from app.domain.scope import AllScope, EventsScope, ItemsScope, PeriodScope, Scope, TopicScope
-from app.domain.topic import MatchedBy
+from app.domain.recommendation.topic import MatchedBy
 from app.ports.dataset import ItemRecord
-from app.services.forget import Accepted, ForgetCommand
-from app.services.recommend import Recommendation, RecommendQuery
+from app.services.erasure.requests import Accepted, ForgetCommand
+from app.services.recommendation.service import Recommendation, RecommendQuery
 from tests.world import START, World, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from app.domain.errors import DependencyUnavailableError
-from app.domain.memory import describe_item
 from app.domain.models import Item, ItemId
-from app.services.catalogue import CatalogueService
-from app.services.held_catalogue import HeldCatalogue
+from app.domain.recommendation.memory import describe_item
+from app.services.catalogue.held_catalogue import HeldCatalogue
+from app.services.catalogue.service import CatalogueService
 from tests.world import World, catalogue, open_world
 
 SEA = Item(ItemId("sea"), "Whale voyage in a storm", "Sailors on the ocean")

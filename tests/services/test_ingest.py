@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.erasure.request import ErasureOrder
+from app.domain.erasure.scope import AllScope
 from app.domain.errors import UnknownItemsError
-from app.domain.forgetting import ErasureOrder
 from app.domain.models import Item, ItemId, RequestId
-from app.domain.scope import AllScope
 from app.ports.memory_store import Memory
-from app.services.forget import ForgetCommand
+from app.services.erasure.requests import ForgetCommand
 from tests.world import World, catalogue, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.adapters.diversity_table import load_diversity_table
+from app.adapters.llm.diversity_table import load_diversity_table
 from app.domain.errors import IntegrityError
-from app.domain.memory import describe_item
 from app.domain.models import Item, ItemId
-from app.services.item_clusters import ItemClusters
+from app.domain.recommendation.memory import describe_item
+from app.services.catalogue.clusters import ItemClusters
 from tests.world import World, catalogue
 
 

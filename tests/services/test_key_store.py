@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from app.domain.erasure.request import RequestState
 from app.domain.errors import DependencyUnavailableError
-from app.domain.forgetting import RequestState
 from tests.e2e.processes import wait_for
 from tests.services.test_forget import SEA, ask, forget
 from tests.world import World

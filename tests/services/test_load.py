@@ -10,7 +10,7 @@ import pytest
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import ItemId, Kind, ReportedInteraction
 from app.ports.dataset import START, BadLine, InteractionRecord, ItemRecord, Position
-from app.services.load import LoadResult, LoadService, LoadWatcher
+from app.services.ingestion.dataset_loader import LoadResult, LoadService, LoadWatcher
 from tests.world import START as BEGUN
 from tests.world import World, catalogue, open_world
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from app.domain.forgetting import ErasureOrder
+from app.domain.erasure.request import ErasureOrder
 from app.domain.models import ItemId, RecordId, RequestId
 from app.ports.memory_store import Memory
-from app.services.prove import Claim, Proof
+from app.services.administration.proof import Claim, Proof
 from tests.services.test_forget import SEA, forget
 from tests.world import World, open_world
 

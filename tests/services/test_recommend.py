@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.erasure.scope import AllScope, ItemsScope
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import ItemId, Kind
-from app.domain.scope import AllScope, ItemsScope
-from app.domain.selection import Strategy
-from app.services.forget import ForgetCommand
-from app.services.ranking import RankedBy
-from app.services.recommend import Recommendation, RecommendQuery
+from app.domain.recommendation.memory_selection import Strategy
+from app.services.erasure.requests import ForgetCommand
+from app.services.recommendation.reranking import RankedBy
+from app.services.recommendation.service import Recommendation, RecommendQuery
 from tests.world import StubRanker, World
 
 SEA = [f"sea-{number:02d}" for number in range(6)]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.domain.erasure.request import Ground
 from app.domain.errors import ConflictError
-from app.domain.forgetting import Ground
 from app.domain.models import Right
 from tests.services.test_forget import SEA, ask, forget, remembered, shown
 from tests.world import START, World, open_world

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.domain.models import Item, ItemId, Scored
 from app.ports.memory_store import CatalogueIndex
-from app.services.shelf import Shelf
+from app.services.catalogue.snapshot import Shelf
 from tests.world import World, catalogue, open_world
 
 ITEM = catalogue()[0]

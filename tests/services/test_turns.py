@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.services.recommend import RecommendQuery
-from app.services.turns import EMBEDDED, Turns
+from app.services.concurrency import EMBEDDED, Turns
+from app.services.recommendation.service import RecommendQuery
 from tests.world import StubRanker, World
 
 N_THREADS = 12

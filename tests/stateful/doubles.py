@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from app.domain.forgetting import Tombstone
+from app.domain.erasure.request import Tombstone
 from app.domain.models import RequestId
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from app.domain.forgetting import RequestState as State
+from app.domain.erasure.request import RequestState as State
 
 LEASE_TICKS: Final = 2
 BACKOFF_TICKS: Final = 1

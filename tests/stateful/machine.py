@@ -18,12 +18,12 @@ from hypothesis.stateful import (
 )
 
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.domain.audit import LeafKind
+from app.domain.audit.entries import LeafKind
+from app.domain.erasure.request import Claim, ErasureRequest, Ground, RequestState, Step
 from app.domain.errors import IllegalMoveError
-from app.domain.forgetting import Claim, ErasureRequest, Ground, RequestState, Step
 from app.domain.models import RequestId
-from app.services.erasure_run import ErasureRun, LeaseLostError, move
-from app.services.operations import OperationsService
+from app.services.administration.erasure_requests import OperationsService
+from app.services.erasure.journal import ErasureRun, LeaseLostError, move
 from tests.contract.sql_rows import new_request, request_id
 from tests.stateful.doubles import NoLedger, SetClock, SilentQueue
 from tests.stateful.leases import BACKOFF_TICKS, LEASE_TICKS, Row, Write

@@ -12,9 +12,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from app.adapters.db import schema
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.ports.requests import ErasureRequests
-from app.services.erasure_run import ErasureRun
-from app.services.operations import OperationsService
+from app.ports.persistence.requests import ErasureRequests
+from app.services.administration.erasure_requests import OperationsService
+from app.services.erasure.journal import ErasureRun
 from tests.stateful.leases import Row
 from tests.stateful.machine import ErasureMachine
 

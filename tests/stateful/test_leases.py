@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Final
 
-from app.domain.forgetting import LEGAL_MOVES
-from app.domain.forgetting import RequestState as State
+from app.domain.erasure.request import LEGAL_MOVES
+from app.domain.erasure.request import RequestState as State
 from tests.stateful.leases import WAY, WORKABLE, Row, World, Write, successors
 
 PLAN: Final[tuple[Write, ...]] = (

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.signing import is_signed
-from app.domain.canonical import canonical_json
-from app.domain.certificate import Certificate
-from app.domain.erasure_statement import ProbeFinding, StoreCount
+from app.adapters.system.signing import is_signed
+from app.domain.canonical_json import canonical_json
+from app.domain.certificates.certificate import Certificate
+from app.domain.certificates.receipt import Receipt
+from app.domain.certificates.signed_document import SealError, SigningKey, commit_subject
+from app.domain.certificates.statement import ProbeFinding, StoreCount
 from app.domain.errors import InvalidInputError
-from app.domain.receipt import Receipt
-from app.domain.sealing import SealError, SigningKey, commit_subject
 from tests.audit_samples import (
     AT,
     SALT,

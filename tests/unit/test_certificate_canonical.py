@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.canonical import LARGEST_INTEGER, canonical_json, parse_canonical, parse_json
+from app.domain.canonical_json import LARGEST_INTEGER, canonical_json, parse_canonical, parse_json
 from app.domain.errors import InvalidInputError
-from app.domain.fields import Fields, decode_base64, format_time
+from app.domain.strict_fields import Fields, decode_base64, format_time
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-LARGEST_INTEGER, LARGEST_INTEGER) | st.text(),

@@ -7,9 +7,9 @@ import hashlib
 from dataclasses import replace
 from html.parser import HTMLParser
 
-from app.domain.certificate import Certificate
-from app.domain.certificate_page import STYLE_SOURCE, certificate_page
-from app.domain.erasure_statement import Limit, ProbeFinding, StoreCount
+from app.console.certificate_page import STYLE_SOURCE, certificate_page
+from app.domain.certificates.certificate import Certificate
+from app.domain.certificates.statement import Limit, ProbeFinding, StoreCount
 from tests.audit_samples import SALT, SIGNER, USER, make_certificate
 
 CERTIFICATE = make_certificate()

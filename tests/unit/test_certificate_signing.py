@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.signing import FileSigner, is_signed
-from app.domain.checkpoint import SignedNote, successors
+from app.adapters.system.signing import FileSigner, is_signed
+from app.domain.audit.checkpoint import SignedNote, successors
 from app.domain.errors import DependencyUnavailableError, IntegrityError
 from tests.audit_samples import ORIGIN
 

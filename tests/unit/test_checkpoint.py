@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.signing import is_signed
-from app.domain.checkpoint import (
+from app.adapters.system.signing import is_signed
+from app.domain.audit.checkpoint import (
     Checkpoint,
     CheckpointError,
     KeyRotation,

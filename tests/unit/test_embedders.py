@@ -17,7 +17,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from app.adapters.embedders import (
+from app.adapters.embedders.static import (
     PACKAGED_MODEL,
     MiniLMEmbedder,
     OpenAICompatibleEmbedder,
@@ -79,7 +79,7 @@ def refuse(event, args):
     if event in {"socket.connect", "socket.getaddrinfo", "socket.sendto"}:
         raise SystemExit(f"network: {event}")
 sys.addaudithook(refuse)
-from app.adapters.embedders import StaticEmbedder
+from app.adapters.embedders.static import StaticEmbedder
 assert StaticEmbedder().embed(["Harry Potter"]).any()
 assert not {"torch", "transformers", "sentence_transformers"} & set(sys.modules)
 """

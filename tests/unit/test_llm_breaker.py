@@ -3,8 +3,8 @@ from collections.abc import Callable
 import pytest
 from structlog.testing import capture_logs
 
-from app.adapters.llm_breaker import BreakerState, CircuitBreaker
-from app.adapters.llm_guard import GuardedRanker
+from app.adapters.llm.circuit_breaker import BreakerState, CircuitBreaker
+from app.adapters.llm.guarded_ranker import GuardedRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from tests.contract.ranker_suite import FakeRanker, ranking_task
 

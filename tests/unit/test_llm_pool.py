@@ -6,10 +6,10 @@ from threading import Event
 
 import pytest
 
-from app.adapters.llm_breaker import CircuitBreaker
-from app.adapters.llm_guard import Background, GuardedRanker
-from app.adapters.llm_pool import RankerPool
-from app.adapters.llm_queue import AdmissionQueue
+from app.adapters.llm.admission_queue import AdmissionQueue
+from app.adapters.llm.circuit_breaker import CircuitBreaker
+from app.adapters.llm.guarded_ranker import Background, GuardedRanker
+from app.adapters.llm.pool import RankerPool
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.ports.ranker import LlmRanking, RankingTask
 from tests.contract.ranker_suite import FakeRanker, RankerSuite, ranking_task

@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from app.adapters.llm_queue import AdmissionQueue
+from app.adapters.llm.admission_queue import AdmissionQueue
 from app.domain.errors import DependencyUnavailableError
 
 

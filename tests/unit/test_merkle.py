@@ -10,7 +10,7 @@ import hashlib
 
 import pytest
 
-from app.domain.merkle import (
+from app.domain.audit.merkle import (
     EMPTY_ROOT,
     Frontier,
     NodeId,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.merkle import (
+from app.domain.audit.merkle import (
     Frontier,
     NodeId,
     ProofError,

@@ -7,7 +7,7 @@ import secrets
 import numpy as np
 import pytest
 
-from app.domain.residue import Finding, NeedleKind, Needles, ProbeReport, patterns
+from app.domain.erasure.residue import Finding, NeedleKind, Needles, ProbeReport, patterns
 
 
 def datas(needles: Needles) -> set[bytes]:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.prompt_files import PromptLanguage, load_template
-from app.domain.memory import strengths
+from app.adapters.llm.prompt_files import PromptLanguage, load_template
 from app.domain.models import AttributeValue, EventKey, HistoryEntry, Item, ItemId, Kind, RecordId
-from app.domain.plain_text import as_data
-from app.domain.prompt import (
+from app.domain.recommendation.memory import strengths
+from app.domain.recommendation.plain_text import as_data
+from app.domain.recommendation.prompt import (
     DEFAULT_LIMITS,
     LABELS,
     AnswerForm,
@@ -21,7 +21,7 @@ from app.domain.prompt import (
     memory_line,
     ranking_prompt,
 )
-from app.domain.prompt_template import template_of
+from app.domain.recommendation.prompt_template import template_of
 
 EN = load_template("en")
 

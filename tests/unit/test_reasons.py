@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.prompt_files import load_template
+from app.adapters.llm.prompt_files import load_template
 from app.domain.models import Item, ItemId, Kind
-from app.domain.prompt import ShownMemory
-from app.domain.reasons import REASON_CHARS, kept_reason, reasons_prompt, reasons_schema
+from app.domain.recommendation.prompt import ShownMemory
+from app.domain.recommendation.reasons import (
+    REASON_CHARS,
+    kept_reason,
+    reasons_prompt,
+    reasons_schema,
+)
 
 EN = load_template("en")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.rotation import Floats, on_grid, rotate, unrotate
+from app.domain.privacy.rotation import Floats, on_grid, rotate, unrotate
 
 DIMS = (2, 3, 31, 256, 257, 384, 511, 768)
 KEY = bytes(range(32))

@@ -6,8 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.domain.clusters import best_shares, nearest, spherical_k_means
-from app.domain.selection import Choice, Strategy, attention_weights, select_memories
+from app.domain.recommendation.clusters import best_shares, nearest, spherical_k_means
+from app.domain.recommendation.memory_selection import (
+    Choice,
+    Strategy,
+    attention_weights,
+    select_memories,
+)
 
 NO_CANDIDATES = np.empty((0, 0), dtype=np.float32)
 

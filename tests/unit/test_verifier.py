@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from app.data import verify_lethe
-from app.domain.audit import LeafKind
-from app.domain.canonical import canonical_json
-from app.domain.certificate import Certificate, LogProof
-from app.domain.checkpoint import SignedNote
-from app.domain.receipt import Receipt
+from app.domain.audit.checkpoint import SignedNote
+from app.domain.audit.entries import LeafKind
+from app.domain.canonical_json import canonical_json
+from app.domain.certificates.certificate import Certificate, LogProof
+from app.domain.certificates.receipt import Receipt
 from tests.audit_samples import (
     ORIGIN,
     SALT,

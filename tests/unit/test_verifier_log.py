@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.data import verify_lethe
-from app.domain.canonical import canonical_json
-from app.domain.merkle import leaf_hash
+from app.domain.audit.merkle import leaf_hash
+from app.domain.canonical_json import canonical_json
 from tests.audit_samples import SIGNER, MemoryLog, make_signer
 
 KEY = SIGNER.key.encode()

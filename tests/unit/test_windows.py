@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.models import Item, ItemId
-from app.domain.windows import linked, normalised, windows
+from app.domain.recommendation.windows import linked, normalised, windows
 
 
 def items(count: int) -> list[Item]:

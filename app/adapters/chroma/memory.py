@@ -18,13 +18,13 @@ from app.adapters.chroma.layout import CollectionSpec, memory_family, shard_of
 from app.adapters.chroma.maintenance_process import MaintenanceReport, run_maintenance
 from app.adapters.chroma.reindex import drop_superseded, reindex
 from app.adapters.chroma.scrub import batches, flush, known, scrub
+from app.domain.erasure.request import ErasureOrder
 from app.domain.errors import (
     DependencyUnavailableError,
     FieldError,
     InvalidInputError,
     StoreDamagedError,
 )
-from app.domain.forgetting import ErasureOrder
 from app.domain.models import Pseudonym, RecordId
 from app.ports.memory_store import Memory, Reindexed, StoreHealth
 

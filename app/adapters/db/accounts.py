@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from app.adapters.db.session import Session
 from app.adapters.db.tables import audit_leaf, erasure_document, erasure_move, erasure_request
-from app.domain.audit import StoredLeaf
+from app.domain.audit.entries import StoredLeaf
+from app.domain.audit.reconciliation import Account, Move, RequestRow
 from app.domain.models import RequestId
-from app.domain.reconcile import Account, Move, RequestRow
 
 _Entry = tuple[RequestId, RequestRow | Move | StoredLeaf]
 

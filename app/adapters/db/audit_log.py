@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from app.adapters.db import counters
 from app.adapters.db.session import Record, Session
 from app.adapters.db.tables import audit_checkpoint, audit_leaf, audit_node
-from app.domain.audit import Leaf, StoredLeaf
-from app.domain.checkpoint import Checkpoint, SignedCheckpoint, SignedNote
+from app.domain.audit.checkpoint import Checkpoint, SignedCheckpoint, SignedNote
+from app.domain.audit.entries import Leaf, StoredLeaf
+from app.domain.audit.merkle import Frontier, Node, NodeId, extend, leaf_hash, peak_nodes
 from app.domain.errors import IntegrityError
-from app.domain.merkle import Frontier, Node, NodeId, extend, leaf_hash, peak_nodes
 from app.domain.models import RequestId
 
 _GUARDED: Final = ("audit_leaf", "audit_node", "audit_checkpoint", "erasure_move")

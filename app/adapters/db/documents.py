@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app.adapters.db.session import Session
 from app.adapters.db.tables import erasure_document
 from app.domain.models import RequestId
-from app.ports.documents import ErasureDocuments
+from app.ports.persistence.documents import ErasureDocuments
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from app.adapters.db import counters
 from app.adapters.db.session import Session
 from app.adapters.db.tables import change, process
 from app.domain.models import Pseudonym
-from app.ports.feed import LiveProcess
+from app.ports.persistence.feed import LiveProcess
 
 
 @dataclass(frozen=True, slots=True)

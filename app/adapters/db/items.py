@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from app.adapters.db.session import Record, Session, among
 from app.adapters.db.tables import item
 from app.domain.models import Item, ItemId
-from app.ports.records import ItemVersion
+from app.ports.persistence.records import ItemVersion
 
 _VERSIONS: Final = {
     is_postgres: sa.select(item.c.item_id, item.c.content_hash, item.c.indexed_hash).where(

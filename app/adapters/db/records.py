@@ -24,7 +24,7 @@ from app.domain.models import (
     RecordId,
     RequestId,
 )
-from app.ports.records import NewInteraction, Outline, Trace
+from app.ports.persistence.records import NewInteraction, Outline, Trace
 
 _KINDS: Final = {kind.value: kind for kind in Kind}
 _EVIDENCE_KINDS: Final = tuple(kind.value for kind in Kind if kind.is_evidence)

@@ -6,9 +6,16 @@ import json
 from typing import Any
 
 from app.adapters.db.session import Record
-from app.domain.forgetting import ErasureRequest, Ground, Reason, RequestState, Step, StepRecord
-from app.domain.scope import scope_from_json, scope_to_json
-from app.ports.requests import NewRequest
+from app.domain.erasure.request import (
+    ErasureRequest,
+    Ground,
+    Reason,
+    RequestState,
+    Step,
+    StepRecord,
+)
+from app.domain.erasure.scope import scope_from_json, scope_to_json
+from app.ports.persistence.requests import NewRequest
 
 
 def values_of(new: NewRequest) -> dict[str, Any]:

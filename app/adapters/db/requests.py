@@ -13,8 +13,7 @@ from sqlalchemy import ColumnElement
 from app.adapters.db.request_rows import request_of, step_of, values_of
 from app.adapters.db.session import Session
 from app.adapters.db.tables import erasure_request, erasure_step
-from app.domain.errors import ConflictError
-from app.domain.forgetting import (
+from app.domain.erasure.request import (
     FINAL,
     WORKABLE,
     Claim,
@@ -25,8 +24,9 @@ from app.domain.forgetting import (
     StepRecord,
     require_legal,
 )
+from app.domain.errors import ConflictError
 from app.domain.models import Pseudonym, RequestId
-from app.ports.requests import KnownRequest, NewRequest
+from app.ports.persistence.requests import KnownRequest, NewRequest
 
 _col = erasure_request.c
 _IS_WORKABLE: Final = _col.state.in_(sorted(WORKABLE))

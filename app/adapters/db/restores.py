@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app.adapters.db import counters
 from app.adapters.db.session import Session
 from app.adapters.db.tables import erasure_request, replay
-from app.domain.forgetting import FINAL
+from app.domain.erasure.request import FINAL
 from app.domain.models import RequestId
 
 

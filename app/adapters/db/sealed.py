@@ -12,9 +12,9 @@ from app.adapters.db.records import SqlInteractions
 from app.adapters.db.suppressions import SqlSuppressions
 from app.domain.errors import KeyMissingError
 from app.domain.models import HistoryEntry, Pseudonym, RecordId, RequestId
-from app.domain.topic import Topic
+from app.domain.recommendation.topic import Topic
 from app.ports.cipher import Cipher
-from app.ports.records import NewInteraction, Trace
+from app.ports.persistence.records import NewInteraction, Trace
 
 _TEXT: Final = "text"
 _TOPIC: Final = "topic"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.adapters.db.session import Session, among
 from app.adapters.db.tables import suppression
 from app.domain.models import Pseudonym, RequestId
-from app.domain.topic import Topic
+from app.domain.recommendation.topic import Topic
 
 _OF: Final = {
     is_postgres: sa.select(

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app.adapters.db.session import Record, Session
 from app.adapters.db.tables import erasure_request, tombstone
-from app.domain.forgetting import FINAL, RequestState, Tombstone
+from app.domain.erasure.request import FINAL, RequestState, Tombstone
 from app.domain.models import RequestId
 
 _BEGINNING: Final = datetime(1, 1, 2, tzinfo=UTC)

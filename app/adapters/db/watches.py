@@ -11,7 +11,7 @@ from app.adapters.db import counters
 from app.adapters.db.session import Session
 from app.adapters.db.tables import watch
 from app.domain.models import RequestId
-from app.ports.watches import Watch
+from app.ports.persistence.watches import Watch
 
 _col = watch.c
 

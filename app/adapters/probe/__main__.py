@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from app.adapters.probe.messages import decode_task, encode_reports
 from app.adapters.probe.stores import StoreSearch
-from app.adapters.probe.wire import decode_task, encode_reports
 
 
 def main() -> int:

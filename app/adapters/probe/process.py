@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import app
+from app.adapters.probe.messages import decode_reports, encode_task
 from app.adapters.probe.stores import ProbedStore
-from app.adapters.probe.wire import decode_reports, encode_task
+from app.domain.erasure.residue import Needles, ProbeReport
 from app.domain.errors import DependencyUnavailableError
-from app.domain.residue import Needles, ProbeReport
 
 _ROOT: Final = Path(next(iter(app.__path__))).parent
 

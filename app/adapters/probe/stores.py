@@ -16,9 +16,9 @@ from typing import Final
 from app.adapters.chroma.hnsw_header import HEADER_FILE
 from app.adapters.chroma.maintenance import LOCK_FILE, locked
 from app.adapters.probe.chroma_files import full_text_residue, index_residue
-from app.adapters.probe.prints import PrintScanner
+from app.adapters.probe.fingerprint_scanner import PrintScanner
 from app.adapters.probe.scanner import Scanner
-from app.domain.residue import Finding, NeedleKind, Needles, Pattern, ProbeReport, patterns
+from app.domain.erasure.residue import Finding, NeedleKind, Needles, Pattern, ProbeReport, patterns
 
 _COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app.adapters.db.tombstones import tombstone_of, values_of
 from app.adapters.vault.sql import SqlKeyVault
 from app.adapters.vault.tables import witness
-from app.domain.forgetting import Tombstone
+from app.domain.erasure.request import Tombstone
 from app.domain.models import RequestId
 
 

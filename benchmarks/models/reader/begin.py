@@ -23,7 +23,7 @@ from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.models.llama.modeling_llama import LlamaAttention
 
-from app.domain.prompt import LABELS
+from app.domain.recommendation.prompt import LABELS
 from benchmarks.models.reader.vocabulary import ASSISTANT, BEGIN, LINES, MEMORY_LINE
 
 HIDDEN: Final = 256

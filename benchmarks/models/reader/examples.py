@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from app.adapters.prompt_files import load_template
+from app.adapters.llm.prompt_files import load_template
 from app.domain.models import Item
-from app.domain.prompt import LABELS, AnswerForm, ranking_prompt
+from app.domain.recommendation.prompt import LABELS, AnswerForm, ranking_prompt
 from benchmarks.models.reader.catalogues import Catalogue, MadeUp, demo_catalogue
 from benchmarks.models.reader.tasks import Task, make_task
 from benchmarks.models.reader.words import Floats, Words

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from app.domain.models import Item, ItemId, Kind
-from app.domain.prompt import ShownMemory
+from app.domain.recommendation.prompt import ShownMemory
 from benchmarks.models.reader.catalogues import Catalogue, Traits
 from benchmarks.models.reader.trades import LITTLE
 from benchmarks.models.reader.words import Floats

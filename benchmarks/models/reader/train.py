@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast
 
-from app.domain.prompt import LABELS
-from app.domain.prompt_template import PromptTemplate
+from app.domain.recommendation.prompt import LABELS
+from app.domain.recommendation.prompt_template import PromptTemplate
 from benchmarks.models.reader.examples import Example, Examples, Source, validation
 from benchmarks.models.reader.network import Reader
 from benchmarks.models.reader.tasks import note_words

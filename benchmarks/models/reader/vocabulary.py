@@ -14,7 +14,7 @@ from typing import Final
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from app.domain.prompt import LABELS
+from app.domain.recommendation.prompt import LABELS
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 EMBEDDER: Final = ROOT / "app" / "data" / "embedder" / "static-minilm-256"

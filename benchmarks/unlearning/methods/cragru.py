@@ -32,13 +32,13 @@ from hashlib import sha256
 import numpy as np
 
 from app.adapters.datasets.movielens import GENRES
-from app.adapters.llm_prompting import Prompting
-from app.adapters.llm_server import LlmChannel, LlmServer
-from app.adapters.prompt_files import load_template
-from app.adapters.vllm import VllmRanker
+from app.adapters.llm.client import LlmChannel, LlmServer
+from app.adapters.llm.prompt_files import load_template
+from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.single_pass import VllmRanker
 from app.domain.models import Item, ItemId, Kind
-from app.domain.prompt import ShownMemory
-from app.domain.selection import Choice, Strategy, select_memories
+from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
+from app.domain.recommendation.prompt import ShownMemory
 from app.ports.ranker import Ranker, RankingTask
 from benchmarks.data import Dataset, Ints, split
 from benchmarks.unlearning.backbones import LEARNED, backbone

@@ -1,0 +1,133 @@
+"""A ranker behind a circuit breaker: a server that does not work costs a request nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import Thread
+
+import structlog
+
+from app.adapters.llm.circuit_breaker import BreakerState, CircuitBreaker
+from app.domain.errors import AppError, DependencyUnavailableError, RankerError
+from app.domain.recommendation.prompt import ShownMemory
+from app.ports.ranker import LlmRanking, Ranker, RankingTask
+
+Background = Callable[[Callable[[], None]], object]
+"""Runs a function later, or on another thread, and returns at once."""
+
+log = structlog.get_logger(__name__)
+
+
+def in_thread(work: Callable[[], None]) -> None:
+    """Run ``work`` on a thread that does not keep the process alive."""
+    Thread(target=work, name="llm-warm-up", daemon=True).start()
+
+
+class GuardedRanker:
+    """Keeps a ranker that does not work from costing a request anything.
+
+    While the breaker is open a call is refused at once. The trial after the cool-down is a
+    warm-up in the background, set off by a call and paid by none; so a server that starts
+    late, or comes back with a cold grammar cache, is picked up by itself.
+
+    Args:
+        ranker: what is guarded.
+        breaker: its counts and cool-down.
+        background: runs the trial.
+        ping: asks the server whether it is there; raises where it is not.
+    """
+
+    def __init__(
+        self,
+        ranker: Ranker,
+        *,
+        breaker: CircuitBreaker,
+        background: Background = in_thread,
+        ping: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._ranker = ranker
+        self._breaker = breaker
+        self._background = background
+        self._was_ready = False
+        self._ping = ping
+
+    @property
+    def state(self) -> BreakerState:
+        """Whether calls go through."""
+        return self._breaker.state
+
+    def check(self) -> None:
+        """Look after the server without a request: try an open one again, ask a closed one.
+
+        Raises nothing: what was found is in ``state``, and in the log where it changed.
+        """
+        if self.state is BreakerState.CLOSED:
+            try:
+                self._ping()
+            except (DependencyUnavailableError, RankerError) as exc:
+                self._count_failure(exc)
+        else:
+            self.wake()
+
+    def wake(self) -> None:
+        """Set off a trial in the background, where one is due."""
+        if self._breaker.begin_trial():
+            self._background(self._quiet_trial)
+
+    def warm_up(self) -> None:
+        """Warm the ranker up now, unless it is ready; refuse while it cools down."""
+        if self._breaker.begin_trial():
+            self._trial()
+        elif self._breaker.state is not BreakerState.CLOSED:
+            raise _not_ready()
+
+    def rank(self, task: RankingTask) -> LlmRanking:
+        """Rank, or refuse at once while the breaker is open."""
+        if self._breaker.state is not BreakerState.CLOSED:
+            self.wake()
+            raise _not_ready()
+        try:
+            ranking = self._ranker.rank(task)
+        except (DependencyUnavailableError, RankerError) as exc:
+            self._count_failure(exc)
+            raise
+        self._breaker.succeeded()
+        return ranking
+
+    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
+        """Return about how many tokens each takes in a prompt."""
+        return self._ranker.memory_tokens(memories)
+
+    def status(self) -> str:
+        """Return ``ready``, ``cold`` (never worked yet) or ``open``."""
+        if self._breaker.state is BreakerState.CLOSED:
+            return "ready"
+        return "open" if self._was_ready else "cold"
+
+    def _count_failure(self, error: AppError) -> None:
+        if self._breaker.failed():
+            log.warning("ranker_breaker_opened", code=error.code, reason=error.message)
+
+    def _trial(self) -> None:
+        is_ready = False
+        try:
+            self._ranker.warm_up()
+            is_ready = True
+        finally:
+            # Also after an error that is none of ours: else the breaker stays half open.
+            if is_ready:
+                self._was_ready = True
+                self._breaker.succeeded(in_trial=True)
+                log.info("ranker_ready")
+            else:
+                self._breaker.failed(in_trial=True)
+
+    def _quiet_trial(self) -> None:
+        try:
+            self._trial()
+        except AppError as exc:
+            log.warning("ranker_not_ready", code=exc.code, reason=exc.message)
+
+
+def _not_ready() -> DependencyUnavailableError:
+    return DependencyUnavailableError("the LLM ranker is not ready")

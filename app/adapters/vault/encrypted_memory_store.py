@@ -1,0 +1,121 @@
+"""What stands before the vector store: nothing gets past it that reads without the user's key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.adapters.vault.cipher import seal
+from app.domain.erasure.request import ErasureOrder
+from app.domain.errors import KeyMissingError
+from app.domain.models import Pseudonym, RecordId
+from app.domain.privacy.rotation import on_grid, rotate, unrotate
+from app.ports.memory_store import Memory, MemoryStore, Reindexed, StoreHealth
+from app.ports.vault import DataKey, KeyVault
+
+_DOCUMENT = "document"
+_ROTATION = "rotation"
+
+
+class SealedMemoryStore:
+    """MemoryStore over another: documents sealed and vectors rotated on the way in.
+
+    Makes no keys: those of all users with memories exist, and one that is missing belongs to a
+    user whose erasure has come that far. A probe has to search for what ``store`` itself holds.
+
+    Args:
+        store: keeps what cannot be read.
+        vault: keeps the keys.
+    """
+
+    def __init__(self, store: MemoryStore, *, vault: KeyVault) -> None:
+        self._store = store
+        self._vault = vault
+
+    def add(self, memories: Sequence[Memory]) -> None:
+        """See the port.
+
+        Raises:
+            KeyUnavailableError: as the vault, or a user has no key; nothing was written.
+        """
+        users = {memory.pseudonym for memory in memories}
+        keys = self._vault.get(users)
+        if len(keys) < len(users):
+            raise KeyMissingError("a user's key is not in the vault")
+        self._store.add(_sealed(memories, keys=keys))
+
+    def vectors(
+        self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
+    ) -> dict[RecordId, NDArray[np.float32]]:
+        """See the port: the bits of the embeddings as added, rounded (see ``on_grid``).
+
+        Raises:
+            KeyUnavailableError: as the vault, or the user has vectors and no key.
+        """
+        found = self._store.vectors(pseudonym, record_ids)
+        if not found:
+            return {}
+        key = self._vault.get([pseudonym]).get(pseudonym)
+        if key is None:
+            raise KeyMissingError("a user's key is not in the vault")
+        ids = list(found)
+        rotated = np.stack([found[record_id] for record_id in ids])
+        plain = unrotate(rotated, keys=[key.subkey(_ROTATION)] * len(ids), labels=ids)
+        return dict(zip(ids, on_grid(plain), strict=True))
+
+    def collect(self, order: ErasureOrder) -> list[Memory]:
+        """See the port: sealed documents and rotated vectors, for so they lie in the files."""
+        return self._store.collect(order)
+
+    def erase(self, order: ErasureOrder) -> int:
+        """See the port. Needs no key."""
+        return self._store.erase(order)
+
+    def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
+        """See the port."""
+        return self._store.maintain(pseudonyms)
+
+    def reindex(self, shards: Sequence[int] | None) -> Reindexed:
+        """See the port. Needs no key."""
+        return self._store.reindex(shards)
+
+    def count(self, order: ErasureOrder) -> int:
+        """See the port."""
+        return self._store.count(order)
+
+    def owners(self) -> Iterator[dict[RecordId, Pseudonym]]:
+        """See the port."""
+        return self._store.owners()
+
+    def mark(self) -> int:
+        """See the port."""
+        return self._store.mark()
+
+    def set_mark(self, mark: int) -> None:
+        """See the port."""
+        self._store.set_mark(mark)
+
+    def health(self) -> StoreHealth:
+        """See the port."""
+        return self._store.health()
+
+
+def _sealed(memories: Sequence[Memory], *, keys: Mapping[Pseudonym, DataKey]) -> list[Memory]:
+    """Return memories of any users as they may be stored."""
+    subkeys = {user: key.subkey(_ROTATION) for user, key in keys.items()}
+    rotated = rotate(
+        on_grid(np.stack([memory.embedding for memory in memories])),
+        keys=[subkeys[memory.pseudonym] for memory in memories],
+        labels=[memory.record_id for memory in memories],
+    )
+    plain: dict[Pseudonym, dict[str, str]] = {user: {} for user in keys}
+    for memory in memories:
+        plain[memory.pseudonym][memory.record_id] = memory.document
+    sealed = {user: seal(plain[user], key=key, purpose=_DOCUMENT) for user, key in keys.items()}
+    return [
+        replace(memory, document=sealed[memory.pseudonym][memory.record_id], embedding=row)
+        for memory, row in zip(memories, rotated, strict=True)
+    ]

@@ -1,0 +1,58 @@
+"""What an erasure is proved by: signatures and the search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.adapters.system.signing import is_signed
+from app.bootstrap.adapters import Adapters, limits_of
+from app.services.audit.certificates import Certification
+from app.services.audit.checkpoints import CheckpointService
+from app.services.erasure.residue_search import Canary, Collector, ResidueSearch
+from app.services.ingestion.service import IngestService
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """What signs."""
+
+    checkpoints: CheckpointService
+    certification: Certification
+
+
+def papers_of(adapters: Adapters) -> Papers:
+    """Return what signs receipts, checkpoints and certificates."""
+    origin = adapters.settings.audit.origin
+    checkpoints = CheckpointService(
+        uows=adapters.uows,
+        signer=adapters.signer,
+        clock=adapters.clock,
+        origin=origin,
+        is_signed=is_signed,
+    )
+    certification = Certification(
+        uows=adapters.uows,
+        checkpoints=checkpoints,
+        cipher=adapters.cipher,
+        vault=adapters.vault,
+        identity=adapters.identity,
+        clock=adapters.clock,
+        origin=origin,
+        limits=limits_of(adapters.settings),
+    )
+    return Papers(checkpoints, certification)
+
+
+def search_of(adapters: Adapters, ingest: IngestService) -> ResidueSearch:
+    """Return the byte search, with its canary."""
+    collector = Collector(
+        uows=adapters.uows, memory=adapters.memory, cache=adapters.cache, vault=adapters.vault
+    )
+    canary = Canary(
+        uows=adapters.uows,
+        ingest=ingest,
+        collector=collector,
+        identity=adapters.identity,
+        clock=adapters.clock,
+    )
+    return ResidueSearch(collector=collector, canary=canary, probe=adapters.probe)

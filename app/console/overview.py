@@ -1,0 +1,56 @@
+"""The first page: how things stand, and charts; and the page of the stores."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from app.api.state import StateDep
+from app.console.charts import durations_chart, percentile, requests_chart
+from app.console.guard import ConsoleRoute, SignedIn
+from app.console.headers import HOME
+from app.console.pages import page
+from app.console.words import due
+from app.domain.erasure.request import FINAL, RequestState
+
+router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
+
+
+@router.get(HOME)
+def get_overview(request: Request, _session: SignedIn, state: StateDep) -> Response:
+    """Show how things stand."""
+    container = state.container
+    figures = container.overview.figures()
+    durations = figures.durations_s
+    next_due = figures.next_due_at
+    return page(
+        request,
+        "overview.html",
+        figures=figures,
+        n_open=sum(n for one, n in figures.count_by_state.items() if one not in FINAL),
+        n_failed=figures.count_by_state[RequestState.FAILED],
+        n_completed=figures.count_by_state[RequestState.COMPLETED],
+        next_due=_next_due(next_due, now=container.clock.now()) if next_due else None,
+        requests_chart=requests_chart(figures.days),
+        durations_chart=durations_chart(durations),
+        median_s=percentile(durations, 0.5) if durations else None,
+        p95_s=percentile(durations, 0.95) if durations else None,
+        readiness=container.health.readiness(),
+    )
+
+
+def _next_due(due_at: datetime, *, now: datetime) -> str:
+    return due(due_at, now=now) if due_at < now else f"due {due(due_at, now=now)}"
+
+
+@router.get("/admin/console/stores")
+def get_stores(request: Request, _session: SignedIn, state: StateDep) -> Response:
+    """Show whether the stores are well, and how much they hold."""
+    return page(
+        request,
+        "stores.html",
+        readiness=state.container.health.readiness(),
+        holdings=state.container.overview.holdings(),
+    )

@@ -1,0 +1,184 @@
+"""Erasure requests: the list, one of them step by step, and what may be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from app.api.scopes import UtcTime
+from app.api.state import State, StateDep
+from app.console.certificate_page import STYLE_SOURCE, certificate_page
+from app.console.guard import ConsoleRoute, Form, OwnForm, SignedIn
+from app.console.headers import CONTENT_SECURITY_POLICY
+from app.console.pages import page
+from app.console.timeline import Action, LeafView, actions, events
+from app.console.words import due, span
+from app.domain.certificates.certificate import Certificate
+from app.domain.erasure.request import FINAL, ErasureRequest, Ground, RequestState
+from app.domain.errors import ConflictError, FieldError, InvalidInputError, NotFoundError
+from app.domain.models import RequestId
+from app.services.audit.log import AuditQuery
+
+_PER_PAGE: Final = 50
+_MOST_LEAVES: Final = 500
+_LIST: Final = "/admin/console/requests"
+
+router = APIRouter(prefix=_LIST, route_class=ConsoleRoute, include_in_schema=False)
+IdIn = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+
+
+class ActionName(StrEnum):
+    """What may be done with a request."""
+
+    RETRY = "retry"
+    HOLD = "hold"
+    RELEASE = "release"
+    REJECT = "reject"
+    EXTEND = "extend"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A request in the list."""
+
+    request: ErasureRequest
+    age: str
+    due: str
+    is_overdue: bool
+    is_final: bool
+
+    @classmethod
+    def of(cls, request: ErasureRequest, *, now: datetime) -> Row:
+        """Return the row as of now."""
+        is_final = request.state in FINAL
+        return cls(
+            request=request,
+            age=span(now - request.received_at),
+            due=due(request.due_at, now=now),
+            is_overdue=not is_final and request.due_at < now,
+            is_final=is_final,
+        )
+
+
+@router.get("")
+def get_requests(
+    request: Request,
+    _session: SignedIn,
+    state: StateDep,
+    *,
+    status: Annotated[RequestState | None, Query(alias="state")] = None,
+    before: UtcTime | None = None,
+) -> Response:
+    """List requests, newest first."""
+    container = state.container
+    found = container.operations.page(state=status, before=before, limit=_PER_PAGE + 1)
+    now = container.clock.now()
+    return page(
+        request,
+        "requests.html",
+        rows=[Row.of(one, now=now) for one in found.requests[:_PER_PAGE]],
+        counts=found.count_by_state,
+        total=sum(found.count_by_state.values()),
+        wanted=status,
+        before=before,
+        older=found.requests[_PER_PAGE - 1].received_at.isoformat()
+        if len(found.requests) > _PER_PAGE
+        else None,
+    )
+
+
+@router.get("/{request_id}")
+def get_request(
+    request_id: IdIn, request: Request, _session: SignedIn, state: StateDep
+) -> Response:
+    """Show one request's way, step by step. Its leaves are read, and the log says so."""
+    container = state.container
+    found = container.forget.status(RequestId(request_id))
+    log = container.audit.page(AuditQuery(limit=_MOST_LEAVES, request_id=RequestId(request_id)))
+    leaves = [LeafView.of(leaf) for leaf in log.leaves]
+    return page(
+        request,
+        "request.html",
+        row=Row.of(found.request, now=container.clock.now()),
+        events=events(found.request, leaves=leaves, steps=found.steps),
+        actions=actions(found.request),
+        certificate=Certificate.decode(found.certificate.encode()) if found.certificate else None,
+    )
+
+
+@router.get("/{request_id}/certificate")
+def get_certificate(request_id: IdIn, _session: SignedIn, state: StateDep) -> Response:
+    """Show the certificate as the page that is handed to a person."""
+    certificate = Certificate.decode(_certificate(state, request_id).encode())
+    policy = CONTENT_SECURITY_POLICY.replace("style-src 'self'", f"style-src {STYLE_SOURCE}")
+    headers = {"Content-Security-Policy": policy}
+    return HTMLResponse(certificate_page(certificate), headers=headers)
+
+
+@router.get("/{request_id}/certificate.json")
+def get_certificate_file(request_id: IdIn, _session: SignedIn, state: StateDep) -> Response:
+    """Hand out the certificate, byte for byte as a verifier wants it."""
+    headers = {"Content-Disposition": f'attachment; filename="certificate-{request_id}.json"'}
+    content = _certificate(state, request_id)
+    return Response(content, media_type="application/json", headers=headers)
+
+
+def _certificate(state: State, request_id: str) -> str:
+    certificate = state.container.forget.status(RequestId(request_id)).certificate
+    if certificate is None:
+        raise NotFoundError("this request has no certificate")
+    return certificate
+
+
+@router.get("/{request_id}/{name}")
+def ask(
+    request_id: IdIn, name: ActionName, request: Request, _session: SignedIn, state: StateDep
+) -> Response:
+    """Ask whether an action is meant."""
+    found = state.container.forget.status(RequestId(request_id))
+    action = _allowed(found.request, name)
+    return page(
+        request,
+        "confirm.html",
+        row=Row.of(found.request, now=state.container.clock.now()),
+        action=action,
+        grounds=list(Ground),
+    )
+
+
+def _allowed(request: ErasureRequest, name: ActionName) -> Action:
+    for action in actions(request):
+        if action.name == name:
+            return action
+    raise ConflictError(f"a request that is {request.state.replace('_', ' ')} has no such action")
+
+
+@router.post("/{request_id}/{name}")
+def act(request_id: IdIn, name: ActionName, form: OwnForm, state: StateDep) -> Response:
+    """Do it, and go back to the request."""
+    _acts(state, form)[name](RequestId(request_id))
+    return RedirectResponse(f"{_LIST}/{request_id}?done={name}", 303)
+
+
+def _acts(state: State, form: Form) -> dict[ActionName, Callable[[RequestId], object]]:
+    operations = state.container.operations
+    return {
+        ActionName.RETRY: operations.retry,
+        ActionName.HOLD: operations.hold,
+        ActionName.RELEASE: operations.release,
+        ActionName.REJECT: lambda one: operations.reject(one, ground=_ground(form)),
+        ActionName.EXTEND: operations.extend,
+    }
+
+
+def _ground(form: Form) -> Ground:
+    try:
+        return Ground(form.get("ground", ""))
+    except ValueError:
+        raise InvalidInputError(FieldError("ground", "choose one of the list")) from None

@@ -1,0 +1,100 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import re
+import secrets
+from typing import Final
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from app.api.state import State, StateDep
+from app.console.guard import (
+    COOKIE,
+    SIGN_IN,
+    VISITOR_COOKIE,
+    ConsoleRoute,
+    FormDep,
+    OwnForm,
+    require_own,
+    session_of,
+    set_cookie,
+    set_session,
+)
+from app.console.headers import HOME
+from app.console.pages import page
+from app.console.session import sessions_of
+
+_log = structlog.get_logger(__name__)
+_REFUSAL_S: Final = 1.0
+"""Seconds a wrong token has to wait for its answer. It keeps no thread busy, so many at once cost
+the service nothing; it is the length of the token that keeps guesses hopeless."""
+_OWN_PATH: Final = re.compile(r"/admin(/console/[a-z0-9/-]*)?", re.ASCII)
+_VISITOR: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
+
+
+@router.get(SIGN_IN)
+def get_sign_in(request: Request, state: StateDep) -> Response:
+    """Show the form, or go on where somebody is signed in already."""
+    if session_of(request, state) is not None:
+        return RedirectResponse(_next(request.query_params.get("next")), 303)
+    return _form(request, state, wanted=request.query_params.get("next"))
+
+
+@router.post(SIGN_IN)
+async def sign_in(request: Request, form: FormDep, state: StateDep) -> Response:
+    """Take the admin token for a session."""
+    visitor = request.cookies.get(VISITOR_COOKIE, "")
+    require_own(form, state=state, holder=_holder(visitor))
+    given, expected = form.get("token", "").strip(), state.security.admin_token
+    if not hmac.compare_digest(given.encode(), expected.encode()):
+        await asyncio.sleep(_REFUSAL_S)
+        _log.warning("console_sign_in_refused")
+        return _form(request, state, wanted=form.get("next"), is_refused=True)
+    response = RedirectResponse(_next(form.get("next")), 303)
+    set_session(request, response, sessions_of(state).start(state.container.clock.now()))
+    response.delete_cookie(VISITOR_COOKIE, path=HOME)
+    _log.info("console_signed_in")
+    return response
+
+
+@router.post("/admin/console/sign-out")
+def sign_out(_form: OwnForm) -> Response:
+    """Take the session from the browser."""
+    response = RedirectResponse(SIGN_IN, 303)
+    response.delete_cookie(COOKIE, path=HOME)
+    return response
+
+
+def _form(
+    request: Request, state: State, *, wanted: str | None, is_refused: bool = False
+) -> Response:
+    visitor = request.cookies.get(VISITOR_COOKIE, "")
+    if not _VISITOR.fullmatch(visitor):
+        visitor = secrets.token_hex(16)
+    response = page(
+        request,
+        "sign_in.html",
+        status=401 if is_refused else 200,
+        csrf=sessions_of(state).form_token(_holder(visitor)),
+        next=_next(wanted),
+        is_refused=is_refused,
+    )
+    set_cookie(request, response, VISITOR_COOKIE, visitor)
+    return response
+
+
+def _holder(visitor: str) -> str:
+    """Return whom the form is for; no session's id has this form."""
+    return f"visitor:{visitor}"
+
+
+def _next(wanted: str | None) -> str:
+    """Return where to go on: a page of the console and nowhere else."""
+    return wanted if wanted and _OWN_PATH.fullmatch(wanted) else HOME

@@ -1,0 +1,174 @@
+"""What administrators do with erasure requests: look, retry, hold, release, reject, extend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from app.domain.audit.entries import Leaf, LeafKind
+from app.domain.erasure.request import ErasureRequest, Ground, RequestState, due_date
+from app.domain.erasure.scope import AllScope
+from app.domain.errors import ConflictError, IllegalMoveError, NotFoundError
+from app.domain.models import RequestId, SubjectStatus
+from app.ports.clock import Clock
+from app.ports.job_queue import JobQueue
+from app.ports.ledger import ErasureLedger
+from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
+from app.services.erasure.journal import LeaseLostError, move
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPage:
+    """Requests, newest first, and how many are in each state."""
+
+    requests: Sequence[ErasureRequest]
+    count_by_state: Mapping[RequestState, int]
+
+
+class OperationsService:
+    """Every action is one transaction and leaves a leaf in the audit log."""
+
+    def __init__(
+        self, *, uows: UnitsOfWork, queue: JobQueue, ledger: ErasureLedger, clock: Clock
+    ) -> None:
+        """Keep the collaborators."""
+        self._uows = uows
+        self._queue = queue
+        self._ledger = ledger
+        self._clock = clock
+
+    def page(
+        self, *, state: RequestState | None, before: datetime | None, limit: int
+    ) -> RequestPage:
+        """Return a page of requests."""
+        with self._uows.read() as uow:
+            return RequestPage(
+                uow.requests.page(state=state, before=before, limit=limit),
+                uow.requests.count_by_state(),
+            )
+
+    def retry(self, request_id: RequestId) -> ErasureRequest:
+        """Give a failed request one more attempt.
+
+        Raises:
+            NotFoundError: there is none of that id.
+            IllegalMoveError: it has not failed.
+        """
+        with self._uows.write() as uow:
+            request = self._get(uow, request_id)
+            # The table lets a worker come to erasing from elsewhere, too.
+            if request.state is not RequestState.FAILED:
+                raise IllegalMoveError("only a failed request can be retried")
+            self._move(uow, request, RequestState.ERASING)
+            uow.after_commit(partial(self._queue.ring, request_id))
+            return self._get(uow, request_id)
+
+    def hold(self, request_id: RequestId) -> ErasureRequest:
+        """Keep the data, suppressed, until release or rejection (a legal hold).
+
+        Raises:
+            NotFoundError: there is none of that id.
+            IllegalMoveError: the scrub has begun, or the request is final.
+        """
+        with self._uows.write() as uow:
+            self._move(uow, self._get(uow, request_id), RequestState.ON_HOLD)
+            uow.after_commit(partial(self._ledger.drop, request_id))
+            return self._get(uow, request_id)
+
+    def release(self, request_id: RequestId) -> ErasureRequest:
+        """Let a held request go on.
+
+        Raises:
+            NotFoundError: there is none of that id.
+            IllegalMoveError: it is not on hold.
+        """
+        with self._uows.write() as uow:
+            self._move(uow, self._get(uow, request_id), RequestState.SUPPRESSED)
+            uow.after_commit(partial(self._queue.ring, request_id))
+            return self._get(uow, request_id)
+
+    def reject(self, request_id: RequestId, *, ground: Ground) -> ErasureRequest:
+        """Refuse a request on a legal ground: the data come back into use.
+
+        Raises:
+            NotFoundError: there is none of that id.
+            IllegalMoveError: the scrub has begun, or the request is final.
+        """
+        with self._uows.write() as uow:
+            request = self._get(uow, request_id)
+            others = self._others(uow, request)
+            heir = next((one for one in others if one.scope_kind == AllScope.kind), None)
+            if others and heir is None:
+                # What both cover would come back with the one that is rejected.
+                raise ConflictError("another request of the same user is open; it comes first")
+            doomed = uow.interactions.flagged(request_id)
+            self._move(uow, request, RequestState.REJECTED, ground=ground)
+            uow.interactions.unflag(request_id)
+            uow.tombstones.remove_of(request_id)
+            uow.after_commit(partial(self._ledger.drop, request_id))
+            uow.suppressions.remove_of(request_id)
+            if heir is not None:
+                # It has waited for this one, and covers the same.
+                uow.interactions.flag(heir.request_id, doomed)
+                uow.after_commit(partial(self._queue.ring, heir.request_id))
+            elif request.pseudonym is not None:
+                if uow.subjects.lock(request.pseudonym) is not None:
+                    uow.subjects.raise_epoch(request.pseudonym, status=SubjectStatus.ACTIVE)
+                uow.changes.append({request.pseudonym})
+            return self._get(uow, request_id)
+
+    @staticmethod
+    def _others(uow: UnitOfWork, request: ErasureRequest) -> list[ErasureRequest]:
+        """Return the other open requests of the same user."""
+        if request.pseudonym is None:
+            return []
+        uow.subjects.lock(request.pseudonym)
+        same_user = uow.requests.open_of(request.pseudonym)
+        return [one for one in same_user if one.request_id != request.request_id]
+
+    def extend(self, request_id: RequestId) -> ErasureRequest:
+        """Move the due date by the two further months of GDPR Art. 12(3), once.
+
+        Raises:
+            NotFoundError: there is none of that id.
+            ConflictError: extended before, or final.
+        """
+        with self._uows.write() as uow:
+            request = self._get(uow, request_id)
+            later, now = due_date(request.received_at, months=3), self._clock.now()
+            if request.due_at == later or not uow.requests.extend(request_id, due_at=later, at=now):
+                raise ConflictError("the due date of this request cannot be moved again")
+            facts = {"due_at": later.isoformat()}
+            uow.audit.append([Leaf(LeafKind.FORGET_EXTENDED, now, request_id, facts)])
+            return self._get(uow, request_id)
+
+    def _get(self, uow: UnitOfWork, request_id: RequestId) -> ErasureRequest:
+        request = uow.requests.get(request_id)
+        if request is None:
+            raise NotFoundError("no erasure request has this id")
+        return request
+
+    def _move(
+        self,
+        uow: UnitOfWork,
+        request: ErasureRequest,
+        target: RequestState,
+        *,
+        ground: Ground | None = None,
+    ) -> None:
+        facts = {"by": "admin"} | ({"ground": ground.value} if ground else {})
+        try:
+            move(
+                uow,
+                request,
+                target,
+                at=self._clock.now(),
+                fence=None,
+                facts=facts,
+                ground=ground,
+            )
+        except LeaseLostError:
+            # A worker moved the row between our look and our move.
+            raise ConflictError("the request is being worked on; look again") from None

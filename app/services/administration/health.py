@@ -1,0 +1,142 @@
+"""Telling whether the service can do its work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from app.domain.errors import (
+    DependencyUnavailableError,
+    RestoreInProgressError,
+    StoreDamagedError,
+)
+from app.ports.clock import Clock
+from app.ports.memory_store import MemoryStore, StoreHealth
+from app.ports.persistence.unit_of_work import UnitsOfWork
+from app.ports.ranker import Ranker
+from app.services.erasure.restore_guard import RestoreService
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One thing the service stands on.
+
+    Args:
+        is_required: without it the service is not ready; without the others it degrades.
+        latency_ms: of the check, milliseconds.
+        breakers: servers behind it by the state of their circuit breaker; empty without any.
+    """
+
+    status: str
+    is_well: bool
+    is_required: bool
+    latency_ms: float
+    breakers: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Every dependency by name."""
+
+    dependencies: Mapping[str, Dependency]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether everything that is required is well."""
+        return all(one.is_well for one in self.dependencies.values() if one.is_required)
+
+
+class HealthService:
+    """Answers ``GET /readyz``."""
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        memory: MemoryStore,
+        ranker: Ranker | None,
+        restore: RestoreService,
+        breakers: Callable[[], Mapping[str, int]],
+        clock: Clock,
+        workers_silent_after_s: float | None,
+    ) -> None:
+        """Keep the collaborators; ``workers_silent_after_s`` is None where there are no workers."""
+        self._workers_silent_after_s = workers_silent_after_s
+        self._uows = uows
+        self._memory = memory
+        self._ranker = ranker
+        self._restore = restore
+        self._breakers = breakers
+        self._clock = clock
+
+    def readiness(self) -> Readiness:
+        """Ask every dependency once."""
+        return Readiness(
+            {
+                "database": self._check(self._uows.ping),
+                "memory": self._memories(),
+                "llm": self._llm(),
+                "workers": self._workers(),
+                "restore": self._gate(),
+            }
+        )
+
+    def _check(self, ask: Callable[[], object]) -> Dependency:
+        started_s = self._clock.monotonic_s()
+        try:
+            ask()
+            status = "ready"
+        except DependencyUnavailableError as error:
+            status = error.code
+        latency_ms = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
+        return Dependency(
+            status, is_well=status == "ready", is_required=True, latency_ms=latency_ms
+        )
+
+    def _memories(self) -> Dependency:
+        """Tell of the vector store; where a part of it is damaged, the rest still serves."""
+        found: list[StoreHealth] = []
+        checked = self._check(lambda: found.append(self._memory.health()))
+        if not any(health.is_damaged for health in found):
+            return checked
+        return replace(checked, status=StoreDamagedError.code, is_well=False, is_required=False)
+
+    def _llm(self) -> Dependency:
+        status = "absent" if self._ranker is None else self._ranker.status()
+        is_well = status in {"ready", "absent"}
+        return Dependency(
+            status, is_well=is_well, is_required=False, latency_ms=0.0, breakers=self._breakers()
+        )
+
+    def _gate(self) -> Dependency:
+        status = "ready" if self._restore.is_open else RestoreInProgressError.code
+        is_open = self._restore.is_open
+        return Dependency(status, is_well=is_open, is_required=True, latency_ms=0.0)
+
+    def _workers(self) -> Dependency:
+        """Tell whether a task came through the queue to a worker lately.
+
+        Without workers erasures still complete: this process takes them over.
+        """
+        if self._workers_silent_after_s is None:
+            return Dependency("absent", is_well=True, is_required=False, latency_ms=0.0)
+        started_s = self._clock.monotonic_s()
+        try:
+            status = "ready" if self.are_workers_alive() else "silent"
+        except DependencyUnavailableError as error:
+            status = error.code
+        latency_ms = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
+        is_well = status == "ready"
+        return Dependency(status, is_well=is_well, is_required=False, latency_ms=latency_ms)
+
+    def are_workers_alive(self) -> bool:
+        """Whether a worker did a task within the time that is allowed; False without workers.
+
+        Raises:
+            DependencyUnavailableError: the database does not answer.
+        """
+        with self._uows.read() as uow:
+            seen_at = uow.processes.worker_seen_at()
+        if seen_at is None or self._workers_silent_after_s is None:
+            return False
+        return (self._clock.now() - seen_at).total_seconds() <= self._workers_silent_after_s

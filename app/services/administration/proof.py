@@ -1,0 +1,173 @@
+"""Showing, now and against a rebuild, that a user is to the service one it has never seen."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from app.domain.audit.entries import Leaf, LeafKind
+from app.domain.erasure.request import ErasureOrder
+from app.domain.models import Pseudonym, RequestId
+from app.domain.privacy.pseudonyms import Identity
+from app.domain.recommendation.memory_selection import Strategy
+from app.ports.clock import Clock
+from app.ports.persistence.unit_of_work import UnitsOfWork
+from app.services.erasure.residue_search import ResidueSearch
+from app.services.recommendation.neighbour_sync import FeedService
+from app.services.recommendation.service import Recommendation, RecommendQuery, RecommendService
+
+_LENGTHS: Final = (10, 100)
+_LOOKS: Final = 3
+"""Comparisons of one list. Between two of them somebody else may have changed what is popular."""
+
+
+class Claim(StrEnum):
+    """What is claimed of a user who was erased."""
+
+    ANSWERS = "answers"
+    ROWS = "rows"
+    MEMORIES = "memories"
+    CACHE = "cache"
+    KEYS = "keys"
+    STATE = "state"
+    BYTES = "bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One claim, and what stands against it: 0 of what, or so many.
+
+    Args:
+        examined: how much was looked at, in the claim's own unit: lists, tables, bytes …
+        against: how much of it says that the user is known.
+    """
+
+    claim: Claim
+    examined: int
+    against: int
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing stands against it."""
+        return self.against == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a check of one user found.
+
+    Args:
+        state: hash of the state that recommendations are made from now, 64 hex digits.
+        rebuilt: the same of a state built a moment ago without any row of the user.
+        seq: number of the leaf that says that it was asked, and what came of it.
+    """
+
+    checks: tuple[Check, ...]
+    state: str
+    rebuilt: str
+    seq: int
+
+    @property
+    def is_as_never_seen(self) -> bool:
+        """Whether every claim holds."""
+        return all(check.is_held for check in self.checks)
+
+
+class ProveService:
+    """Answers ``POST /admin/prove``: everything is looked up and computed at the moment."""
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        recommend: RecommendService,
+        feed: FeedService,
+        search: ResidueSearch,
+        identity: Identity,
+        clock: Clock,
+    ) -> None:
+        """Keep the collaborators."""
+        self._uows = uows
+        self._recommend = recommend
+        self._feed = feed
+        self._search = search
+        self._identity = identity
+        self._clock = clock
+
+    def prove(self, pseudonym: Pseudonym) -> Proof:
+        """Check every claim, and append the leaf that says so; it is tied to nobody.
+
+        Somebody who was never seen passes as one who was erased: that is the claim.
+
+        Raises:
+            ConflictError: the state changed faster than it could be compared.
+            DependencyUnavailableError: a store does not answer, or cannot be searched.
+        """
+        state, rebuilt = self._feed.compare(without=pseudonym)
+        checks = (
+            self._answers(pseudonym),
+            *self._holdings(pseudonym),
+            Check(Claim.STATE, examined=1, against=int(state != rebuilt)),
+        )
+        return self._record(checks, state=state, rebuilt=rebuilt)
+
+    def _answers(self, pseudonym: Pseudonym) -> Check:
+        """Compare the user's lists with those of somebody whom nobody has ever heard of."""
+        queries = [
+            RecommendQuery(pseudonym, n=n, strategy=strategy)
+            for n in _LENGTHS
+            for strategy in Strategy
+        ]
+        differing = sum(not self._is_a_strangers(query) for query in queries)
+        return Check(Claim.ANSWERS, examined=len(queries), against=differing)
+
+    def _is_a_strangers(self, query: RecommendQuery) -> bool:
+        for _ in range(_LOOKS):
+            stranger = self._identity.pseudonym(secrets.token_hex(32))
+            if self._list(query) == self._list(replace(query, pseudonym=stranger)):
+                return True
+        return False
+
+    def _list(self, query: RecommendQuery) -> Recommendation:
+        """Return all of an answer but how long it took."""
+        return replace(self._recommend.recommend(query), timings_ms={})
+
+    def _holdings(self, pseudonym: Pseudonym) -> Iterator[Check]:
+        """Ask every store, then search the bytes of its files."""
+        order = ErasureOrder(RequestId(""), pseudonym, is_whole_user=True, record_ids=())
+        with self._uows.read() as uow:
+            rows = uow.subjects.mentions(pseudonym)
+        box = self._search.collect(order)
+        yield Check(Claim.ROWS, examined=len(rows), against=sum(rows.values()))
+        for claim, store in _STORES.items():
+            yield Check(claim, examined=1, against=box.counts[store])
+        (reports,) = self._search.search([box.needles])
+        unsure = sum(not report.control_found for report in reports)
+        residue = sum(report.residue for report in reports)
+        scanned = sum(report.bytes_read for report in reports)
+        # A search that did not find what was planted for it has shown nothing.
+        yield Check(Claim.BYTES, examined=scanned, against=residue + unsure)
+
+    def _record(self, checks: Sequence[Check], *, state: str, rebuilt: str) -> Proof:
+        failed = [check.claim.value for check in checks if not check.is_held]
+        facts = {
+            "as_never_seen": not failed,
+            "against": " ".join(failed) or None,
+            "state": state,
+            "rebuilt": rebuilt,
+        }
+        with self._uows.write() as uow:
+            leaf = Leaf(LeafKind.USER_PROVED, self._clock.now(), None, facts)
+            (seq,) = uow.audit.append([leaf])
+        return Proof(tuple(checks), state=state, rebuilt=rebuilt, seq=seq)
+
+
+_STORES: Final[Mapping[Claim, str]] = {
+    Claim.MEMORIES: "memory",
+    Claim.CACHE: "cache",
+    Claim.KEYS: "vault",
+}
+"""The claim and the name under which a needle box counts it."""

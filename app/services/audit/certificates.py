@@ -1,0 +1,232 @@
+"""The papers of an erasure: receipt at acceptance, needles meanwhile, certificate at the end."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from app.domain.audit.entries import Leaf
+from app.domain.audit.merkle import leaf_hash
+from app.domain.canonical_json import canonical_json
+from app.domain.certificates.receipt import Receipt, ReceiptStatement
+from app.domain.certificates.signed_document import SALT_BYTES, SubjectCommitment, commit_subject
+from app.domain.certificates.statement import (
+    STANDARD_LIMITS,
+    CertificateStatement,
+    Limit,
+    ProbeFinding,
+    StoreCount,
+)
+from app.domain.erasure.manifest import NeedleBox
+from app.domain.erasure.request import ErasureRequest
+from app.domain.erasure.residue import ProbeReport
+from app.domain.errors import IntegrityError
+from app.domain.models import Pseudonym, RequestId
+from app.domain.privacy.pseudonyms import Identity
+from app.ports.cipher import Cipher
+from app.ports.clock import Clock
+from app.ports.persistence.documents import ErasureDocuments
+from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
+from app.ports.vault import KeyVault
+from app.services.audit.checkpoints import CheckpointService
+
+_NEEDLES: Final = "needles"
+_LEFTOVERS: Final = 100
+_UNKNOWN_STATE: Final = bytes(32)
+_NO_STATE: Final = Limit(
+    "state", "A state hash of zeros: no process that serves recommendations reported one."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Whom a request is about, in a form that only the salt's holder can open."""
+
+    subject: SubjectCommitment
+    salt: bytes
+
+
+def commit(user: str) -> Committed:
+    """Commit to the caller's user id under a new random salt; at the edge, where it is known."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    return Committed(commit_subject(user, salt=salt), salt)
+
+
+class Certification:
+    """Issues receipts and certificates, and keeps what the probe needs in between."""
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        checkpoints: CheckpointService,
+        cipher: Cipher,
+        vault: KeyVault,
+        identity: Identity,
+        clock: Clock,
+        origin: str,
+        limits: Sequence[Limit] = (),
+    ) -> None:
+        """Keep the collaborators; ``limits`` are those of this installation."""
+        self._uows = uows
+        self._checkpoints = checkpoints
+        self._cipher = cipher
+        self._vault = vault
+        self._identity = identity
+        self._clock = clock
+        self._origin = origin
+        self._limits = (*STANDARD_LIMITS, *limits)
+
+    def acknowledge(
+        self, uow: UnitOfWork, request: ErasureRequest, *, about: Committed, seq: int, leaf: Leaf
+    ) -> Receipt:
+        """Sign and keep the receipt, in the transaction that accepts the request.
+
+        Raises:
+            DependencyUnavailableError: the key store does not answer; nothing is accepted.
+        """
+        statement = ReceiptStatement(
+            origin=self._origin,
+            request_id=request.request_id,
+            scope_kind=request.scope_kind,
+            subject=about.subject,
+            received_at=request.received_at,
+            due_at=request.due_at,
+            leaf_index=seq,
+            leaf_hash=leaf_hash(leaf.canonical()),
+        )
+        receipt = self._checkpoints.acknowledge(statement, salt=about.salt)
+        serving = [
+            process.state_hash
+            for process in uow.processes.live(now=request.received_at)
+            if process.state_hash is not None
+        ]
+        uow.documents.add(
+            request.request_id,
+            ErasureDocuments(
+                receipt=receipt.without_salt().encode().decode(),
+                salt=about.salt.hex(),
+                state_before=serving[0] if serving else None,
+            ),
+        )
+        return receipt
+
+    def receipt(self, uow: UnitOfWork, request_id: RequestId) -> Receipt:
+        """Return the receipt as it was given, its salt included while it is still held here.
+
+        Raises:
+            IntegrityError: the request has none.
+        """
+        documents = _require(uow.documents.get(request_id))
+        receipt = Receipt.decode(documents.receipt.encode())
+        salt = bytes.fromhex(documents.salt) if documents.salt else None
+        return replace(receipt, salt=salt)
+
+    def certificate(self, uow: UnitOfWork, request_id: RequestId) -> str | None:
+        """Return the certificate, canonical JSON; None before completion."""
+        documents = uow.documents.get(request_id)
+        return documents.certificate if documents else None
+
+    def box(self, request_id: RequestId) -> NeedleBox | None:
+        """Return what an earlier attempt collected.
+
+        Raises:
+            KeyUnavailableError: the vault does not answer.
+        """
+        with self._uows.read() as uow:
+            documents = uow.documents.get(request_id)
+        if documents is None or documents.needles is None:
+            return None
+        sealed: dict[str, str] = {request_id: documents.needles}
+        opened = self._cipher.open(sealed, pseudonym=self._owner(request_id), purpose=_NEEDLES)
+        return NeedleBox.decode(opened[request_id], request_id=request_id)
+
+    def keep(self, box: NeedleBox) -> None:
+        """Seal needles under a key of their own, for the time of the erasure."""
+        request_id = box.order.request_id
+        owner = self._owner(request_id)
+        self._cipher.prepare([owner])
+        texts: dict[str, str] = {request_id: box.encode()}
+        sealed = self._cipher.seal(texts, pseudonym=owner, purpose=_NEEDLES)
+        with self._uows.write() as uow:
+            uow.documents.keep_needles(request_id, sealed[request_id])
+
+    def shred_needles(self, request_id: RequestId) -> None:
+        """Destroy the needles' key, last of all, and then the needles.
+
+        They are kept until their key is gone: whoever dies in between leaves the note of it.
+        """
+        self._vault.shred(self._owner(request_id))
+        self._vault.flush()
+        with self._uows.write() as uow:
+            uow.documents.drop_needles(request_id)
+
+    def shred_leftovers(self) -> int:
+        """Destroy the needles of completed requests whose worker died then; return how many."""
+        with self._uows.read() as uow:
+            left = uow.documents.certified_with_needles(limit=_LEFTOVERS)
+        for request_id in left:
+            self.shred_needles(request_id)
+        return len(left)
+
+    def _owner(self, request_id: RequestId) -> Pseudonym:
+        return self._identity.needle_owner(request_id)
+
+    def statement(
+        self,
+        uow: UnitOfWork,
+        request: ErasureRequest,
+        *,
+        box: NeedleBox,
+        reports: Sequence[ProbeReport],
+    ) -> CertificateStatement:
+        """Return what can be certified; refuses to state what would not be an erasure.
+
+        Raises:
+            InvalidInputError: residue, or a search that did not find its control.
+        """
+        documents = _require(uow.documents.get(request.request_id))
+        now = self._clock.now()
+        hashes = [one.state_hash for one in uow.processes.live(now=now) if one.state_hash]
+        before, after = documents.state_before, hashes[0] if hashes else None
+        return CertificateStatement(
+            origin=self._origin,
+            request_id=request.request_id,
+            scope_kind=request.scope_kind,
+            subject=Receipt.decode(documents.receipt.encode()).statement.subject,
+            received_at=request.received_at,
+            due_at=request.due_at,
+            completed_at=now,
+            stores=tuple(
+                StoreCount(store, before=count, after=0)
+                for store, count in sorted(box.counts.items())
+            ),
+            probes=tuple(_finding(report) for report in reports),
+            state_before=bytes.fromhex(before) if before else _UNKNOWN_STATE,
+            state_after=bytes.fromhex(after) if after else _UNKNOWN_STATE,
+            limits=self._limits if before and after else (*self._limits, _NO_STATE),
+        )
+
+    def certify(self, uow: UnitOfWork, statement: CertificateStatement, *, seq: int) -> None:
+        """Sign and keep the certificate, in the transaction that completes the request."""
+        certificate = self._checkpoints.certify(uow, statement, seq=seq, salt=None)
+        text = canonical_json(certificate.to_json()).decode()
+        uow.documents.complete(statement.request_id, certificate=text)
+
+
+def _finding(report: ProbeReport) -> ProbeFinding:
+    return ProbeFinding(
+        store=report.store,
+        needles=report.patterns,
+        scanned_bytes=report.bytes_read,
+        control_found=report.control_found,
+        residue=report.residue,
+    )
+
+
+def _require(documents: ErasureDocuments | None) -> ErasureDocuments:
+    if documents is None:
+        raise IntegrityError("an erasure request has no receipt")
+    return documents

@@ -1,0 +1,237 @@
+"""Signing the audit log's state, and proving what stands in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from app.domain.audit.checkpoint import Checkpoint, IsSigned, SignedCheckpoint, SignedNote
+from app.domain.audit.merkle import (
+    Frontier,
+    NodeId,
+    ReadNode,
+    consistency_nodes,
+    consistency_proof,
+    inclusion_nodes,
+    inclusion_proof,
+    peak_nodes,
+    root_at,
+    verify_consistency,
+)
+from app.domain.certificates.certificate import Certificate, LogProof
+from app.domain.certificates.receipt import Receipt, ReceiptStatement
+from app.domain.certificates.signed_document import trusted_chain
+from app.domain.certificates.statement import CertificateStatement
+from app.domain.errors import IntegrityError, NotFoundError
+from app.ports.clock import Clock
+from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
+from app.ports.signer import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class InclusionProof:
+    """Evidence that a leaf stands in the log, without the leaf.
+
+    Args:
+        seq: the leaf's 0-based number.
+        leaf_hash: its RFC 9162 hash, 32 bytes.
+        path: RFC 9162 inclusion proof, leaf side first.
+        checkpoint: what it leads to.
+    """
+
+    seq: int
+    leaf_hash: bytes
+    path: tuple[bytes, ...]
+    checkpoint: SignedCheckpoint
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyProof:
+    """Evidence that the log of ``first`` leaves is the beginning of that of ``second``."""
+
+    first: int
+    second: int
+    first_root: bytes
+    second_root: bytes
+    path: tuple[bytes, ...]
+
+
+class CheckpointService:
+    """Signs checkpoints and makes proofs.
+
+    Args:
+        origin: the log's name, which is the signing key's name too.
+        is_signed: checks one Ed25519 signature.
+    """
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        signer: Signer,
+        clock: Clock,
+        origin: str,
+        is_signed: IsSigned,
+    ) -> None:
+        """Keep the collaborators."""
+        self._uows = uows
+        self._signer = signer
+        self._clock = clock
+        self._origin = origin
+        self._is_signed = is_signed
+
+    def make(self) -> SignedCheckpoint | None:
+        """Sign the log's present state, unless it is signed or empty; on a timer.
+
+        Raises:
+            DependencyUnavailableError: the database or the key store does not answer.
+            IntegrityError: the log does not continue what was signed; nothing is signed any more.
+        """
+        with self._uows.write() as uow:
+            return self.seal(uow) if uow.audit.size() else None
+
+    def seal(self, uow: UnitOfWork) -> SignedCheckpoint:
+        """Sign the log as ``uow`` leaves it, what it appended included.
+
+        The log is locked from here to the end of the transaction, so of all signers one signs
+        each size, and what is signed is what is committed or nothing.
+
+        Raises:
+            DependencyUnavailableError: the key store does not answer.
+            IntegrityError: the log does not continue what was signed before.
+        """
+        uow.audit.lock()
+        frontier, newest = uow.audit.frontier(), uow.audit.newest_checkpoint()
+        if newest is not None:
+            self._require_continued(uow, newest, frontier)
+            if newest.checkpoint.size == frontier.size:
+                return newest
+        checkpoint = Checkpoint(self._origin, frontier.size, frontier.root())
+        note = SignedNote(checkpoint.text()).signed(self._signer.current().sign)
+        sealed = SignedCheckpoint(checkpoint, note, self._clock.now())
+        uow.audit.add_checkpoint(sealed)
+        return sealed
+
+    def _require_continued(
+        self, uow: UnitOfWork, newest: SignedCheckpoint, frontier: Frontier
+    ) -> None:
+        """Refuse to sign a log that is not an extension of the signed one (tlog-checkpoint)."""
+        chain = trusted_chain(self._signer.current(), is_signed=self._is_signed)
+        newest.note.verify(chain, is_signed=self._is_signed)
+        first, second = newest.checkpoint.size, frontier.size
+        read_node = _reader(uow, consistency_nodes(first, second=second))
+        verify_consistency(
+            first=first,
+            second=second,
+            proof=consistency_proof(first, second=second, read_node=read_node),
+            first_root=newest.checkpoint.root,
+            second_root=frontier.root(),
+        )
+
+    def newest(self) -> SignedCheckpoint:
+        """Return the newest signed checkpoint.
+
+        Raises:
+            NotFoundError: nothing has been signed yet.
+        """
+        with self._uows.read() as uow:
+            return _require(uow.audit.newest_checkpoint())
+
+    def prove(self, seq: int) -> InclusionProof:
+        """Prove that leaf ``seq`` stands in the log; sign a checkpoint first if none covers it.
+
+        Raises:
+            NotFoundError: there is no such leaf.
+        """
+        with self._uows.read() as uow:
+            newest = uow.audit.newest_checkpoint()
+            if newest is not None and 0 <= seq < newest.checkpoint.size:
+                return _prove(uow, seq, checkpoint=newest)
+            if not 0 <= seq < uow.audit.size():
+                raise NotFoundError(f"the log has no leaf {seq}")
+        with self._uows.write() as uow:
+            return _prove(uow, seq, checkpoint=self.seal(uow))
+
+    def prove_consistency(self, *, first: int, second: int) -> ConsistencyProof:
+        """Prove that the log of ``first`` leaves begins that of ``second``; 0 < first <= second.
+
+        Raises:
+            NotFoundError: the log has fewer leaves, or a size makes no proof.
+        """
+        with self._uows.read() as uow:
+            if not 0 < first <= second <= uow.audit.size():
+                raise NotFoundError(f"no log of {first} leaves begins one of {second} here")
+            wanted = {
+                *peak_nodes(first),
+                *peak_nodes(second),
+                *consistency_nodes(first, second=second),
+            }
+            read_node = _reader(uow, wanted)
+            return ConsistencyProof(
+                first=first,
+                second=second,
+                first_root=root_at(first, read_node=read_node),
+                second_root=root_at(second, read_node=read_node),
+                path=consistency_proof(first, second=second, read_node=read_node),
+            )
+
+    def certify(
+        self, uow: UnitOfWork, statement: CertificateStatement, *, seq: int, salt: bytes | None
+    ) -> Certificate:
+        """Return the certificate over ``statement``, signed, with the proof of its leaf.
+
+        Args:
+            uow: the transaction that has appended the leaf of completion, with
+                ``statement.leaf_payload()`` in it: leaf, checkpoint and state commit together.
+            statement: what was erased.
+            seq: that leaf's number.
+            salt: as committed with; None where the receipt alone holds it.
+
+        Raises:
+            DependencyUnavailableError: the key store does not answer; nothing may be completed.
+            IntegrityError: the log does not continue what was signed before.
+        """
+        proof = _prove(uow, seq, checkpoint=self.seal(uow))
+        leaf = uow.audit.page(after=seq - 1, limit=1, kind=None, request_id=None)[0]
+        evidence = LogProof(leaf.body, seq, proof.path, proof.checkpoint.note)
+        return Certificate.issue(
+            statement, proof=evidence, salt=salt, signer=self._signer.current()
+        )
+
+    def acknowledge(self, statement: ReceiptStatement, *, salt: bytes | None) -> Receipt:
+        """Return the signed receipt over ``statement``.
+
+        Raises:
+            DependencyUnavailableError: the key store does not answer; nothing may be accepted.
+        """
+        return Receipt.issue(statement, salt=salt, signer=self._signer.current())
+
+
+def _prove(uow: UnitOfWork, seq: int, *, checkpoint: SignedCheckpoint) -> InclusionProof:
+    size = checkpoint.checkpoint.size
+    read_node = _reader(uow, {NodeId(0, seq), *inclusion_nodes(seq, size=size)})
+    return InclusionProof(
+        seq=seq,
+        leaf_hash=read_node(0, seq),
+        path=inclusion_proof(seq, size=size, read_node=read_node),
+        checkpoint=checkpoint,
+    )
+
+
+def _reader(uow: UnitOfWork, ids: Collection[NodeId]) -> ReadNode:
+    """Fetch nodes in one go; the reader raises IntegrityError for one that is missing."""
+    found = uow.audit.nodes(ids)
+
+    def read_node(level: int, position: int) -> bytes:
+        hashed = found.get(NodeId(level, position))
+        if hashed is None:
+            raise IntegrityError(f"the audit log lacks node {position} of level {level}")
+        return hashed
+
+    return read_node
+
+
+def _require(checkpoint: SignedCheckpoint | None) -> SignedCheckpoint:
+    if checkpoint is None:
+        raise NotFoundError("nothing has been signed yet")
+    return checkpoint

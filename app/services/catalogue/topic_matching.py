@@ -1,0 +1,189 @@
+"""Resolving a free-text topic: which memories and which items are about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from app.domain.errors import DependencyUnavailableError
+from app.domain.models import HistoryEntry, Item, ItemId, Pseudonym, RecordId
+from app.domain.recommendation.topic import (
+    CERTAIN_THRESHOLD,
+    LIKENESS_THRESHOLD,
+    MEANING_THRESHOLD,
+    MatchedBy,
+    Topic,
+    mentions,
+    words_about,
+)
+from app.ports.embedder import Embedder
+from app.ports.memory_store import CatalogueIndex, MemoryStore
+from app.ports.persistence.unit_of_work import UnitsOfWork
+
+_log = structlog.get_logger(__name__)
+Vectors = Mapping[ItemId, NDArray[np.float32]]
+_NAMESAKES: Final = 50
+"""Items nearest to a topic among which those that name it are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Something that is about a topic.
+
+    Args:
+        nearness: cosine to the topic, in [-1, 1]; 1 where the words themselves occur.
+    """
+
+    by: MatchedBy
+    nearness: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Sense:
+    """What a topic means here.
+
+    Args:
+        query: embedding of its words, shape (dim,), unit norm.
+        namesakes: mean embedding of catalogue items that name it, unit norm; None without any.
+    """
+
+    text: str
+    query: NDArray[np.float32]
+    namesakes: NDArray[np.float32] | None
+
+    def nearness_of_words(self, vectors: Sequence[NDArray[np.float32]]) -> float:
+        """Return the cosine of the nearest text; -1 without any."""
+        return max((float(vector @ self.query) for vector in vectors), default=-1.0)
+
+    def nearness_of_items(self, vectors: Sequence[NDArray[np.float32]]) -> float:
+        """Return the cosine of the nearest item that is like those that name the topic."""
+        return self.nearness_of_words([vector for vector in vectors if self._is_like(vector)])
+
+    def _is_like(self, vector: NDArray[np.float32]) -> bool:
+        if self.namesakes is None or float(vector @ self.query) >= CERTAIN_THRESHOLD:
+            return True
+        return float(vector @ self.namesakes) >= LIKENESS_THRESHOLD
+
+
+class Topics:
+    """Tells what is about a topic: the words occur, or the meaning is near."""
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        embedder: Embedder,
+        memory: MemoryStore,
+        catalogue: CatalogueIndex,
+        threshold: float = MEANING_THRESHOLD,
+    ) -> None:
+        """Keep the collaborators; ``threshold`` is the least cosine, in (0, 1)."""
+        self._uows = uows
+        self._embedder = embedder
+        self._memory = memory
+        self._catalogue = catalogue
+        self._threshold = threshold
+
+    def memories_about(
+        self,
+        text: str,
+        *,
+        pseudonym: Pseudonym,
+        history: Sequence[HistoryEntry],
+        items: Mapping[ItemId, Item],
+    ) -> dict[RecordId, Match]:
+        """Return which of a user's memories are about ``text``, and how that was found.
+
+        A memory is judged by what its item is, by what the user wrote, and by its own vector,
+        which holds both.
+        """
+        (sense,) = self._senses([text])
+        stored = [entry.record_id for entry in history if not entry.is_pending]
+        vectors = self._memory.vectors(pseudonym, stored)
+        of_items = self._catalogue.vectors(sorted(items))
+        matches: dict[RecordId, Match] = {}
+        for entry in history:
+            own = [vectors[entry.record_id]] if entry.record_id in vectors else []
+            item = items.get(entry.item_id) if entry.item_id is not None else None
+            said = [words_about(item)] if item is not None else []
+            said += [entry.text] if entry.text else []
+            if item is None:
+                nearness = sense.nearness_of_words(own)
+            else:
+                known = [of_items[item.item_id]] if item.item_id in of_items else []
+                nearness = sense.nearness_of_items([*own, *known])
+            match = self._match(text, said=said, nearness=nearness)
+            if match is not None:
+                matches[entry.record_id] = match
+        return matches
+
+    def _senses(self, texts: Sequence[str]) -> list[_Sense]:
+        return [
+            _Sense(text, query, self._namesakes(text, query))
+            for text, query in zip(texts, self._embedder.embed(texts), strict=True)
+        ]
+
+    def _namesakes(self, text: str, query: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return the mean of the items that name a topic, among those that are near it."""
+        near = [one.item_id for one in self._catalogue.search(query, top_n=_NAMESAKES)]
+        with self._uows.read() as uow:
+            items = uow.items.get_many(near)
+        named = [one for one in items if mentions(words_about(items[one]), topic=text)]
+        vectors = self._catalogue.vectors(sorted(named))
+        if not vectors:
+            return None
+        mean: NDArray[np.float32] = np.stack([vectors[one] for one in sorted(vectors)]).mean(axis=0)
+        return mean / np.float32(np.linalg.norm(mean))
+
+    def items_about(
+        self, topics: Sequence[Topic], items: Sequence[Item], *, vectors: Vectors | None = None
+    ) -> set[ItemId]:
+        """Return which of ``items`` are about any of ``topics``.
+
+        Args:
+            topics: what a user does not want.
+            items: candidates.
+            vectors: their embeddings where the caller has them already.
+        """
+        if not topics or not items:
+            return set()
+        found = vectors
+        if found is None:
+            found = self._catalogue.vectors([one.item_id for one in items])
+        senses = self._senses([topic.text for topic in topics])
+        return {
+            item.item_id
+            for item in items
+            for sense in senses
+            if self._match(
+                sense.text,
+                said=[words_about(item)],
+                nearness=sense.nearness_of_items(
+                    [found[item.item_id]] if item.item_id in found else []
+                ),
+            )
+        }
+
+    def items_about_or_mentioning(
+        self, topics: Sequence[Topic], items: Sequence[Item]
+    ) -> set[ItemId]:
+        """Do as ``items_about``; without the vector store, by words alone."""
+        try:
+            return self.items_about(topics, items)
+        except DependencyUnavailableError as error:
+            _log.warning("topics_by_words_only", code=error.code)
+            return {
+                item.item_id
+                for item in items
+                if any(mentions(words_about(item), topic=topic.text) for topic in topics)
+            }
+
+    def _match(self, topic: str, *, said: Sequence[str], nearness: float) -> Match | None:
+        if any(mentions(text, topic=topic) for text in said):
+            return Match(MatchedBy.WORDS, 1.0)
+        return Match(MatchedBy.MEANING, nearness) if nearness >= self._threshold else None

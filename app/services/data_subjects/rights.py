@@ -1,0 +1,155 @@
+"""What users may ask for besides erasure: their data, a restriction, an objection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.audit.entries import Leaf, LeafKind
+from app.domain.erasure.request import ErasureRequest
+from app.domain.errors import ConflictError
+from app.domain.models import (
+    HistoryEntry,
+    Item,
+    ItemId,
+    Pseudonym,
+    RecordId,
+    Right,
+    Subject,
+    SubjectStatus,
+)
+from app.domain.privacy.pseudonyms import Identity
+from app.domain.recommendation.topic import Topic
+from app.ports.clock import Clock
+from app.ports.memory_store import MemoryStore
+from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
+from app.services.departures import Departures
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Everything that is held of a user.
+
+    Args:
+        subject: None for somebody who is not known.
+        history: newest first; ``items`` are the catalogue's words for what it names.
+        embeddings: by record id; a memory that is not stored yet has none.
+        requests: erasure requests that are being worked on.
+    """
+
+    subject: Subject | None
+    history: Sequence[HistoryEntry]
+    items: Mapping[ItemId, Item]
+    embeddings: Mapping[RecordId, NDArray[np.float32]]
+    topics: Sequence[Topic]
+    requests: Sequence[ErasureRequest]
+
+
+class RightsService:
+    """Answers ``/users/{user}/export``, ``…/restriction`` and ``…/objection``.
+
+    Every exercise is a leaf that says which right, and is tied to nobody.
+    """
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        memory: MemoryStore,
+        departures: Departures,
+        identity: Identity,
+        clock: Clock,
+    ) -> None:
+        """Keep the collaborators."""
+        self._uows = uows
+        self._memory = memory
+        self._departures = departures
+        self._identity = identity
+        self._clock = clock
+
+    def in_force(self, pseudonym: Pseudonym) -> frozenset[Right]:
+        """Return the rights that a user has in force."""
+        with self._uows.read() as uow:
+            subject = uow.subjects.get(pseudonym)
+        return subject.rights if subject else frozenset()
+
+    def exercise(self, pseudonym: Pseudonym, right: Right) -> frozenset[Right]:
+        """Put a right in force, and return all that are. A repeat changes nothing.
+
+        When this returns, no recommendation that starts uses the user's data, for them or for
+        others, and none that is under way leaves with them. Somebody unknown is noted, so that
+        the right holds for what comes.
+
+        Raises:
+            ConflictError: everything of the user was erased, or is being.
+        """
+        with self._uows.write() as uow:
+            subject = uow.subjects.lock(pseudonym) or self._arrive(uow, pseudonym)
+            if right in subject.rights:
+                return subject.rights
+            rights = self._set(uow, subject, subject.rights | {right}, right=right, is_on=True)
+        self._departures.wait(pseudonym)
+        return rights
+
+    def lift(self, pseudonym: Pseudonym, right: Right) -> frozenset[Right]:
+        """Take a right back, and return those that are still in force.
+
+        Raises:
+            ConflictError: everything of the user is being erased.
+        """
+        with self._uows.write() as uow:
+            subject = uow.subjects.lock(pseudonym)
+            if subject is None or right not in subject.rights:
+                return subject.rights if subject else frozenset()
+            return self._set(uow, subject, subject.rights - {right}, right=right, is_on=False)
+
+    def _arrive(self, uow: UnitOfWork, pseudonym: Pseudonym) -> Subject:
+        # Nothing is held of the erased and nothing is taken in; a row of theirs would let them in.
+        if uow.tombstones.find([self._identity.tombstone_all(pseudonym)]):
+            raise ConflictError("everything of this user was erased, and nothing is taken in")
+        return uow.subjects.create(pseudonym, epoch=1)
+
+    def _set(
+        self,
+        uow: UnitOfWork,
+        subject: Subject,
+        rights: frozenset[Right],
+        *,
+        right: Right,
+        is_on: bool,
+    ) -> frozenset[Right]:
+        if subject.status is SubjectStatus.ERASING:
+            raise ConflictError("everything of this user is being erased")
+        uow.subjects.set_rights(subject.pseudonym, rights)
+        uow.changes.append({subject.pseudonym})
+        uow.audit.append([self._leaf(right.value, in_force=is_on)])
+        return rights
+
+    def _leaf(self, right: str, *, in_force: bool | None = None) -> Leaf:
+        facts = {"right": right} | ({} if in_force is None else {"in_force": in_force})
+        return Leaf(LeafKind.RIGHT_EXERCISED, self._clock.now(), None, facts)
+
+    def export(self, pseudonym: Pseudonym) -> Export:
+        """Return everything that is held of a user; that it was asked for is a leaf.
+
+        Raises:
+            KeyUnavailableError: the user's words cannot be read now.
+            DependencyUnavailableError: a store does not answer.
+        """
+        with self._uows.write() as uow:
+            uow.audit.append([self._leaf("access")])
+        with self._uows.read() as uow:
+            history = uow.interactions.history(pseudonym)
+            export = Export(
+                subject=uow.subjects.get(pseudonym),
+                history=history,
+                items=uow.items.get_many({one.item_id for one in history if one.item_id}),
+                embeddings={},
+                topics=uow.suppressions.of([pseudonym]).get(pseudonym, []),
+                requests=uow.requests.open_of(pseudonym),
+            )
+        stored = [one.record_id for one in history if not one.is_pending]
+        return replace(export, embeddings=self._memory.vectors(pseudonym, stored))

@@ -1,0 +1,208 @@
+"""Whose turn it is: claims of erasure requests, kept alive, given back, given up."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from app.domain.audit.entries import LeafKind
+from app.domain.erasure.request import Claim, ErasureRequest, RequestState
+from app.domain.errors import AppError, DependencyUnavailableError
+from app.domain.models import RequestId
+from app.ports.clock import Clock
+from app.ports.persistence.unit_of_work import UnitsOfWork
+from app.services.erasure.journal import LeaseLostError, move
+
+_log = structlog.get_logger(__name__)
+_EXHAUSTED: Final = "attempts_exhausted"
+"""Code of a request whose attempts ended without a word, as when each one killed its worker."""
+_MOST_FAILURES: Final = 1_000
+_COUNTED: Final = "attempts_counted"
+_MOST_DOUBLINGS: Final = 20  # of the back-off; a thousand would not fit a float
+
+
+@dataclass(frozen=True, slots=True)
+class EraseConfig:
+    """How workers work.
+
+    Args:
+        lease_s: seconds a claim holds without a heartbeat.
+        heartbeat_s: seconds between heartbeats, well below ``lease_s``.
+        max_attempts: claims after which a request fails and waits for an admin. Those that an
+            outage ended do not count, and each retry by an admin allows one more.
+        backoff_s: seconds before the second attempt; doubled for each further one.
+        backoff_limit_s: most seconds between two attempts.
+        batch: requests that are worked on together at most.
+    """
+
+    lease_s: float = 30.0
+    heartbeat_s: float = 5.0
+    max_attempts: int = 12
+    backoff_s: float = 0.5
+    backoff_limit_s: float = 60.0
+    batch: int = 50
+
+
+Checks = Mapping[RequestId, Callable[[], None]]
+"""Of each claimed request, what raises once its lease is lost."""
+
+
+class ErasureLeases:
+    """Claims requests for one worker, and says in SQL how its work on them ended."""
+
+    def __init__(self, *, uows: UnitsOfWork, clock: Clock, owner: str, config: EraseConfig) -> None:
+        """Keep the collaborators; ``owner`` is a random name of this process."""
+        self._uows = uows
+        self._clock = clock
+        self._owner = owner
+        self._config = config
+
+    def claim(self, request_id: RequestId) -> list[Claim]:
+        """Claim a request, and with it others that wait, to share what costs by store.
+
+        A request that has been tried before without an outage to explain its end is worked on
+        alone: it may be one that kills its worker, and would use up the others' attempts.
+        """
+        first = self._claim(request_id)
+        if first is None:
+            return []
+        claims = [first]
+        if _is_untried(first.request, n_claims=1):
+            claims += filter(None, map(self._claim, self._waiting()))
+        return [claim for claim in claims if self._is_allowed(claim)]
+
+    def _claim(self, request_id: RequestId) -> Claim | None:
+        now = self._clock.now()
+        lease_until = now + timedelta(seconds=self._config.lease_s)
+        with self._uows.write() as uow:
+            return uow.requests.claim(
+                request_id, owner=self._owner, now=now, lease_until=lease_until
+            )
+
+    def _waiting(self) -> list[RequestId]:
+        limit = self._config.batch - 1
+        with self._uows.read() as uow:
+            ids = uow.requests.claimable(now=self._clock.now(), limit=limit)
+            found = [request for one in ids if (request := uow.requests.get(one)) is not None]
+        return [request.request_id for request in found if _is_untried(request, n_claims=0)]
+
+    def _is_allowed(self, claim: Claim) -> bool:
+        """Whether the request has an attempt left; fail it where not."""
+        if _used(claim.request) <= self._allowed(claim):
+            return True
+        self._fail(claim, code=_EXHAUSTED)
+        return False
+
+    @contextmanager
+    def held(self, claims: Sequence[Claim]) -> Iterator[Checks]:
+        """Extend the leases in the background; yield what tells that one is lost."""
+        stop = threading.Event()
+        lost = {claim.request.request_id: threading.Event() for claim in claims}
+
+        def beat() -> None:
+            while not stop.wait(self._config.heartbeat_s):
+                for claim in claims:
+                    gone = lost[claim.request.request_id]
+                    if not gone.is_set() and not self._extend(claim):
+                        gone.set()
+
+        thread = threading.Thread(target=beat, name="erasure-heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield {request_id: partial(_require, gone) for request_id, gone in lost.items()}
+        finally:
+            stop.set()
+            thread.join()
+
+    def _extend(self, claim: Claim) -> bool:
+        lease_until = self._clock.now() + timedelta(seconds=self._config.lease_s)
+        try:
+            with self._uows.write() as uow:
+                return uow.requests.heartbeat(
+                    claim.request.request_id, fence=claim.fence, lease_until=lease_until
+                )
+        except DependencyUnavailableError as error:
+            # One missed beat is not a lost lease; the next write finds out.
+            _log.warning("erasure_heartbeat_missed", code=error.code)
+            return True
+
+    def put_off(self, claim: Claim, error: AppError) -> None:
+        """Give a request back to be tried later, or fail it where it has been tried enough."""
+        request = claim.request
+        _log.warning(
+            "erasure_put_off",
+            request_id=request.request_id,
+            attempt=request.attempts,
+            code=error.code,
+        )
+        is_outage = isinstance(error, DependencyUnavailableError)
+        if not is_outage and _used(request) >= self._allowed(claim):
+            self._fail(claim, code=error.code)
+            return
+        with self._uows.write() as uow:
+            uow.requests.postpone(
+                request.request_id,
+                fence=claim.fence,
+                not_before=self._clock.now() + self._backoff(request.attempts),
+                error_code=error.code,
+                is_outage=is_outage,
+            )
+
+    def _backoff(self, attempts: int) -> timedelta:
+        delay_s = self._config.backoff_s * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS)
+        return timedelta(seconds=min(delay_s, self._config.backoff_limit_s))
+
+    def _allowed(self, claim: Claim) -> int:
+        """Return how many attempts there may be: one more than at the last failure, if any.
+
+        A failed request is claimed again only because an admin retried it.
+        """
+        with self._uows.read() as uow:
+            failures = uow.audit.page(
+                after=-1,
+                limit=_MOST_FAILURES,
+                kind=LeafKind.FORGET_FAILED,
+                request_id=claim.request.request_id,
+            )
+        if not failures:
+            return self._config.max_attempts
+        return int(json.loads(failures[-1].body)["payload"][_COUNTED]) + 1
+
+    def _fail(self, claim: Claim, *, code: str) -> None:
+        with self._uows.write() as uow:
+            request = uow.requests.get(claim.request.request_id)
+            if request is not None and request.fence == claim.fence:
+                move(
+                    uow,
+                    request,
+                    RequestState.FAILED,
+                    at=self._clock.now(),
+                    fence=claim.fence,
+                    facts={
+                        "code": code,
+                        "attempts": request.attempts,
+                        _COUNTED: _used(claim.request),
+                    },
+                    error_code=code,
+                )
+
+
+def _used(request: ErasureRequest) -> int:
+    return request.attempts - request.outages
+
+
+def _is_untried(request: ErasureRequest, *, n_claims: int) -> bool:
+    return _used(request) == n_claims
+
+
+def _require(gone: threading.Event) -> None:
+    if gone.is_set():
+        raise LeaseLostError

@@ -1,0 +1,123 @@
+"""What is kept so that the erased stays erased: the ledger's entry, and later searches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from app.domain.audit.entries import Leaf, LeafKind
+from app.domain.erasure import fingerprint
+from app.domain.erasure.manifest import NeedleBox
+from app.domain.erasure.residue import Needles, ProbeReport
+from app.domain.models import RequestId
+from app.ports.clock import Clock
+from app.ports.ledger import ErasureLedger
+from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
+from app.ports.persistence.watches import Watch
+from app.services.erasure.residue_search import ResidueSearch
+
+_log = structlog.get_logger(__name__)
+_LOOK_S: Final = 1_800.0
+"""Seconds that a look may take before another process may do it."""
+_AGAIN: Final = timedelta(hours=1)
+_BATCH: Final = 100
+
+
+class WatchService:
+    """Notes that something is being erased, and searches again once it was."""
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        ledger: ErasureLedger,
+        search: ResidueSearch,
+        clock: Clock,
+        after: Sequence[timedelta],
+        key: bytes,
+    ) -> None:
+        """Keep the collaborators.
+
+        Args:
+            uows: transactions.
+            ledger: where an erasure is noted away from the data.
+            search: of the stores' bytes.
+            clock: the present.
+            after: how long after its completion an erasure is searched for again, ascending.
+            key: of the fingerprints.
+        """
+        self._uows = uows
+        self._ledger = ledger
+        self._search = search
+        self._clock = clock
+        self._after = tuple(after)
+        self._key = key
+
+    def witness(self, request_id: RequestId) -> None:
+        """Keep away from the data that this is erased, before the first byte goes.
+
+        A backup that is older is told by it when it comes back.
+        """
+        with self._uows.read() as uow:
+            stones = uow.tombstones.of([request_id])
+        self._ledger.note(stones)
+
+    def keep_prints(self, uow: UnitOfWork, box: NeedleBox, *, at: datetime) -> None:
+        """Keep fingerprints of what was erased, in the transaction that completes it."""
+        if not self._after:
+            return
+        prints = fingerprint.encode(fingerprint.prints_of(box.needles, key=self._key))
+        watch = Watch(box.order.request_id, at, looks=0, prints=prints)
+        uow.watches.add(watch, due_at=at + self._after[0])
+
+    def look(self) -> int:
+        """Search again for every erasure whose time has come; return for how many.
+
+        Each look leaves a leaf in the audit log. One that finds something, or does not find its
+        canary, is an alarm and is repeated; nobody can take the certificate back.
+
+        Raises:
+            DependencyUnavailableError: a store cannot be read; the look is made later.
+        """
+        now = self._clock.now()
+        until = now + timedelta(seconds=_LOOK_S)
+        with self._uows.write() as uow:
+            due = uow.watches.take_due(now=now, until=until, limit=_BATCH)
+        if not due:
+            return 0
+        groups = [Needles(prints=fingerprint.decode(watch.prints)) for watch in due]
+        found = self._search.search(groups, key=self._key)
+        with self._uows.write() as uow:
+            for watch, reports in zip(due, found, strict=True):
+                self._note(uow, watch, reports)
+            n_unclean = sum(not all(one.is_clean for one in reports) for reports in found)
+            if n_unclean:
+                uow.watches.note_returned(n_unclean)
+        return len(due)
+
+    def _note(self, uow: UnitOfWork, watch: Watch, reports: Sequence[ProbeReport]) -> None:
+        now, is_clean = self._clock.now(), all(report.is_clean for report in reports)
+        facts = {
+            "after_s": int((now - watch.completed_at).total_seconds()),
+            "control_found": all(report.control_found for report in reports),
+            "residue": sum(report.residue for report in reports),
+            "scanned_bytes": sum(report.bytes_read for report in reports),
+        }
+        uow.audit.append([Leaf(LeafKind.PROBE_REPEATED, now, watch.request_id, facts)])
+        looks = watch.looks + is_clean
+        if not is_clean:
+            _log.error(
+                "residue_returned",
+                request_id=watch.request_id,
+                stores=[report.store for report in reports if not report.is_clean],
+                residue=facts["residue"],
+            )
+            uow.watches.looked(watch.request_id, looks=looks, due_at=now + _AGAIN)
+        elif looks < len(self._after):
+            due_at = watch.completed_at + self._after[looks]
+            uow.watches.looked(watch.request_id, looks=looks, due_at=due_at)
+        else:
+            uow.watches.remove(watch.request_id)

@@ -1,0 +1,218 @@
+"""Loading a data set: batch by batch, resumable, idempotent, the good rest kept."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, Generic, TypeVar
+
+from app.domain.errors import InvalidInputError, UnknownItemsError
+from app.domain.privacy.pseudonyms import Identity
+from app.ports.clock import Clock
+from app.ports.dataset import (
+    START,
+    BadLine,
+    Dataset,
+    InteractionRecord,
+    ItemRecord,
+    Position,
+)
+from app.ports.persistence.unit_of_work import UnitsOfWork
+from app.services.catalogue.service import CatalogueService
+from app.services.ingestion.service import IngestResult, IngestService
+
+_BATCH: Final = 5_000
+"""Large, because a batch touches nearly every shard, and a shard write costs by the call."""
+_AHEAD: Final = 2
+"""Batches under way at once: one in SQL, one in the vector store."""
+Record = TypeVar("Record", ItemRecord, InteractionRecord)
+
+
+@dataclass(slots=True)
+class LoadResult:
+    """What became of a data set."""
+
+    items: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    refused: int = 0
+    bad: int = 0
+
+    def count(self, result: IngestResult) -> None:
+        """Add a batch's counts."""
+        self.accepted += result.accepted
+        self.duplicate += result.duplicate
+        self.refused += result.refused
+
+
+@dataclass(frozen=True, slots=True)
+class LoadWatcher:
+    """Told of what happens.
+
+    Args:
+        moved: part (``items`` or ``interactions``), and the position reached.
+        refused: a line that was left out, and why.
+    """
+
+    moved: Callable[[str, Position], None]
+    refused: Callable[[BadLine], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What became of a batch of interactions."""
+
+    results: Sequence[IngestResult] = ()
+    bad: Sequence[BadLine] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The watcher and the sums, kept by the thread that reads."""
+
+    watcher: LoadWatcher
+    result: LoadResult
+
+    def refuse(self, line: BadLine) -> None:
+        self.result.bad += 1
+        self.watcher.refused(line)
+
+    def count(self, recorded: _Recorded) -> None:
+        for one in recorded.results:
+            self.result.count(one)
+        for line in recorded.bad:
+            self.refuse(line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk(Generic[Record]):
+    """A batch as it was read, bad lines included."""
+
+    entries: Sequence[Record | BadLine]
+
+    def good(self, told: _Told) -> list[Record]:
+        """Return the records; tell of the rest."""
+        for entry in self.entries:
+            if isinstance(entry, BadLine):
+                told.refuse(entry)
+        return [entry for entry in self.entries if not isinstance(entry, BadLine)]
+
+
+class LoadService:
+    """Reads data sets into the catalogue and the memories."""
+
+    def __init__(
+        self,
+        *,
+        uows: UnitsOfWork,
+        catalogue: CatalogueService,
+        ingest: IngestService,
+        identity: Identity,
+        clock: Clock,
+        batch: int = _BATCH,
+    ) -> None:
+        """Keep the collaborators; ``batch`` lines are read and stored at once."""
+        self._batch = batch
+        self._uows = uows
+        self._catalogue = catalogue
+        self._ingest = ingest
+        self._identity = identity
+        self._clock = clock
+
+    def load(self, dataset: Dataset, *, name: str, watcher: LoadWatcher) -> LoadResult:
+        """Load ``dataset``; a load that was broken off goes on where it was.
+
+        Args:
+            dataset: what to read.
+            name: under which the position is remembered, such as ``ml-100k:/data/ml-100k``.
+            watcher: told of progress and of bad lines.
+
+        Raises:
+            InvalidInputError: a file cannot be read.
+            DependencyUnavailableError: what was loaded until now stays; call again.
+        """
+        result = LoadResult()
+        told = _Told(watcher, result)
+        for chunk in self._chunks(dataset.items, f"{name}:items"):
+            items = chunk.good(told)
+            if items:
+                self._catalogue.upsert([record.item for record in items])
+            result.items += len(items)
+            self._reached(chunk, f"{name}:items", watcher)
+        self._record_all(dataset, f"{name}:interactions", told)
+        with self._uows.write() as uow:
+            uow.loads.drop(f"{name}:items")
+            uow.loads.drop(f"{name}:interactions")
+        return result
+
+    def _record_all(self, dataset: Dataset, name: str, told: _Told) -> None:
+        """Record interactions, one batch ahead: rows are written while memories still are.
+
+        The position follows the batch that is whole, so a load that breaks off does both anew.
+        """
+        ahead: deque[tuple[_Chunk[InteractionRecord], Future[_Recorded]]] = deque()
+
+        def settle() -> None:
+            chunk, done = ahead.popleft()
+            told.count(done.result())
+            self._reached(chunk, name, told.watcher)
+
+        with ThreadPoolExecutor(_AHEAD, thread_name_prefix="load") as pool:
+            for chunk in self._chunks(dataset.interactions, name):
+                ahead.append((chunk, pool.submit(self._record, chunk.good(told), name)))
+                if len(ahead) == _AHEAD:
+                    settle()
+            while ahead:
+                settle()
+
+    def _chunks(
+        self, read: Callable[..., Iterator[Record | BadLine]], name: str
+    ) -> Iterator[_Chunk[Record]]:
+        iterator = self._resume(read, name)
+        while entries := list(islice(iterator, self._batch)):
+            yield _Chunk(entries)
+
+    def _reached(self, chunk: _Chunk[Record], name: str, watcher: LoadWatcher) -> None:
+        """Remember that everything up to the end of a chunk is stored."""
+        reached = chunk.entries[-1].position
+        with self._uows.write() as uow:
+            now = self._clock.now()
+            uow.loads.put(name, line=reached.line, offset=reached.offset, at=now)
+        watcher.moved(name.rpartition(":")[2], reached)
+
+    def _resume(
+        self, read: Callable[..., Iterator[Record | BadLine]], name: str
+    ) -> Iterator[Record | BadLine]:
+        """Read from the remembered position, or from the start where the file has changed."""
+        with self._uows.read() as uow:
+            known = uow.loads.get(name)
+        after = Position(*known) if known else START
+        entries = read(after=after)
+        try:
+            first = next(entries, None)
+        except InvalidInputError:
+            if after == START:
+                raise
+            entries = read(after=START)
+            first = next(entries, None)
+        if first is not None:
+            yield first
+            yield from entries
+
+    def _record(self, rows: list[InteractionRecord], name: str) -> _Recorded:
+        interactions = [self._identity.interaction(row.interaction) for row in rows]
+        if not interactions:
+            return _Recorded()
+        try:
+            return _Recorded([self._ingest.record(interactions)])
+        except UnknownItemsError as error:
+            file = name.removesuffix(":interactions").rpartition("/")[2]
+            bad = [
+                BadLine(file, rows[index].position, "unknown item")
+                for index in sorted(error.indices)
+            ]
+            known = [one for i, one in enumerate(interactions) if i not in error.indices]
+        return _Recorded([self._ingest.record(known)] if known else [], bad)

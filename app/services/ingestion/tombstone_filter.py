@@ -1,0 +1,117 @@
+"""What stops erased data from coming back: tombstones at the door of ingestion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app.domain.erasure.request import Tombstone
+from app.domain.erasure.scope import AllScope, EventsScope, ItemsScope, PeriodScope, Scope
+from app.domain.models import (
+    HistoryEntry,
+    Interaction,
+    Pseudonym,
+    Right,
+    Subject,
+    SubjectStatus,
+)
+from app.domain.privacy.pseudonyms import Identity
+from app.ports.persistence.records import Outline
+from app.ports.persistence.unit_of_work import UnitOfWork
+
+
+def tombstone_tokens(identity: Identity, one: Interaction | Outline) -> list[str]:
+    """Return every token under which a tombstone may cover an interaction."""
+    tokens = [
+        identity.tombstone_all(one.pseudonym),
+        identity.tombstone_period(one.pseudonym),
+        identity.tombstone_event(one.pseudonym, one.event_key),
+    ]
+    if one.item_id is not None:
+        tokens.append(identity.tombstone_item(one.pseudonym, one.item_id))
+    return tokens
+
+
+def tombstones(
+    identity: Identity, scope: Scope, doomed: Sequence[HistoryEntry], *, stone: Tombstone
+) -> list[Tombstone]:
+    """Return what keeps a scope's data from coming back.
+
+    Args:
+        identity: makes their tokens.
+        scope: what is erased.
+        doomed: what of the user's the scope covers.
+        stone: request, end and epoch of the tombstones; its token is the pseudonym.
+    """
+    user = Pseudonym(stone.token)
+    match scope:
+        case AllScope():
+            return [replace(stone, token=identity.tombstone_all(user))]
+        case ItemsScope(item_ids=item_ids):
+            tokens = [identity.tombstone_item(user, item_id) for item_id in item_ids]
+        case EventsScope(event_keys=keys):
+            tokens = [identity.tombstone_event(user, key) for key in keys]
+        case PeriodScope(start=start, end=end):
+            token = identity.tombstone_period(user)
+            return [replace(stone, token=token, erased_before=end, erased_from=start, epoch=0)]
+        case _:
+            tokens = [identity.tombstone_event(user, entry.event_key) for entry in doomed]
+    return [replace(stone, token=token, epoch=0) for token in tokens]
+
+
+class Gate:
+    """Decides, within one transaction, which interactions may come in.
+
+    Subjects are locked in order of pseudonym, so that ingest and erasure of a user take turns
+    and two batches never wait for each other in a circle.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        uow: UnitOfWork,
+        interactions: Sequence[Interaction],
+        *,
+        renewed_consent: bool,
+    ) -> None:
+        """Lock the users of ``interactions``, create new ones, read the tombstones."""
+        self._identity = identity
+        users = sorted({one.pseudonym for one in interactions})
+        tokens = {token for one in interactions for token in self._tokens(one)}
+        subjects = {user: uow.subjects.lock(user) for user in users}
+        self._tombstones = uow.tombstones.find(tokens)
+        self._subjects = {
+            user: subject or self._arrive(uow, user, renewed_consent=renewed_consent)
+            for user, subject in subjects.items()
+        }
+
+    def _tokens(self, one: Interaction) -> list[str]:
+        return tombstone_tokens(self._identity, one)
+
+    def _arrive(self, uow: UnitOfWork, user: Pseudonym, *, renewed_consent: bool) -> Subject | None:
+        """Create a subject, above the epoch of an erased one; None where consent is missing.
+
+        Also None while an erasure is under way: its last steps take all of the user, so they
+        would take what came back as well.
+        """
+        erased = self._tombstones.get(self._identity.tombstone_all(user), [])
+        is_over = uow.tombstones.are_settled(self._identity.tombstone_all(user))
+        if erased and not (renewed_consent and is_over):
+            return None
+        epoch = 1 + max((tombstone.epoch for tombstone in erased), default=0)
+        return uow.subjects.create(user, epoch=epoch)
+
+    def admits(self, one: Interaction) -> bool:
+        """Whether nothing stands against storing this interaction."""
+        subject = self._subjects[one.pseudonym]
+        if subject is None or subject.status is SubjectStatus.ERASING:
+            return False
+        if Right.OBJECTION in subject.rights:
+            return False
+        if not self._tombstones:  # as nearly always: nothing of anybody here was ever erased
+            return True
+        return not any(self._covers(token, one) for token in self._tokens(one))
+
+    def _covers(self, token: str, one: Interaction) -> bool:
+        stones: Sequence[Tombstone] = self._tombstones.get(token, ())
+        return any(stone.covers(one.occurred_at) for stone in stones)

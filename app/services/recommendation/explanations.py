@@ -1,0 +1,83 @@
+"""Reasons for recommended items: asked for apart, and left out where they cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from app.domain.errors import DependencyUnavailableError, RankerError
+from app.domain.models import ItemId, Subject
+from app.domain.privacy.pseudonyms import Identity
+from app.domain.recommendation.prompt import ShownMemory
+from app.domain.recommendation.reasons import CitedReason
+from app.ports.explainer import Explainer, ExplainTask, Reason
+from app.services.concurrency import Turns
+from app.services.recommendation.pipeline import Personalised, Recommended
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainConfig:
+    """How much is explained.
+
+    Args:
+        items: first ones of the list that get a reason at most.
+        memories: first ones of those shown that a reason may rest on.
+        timeout_s: most seconds an answer waits for reasons.
+    """
+
+    items: int = 5
+    memories: int = 12
+    timeout_s: float = 10.0
+
+
+class Explaining:
+    """Gives reasons. An LLM that cannot give any never fails an answer."""
+
+    def __init__(
+        self,
+        *,
+        explainer: Explainer | None,
+        identity: Identity,
+        turns: Turns,
+        config: ExplainConfig,
+    ) -> None:
+        """Keep the collaborators; without an ``explainer`` nothing is explained."""
+        self._explainer = explainer
+        self._identity = identity
+        self._turns = turns
+        self._config = config
+
+    def explained(self, subject: Subject, made: Personalised) -> Personalised:
+        """Return the same list with reasons for some of its first items.
+
+        It counts as degraded where the LLM should have given reasons and could not.
+        """
+        if self._explainer is None or not made.shown or not made.items:
+            return made
+        shown = made.shown[: self._config.memories]
+        task = ExplainTask(
+            memories=shown,
+            items=[one.item for one in made.items[: self._config.items]],
+            cache_salt=self._identity.cache_salt(subject.pseudonym, subject.epoch),
+            timeout_s=self._config.timeout_s,
+        )
+        try:
+            with self._turns.given_up():
+                reasons = self._explainer.explain(task)
+        except (DependencyUnavailableError, RankerError) as error:
+            _log.warning("reasons_left_out", code=error.code)
+            return replace(made, is_degraded=True)
+        return replace(made, items=[_with_reason(one, reasons, shown=shown) for one in made.items])
+
+
+def _with_reason(
+    one: Recommended, reasons: Mapping[ItemId, Reason], *, shown: Sequence[ShownMemory]
+) -> Recommended:
+    reason = reasons.get(one.item.item_id)
+    if reason is None:
+        return one
+    return replace(one, reason=CitedReason(reason.text, [shown[at] for at in reason.cites]))

@@ -1,0 +1,142 @@
+"""A user's memories: which are fetched, and which of them the LLM is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.models import HistoryEntry, Item, ItemId, Subject
+from app.domain.recommendation.memory import strengths
+from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
+from app.domain.recommendation.prompt import ShownMemory
+from app.domain.recommendation.topic import Topic
+from app.ports.memory_store import MemoryStore
+from app.services.catalogue.clusters import ItemClusters
+from app.services.recommendation.reranking import Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class RecallConfig:
+    """How much of a user's memory takes part.
+
+    Args:
+        newest: memories that make the profile and compete for the prompt.
+        memory_tokens: most tokens of the LLM that the memories shown to it may take.
+    """
+
+    newest: int = 64
+    memory_tokens: int = 800
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What one snapshot says of a user: live history, newest first, and unwanted topics."""
+
+    subject: Subject
+    history: Sequence[HistoryEntry]
+    topics: Sequence[Topic] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The newest memories with their embeddings (m, dim) and strengths (m,)."""
+
+    entries: list[HistoryEntry]
+    vectors: NDArray[np.float32]
+    strength: NDArray[np.float32]
+
+    def profile(self) -> NDArray[np.float32] | None:
+        """Return the strength-weighted mean, unit norm; None without memories."""
+        mean = (self.vectors * self.strength[:, None]).sum(axis=0)
+        norm = float(np.linalg.norm(mean))
+        return mean / norm if norm > 0 else None
+
+    def as_shown(self, items: Mapping[ItemId, Item]) -> list[ShownMemory]:
+        """Return what the prompt says of them, given what the catalogue says of ``items``."""
+        return [
+            ShownMemory(
+                kind=entry.kind,
+                item=items.get(entry.item_id) if entry.item_id is not None else None,
+                value=entry.value,
+                strength=float(strength),
+                text=entry.text,
+            )
+            for entry, strength in zip(self.entries, self.strength, strict=True)
+        ]
+
+
+class Recall:
+    """Fetches memories and chooses among them. Holds nothing of anyone between two calls."""
+
+    def __init__(
+        self, *, memory: MemoryStore, clusters: ItemClusters, ranking: Ranking, config: RecallConfig
+    ) -> None:
+        """Keep the collaborators."""
+        self._memory = memory
+        self._clusters = clusters
+        self._ranking = ranking
+        self._config = config
+
+    def recall(self, known: Known) -> Recalled:
+        """Fetch the embeddings of the newest memories; those not stored yet are left out."""
+        newest = [entry for entry in known.history[: self._config.newest] if not entry.is_pending]
+        found = self._memory.vectors(known.subject.pseudonym, [entry.record_id for entry in newest])
+        entries = [entry for entry in newest if entry.record_id in found]
+        return Recalled(
+            entries,
+            _matrix([found[entry.record_id] for entry in entries]),
+            np.asarray(strengths(entries), dtype=np.float32),
+        )
+
+    def choose(
+        self,
+        memories: Recalled,
+        *,
+        strategy: Strategy,
+        candidates: Sequence[ItemId],
+        items: Mapping[ItemId, Item],
+        vectors: Mapping[ItemId, NDArray[np.float32]],
+    ) -> Recalled:
+        """Return the memories to show, most telling first, within the budget of tokens.
+
+        Args:
+            memories: what from.
+            strategy: how.
+            candidates: ids of the candidates.
+            items: what the catalogue says of the remembered items.
+            vectors: its vectors of both.
+        """
+        choice = Choice(
+            vectors=memories.vectors,
+            strength=memories.strength,
+            clusters=self._clusters.of(_by_item(memories, vectors)),
+            costs=self._ranking.memory_tokens(memories.as_shown(items)),
+            budget=self._config.memory_tokens,
+        )
+        queries = _matrix([vectors[item_id] for item_id in candidates if item_id in vectors])
+        shares = self._clusters.shares
+        indices = select_memories(strategy, choice, candidates=queries, shares=shares)
+        return Recalled(
+            [memories.entries[index] for index in indices],
+            memories.vectors[indices],
+            memories.strength[indices],
+        )
+
+
+def _by_item(
+    memories: Recalled, vectors: Mapping[ItemId, NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Return the vectors of the remembered items; of what is about no item, the memory's own."""
+    return _matrix(
+        [
+            own if entry.item_id is None else vectors.get(entry.item_id, own)
+            for entry, own in zip(memories.entries, memories.vectors, strict=True)
+        ]
+    )
+
+
+def _matrix(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.stack(rows) if rows else np.empty((0, 0), dtype=np.float32)

@@ -1,0 +1,193 @@
+"""Keeping the neighbours of this process equal to the interactions in SQL."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from app.domain.errors import ConflictError
+from app.domain.models import ItemId, Pseudonym
+from app.ports.clock import Clock
+from app.ports.neighbours import Neighbours
+from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
+
+_BATCH: Final = 1_000
+_BEATS_PER_LEASE: Final = 3
+_LOOKS: Final = 10
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedConfig:
+    """How this process follows the change feed.
+
+    Args:
+        process_id: random name of this process.
+        lease_s: seconds for which the process counts as live after a beat.
+        tell_every: users after which a build tells how far it is.
+    """
+
+    process_id: str
+    lease_s: float = 15.0
+    tell_every: int = 100_000
+
+
+class _Progress:
+    """Counts what goes into a build, and tells of it: a large one takes minutes."""
+
+    def __init__(self, clock: Clock, *, tell_every: int) -> None:
+        self._clock, self._tell_every = clock, tell_every
+        self._started_s = clock.monotonic_s()
+        self._users = self._pairs = 0
+
+    def through(
+        self, histories: Iterable[tuple[Pseudonym, Collection[ItemId]]]
+    ) -> Iterator[tuple[Pseudonym, Collection[ItemId]]]:
+        """Yield the histories."""
+        for pseudonym, items in histories:
+            self._users += 1
+            self._pairs += len(items)
+            if self._users % self._tell_every == 0:
+                _log.info("neighbours_building", **self.facts())
+            yield pseudonym, items
+
+    def facts(self) -> dict[str, float]:
+        """Return counts and seconds since the start."""
+        seconds = round(self._clock.monotonic_s() - self._started_s, 3)
+        return {"n_users": self._users, "n_pairs": self._pairs, "seconds": seconds}
+
+
+class FeedService:
+    """Follows the change feed.
+
+    Every recommendation catches up inside its own read transaction, so its answer is never
+    older than a forget that was committed before it began. The background thread refreshes
+    derived models and acknowledges; an erasure completes only when every live process has.
+    """
+
+    def __init__(
+        self, *, uows: UnitsOfWork, neighbours: Neighbours, clock: Clock, config: FeedConfig
+    ) -> None:
+        """Follow nothing yet; ``start`` builds the state."""
+        self._uows = uows
+        self._neighbours = neighbours
+        self._clock = clock
+        self._config = config
+        self._lock = threading.Lock()
+        self._seq = -1
+        self._acked = -1
+        self._beaten_s = -math.inf
+        self._hashed: tuple[int, str] | None = None
+
+    def start(self) -> None:
+        """Build the neighbours from SQL, and count as live from then on."""
+        with self._uows.read() as uow, self._lock:
+            self._rebuild(uow)
+        self.acknowledge()
+
+    def catch_up(self, uow: UnitOfWork) -> None:
+        """Apply every change that ``uow``'s snapshot holds and this process has not seen.
+
+        A process that slept while the feed was pruned past it starts over from the rows.
+        """
+        if uow.changes.head() <= self._seq:
+            return
+        with self._lock:
+            self._follow(uow)
+
+    def _follow(self, uow: UnitOfWork) -> None:
+        if self._seq < uow.changes.tail():
+            self._rebuild(uow)
+            return
+        while entries := uow.changes.since(self._seq, limit=_BATCH):
+            users = sorted({pseudonym for _, pseudonym in entries})
+            self._neighbours.apply(uow.interactions.evidence_items(users))
+            self._seq = entries[-1][0]
+
+    def compare(self, *, without: Pseudonym) -> tuple[str, str]:
+        """Return the hash of the state now, and of one built from the rows without a user.
+
+        Both as of one snapshot. The build takes as long as at a start, beside the requests.
+
+        Raises:
+            ConflictError: others changed the state each time before it could be compared.
+        """
+        for _ in range(_LOOKS):
+            with self._uows.read() as uow:
+                state = self._hash_as_of(uow)
+                if state is not None:
+                    others = (one for one in uow.interactions.all_evidence() if one[0] != without)
+                    return state, self._neighbours.hash_of(others)
+        raise ConflictError("the state changes too fast to be compared; ask again")
+
+    def _hash_as_of(self, uow: UnitOfWork) -> str | None:
+        """Return the state's hash as of a snapshot; None where the state is past it already."""
+        head = uow.changes.head()
+        with self._lock:
+            self._follow(uow)
+            return self._neighbours.state_hash() if self._seq == head else None
+
+    def _rebuild(self, uow: UnitOfWork) -> None:
+        head = uow.changes.head()
+        progress = _Progress(self._clock, tell_every=self._config.tell_every)
+        self._neighbours.build(progress.through(uow.interactions.all_evidence()))
+        self._seq = head
+        _log.info("neighbours_built", seq=head, **progress.facts())
+
+    def acknowledge(self) -> int:
+        """Catch up, refresh derived models, and tell the others how far this process is.
+
+        Returns:
+            The change number acknowledged: nothing removed up to it is left in any derived
+            model of this process.
+        """
+        with self._uows.read() as uow:
+            self.catch_up(uow)
+        with self._lock:
+            seq = self._seq
+        self._neighbours.refresh()
+        acked = seq if self._neighbours.is_settled() else self._acked
+        beat_due_s = self._beaten_s + self._config.lease_s / _BEATS_PER_LEASE
+        if acked != self._acked or self._clock.monotonic_s() >= beat_due_s:
+            self._beat(acked)
+        return acked
+
+    def _beat(self, acked: int) -> None:
+        state_hash = self._state_hash()
+        lease_until = self._clock.now() + timedelta(seconds=self._config.lease_s)
+        with self._uows.write() as uow:
+            uow.processes.beat(
+                self._config.process_id,
+                acked_seq=acked,
+                lease_until=lease_until,
+                state_hash=state_hash,
+            )
+        self._acked = acked
+        self._beaten_s = self._clock.monotonic_s()
+
+    def _state_hash(self) -> str:
+        """Return the hash of the state, computed once a generation."""
+        generation = self._neighbours.generation()
+        if self._hashed is None or self._hashed[0] != generation:
+            self._hashed = (generation, self._neighbours.state_hash())
+        return self._hashed[1]
+
+    def prune(self) -> int:
+        """Drop feed entries that every live process has acknowledged; return how many."""
+        with self._uows.write() as uow:
+            now = self._clock.now()
+            uow.processes.remove_dead(before=now)
+            live = uow.processes.live(now=now)
+            upto = min((process.acked_seq for process in live), default=uow.changes.head())
+            return uow.changes.prune(upto=upto)
+
+    def stop(self) -> None:
+        """Leave the list of live processes, so that no erasure waits for this one."""
+        with self._uows.write() as uow:
+            uow.processes.remove(self._config.process_id)

@@ -1,0 +1,228 @@
+"""Making a list from a user's own memory: profile, candidates, memories to show, order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.models import HistoryEntry, Item, ItemId
+from app.domain.recommendation.memory_selection import Strategy
+from app.domain.recommendation.prompt import ShownMemory
+from app.domain.recommendation.reasons import CitedReason
+from app.ports.clock import Clock
+from app.services.catalogue.snapshot import Shelf
+from app.services.catalogue.topic_matching import Topics
+from app.services.recommendation.candidates import Candidates
+from app.services.recommendation.memory_selection import Known, Recall, Recalled
+from app.services.recommendation.reranking import RankedBy, Ranking, RankingRequest
+
+_TOPIC_OVERFETCH: Final = 2
+"""How many times the candidates are gathered for someone who wants some of them not."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaliseConfig:
+    """How long the lists are.
+
+    Args:
+        window: candidates shown to the LLM, 1 to 52.
+        because: most memories named with each recommended item.
+    """
+
+    window: int = 50
+    because: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """A recommended item and the remembered items that speak for it, strongest first.
+
+    Args:
+        score: in (0, 1], falling; a place in the list and no probability.
+        reason: the LLM's sentence, where it was asked for one and gave one.
+    """
+
+    item: Item
+    score: float
+    because: Sequence[Item] = ()
+    reason: CitedReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Personalised:
+    """A list made for one user.
+
+    Args:
+        shown: the memories that were chosen for the LLM, most telling first; none without one.
+        prompt_id: the wording the LLM ranked under; None where it did not.
+        timings_ms: wall milliseconds by stage.
+    """
+
+    items: Sequence[Recommended]
+    ranked_by: RankedBy
+    is_degraded: bool
+    shown: Sequence[ShownMemory]
+    prompt_id: str | None
+    timings_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """Candidates, best first, with what the catalogue says of them and of remembered items."""
+
+    ids: list[ItemId]
+    items: Mapping[ItemId, Item]
+    vectors: Mapping[ItemId, NDArray[np.float32]]
+
+
+class _Stopwatch:
+    """Milliseconds by stage."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last_s = clock.monotonic_s()
+        self.laps_ms: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now_s = self._clock.monotonic_s()
+        self.laps_ms[name] = round(1_000 * (now_s - self._last_s), 3)
+        self._last_s = now_s
+
+
+class Personaliser:
+    """Turns a user's history into a list. Holds nothing of anyone between two calls."""
+
+    def __init__(
+        self,
+        *,
+        recall: Recall,
+        shelf: Shelf,
+        candidates: Candidates,
+        ranking: Ranking,
+        topics: Topics,
+        clock: Clock,
+        config: PersonaliseConfig,
+    ) -> None:
+        """Keep the collaborators."""
+        self._recall = recall
+        self._shelf = shelf
+        self._candidates = candidates
+        self._ranking = ranking
+        self._topics = topics
+        self._clock = clock
+        self._config = config
+
+    def personalise(
+        self, known: Known, *, n: int, strategy: Strategy, exclude: frozenset[ItemId]
+    ) -> Personalised:
+        """Return up to ``n`` items the user has not seen, none of ``exclude``, none twice."""
+        watch = _Stopwatch(self._clock)
+        memories = self._recall.recall(known)
+        watch.lap("memory")
+        pool = self._gather(known, memories, exclude=exclude, n=n)
+        watch.lap("candidates")
+        shown = self._shown(memories, pool, strategy=strategy)
+        watch.lap("selection")
+        ordered = self._ranking.order(
+            RankingRequest(
+                pseudonym=known.subject.pseudonym,
+                epoch=known.subject.epoch,
+                memories=shown,
+                candidates=[pool.items[item_id] for item_id in pool.ids],
+            )
+        )
+        watch.lap("ranking")
+        best = ordered.items[:n]
+        because = self._because([one.item_id for one in best], memories, pool)
+        chosen = [
+            Recommended(
+                item=pool.items[one.item_id],
+                score=round(one.score, 6),
+                because=because.get(one.item_id, ()),
+            )
+            for one in best
+        ]
+        watch.lap("because")
+        return Personalised(
+            chosen, ordered.ranked_by, ordered.is_degraded, shown, ordered.prompt_id, watch.laps_ms
+        )
+
+    def _shown(self, memories: Recalled, pool: _Pool, *, strategy: Strategy) -> list[ShownMemory]:
+        """Return the memories for the LLM; none where there is none to show them to."""
+        if not self._ranking.has_model:
+            return []
+        chosen = self._recall.choose(
+            memories,
+            strategy=strategy,
+            candidates=pool.ids,
+            items=pool.items,
+            vectors=pool.vectors,
+        )
+        return chosen.as_shown(pool.items)
+
+    def _gather(
+        self, known: Known, memories: Recalled, *, exclude: frozenset[ItemId], n: int
+    ) -> _Pool:
+        """Return the candidates, less what the user does not want to hear of."""
+        seen = {entry.item_id for entry in known.history if entry.item_id is not None}
+        evidence = [
+            entry.item_id
+            for entry in known.history
+            if entry.item_id is not None and entry.kind.is_evidence
+        ]
+        wanted = max(self._config.window, n)
+        found = self._candidates.gather(
+            evidence=evidence,
+            profile=memories.profile(),
+            exclude=seen | exclude,
+            top_n=wanted * _TOPIC_OVERFETCH if known.topics else wanted,
+        )
+        remembered = _item_ids(memories.entries)
+        known_items = self._shelf.look_up({*(one.item_id for one in found), *remembered})
+        items, vectors = known_items.items, known_items.vectors
+        ids = [one.item_id for one in found if one.item_id in items]
+        unwanted = self._topics.items_about(
+            known.topics, [items[item_id] for item_id in ids], vectors=vectors
+        )
+        kept = [item_id for item_id in ids if item_id not in unwanted][:wanted]
+        return _Pool(kept, items, vectors)
+
+    def _because(
+        self, item_ids: Sequence[ItemId], memories: Recalled, pool: _Pool
+    ) -> dict[ItemId, list[Item]]:
+        """Return the remembered items closest in meaning to each recommended one, each once.
+
+        By the catalogue's vectors on both sides: the memories' own are rounded, and hold what
+        the user said of the item besides.
+        """
+        strengths: dict[ItemId, list[float]] = {}
+        for entry, strength in zip(memories.entries, memories.strength, strict=True):
+            item_id = entry.item_id
+            if item_id is not None and item_id in pool.vectors and item_id in pool.items:
+                strengths.setdefault(item_id, []).append(float(strength))
+        targets = [item_id for item_id in item_ids if item_id in pool.vectors]
+        if not strengths or not targets:
+            return {}
+        remembered = sorted(strengths)
+        cosines = (
+            np.stack([pool.vectors[one] for one in targets])
+            @ np.stack([pool.vectors[one] for one in remembered]).T
+        )
+        # Of several memories of an item the strongest speaks; against it, the weakest.
+        most = np.array([max(strengths[one]) for one in remembered])
+        least = np.array([min(strengths[one]) for one in remembered])
+        nearness = np.where(cosines > 0, cosines * most, cosines * least)
+        # Stable over ascending ids, so ties go by id.
+        order = np.argsort(-nearness, axis=1, kind="stable")[:, : self._config.because]
+        return {
+            target: [pool.items[remembered[at]] for at in row]
+            for target, row in zip(targets, order.tolist(), strict=True)
+        }
+
+
+def _item_ids(entries: Sequence[HistoryEntry]) -> set[ItemId]:
+    return {entry.item_id for entry in entries if entry.item_id is not None}
