@@ -11,6 +11,7 @@ from app.api.application import create_app
 from app.bootstrap import build
 from app.bootstrap.background import Background
 from app.bootstrap.database import prepare_database
+from app.console import add_console
 from app.observability import configure_logging
 from app.settings import load_settings
 
@@ -41,4 +42,6 @@ def create() -> FastAPI:
             finally:
                 background.stop()
 
-    return create_app(runtime.state(), has_docs=settings.has_docs, lifespan=lifespan)
+    app = create_app(runtime.state(), has_docs=settings.has_docs, lifespan=lifespan)
+    add_console(app)
+    return app

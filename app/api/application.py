@@ -11,8 +11,6 @@ from fastapi import Depends, FastAPI
 from app.api import (
     admin,
     audit_proofs,
-    console,
-    docs,
     forget,
     health,
     interactions,
@@ -23,9 +21,8 @@ from app.api import (
 )
 from app.api.errors import add_error_handlers, declared
 from app.api.middleware import RequestLog
-from app.api.openapi import DescribedApp, operation_id, require_declared
+from app.api.openapi import DOCUMENT, DescribedApp, operation_id, require_declared
 from app.api.state import State
-from app.console.headers import DOCUMENT, ConsoleHeaders
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _ANY: Final = (400, 405, 413, 500)
@@ -40,7 +37,6 @@ _ROUTERS: Final = (
     (rights, _WITH_ROLE),
     (admin, _WITH_ROLE),
     (audit_proofs, _WITH_ROLE),
-    (console, ()),
     (health, _ANY),
 )
 """Every router, and with which problems each of its routes may answer; a route declares the rest,
@@ -52,7 +48,7 @@ def create_app(state: State, *, has_docs: bool = True, lifespan: Lifespan | None
 
     Args:
         state: what its routes use.
-        has_docs: serve the OpenAPI document, and ``/docs`` for people.
+        has_docs: serve the OpenAPI document.
         lifespan: starts and stops what runs beside it.
     """
     app = DescribedApp(
@@ -71,9 +67,6 @@ def create_app(state: State, *, has_docs: bool = True, lifespan: Lifespan | None
     for module, statuses in _ROUTERS:
         strict = [Depends(require_declared)] if 401 in statuses else []  # noqa: PLR2004 - RFC 9110
         app.include_router(module.router, responses=declared(*statuses), dependencies=strict)
-    if has_docs:
-        app.include_router(docs.router)
     # The last added is the outermost: whatever is answered is logged and counted.
-    app.add_middleware(ConsoleHeaders)
     app.add_middleware(RequestLog, metrics=state.metrics)
     return app

@@ -14,6 +14,7 @@ from app.api.errors import Problem, declared
 from app.domain.errors import FieldError, InvalidInputError
 from app.wire.schemas import InteractionIn, ItemIn
 
+DOCUMENT: Final = "/openapi.json"
 _AT: Final = "#/components/schemas/"
 _NOT_OURS: Final = frozenset({"HTTPValidationError", "ValidationError"})
 """FastAPI's own form of a 422, in which no answer of ours comes."""

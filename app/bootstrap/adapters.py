@@ -17,7 +17,9 @@ from app.adapters.chroma.layout import CollectionSpec
 from app.adapters.chroma.memory import ChromaMemoryStore
 from app.adapters.db.engine import open_engine, sqlite_file
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.adapters.embedders.static import MiniLMEmbedder, OpenAICompatibleEmbedder, StaticEmbedder
+from app.adapters.embedders.minilm import MiniLMEmbedder
+from app.adapters.embedders.openai import OpenAICompatibleEmbedder
+from app.adapters.embedders.static import StaticEmbedder
 from app.adapters.neighbours.exact import ExactNeighbours
 from app.adapters.neighbours.user_knn import UserKnn
 from app.adapters.probe.process import FileProbe

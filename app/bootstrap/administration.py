@@ -7,8 +7,8 @@ from app.services.administration.dashboard import OverviewService
 from app.services.administration.erasure_requests import OperationsService
 from app.services.administration.proof import ProveService
 from app.services.audit.checkpoints import CheckpointService
+from app.services.concurrency import Departures
 from app.services.data_subjects.rights import RightsService
-from app.services.departures import Departures
 from app.services.erasure.residue_search import ResidueSearch
 from app.services.recommendation.neighbour_sync import FeedService
 from app.services.recommendation.service import RecommendService

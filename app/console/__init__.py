@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 
 from app.api.bodies import BodyRoute
-from app.console import log, overview, proof, requests, sign_in
+from app.console import docs, log, overview, proof, requests, sign_in
 from app.console.files import FILES, VERSION, media_type
+from app.console.headers import ConsoleHeaders
 from app.domain.errors import NotFoundError
 
 router = APIRouter(include_in_schema=False, route_class=BodyRoute)
@@ -22,3 +23,14 @@ def get_file(version: str, name: str) -> Response:
         raise NotFoundError("no such file")
     keep = {"Cache-Control": "public, max-age=31536000, immutable"} if version == VERSION else {}
     return Response(FILES[name], media_type=media_type(name), headers=keep)
+
+
+def add_console(app: FastAPI) -> None:
+    """Serve the console from ``app``, its security headers on each of its answers, and ``/docs``.
+
+    ``/docs`` is there only where ``app`` serves its OpenAPI document.
+    """
+    app.include_router(router)
+    if app.openapi_url is not None:
+        app.include_router(docs.router)
+    app.add_middleware(ConsoleHeaders)

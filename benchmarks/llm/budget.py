@@ -29,8 +29,7 @@ import numpy as np
 
 from app.adapters.datasets.movielens import MovieLensDataset
 from app.adapters.llm.client import LlmChannel, LlmServer
-from app.adapters.llm.prompt_files import load_template
-from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.prompts import Prompting, load_template
 from app.adapters.llm.single_pass import VllmRanker
 from app.adapters.llm.tokenizer import count_tokens
 from app.domain.models import EventKey, HistoryEntry, Item, ItemId, Kind, RecordId

@@ -18,8 +18,7 @@ import httpx
 from app.adapters.datasets.demo import DemoDataset
 from app.adapters.llm.client import CHAT, LlmServer
 from app.adapters.llm.json_scores import JsonRanker, json_body
-from app.adapters.llm.prompt_files import load_template
-from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.prompts import Prompting, load_template
 from app.adapters.llm.responses import at, parsed_object, tokens
 from app.adapters.llm.single_pass import VllmRanker, one_pass_body
 from app.domain.models import Item, ItemId, Kind

@@ -22,8 +22,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.adapters.llm.prompt_files import load_template
-from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.prompts import Prompting, load_template
 from app.adapters.llm.single_pass import VllmRanker
 from app.domain.models import ItemId
 from app.domain.recommendation.fusion import blend

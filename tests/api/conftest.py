@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from app.api.application import create_app
 from app.api.state import Limits, Security, State
+from app.console import add_console
 from app.observability import Metrics
 from tests.world import World, open_world
 
@@ -46,5 +47,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             limits=Limits(max_body_bytes=100_000, max_batch=50),
             metrics=Metrics(),
         )
-        client = TestClient(create_app(state), raise_server_exceptions=False)
+        app = create_app(state)
+        add_console(app)
+        client = TestClient(app, raise_server_exceptions=False)
         yield Api(world, client, key)

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.adapters.llm.prompt_files import load_template
-from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.prompts import Prompting, load_template
 from app.domain.models import ItemId
 from app.domain.recommendation.memory_selection import Strategy
 from app.ports.dataset import DatasetKind

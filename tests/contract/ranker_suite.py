@@ -8,8 +8,7 @@ from math import exp, fsum, log
 
 import pytest
 
-from app.adapters.llm.prompt_files import load_template
-from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.prompts import Prompting, load_template
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.prompt import ShownMemory

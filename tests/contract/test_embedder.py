@@ -11,11 +11,9 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from app.adapters.embedders.static import (
-    MiniLMEmbedder,
-    OpenAICompatibleEmbedder,
-    StaticEmbedder,
-)
+from app.adapters.embedders.minilm import MiniLMEmbedder
+from app.adapters.embedders.openai import OpenAICompatibleEmbedder
+from app.adapters.embedders.static import StaticEmbedder
 from app.ports.embedder import Embedder
 
 TEXTS = [

@@ -19,7 +19,7 @@ from app.domain.erasure.request import Ground, RequestState
 from app.domain.errors import AppError
 from app.ports.persistence.documents import ErasureDocuments
 from app.services.audit.reconciliation import ReconcileService
-from app.services.erasure.journal import move
+from app.services.erasure.transitions import move
 from tests.contract.sql_rows import NOW, new_request, request_id
 from tests.contract.test_audit_tree import no_triggers
 

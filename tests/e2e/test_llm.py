@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.adapters.llm.prompt_files import load_template
+from app.adapters.llm.prompts import load_template
 from tests.e2e.calls import Api, Json, calling, user
 from tests.e2e.processes import QUICK, serving, wait_for
 from tests.servers.vllm import VllmServer

@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 
 from app.adapters.llm.json_scores import json_body
-from app.adapters.llm.prompt_files import load_template
+from app.adapters.llm.prompts import load_template
 from app.adapters.llm.single_pass import one_pass_body
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.prompt import AnswerForm, RankingPrompt, ShownMemory, ranking_prompt

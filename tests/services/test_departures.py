@@ -3,7 +3,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from app.domain.models import Pseudonym
-from app.services.departures import Departures
+from app.services.concurrency import Departures
 
 ANNA, BERT = Pseudonym("a" * 64), Pseudonym("b" * 64)
 

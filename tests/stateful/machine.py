@@ -23,7 +23,8 @@ from app.domain.erasure.request import Claim, ErasureRequest, Ground, RequestSta
 from app.domain.errors import IllegalMoveError
 from app.domain.models import RequestId
 from app.services.administration.erasure_requests import OperationsService
-from app.services.erasure.journal import ErasureRun, LeaseLostError, move
+from app.services.erasure.journal import ErasureRun
+from app.services.erasure.transitions import LeaseLostError, move
 from tests.contract.sql_rows import new_request, request_id
 from tests.stateful.doubles import NoLedger, SetClock, SilentQueue
 from tests.stateful.leases import BACKOFF_TICKS, LEASE_TICKS, Row, Write

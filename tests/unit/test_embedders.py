@@ -17,12 +17,9 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from app.adapters.embedders.static import (
-    PACKAGED_MODEL,
-    MiniLMEmbedder,
-    OpenAICompatibleEmbedder,
-    StaticEmbedder,
-)
+from app.adapters.embedders.minilm import MiniLMEmbedder
+from app.adapters.embedders.openai import OpenAICompatibleEmbedder
+from app.adapters.embedders.static import PACKAGED_MODEL, StaticEmbedder
 from app.domain.errors import DependencyUnavailableError, IntegrityError
 
 SECRET = "my-secret-taste"

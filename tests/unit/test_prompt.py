@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.llm.prompt_files import PromptLanguage, load_template
+from app.adapters.llm.prompts import PromptLanguage, load_template
 from app.domain.models import AttributeValue, EventKey, HistoryEntry, Item, ItemId, Kind, RecordId
 from app.domain.recommendation.memory import strengths
 from app.domain.recommendation.plain_text import as_data

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.llm.prompt_files import load_template
+from app.adapters.llm.prompts import load_template
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import (

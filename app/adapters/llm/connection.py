@@ -17,8 +17,7 @@ from app.adapters.llm.guarded_ranker import GuardedRanker
 from app.adapters.llm.json_scores import JsonRanker
 from app.adapters.llm.pointwise import PointwiseRanker
 from app.adapters.llm.pool import RankerPool
-from app.adapters.llm.prompt_files import PromptLanguage, load_template
-from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.prompts import Prompting, PromptLanguage, load_template
 from app.adapters.llm.single_pass import VllmRanker
 from app.adapters.llm.tokenizer import OnePassUnsupportedError
 from app.domain.errors import DependencyUnavailableError

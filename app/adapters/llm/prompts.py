@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from math import ceil
 from threading import Lock
-from typing import Final
+from typing import Final, Literal
 
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.prompt import (
@@ -16,13 +19,22 @@ from app.domain.recommendation.prompt import (
     ShownMemory,
     memory_line,
 )
-from app.domain.recommendation.prompt_template import PromptTemplate
+from app.domain.recommendation.prompt_template import PromptTemplate, template_of
+
+PromptLanguage = Literal["en", "de"]
 
 _FIRST_GUESS: Final = 1 / 3
 """Tokens a byte, until something was measured: more than a tokenizer takes for its language."""
 _LEARNING: Final = 1 / 8
 _LINE_TOKENS: Final = 2
 """The dash before a line and the break behind it."""
+
+
+@cache
+def load_template(language: PromptLanguage) -> PromptTemplate:
+    """Return the template of that language, from ``app/data/prompts``."""
+    source = (files("app.data") / "prompts" / f"{language}.toml").read_bytes()
+    return template_of(tomllib.loads(source.decode()), source=source)
 
 
 class TokenRate:

@@ -33,7 +33,7 @@ class NeedleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prints:
-    """Fingerprints of needles that are destroyed: (bucket, MAC), see ``app.domain.erasure.fingerprint``."""
+    """Fingerprints of destroyed needles: (bucket, MAC), see ``app.domain.erasure.fingerprint``."""
 
     pairs: tuple[tuple[int, bytes], ...] = ()
 

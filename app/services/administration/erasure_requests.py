@@ -16,7 +16,7 @@ from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.ledger import ErasureLedger
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
-from app.services.erasure.journal import LeaseLostError, move
+from app.services.erasure.transitions import LeaseLostError, move
 
 
 @dataclass(frozen=True, slots=True)

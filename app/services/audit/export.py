@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from app.domain.audit.entries import Leaf, LeafKind
+from app.domain.audit.entries import Leaf, LeafKind, StoredLeaf
+from app.domain.canonical_json import canonical_json
 from app.domain.errors import NotFoundError
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
-from app.services.audit.log_export import export_line
 
 _PAGE: Final = 2_000
+
+
+def export_line(leaf: StoredLeaf) -> bytes:
+    """Return the line of one leaf: canonical JSON and a line feed.
+
+    The body stands in it as a string, byte for byte as it was hashed.
+    """
+    line = {"leaf": leaf.body.decode(), "leaf_hash": leaf.leaf_hash.hex(), "seq": leaf.seq}
+    return canonical_json(line) + b"\n"
 
 
 class AuditExportService:

@@ -26,7 +26,7 @@ from app.domain.recommendation.topic import Topic
 from app.ports.clock import Clock
 from app.ports.memory_store import MemoryStore
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
-from app.services.departures import Departures
+from app.services.concurrency import Departures
 
 
 @dataclass(frozen=True, slots=True)

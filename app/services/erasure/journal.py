@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
-from app.domain.audit.entries import Leaf, LeafKind, LeafValue
+from app.domain.audit.entries import LeafValue
 from app.domain.erasure.manifest import NeedleBox
 from app.domain.erasure.request import (
     Claim,
     ErasureOrder,
     ErasureRequest,
-    Ground,
     RequestState,
     Step,
     StepRecord,
@@ -24,17 +22,8 @@ from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.audit.certificates import Certification
 from app.services.erasure.rechecks import WatchService
+from app.services.erasure.transitions import LeaseLostError, move
 
-_LEAF_OF: Final = {
-    RequestState.SUPPRESSED: LeafKind.FORGET_RELEASED,
-    RequestState.ON_HOLD: LeafKind.FORGET_HELD,
-    RequestState.REJECTED: LeafKind.FORGET_REJECTED,
-    RequestState.ERASING: LeafKind.FORGET_ERASING,
-    RequestState.SCRUBBED: LeafKind.FORGET_SCRUBBED,
-    RequestState.VERIFYING: LeafKind.FORGET_VERIFYING,
-    RequestState.COMPLETED: LeafKind.FORGET_COMPLETED,
-    RequestState.FAILED: LeafKind.FORGET_FAILED,
-}
 _WAY: Final = (
     RequestState.SUPPRESSED,
     RequestState.ERASING,
@@ -53,45 +42,6 @@ def pass_by(_point: str, _attempt: int, /) -> None:
 
 
 Reports = Sequence[ProbeReport]
-
-
-class LeaseLostError(Exception):
-    """Another worker has the request now; this one must stop without a word in SQL."""
-
-
-def move(
-    uow: UnitOfWork,
-    request: ErasureRequest,
-    target: RequestState,
-    *,
-    at: datetime,
-    fence: int | None,
-    facts: Mapping[str, LeafValue],
-    ground: Ground | None = None,
-    error_code: str | None = None,
-) -> int:
-    """Move a request and append the leaf that says so, in the caller's transaction.
-
-    Returns:
-        The leaf's number.
-
-    Raises:
-        IllegalMoveError: the table of legal moves has no such move.
-        LeaseLostError: the row is not where ``request`` says, or the fence is old.
-    """
-    moved = uow.requests.move(
-        request.request_id,
-        source=request.state,
-        target=target,
-        at=at,
-        fence=fence,
-        ground=ground,
-        error_code=error_code,
-    )
-    if not moved:
-        raise LeaseLostError
-    (seq,) = uow.audit.append([Leaf(_LEAF_OF[target], at, request.request_id, facts)])
-    return seq
 
 
 class ErasureRun:

@@ -19,7 +19,7 @@ from app.domain.errors import AppError, DependencyUnavailableError
 from app.domain.models import RequestId
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
-from app.services.erasure.journal import LeaseLostError, move
+from app.services.erasure.transitions import LeaseLostError, move
 
 _log = structlog.get_logger(__name__)
 _EXHAUSTED: Final = "attempts_exhausted"

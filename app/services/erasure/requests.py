@@ -36,7 +36,7 @@ from app.ports.ledger import ErasureLedger
 from app.ports.persistence.requests import KnownRequest, NewRequest
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.audit.certificates import Certification, Committed, commit
-from app.services.departures import Departures
+from app.services.concurrency import Departures
 from app.services.erasure.scope_resolution import ScopeResolver, entries_in_scope
 from app.services.ingestion.tombstone_filter import tombstones
 

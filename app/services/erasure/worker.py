@@ -22,10 +22,11 @@ from app.domain.models import RequestId
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.services.audit.certificates import Certification
-from app.services.erasure.journal import ErasureRun, LeaseLostError, OnPoint, Reports, pass_by
+from app.services.erasure.journal import ErasureRun, OnPoint, Reports, pass_by
 from app.services.erasure.leases import Checks, EraseConfig, ErasureLeases
 from app.services.erasure.rechecks import WatchService
 from app.services.erasure.steps import ErasureSteps
+from app.services.erasure.transitions import LeaseLostError
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")

@@ -18,8 +18,7 @@ from app.domain.recommendation.topic import Topic
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.services.catalogue.topic_matching import Topics
-from app.services.concurrency import Turns
-from app.services.departures import Departures
+from app.services.concurrency import Departures, Turns
 from app.services.recommendation.candidates import Candidates
 from app.services.recommendation.explanations import Explaining
 from app.services.recommendation.memory_selection import Known

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from app.adapters.llm.prompt_files import load_template
+from app.adapters.llm.prompts import load_template
 from app.domain.models import Item
 from app.domain.recommendation.prompt import LABELS, AnswerForm, ranking_prompt
 from benchmarks.models.reader.catalogues import Catalogue, MadeUp, demo_catalogue

@@ -16,7 +16,7 @@ from typing import Final
 
 import torch
 
-from app.adapters.llm.prompt_files import load_template
+from app.adapters.llm.prompts import load_template
 from benchmarks.models.reader.network import Reader
 from benchmarks.models.reader.train import SEED, frame_ids
 from benchmarks.models.reader.vocabulary import EMBEDDER, make_tokenizer

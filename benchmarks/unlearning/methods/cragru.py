@@ -33,8 +33,7 @@ import numpy as np
 
 from app.adapters.datasets.movielens import GENRES
 from app.adapters.llm.client import LlmChannel, LlmServer
-from app.adapters.llm.prompt_files import load_template
-from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.prompts import Prompting, load_template
 from app.adapters.llm.single_pass import VllmRanker
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories

@@ -1,0 +1,97 @@
+"""The flow of an erasure, from the request to the certificate, and what watches over it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from app.bootstrap.adapters import Adapters
+from app.bootstrap.fault_injection import stopping_at
+from app.bootstrap.shared import SharedServices
+from app.services.erasure.leases import EraseConfig
+from app.services.erasure.rechecks import WatchService
+from app.services.erasure.requests import ForgetService
+from app.services.erasure.restore_guard import RestoreService, RestoreStores
+from app.services.erasure.steps import ErasureSteps, StepsConfig
+from app.services.erasure.sweeper import SweepService
+from app.services.erasure.worker import EraseService
+
+
+def forget_of(adapters: Adapters, shared: SharedServices) -> ForgetService:
+    """Return what takes erasure requests."""
+    return ForgetService(
+        uows=adapters.uows,
+        resolver=shared.resolver,
+        queue=adapters.queue,
+        ledger=adapters.ledger,
+        certification=shared.papers.certification,
+        departures=shared.departures,
+        identity=adapters.identity,
+        clock=adapters.clock,
+    )
+
+
+def restore_of(adapters: Adapters, shared: SharedServices, forget: ForgetService) -> RestoreService:
+    """Return what applies erasures again after a restore from backup."""
+    return RestoreService(
+        uows=adapters.uows,
+        stores=RestoreStores(adapters.memory, adapters.vault, adapters.ledger),
+        forget=forget,
+        ingest=shared.ingest,
+        search=shared.search,
+        identity=adapters.identity,
+        clock=adapters.clock,
+    )
+
+
+def sweep_of(adapters: Adapters, shared: SharedServices, erase: EraseService) -> SweepService:
+    """Return what rings again for requests that do not move."""
+    return SweepService(
+        uows=adapters.uows,
+        queue=adapters.queue,
+        erase=erase,
+        ingest=shared.ingest,
+        catalogue=shared.catalogue,
+        clock=adapters.clock,
+    )
+
+
+def watch_of(adapters: Adapters, shared: SharedServices) -> WatchService:
+    """Return what searches again for erased data, days later."""
+    return WatchService(
+        uows=adapters.uows,
+        ledger=adapters.ledger,
+        search=shared.search,
+        clock=adapters.clock,
+        after=[timedelta(days=days) for days in sorted(adapters.settings.forget.look_again_days)],
+        key=adapters.identity.print_key(),
+    )
+
+
+def erase_of(adapters: Adapters, shared: SharedServices, watch: WatchService) -> EraseService:
+    """Return what carries erasures out."""
+    forget, papers = adapters.settings.forget, shared.papers
+    return EraseService(
+        uows=adapters.uows,
+        steps=ErasureSteps(
+            uows=adapters.uows,
+            memory=adapters.memory,
+            cache=adapters.cache,
+            vault=adapters.vault,
+            search=shared.search,
+            certification=papers.certification,
+            clock=adapters.clock,
+            config=StepsConfig(),
+        ),
+        certification=papers.certification,
+        watch=watch,
+        clock=adapters.clock,
+        owner=adapters.process_id,
+        config=EraseConfig(
+            lease_s=forget.lease_s,
+            heartbeat_s=forget.heartbeat_s,
+            max_attempts=forget.max_attempts,
+            backoff_s=forget.backoff_s,
+            batch=forget.batch,
+        ),
+        on_point=stopping_at(forget.stop_at),
+    )
