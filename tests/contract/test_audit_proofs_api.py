@@ -22,7 +22,7 @@ from app.services.audit.checkpoints import CheckpointService
 from app.services.audit.export import AuditExportService
 from app.services.audit.integrity_check import AuditCheckService
 from tests.audit_samples import ORIGIN
-from tests.contract.sql_rows import leaf
+from tests.contract.persistence.sql_rows import leaf
 
 ADMIN = {"Authorization": "Bearer an-admin-token"}
 N_LEAVES = 9

@@ -23,8 +23,8 @@ from app.services.audit.checkpoints import CheckpointService
 from app.services.audit.export import export_line
 from app.services.audit.integrity_check import AuditCheckService
 from tests.audit_samples import ORIGIN, SALT, completion_leaf, make_receipt, make_statement
-from tests.contract.sql_rows import at_once, leaf
-from tests.contract.test_audit_tree import without_triggers
+from tests.contract.persistence.sql_rows import at_once, leaf
+from tests.contract.persistence.test_audit_tree import without_triggers
 
 N_LEAVES = 21
 

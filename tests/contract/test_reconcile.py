@@ -20,8 +20,8 @@ from app.domain.errors import AppError
 from app.ports.persistence.documents import ErasureDocuments
 from app.services.audit.reconciliation import ReconcileService
 from app.services.erasure.transitions import move
-from tests.contract.sql_rows import NOW, new_request, request_id
-from tests.contract.test_audit_tree import no_triggers
+from tests.contract.persistence.sql_rows import NOW, new_request, request_id
+from tests.contract.persistence.test_audit_tree import no_triggers
 
 S = RequestState
 WAY = (S.ERASING, S.SCRUBBED, S.VERIFYING, S.COMPLETED)

@@ -19,7 +19,7 @@ from app.adapters.vault.tables import data_key
 from app.domain.errors import IntegrityError, KeyUnavailableError
 from app.domain.models import Pseudonym
 from app.ports.vault import KeyVault
-from tests.contract.sql_rows import at_once
+from tests.contract.persistence.sql_rows import at_once
 from tests.fakes_vault import FakeKeyVault
 from tests.planted import a_user
 from tests.servers.postgres import PostgresServer

@@ -25,7 +25,7 @@ from app.domain.models import RequestId
 from app.services.administration.erasure_requests import OperationsService
 from app.services.erasure.journal import ErasureRun
 from app.services.erasure.transitions import LeaseLostError, move
-from tests.contract.sql_rows import new_request, request_id
+from tests.contract.persistence.sql_rows import new_request, request_id
 from tests.stateful.doubles import NoLedger, SetClock, SilentQueue
 from tests.stateful.leases import BACKOFF_TICKS, LEASE_TICKS, Row, Write
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.models import Item, ItemId
-from tests.contract.sql_rows import NOW
+from tests.contract.persistence.sql_rows import NOW
 
 STAR_WARS = Item(
     ItemId("50"),

@@ -13,7 +13,7 @@ from app.domain.erasure.request import ErasureOrder
 from app.domain.models import ItemId, RecordId, RequestId
 from app.ports.memory_store import Memory
 from app.services.administration.proof import Claim, Proof
-from tests.services.test_forget import SEA, forget
+from tests.services.erasure.test_requests import SEA, forget
 from tests.world import World, open_world
 
 

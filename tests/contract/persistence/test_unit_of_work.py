@@ -15,7 +15,7 @@ from app.adapters.db.tables import counter
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.errors import DependencyUnavailableError, IntegrityError, InvalidInputError
 from app.domain.models import Kind, RecordId
-from tests.contract.sql_rows import NOW, add, interaction, user
+from tests.contract.persistence.sql_rows import NOW, add, interaction, user
 
 
 class _StopError(Exception):

@@ -14,7 +14,7 @@ from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.erasure.request import Claim, Tombstone
 from app.domain.errors import ConflictError, DependencyUnavailableError
 from app.domain.models import Pseudonym, Subject
-from tests.contract.sql_rows import (
+from tests.contract.persistence.sql_rows import (
     NOW,
     at_once,
     hashed,

@@ -20,7 +20,7 @@ from app.domain.audit.checkpoint import SignedCheckpoint
 from app.domain.audit.merkle import Frontier, NodeId, extend, leaf_hash
 from app.domain.errors import IntegrityError
 from tests.audit_samples import MemoryLog
-from tests.contract.sql_rows import NOW, at_once, leaf
+from tests.contract.persistence.sql_rows import NOW, at_once, leaf
 
 N_THREADS = 8
 N_EACH = 40

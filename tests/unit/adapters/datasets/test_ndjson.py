@@ -16,7 +16,7 @@ from app.domain.models import Item, ItemId, Kind
 from app.ports.dataset import BadLine, InteractionRecord, ItemRecord, Position
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-WIRE = Path(__file__).parents[1] / "data" / "datasets" / "wire"
+WIRE = Path(__file__).parents[3] / "data" / "datasets" / "wire"
 VIEW = {
     "event_id": "e",
     "user": "ann",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.erasure.request import Tombstone
-from tests.contract.sql_rows import NOW, SECOND, hashed, request_id
+from tests.contract.persistence.sql_rows import NOW, SECOND, hashed, request_id
 
 TOKEN = hashed("token")
 FIRST = Tombstone(TOKEN, request_id("first"), NOW, epoch=3)

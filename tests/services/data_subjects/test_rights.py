@@ -11,7 +11,7 @@ import pytest
 from app.domain.erasure.request import Ground
 from app.domain.errors import ConflictError
 from app.domain.models import Right
-from tests.services.test_forget import SEA, ask, forget, remembered, shown
+from tests.services.erasure.test_requests import SEA, ask, forget, remembered, shown
 from tests.world import START, World, open_world
 
 OTHERS = [f"reader-{number}" for number in range(30)]

@@ -12,7 +12,7 @@ from app.domain.models import Item, ItemId, Kind, ReportedInteraction
 from app.ports.dataset import BadLine, InteractionRecord, ItemRecord
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ATOMIC = Path(__file__).parents[1] / "data" / "datasets" / "atomic"
+ATOMIC = Path(__file__).parents[3] / "data" / "datasets" / "atomic"
 HEADER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 
 

@@ -31,7 +31,7 @@ from tests.audit_samples import (
     rotated,
 )
 
-SCHEMAS = Path(__file__).parents[2] / "app" / "data" / "schemas"
+SCHEMAS = Path(__file__).parents[4] / "app" / "data" / "schemas"
 CERTIFICATE, RECEIPT = make_certificate(signer=rotated(SIGNER, 2)), make_receipt()
 
 

@@ -20,7 +20,7 @@ from app.ports.dataset import BadLine, DatasetKind, InteractionRecord, ItemRecor
 from app.wire.schemas import interaction_from_wire
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-SUBJECTS = Path(__file__).parents[1] / "data" / "datasets" / "subjects.txt"
+SUBJECTS = Path(__file__).parents[3] / "data" / "datasets" / "subjects.txt"
 VOCABULARY = {*GROUPS, *SUBJECTS.read_text(encoding="utf-8").split()}
 SERIES_TO_FORGET = {
     "Sherlock Holmes": 9,
@@ -255,7 +255,7 @@ def test_refuses_a_broken_catalogue(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", DatasetKind)
 def test_opens_every_kind_by_name(kind: DatasetKind) -> None:
-    data = Path(__file__).parents[1] / "data" / "datasets"
+    data = Path(__file__).parents[3] / "data" / "datasets"
     paths = {"ml-100k": data / "films", "recbole": data / "atomic", "ndjson": data / "wire"}
 
     opened = open_dataset(kind, paths.get(kind), now=NOW)

@@ -10,7 +10,7 @@ import pytest
 from app.domain.erasure.request import RequestState
 from app.domain.errors import DependencyUnavailableError
 from tests.e2e.processes import wait_for
-from tests.services.test_forget import SEA, ask, forget
+from tests.services.erasure.test_requests import SEA, ask, forget
 from tests.world import World
 
 

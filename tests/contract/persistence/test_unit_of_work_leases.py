@@ -14,7 +14,7 @@ from app.domain.erasure.request import (
     RequestState,
 )
 from app.ports.persistence.requests import NewRequest
-from tests.contract.sql_rows import NOW, SECOND, due, new_request, request_id
+from tests.contract.persistence.sql_rows import NOW, SECOND, due, new_request, request_id
 
 R = request_id("r")
 

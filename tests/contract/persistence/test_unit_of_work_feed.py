@@ -13,7 +13,7 @@ from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.audit.entries import LeafKind, StoredLeaf
 from app.domain.errors import IntegrityError
 from app.ports.persistence.feed import LiveProcess
-from tests.contract.sql_rows import NOW, SECOND, leaf, request_id, user
+from tests.contract.persistence.sql_rows import NOW, SECOND, leaf, request_id, user
 
 ANNA, BERT = user("anna"), user("bert")
 _REPLACE = {

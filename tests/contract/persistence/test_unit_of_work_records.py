@@ -9,7 +9,7 @@ import pytest
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.errors import IntegrityError
 from app.domain.models import HistoryEntry, ItemId, Kind, Right, Subject, SubjectStatus
-from tests.contract.sql_rows import (
+from tests.contract.persistence.sql_rows import (
     NOW,
     SECOND,
     add,

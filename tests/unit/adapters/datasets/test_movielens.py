@@ -13,7 +13,7 @@ from app.domain.models import Item, ItemId, Kind, ReportedInteraction
 from app.ports.dataset import BadLine, InteractionRecord, ItemRecord
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FILMS = Path(__file__).parents[1] / "data" / "datasets" / "films"
+FILMS = Path(__file__).parents[3] / "data" / "datasets" / "films"
 GOOD_ITEM = (FILMS / "u.item").read_bytes().splitlines()[1]
 
 

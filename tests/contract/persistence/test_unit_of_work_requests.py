@@ -29,7 +29,16 @@ from app.domain.erasure.scope import (
 from app.domain.errors import ConflictError, IllegalMoveError
 from app.domain.models import EventKey, ItemId
 from app.ports.persistence.requests import KnownRequest, NewRequest
-from tests.contract.sql_rows import NOW, SECOND, due, hashed, new_request, request_id, step, user
+from tests.contract.persistence.sql_rows import (
+    NOW,
+    SECOND,
+    due,
+    hashed,
+    new_request,
+    request_id,
+    step,
+    user,
+)
 
 R = request_id("r")
 SCOPES: list[Scope] = [

@@ -17,7 +17,7 @@ from app.domain.errors import IntegrityError, KeyMissingError
 from app.domain.models import Kind, Pseudonym
 from app.domain.recommendation.topic import Topic
 from app.ports.vault import DataKey
-from tests.contract.sql_rows import (
+from tests.contract.persistence.sql_rows import (
     NOW,
     SECOND,
     add,

@@ -18,7 +18,7 @@ from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Kind
-from tests.contract.sql_rows import add, interaction, request_id, user
+from tests.contract.persistence.sql_rows import add, interaction, request_id, user
 from tests.servers.postgres import PostgresServer, started_postgres
 
 CANARY = "canary-of-anna"
