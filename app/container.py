@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from app.domain.privacy.pseudonyms import Identity
 from app.ports.clock import Clock
-from app.services.administration.dashboard import OverviewService
-from app.services.administration.erasure_requests import OperationsService
+from app.services.administration.dashboard import DashboardService
+from app.services.administration.erasure_requests import ErasureRequestAdmin
 from app.services.administration.health import HealthService
-from app.services.administration.proof import ProveService
+from app.services.administration.proof import ProofService
 from app.services.administration.reindex import ReindexService
 from app.services.audit.checkpoints import CheckpointService
 from app.services.audit.export import AuditExportService
@@ -22,7 +22,7 @@ from app.services.catalogue.held_catalogue import HeldCatalogue
 from app.services.catalogue.service import CatalogueService
 from app.services.data_subjects.rights import RightsService
 from app.services.data_subjects.topic_suppressions import SuppressionService
-from app.services.erasure.rechecks import WatchService
+from app.services.erasure.rechecks import RecheckService
 from app.services.erasure.requests import ForgetService
 from app.services.erasure.residue_search import ResidueSearch
 from app.services.erasure.restore_guard import RestoreService
@@ -31,7 +31,7 @@ from app.services.erasure.sweeper import SweepService
 from app.services.erasure.worker import EraseService
 from app.services.ingestion.dataset_loader import LoadService
 from app.services.ingestion.service import IngestService
-from app.services.recommendation.neighbour_sync import FeedService
+from app.services.recommendation.neighbour_sync import NeighbourSync
 from app.services.recommendation.service import RecommendService
 
 
@@ -55,16 +55,16 @@ class Container:
     audit_export: AuditExportService
     keys: KeyService
     search: ResidueSearch
-    prove: ProveService
+    prove: ProofService
     erase: EraseService
     sweep: SweepService
-    feed: FeedService
+    feed: NeighbourSync
     clusters: ItemClusters
     held_catalogue: HeldCatalogue
     audit: AuditService
-    operations: OperationsService
-    overview: OverviewService
+    operations: ErasureRequestAdmin
+    overview: DashboardService
     health: HealthService
     restore: RestoreService
     reindex: ReindexService
-    watch: WatchService
+    watch: RecheckService

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from app.api.auth import ServiceOrUser
 from app.api.bodies import BodyRoute
-from app.api.recommended import RecommendOut
+from app.api.recommended import RecommendationOut
 from app.api.state import StateDep, require_restored
 from app.domain.models import ItemId
 from app.domain.recommendation.memory_selection import Strategy
@@ -53,7 +53,7 @@ def recommend(
     state: StateDep,
     departing: _Departing,
     asked: Annotated[RecommendIn, Query()],
-) -> RecommendOut:
+) -> RecommendationOut:
     """Recommend items from the user's own memory.
 
     Someone unknown, erased, restricted or objecting gets the list of a stranger. `exclude` may
@@ -78,4 +78,4 @@ def recommend(
         is_personalised=answer.is_personalised,
         is_degraded=answer.is_degraded,
     )
-    return RecommendOut.from_domain(answer, user=user)
+    return RecommendationOut.from_domain(answer, user=user)

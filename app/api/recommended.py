@@ -10,7 +10,7 @@ from app.api.schemas import Count
 from app.domain.models import Item, Kind
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
-from app.services.recommendation.pipeline import Recommended
+from app.services.recommendation.pipeline import RecommendedItem
 from app.services.recommendation.service import Recommendation
 
 
@@ -56,7 +56,7 @@ class ReasonOut(BaseModel):
         return cls(text=reason.text, cites=[CitedOut.of(memory) for memory in reason.cites])
 
 
-class RecommendedOut(ItemRef):
+class RecommendedItemOut(ItemRef):
     """A recommended item: ``score`` in (0, 1], ``because`` the memories that speak for it.
 
     ``reason`` is null unless ``explain`` was asked for and the LLM gave one.
@@ -69,7 +69,7 @@ class RecommendedOut(ItemRef):
     )
 
     @classmethod
-    def from_domain(cls, one: Recommended) -> Self:
+    def from_domain(cls, one: RecommendedItem) -> Self:
         """Return the wire form."""
         return cls(
             item_id=one.item.item_id,
@@ -80,7 +80,7 @@ class RecommendedOut(ItemRef):
         )
 
 
-class RecommendOut(BaseModel):
+class RecommendationOut(BaseModel):
     """A recommendation.
 
     ``prompt_id`` names the wording that the LLM ranked under: language, version, first digits of
@@ -88,7 +88,7 @@ class RecommendOut(BaseModel):
     """
 
     user: str = Field(description="The caller's id of the user.")
-    items: list[RecommendedOut] = Field(description="Best first.")
+    items: list[RecommendedItemOut] = Field(description="Best first.")
     ranked_by: Literal["llm", "retrieval", "popularity"] = Field(description="What made the order.")
     personalised: bool = Field(description="Whether it rests on the user's memory.")
     degraded: bool = Field(description="Whether the LLM was to take part and could not.")
@@ -101,7 +101,7 @@ class RecommendOut(BaseModel):
         """Return the wire form."""
         return cls(
             user=user,
-            items=[RecommendedOut.from_domain(one) for one in answer.items],
+            items=[RecommendedItemOut.from_domain(one) for one in answer.items],
             ranked_by=answer.ranked_by.value,
             personalised=answer.is_personalised,
             degraded=answer.is_degraded,

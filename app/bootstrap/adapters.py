@@ -30,7 +30,7 @@ from app.adapters.system.clock import SystemClock
 from app.adapters.system.data_dir import DataDirLock
 from app.adapters.system.signing import FileSigner
 from app.adapters.vault.cipher import VaultCipher
-from app.adapters.vault.encrypted_memory_store import SealedMemoryStore
+from app.adapters.vault.encrypted_memory_store import EncryptedMemoryStore
 from app.adapters.vault.ledger import SqlErasureLedger
 from app.bootstrap.llm import connect, diversity
 from app.bootstrap.vault import open_vault, require_keys
@@ -78,7 +78,7 @@ class Adapters:
         self.embedder = _embedder(settings, closing)
         chroma = _chroma(settings)
         closing.callback(chroma.close)
-        self.memory = SealedMemoryStore(
+        self.memory = EncryptedMemoryStore(
             ChromaMemoryStore(chroma, spec=_spec(self.embedder, settings)), vault=self.vault
         )
         self.catalogue_index = ChromaCatalogueIndex(chroma, spec=_spec(self.embedder, None))

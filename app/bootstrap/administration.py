@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from app.bootstrap.adapters import Adapters
-from app.services.administration.dashboard import OverviewService
-from app.services.administration.erasure_requests import OperationsService
-from app.services.administration.proof import ProveService
+from app.services.administration.dashboard import DashboardService
+from app.services.administration.erasure_requests import ErasureRequestAdmin
+from app.services.administration.proof import ProofService
 from app.services.audit.checkpoints import CheckpointService
-from app.services.concurrency import Departures
+from app.services.concurrency import InFlightAnswers
 from app.services.data_subjects.rights import RightsService
 from app.services.erasure.residue_search import ResidueSearch
-from app.services.recommendation.neighbour_sync import FeedService
+from app.services.recommendation.neighbour_sync import NeighbourSync
 from app.services.recommendation.service import RecommendService
 
 
-def rights_of(adapters: Adapters, *, departures: Departures) -> RightsService:
+def rights_of(adapters: Adapters, *, in_flight: InFlightAnswers) -> RightsService:
     """Return what answers ``/users/{user}/export``, ``…/restriction`` and ``…/objection``."""
     return RightsService(
         uows=adapters.uows,
         memory=adapters.memory,
-        departures=departures,
+        in_flight=in_flight,
         identity=adapters.identity,
         clock=adapters.clock,
     )
 
 
 def prove_of(
-    adapters: Adapters, *, recommend: RecommendService, feed: FeedService, search: ResidueSearch
-) -> ProveService:
+    adapters: Adapters, *, recommend: RecommendService, feed: NeighbourSync, search: ResidueSearch
+) -> ProofService:
     """Return what answers ``POST /admin/prove``."""
-    return ProveService(
+    return ProofService(
         uows=adapters.uows,
         recommend=recommend,
         feed=feed,
@@ -39,15 +39,15 @@ def prove_of(
     )
 
 
-def operations_of(adapters: Adapters) -> OperationsService:
+def operations_of(adapters: Adapters) -> ErasureRequestAdmin:
     """Return what retries, holds, releases, rejects and extends requests."""
-    return OperationsService(
+    return ErasureRequestAdmin(
         uows=adapters.uows, queue=adapters.queue, ledger=adapters.ledger, clock=adapters.clock
     )
 
 
-def overview_of(adapters: Adapters, *, checkpoints: CheckpointService) -> OverviewService:
+def overview_of(adapters: Adapters, *, checkpoints: CheckpointService) -> DashboardService:
     """Return what the console shows of many requests at once."""
-    return OverviewService(
+    return DashboardService(
         uows=adapters.uows, checkpoints=checkpoints, signer=adapters.signer, clock=adapters.clock
     )

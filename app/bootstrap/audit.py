@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters, limits_of
-from app.services.audit.certificates import Certification
+from app.services.audit.certificates import CertificateService
 from app.services.audit.checkpoints import CheckpointService
 from app.services.erasure.residue_search import Canary, Collector, ResidueSearch
 from app.services.ingestion.service import IngestService
 
 
 @dataclass(frozen=True, slots=True)
-class Papers:
+class AuditServices:
     """What signs."""
 
     checkpoints: CheckpointService
-    certification: Certification
+    certificates: CertificateService
 
 
-def papers_of(adapters: Adapters) -> Papers:
+def audit_services_of(adapters: Adapters) -> AuditServices:
     """Return what signs receipts, checkpoints and certificates."""
     origin = adapters.settings.audit.origin
     checkpoints = CheckpointService(
@@ -30,7 +30,7 @@ def papers_of(adapters: Adapters) -> Papers:
         origin=origin,
         is_signed=is_signed,
     )
-    certification = Certification(
+    certificates = CertificateService(
         uows=adapters.uows,
         checkpoints=checkpoints,
         cipher=adapters.cipher,
@@ -40,7 +40,7 @@ def papers_of(adapters: Adapters) -> Papers:
         origin=origin,
         limits=limits_of(adapters.settings),
     )
-    return Papers(checkpoints, certification)
+    return AuditServices(checkpoints, certificates)
 
 
 def search_of(adapters: Adapters, ingest: IngestService) -> ResidueSearch:

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from app.adapters.queue.inline import Loop
+from app.adapters.queue.inline import PeriodicTask
 from app.bootstrap import Runtime
 from app.domain.errors import AppError, IntegrityError
 
@@ -23,11 +23,15 @@ class Background:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         container, forget = runtime.container, runtime.settings.forget
-        self._follower = Loop("feed-follower", container.feed.acknowledge, interval_s=_FOLLOW_S)
-        self._sweeper = Loop("sweeper", self._sweep, interval_s=forget.sweep_s)
+        self._follower = PeriodicTask(
+            "feed-follower", container.feed.acknowledge, interval_s=_FOLLOW_S
+        )
+        self._sweeper = PeriodicTask("sweeper", self._sweep, interval_s=forget.sweep_s)
         llm = runtime.llm
-        self._llm = None if llm is None else Loop("llm", llm.check, interval_s=_LLM_CHECK_S)
-        self._signer = Loop("checkpoints", container.checkpoints.make, interval_s=_CHECKPOINT_S)
+        self._llm = None if llm is None else PeriodicTask("llm", llm.check, interval_s=_LLM_CHECK_S)
+        self._signer = PeriodicTask(
+            "checkpoints", container.checkpoints.make, interval_s=_CHECKPOINT_S
+        )
 
     def _sweep(self) -> None:
         container = self._runtime.container

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class PlaceKind(StrEnum):
+class InventoryKind(StrEnum):
     """What a place is."""
 
     TABLE = "table"
@@ -48,7 +48,7 @@ class Store(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class InventoryEntry:
     """A place and its owner.
 
     Args:
@@ -56,7 +56,7 @@ class Place:
             directory, or from Chroma's below ``chroma/``.
     """
 
-    kind: PlaceKind
+    kind: InventoryKind
     pattern: str
     store: Store
 
@@ -64,37 +64,43 @@ class Place:
 _ID: Final = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _SQLITE: Final = r"(-wal|-shm|-journal)?"
 PLACES: Final = (
-    Place(PlaceKind.TABLE, "subject|interaction|suppression|change|watch", Store.ROWS),
-    Place(PlaceKind.TABLE, "erasure_(request|step|document)|replay", Store.ROWS),
-    Place(PlaceKind.TABLE, "tombstone|erasure_move|audit_(leaf|node|checkpoint)", Store.AUDIT),
-    Place(PlaceKind.TABLE, "witness", Store.AUDIT),
-    Place(PlaceKind.TABLE, "data_key", Store.VAULT),
-    Place(PlaceKind.TABLE, "item|load_progress", Store.CATALOGUE),
-    Place(PlaceKind.TABLE, "process|counter|vault_state|alembic_version", Store.SERVICE),
-    Place(PlaceKind.COLLECTION, r"memory-\d+-g\d+", Store.MEMORY),
-    Place(PlaceKind.COLLECTION, r"items-g\d+", Store.CATALOGUE),
-    Place(PlaceKind.COLLECTION, "lethe-mark", Store.SERVICE),
-    Place(PlaceKind.REDIS_KEY, "lethe:cache:[0-9a-f]{64}", Store.CACHE),
-    Place(PlaceKind.REDIS_KEY, r"celery|unacked(_index|_mutex)?|_kombu\.binding\..*", Store.QUEUE),
-    Place(PlaceKind.FILE, rf"lethe\.db{_SQLITE}", Store.ROWS),
-    Place(PlaceKind.FILE, rf"vault\.db{_SQLITE}", Store.VAULT),
-    Place(PlaceKind.FILE, rf"chroma/chroma\.sqlite3{_SQLITE}", Store.MEMORY),
-    Place(
-        PlaceKind.FILE,
+    InventoryEntry(InventoryKind.TABLE, "subject|interaction|suppression|change|watch", Store.ROWS),
+    InventoryEntry(InventoryKind.TABLE, "erasure_(request|step|document)|replay", Store.ROWS),
+    InventoryEntry(
+        InventoryKind.TABLE, "tombstone|erasure_move|audit_(leaf|node|checkpoint)", Store.AUDIT
+    ),
+    InventoryEntry(InventoryKind.TABLE, "witness", Store.AUDIT),
+    InventoryEntry(InventoryKind.TABLE, "data_key", Store.VAULT),
+    InventoryEntry(InventoryKind.TABLE, "item|load_progress", Store.CATALOGUE),
+    InventoryEntry(
+        InventoryKind.TABLE, "process|counter|vault_state|alembic_version", Store.SERVICE
+    ),
+    InventoryEntry(InventoryKind.COLLECTION, r"memory-\d+-g\d+", Store.MEMORY),
+    InventoryEntry(InventoryKind.COLLECTION, r"items-g\d+", Store.CATALOGUE),
+    InventoryEntry(InventoryKind.COLLECTION, "lethe-mark", Store.SERVICE),
+    InventoryEntry(InventoryKind.REDIS_KEY, "lethe:cache:[0-9a-f]{64}", Store.CACHE),
+    InventoryEntry(
+        InventoryKind.REDIS_KEY, r"celery|unacked(_index|_mutex)?|_kombu\.binding\..*", Store.QUEUE
+    ),
+    InventoryEntry(InventoryKind.FILE, rf"lethe\.db{_SQLITE}", Store.ROWS),
+    InventoryEntry(InventoryKind.FILE, rf"vault\.db{_SQLITE}", Store.VAULT),
+    InventoryEntry(InventoryKind.FILE, rf"chroma/chroma\.sqlite3{_SQLITE}", Store.MEMORY),
+    InventoryEntry(
+        InventoryKind.FILE,
         rf"chroma/{_ID}/(header\.bin|data_level0\.bin|length\.bin|link_lists\.bin"
         r"|index_metadata\.pickle)",
         Store.MEMORY,
     ),
-    Place(
-        PlaceKind.FILE,
+    InventoryEntry(
+        InventoryKind.FILE,
         r"chroma/lethe-((maintenance|reindex)\.lock|fill\.(json|new))|lock",
         Store.SERVICE,
     ),
-    Place(PlaceKind.FILE, r"pepper|kek|keys/[^/]+", Store.SERVICE),
+    InventoryEntry(InventoryKind.FILE, r"pepper|kek|keys/[^/]+", Store.SERVICE),
 )
 
 
-def owner_of(kind: PlaceKind, name: str) -> Store | None:
+def owner_of(kind: InventoryKind, name: str) -> Store | None:
     """Return the store that answers for a place; None where none does."""
     for place in PLACES:
         if place.kind is kind and re.fullmatch(place.pattern, name):

@@ -8,7 +8,7 @@ from app.bootstrap.adapters import Adapters
 from app.bootstrap.fault_injection import stopping_at
 from app.bootstrap.shared import SharedServices
 from app.services.erasure.leases import EraseConfig
-from app.services.erasure.rechecks import WatchService
+from app.services.erasure.rechecks import RecheckService
 from app.services.erasure.requests import ForgetService
 from app.services.erasure.restore_guard import RestoreService, RestoreStores
 from app.services.erasure.steps import ErasureSteps, StepsConfig
@@ -23,8 +23,8 @@ def forget_of(adapters: Adapters, shared: SharedServices) -> ForgetService:
         resolver=shared.resolver,
         queue=adapters.queue,
         ledger=adapters.ledger,
-        certification=shared.papers.certification,
-        departures=shared.departures,
+        certificates=shared.audit_services.certificates,
+        in_flight=shared.in_flight,
         identity=adapters.identity,
         clock=adapters.clock,
     )
@@ -55,21 +55,21 @@ def sweep_of(adapters: Adapters, shared: SharedServices, erase: EraseService) ->
     )
 
 
-def watch_of(adapters: Adapters, shared: SharedServices) -> WatchService:
+def watch_of(adapters: Adapters, shared: SharedServices) -> RecheckService:
     """Return what searches again for erased data, days later."""
-    return WatchService(
+    return RecheckService(
         uows=adapters.uows,
         ledger=adapters.ledger,
         search=shared.search,
         clock=adapters.clock,
         after=[timedelta(days=days) for days in sorted(adapters.settings.forget.look_again_days)],
-        key=adapters.identity.print_key(),
+        key=adapters.identity.fingerprint_key(),
     )
 
 
-def erase_of(adapters: Adapters, shared: SharedServices, watch: WatchService) -> EraseService:
+def erase_of(adapters: Adapters, shared: SharedServices, watch: RecheckService) -> EraseService:
     """Return what carries erasures out."""
-    forget, papers = adapters.settings.forget, shared.papers
+    forget, audit_services = adapters.settings.forget, shared.audit_services
     return EraseService(
         uows=adapters.uows,
         steps=ErasureSteps(
@@ -78,11 +78,11 @@ def erase_of(adapters: Adapters, shared: SharedServices, watch: WatchService) ->
             cache=adapters.cache,
             vault=adapters.vault,
             search=shared.search,
-            certification=papers.certification,
+            certificates=audit_services.certificates,
             clock=adapters.clock,
             config=StepsConfig(),
         ),
-        certification=papers.certification,
+        certificates=audit_services.certificates,
         watch=watch,
         clock=adapters.clock,
         owner=adapters.process_id,

@@ -61,7 +61,7 @@ def _from_sql(
 
 def _residue(uow: UnitOfWork) -> Mapping[str, int]:
     waiting = uow.requests.waiting_by_code()
-    return {"open": waiting.get(IntegrityError.code, 0), "returned": uow.watches.n_returned()}
+    return {"open": waiting.get(IntegrityError.code, 0), "returned": uow.rechecks.n_returned()}
 
 
 def _by_shard(

@@ -25,7 +25,7 @@ def container_of(adapters: Adapters) -> Container:
     """Return the use cases over ``adapters``."""
     uows, clock = adapters.uows, adapters.clock
     shared = SharedServices.over(adapters)
-    papers = shared.papers
+    audit_services = shared.audit_services
     watch = watch_of(adapters, shared)
     erase = erase_of(adapters, shared, watch)
     forget = forget_of(adapters, shared)
@@ -40,12 +40,12 @@ def container_of(adapters: Adapters) -> Container:
         load=_load(adapters, shared),
         resolver=shared.resolver,
         suppressions=SuppressionService(uows=uows),
-        rights=rights_of(adapters, departures=shared.departures),
+        rights=rights_of(adapters, in_flight=shared.in_flight),
         forget=forget,
         restore=restore,
         reindex=ReindexService(memory=adapters.memory, restore=restore),
         watch=watch,
-        checkpoints=papers.checkpoints,
+        checkpoints=audit_services.checkpoints,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
         reconcile=ReconcileService(uows=uows),
         audit_export=AuditExportService(uows=uows, clock=clock),
@@ -59,7 +59,7 @@ def container_of(adapters: Adapters) -> Container:
         held_catalogue=shared.index,
         audit=AuditService(uows=uows, clock=clock),
         operations=operations_of(adapters),
-        overview=overview_of(adapters, checkpoints=papers.checkpoints),
+        overview=overview_of(adapters, checkpoints=audit_services.checkpoints),
         health=_health(adapters, restore),
     )
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Self
 
 from app.bootstrap.adapters import Adapters
-from app.bootstrap.audit import Papers, papers_of, search_of
+from app.bootstrap.audit import AuditServices, audit_services_of, search_of
 from app.services.catalogue.clusters import ItemClusters
 from app.services.catalogue.held_catalogue import HeldCatalogue
 from app.services.catalogue.service import CatalogueService
-from app.services.catalogue.topic_matching import Topics
-from app.services.concurrency import EMBEDDED, WITH_SERVERS, Departures, Turns
+from app.services.catalogue.topic_matching import TopicMatcher
+from app.services.concurrency import EMBEDDED, WITH_SERVERS, ConcurrencyLimiter, InFlightAnswers
 from app.services.erasure.residue_search import ResidueSearch
 from app.services.erasure.scope_resolution import ScopeResolver
 from app.services.ingestion.service import IngestConfig, IngestService, UnknownItems
-from app.services.recommendation.neighbour_sync import FeedConfig, FeedService
+from app.services.recommendation.neighbour_sync import NeighbourSync, NeighbourSyncConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,16 @@ class SharedServices:
     """Services that others are made of."""
 
     index: HeldCatalogue
-    topics: Topics
+    topics: TopicMatcher
     clusters: ItemClusters
     resolver: ScopeResolver
-    feed: FeedService
+    feed: NeighbourSync
     catalogue: CatalogueService
     ingest: IngestService
-    papers: Papers
+    audit_services: AuditServices
     search: ResidueSearch
-    departures: Departures
-    turns: Turns
+    in_flight: InFlightAnswers
+    limiter: ConcurrencyLimiter
 
     @classmethod
     def over(cls, adapters: Adapters) -> Self:
@@ -41,13 +41,13 @@ class SharedServices:
         usual = EMBEDDED if settings.chroma.url is None else WITH_SERVERS
         embedder = adapters.embedder
         index = HeldCatalogue(uows=uows, index=adapters.catalogue_index)
-        topics = Topics(uows=uows, embedder=embedder, memory=adapters.memory, catalogue=index)
+        topics = TopicMatcher(uows=uows, embedder=embedder, memory=adapters.memory, catalogue=index)
         lease_s = settings.forget.process_lease_s
-        feed = FeedService(
+        feed = NeighbourSync(
             uows=uows,
             neighbours=adapters.neighbours,
             clock=clock,
-            config=FeedConfig(process_id=adapters.process_id, lease_s=lease_s),
+            config=NeighbourSyncConfig(process_id=adapters.process_id, lease_s=lease_s),
         )
         ingest = IngestService(
             uows=uows,
@@ -66,8 +66,8 @@ class SharedServices:
             feed=feed,
             catalogue=CatalogueService(uows=uows, index=index, embedder=embedder, clock=clock),
             ingest=ingest,
-            papers=papers_of(adapters),
+            audit_services=audit_services_of(adapters),
             search=search_of(adapters, ingest),
-            departures=Departures(),
-            turns=Turns(settings.api.recommend_at_once or usual),
+            in_flight=InFlightAnswers(),
+            limiter=ConcurrencyLimiter(settings.api.recommend_at_once or usual),
         )

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from app.adapters.db.engine import open_engine
-from app.adapters.queue.inline import Loop
+from app.adapters.queue.inline import PeriodicTask
 from app.adapters.vault.kek import LocalKeyEncryption, read_kek_file
 from app.adapters.vault.key_cache import KeyCache
 from app.adapters.vault.sql import SqlKeyVault
@@ -40,7 +40,7 @@ def open_vault(settings: Settings, closing: ExitStack, *, clock: Clock) -> SqlKe
     )
     closing.callback(vault.close)
     vault.create()
-    expiry = Loop("key-cache", cache.expire, interval_s=_EXPIRE_S)
+    expiry = PeriodicTask("key-cache", cache.expire, interval_s=_EXPIRE_S)
     expiry.start()
     closing.callback(expiry.stop)
     return vault

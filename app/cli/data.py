@@ -36,7 +36,7 @@ def recommend(
     data_dir: Annotated[Path | None, typer.Option(help="Directory of all files.")] = None,
 ) -> None:
     """Recommend, as GET /recommend does."""
-    from app.api.recommended import RecommendOut
+    from app.api.recommended import RecommendationOut
     from app.cli.runtime import open_runtime
     from app.services.recommendation.service import RecommendQuery
 
@@ -45,7 +45,7 @@ def recommend(
         container.feed.start()
         query = RecommendQuery(pseudonym=container.identity.pseudonym(user), n=n)
         answer = container.recommend.recommend(query)
-        print(RecommendOut.from_domain(answer, user=user).model_dump_json(indent=2))
+        print(RecommendationOut.from_domain(answer, user=user).model_dump_json(indent=2))
         container.feed.stop()
 
 

@@ -19,13 +19,13 @@ _PATIENCE_S: Final = 1.0
 caller that reads slowly must not hold up another's request."""
 
 
-class Turns:
+class ConcurrencyLimiter:
     """Lets a few threads compute, first come, first served; the others sleep.
 
     Python runs one thread at a time, and a thread hands over at every call that can run without
     the interpreter (a statement of SQLite, a sum of NumPy): hundreds of times an answer. With two
     or three threads that is cheap; with sixteen the hand-overs cost more than the answers
-    (``docs/decisions/0029-turns.md``). Who waits for somebody else's work gives the turn up.
+    (``docs/decisions/0029-limiter.md``). Who waits for somebody else's work gives the turn up.
 
     Args:
         at_once: threads that compute at once, >= 1.
@@ -86,7 +86,7 @@ class Turns:
                 self._free += 1
 
 
-class Departures:
+class InFlightAnswers:
     """The personalised answers of this process that have passed, or are at, their last check.
 
     An answer enters before it looks at the epoch for the last time, and leaves once it is sent.

@@ -29,7 +29,7 @@ from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.heap import require_overwritten_heap
 from app.adapters.chroma.layout import CollectionSpec
 from app.adapters.chroma.memory import ChromaMemoryStore
-from app.adapters.vault.encrypted_memory_store import SealedMemoryStore
+from app.adapters.vault.encrypted_memory_store import EncryptedMemoryStore
 from app.domain.models import Pseudonym, RecordId
 from app.domain.privacy.rotation import on_grid
 from app.ports.memory_store import Memory, MemoryStore
@@ -161,7 +161,7 @@ def measure(n_records: int, folder: Path) -> dict[str, Any]:
             for name in ("ours", "stock")
         )
         inner = ChromaMemoryStore(rotated, spec=CollectionSpec("bench", dim, n_shards=N_SHARDS))
-        ours = SealedMemoryStore(inner, vault=vault)
+        ours = EncryptedMemoryStore(inner, vault=vault)
         stock = ChromaMemoryStore(plain, spec=CollectionSpec("bench", dim, n_shards=1))
         found["fill_s"] = {"rotated": world.fill(ours), "plain": world.fill(stock)}
         ways = {

@@ -30,7 +30,7 @@ import numpy as np
 from app.adapters.datasets.movielens import MovieLensDataset
 from app.adapters.llm.client import LlmChannel, LlmServer
 from app.adapters.llm.prompts import Prompting, load_template
-from app.adapters.llm.single_pass import VllmRanker
+from app.adapters.llm.single_pass import SinglePassRanker
 from app.adapters.llm.tokenizer import count_tokens
 from app.domain.models import EventKey, HistoryEntry, Item, ItemId, Kind, RecordId
 from app.domain.recommendation.memory import strengths
@@ -102,7 +102,7 @@ def within(budget: int, memories: list[ShownMemory], costs: list[int]) -> list[S
 def measure(server: LlmServer, *, n_users: int, seed: int) -> dict[str, object]:
     """Return the figures."""
     prompting = Prompting(load_template("en"))
-    ranker = VllmRanker(server, prompting=prompting)
+    ranker = SinglePassRanker(server, prompting=prompting)
     ranker.warm_up()
     films, data = catalogue(), load("ml-100k")
     rng = random.Random(seed)  # noqa: S311 - which users, no secret

@@ -20,7 +20,7 @@ from app.adapters.llm.client import CHAT, LlmServer
 from app.adapters.llm.json_scores import JsonRanker, json_body
 from app.adapters.llm.prompts import Prompting, load_template
 from app.adapters.llm.responses import at, parsed_object, tokens
-from app.adapters.llm.single_pass import VllmRanker, one_pass_body
+from app.adapters.llm.single_pass import SinglePassRanker, one_pass_body
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.prompt import (
     LABELS,
@@ -106,8 +106,8 @@ class Forms:
     def __init__(self, server: LlmServer) -> None:
         self._server = server
         self._prompting = Prompting(load_template("en"))
-        self.one_pass = VllmRanker(server, prompting=self._prompting)
-        self.two_permutations = VllmRanker(server, prompting=self._prompting, permutations=2)
+        self.one_pass = SinglePassRanker(server, prompting=self._prompting)
+        self.two_permutations = SinglePassRanker(server, prompting=self._prompting, permutations=2)
         self._by_json = JsonRanker(server, prompting=self._prompting)
         for ranker in (self.one_pass, self.two_permutations, self._by_json):
             ranker.warm_up()

@@ -22,14 +22,14 @@ from typing import Final
 import numpy as np
 
 from app.adapters.llm.prompts import Prompting, load_template
-from app.adapters.llm.single_pass import VllmRanker
+from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.models import Item, ItemId
 from app.domain.recommendation.fusion import blend
 from app.domain.recommendation.memory_selection import Strategy
 from app.domain.recommendation.prompt import LABELS
 from app.ports.dataset import DatasetKind
 from app.ports.ranker import Ranker, RankingTask
-from app.services.recommendation.reranking import RankingConfig
+from app.services.recommendation.reranking import RerankerConfig
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, People, Raw
 from benchmarks.llm.served import served_reader
@@ -151,9 +151,9 @@ def main() -> None:
     raw = Raw.read(DatasetKind.DEMO)
     chosen = rng.sample(range(len(raw.interactions)), options.persons)
     prompting = Prompting(load_template("en"))
-    weight = RankingConfig().weight
+    weight = RerankerConfig().weight
     with served_reader() as llm:
-        ranker = VllmRanker(llm, prompting=prompting)
+        ranker = SinglePassRanker(llm, prompting=prompting)
         ranker.warm_up()
         cases = People(raw, part="test").cases(
             strategies=[Strategy.ATTENTION], prompting=prompting, only=chosen

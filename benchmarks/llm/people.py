@@ -39,7 +39,7 @@ from app.domain.recommendation.prompt import ShownMemory
 from app.ports.dataset import DatasetKind, InteractionRecord, ItemRecord
 from app.services.catalogue.clusters import N_CLUSTERS
 from app.services.recommendation.candidates import CandidateConfig, Candidates
-from app.services.recommendation.memory_selection import RecallConfig, Recalled
+from app.services.recommendation.memory_selection import MemorySelectionConfig, SelectableMemories
 from benchmarks.data import Ints, split
 from tests.fakes_memory import FakeCatalogueIndex
 
@@ -168,11 +168,11 @@ class People:
         cosine = queries @ profile if profile is not None else np.zeros(len(candidates), np.float32)
         return Case(person, candidates, shown, cosine)
 
-    def _recalled(self, person: Person) -> Recalled:
-        entries = person.history[: RecallConfig().newest]
+    def _recalled(self, person: Person) -> SelectableMemories:
+        entries = person.history[: MemorySelectionConfig().newest]
         texts = [embedded_text(_interaction(one), self._item(one)) for one in entries]
         strength = np.asarray(strengths(entries), dtype=np.float32)
-        return Recalled(entries, self._embedder.embed(texts), strength)
+        return SelectableMemories(entries, self._embedder.embed(texts), strength)
 
     def _item(self, entry: HistoryEntry) -> Item | None:
         return None if entry.item_id is None else self.items[entry.item_id]

@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.adapters.llm.prompts import Prompting, load_template
-from app.adapters.llm.single_pass import VllmRanker
+from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.models import ItemId
 from app.domain.recommendation.fusion import blend
 from app.domain.recommendation.memory_selection import Strategy
 from app.ports.dataset import DatasetKind
 from app.ports.ranker import Ranker, RankingTask
-from app.services.recommendation.reranking import RankingConfig
+from app.services.recommendation.reranking import RerankerConfig
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, Part, People, Raw
 from benchmarks.llm.served import served_reader
@@ -153,7 +153,7 @@ def measure(
     chosen, tried = best_weight(ranker, cases("valid", [Strategy.ATTENTION], users[:choose]))
     shown = cases("test", ASKED, users)
     plain = baselines(shown)
-    default = RankingConfig().weight
+    default = RerankerConfig().weight
     strategies: dict[str, object] = {
         Strategy.NONE: {"blended": told(plain["fused"], reference=plain["fused"])}
     }
@@ -190,7 +190,7 @@ def main() -> None:
     order = np.random.default_rng(SEED).permutation(len(raw.interactions)).tolist()
     prompting = Prompting(load_template("en"))
     with served_reader() as llm:
-        ranker = VllmRanker(llm, prompting=prompting)
+        ranker = SinglePassRanker(llm, prompting=prompting)
         ranker.warm_up()
         figures = measure(
             ranker, prompting, raw, users=order[: options.users], choose=options.choose

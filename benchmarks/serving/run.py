@@ -4,7 +4,7 @@ At ML-100K, ML-1M and a million synthetic users over 60,000 items. One server pr
 process on the same machine. Latency: one connection, both routes in turns. Throughput: 16
 connections, both routes in turns of some seconds. ``python -m benchmarks.serving.run --ml-100k
 folder --ml-1m folder --million folder`` takes directories that ``lethe load`` and
-``benchmarks.serving.fill`` filled; each is changed by the forgets that are timed. ``--turns``
+``benchmarks.serving.fill`` filled; each is changed by the forgets that are timed. ``--limiter``
 measures the throughput by how many recommendations a process computes at once instead.
 """
 
@@ -233,9 +233,9 @@ def main() -> None:
     known = [str(user) for user in random.Random(SEED).sample(range(1, 944), N_ASKERS)]  # noqa: S311 - a sample, not a secret
     askers = [asker(n) for n in range(N_ASKERS)]
     common = {"seed": SEED, "connections": CONNECTIONS, "askers": N_ASKERS}
-    if options.turns:
-        turns = measure_turns(options.ml_100k, users=known)
-        print(write_result("serving_turns", {**common, "data": "ml-100k", **turns}))
+    if options.limiter:
+        limiter = measure_turns(options.ml_100k, users=known)
+        print(write_result("serving_turns", {**common, "data": "ml-100k", **limiter}))
         return
     sizes: dict[str, object] = {}
     if options.ml_100k:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from app.adapters.llm.connection import LlmConnection, RankerMode, connect_ranker
 from app.adapters.llm.json_scores import JsonRanker
 from app.adapters.llm.pointwise import PointwiseRanker
-from app.adapters.llm.single_pass import VllmRanker
+from app.adapters.llm.single_pass import SinglePassRanker
 from app.adapters.llm.tokenizer import OnePassUnsupportedError
 from app.domain.errors import AppError, RankerError
 from app.domain.models import ItemId
@@ -20,7 +20,7 @@ from tests.contract.ranker_suite import FakeRanker, RankerSuite, new_prompting, 
 from tests.servers.vllm_replay import SAVED, Replay, edited, replaying, replaying_server, saved
 
 FORMS: dict[str, Callable[..., Ranker]] = {
-    "one_pass": VllmRanker,
+    "one_pass": SinglePassRanker,
     "pointwise": PointwiseRanker,
     "json": JsonRanker,
 }
@@ -43,7 +43,7 @@ class TestFake(RankerSuite):
 class TestOnePass(RankerSuite):
     @pytest.fixture
     def cold(self) -> Ranker:
-        return VllmRanker(Replay().server(), prompting=new_prompting())
+        return SinglePassRanker(Replay().server(), prompting=new_prompting())
 
 
 class TestPointwise(RankerSuite):
@@ -66,7 +66,7 @@ class TestAuto(RankerSuite):
 
 
 def test_one_pass_reads_the_log_probabilities_of_the_right_items() -> None:
-    ranker = VllmRanker(Replay().server(), prompting=new_prompting())
+    ranker = SinglePassRanker(Replay().server(), prompting=new_prompting())
     ranker.warm_up()
 
     ranking = ranker.rank(ranking_task(4, seed=SEED))
@@ -96,7 +96,7 @@ def test_json_reads_the_scores_of_the_right_items_as_weights() -> None:
 
 def test_one_pass_asks_for_one_masked_token_under_the_salt() -> None:
     replay = Replay()
-    ranker = VllmRanker(replay.server(), prompting=new_prompting())
+    ranker = SinglePassRanker(replay.server(), prompting=new_prompting())
     ranker.warm_up()
 
     ranker.rank(ranking_task(4, cache_salt="a" * 64))
@@ -122,8 +122,8 @@ def test_json_sends_the_salt_to_a_vllm_alone(*, is_vllm: bool, salt: str | None)
 def test_two_permutations_average_an_order_and_its_reverse() -> None:
     replay = Replay()
     once, twice = (
-        VllmRanker(replay.server(), prompting=new_prompting()),
-        VllmRanker(replay.server(), prompting=new_prompting(), permutations=2),
+        SinglePassRanker(replay.server(), prompting=new_prompting()),
+        SinglePassRanker(replay.server(), prompting=new_prompting(), permutations=2),
     )
     once.warm_up()
     twice.warm_up()
@@ -189,7 +189,7 @@ def test_pointwise_needs_words_that_begin_differently() -> None:
 
 def test_permutations_are_one_or_two() -> None:
     with pytest.raises(ValueError, match="1 or 2"):
-        VllmRanker(Replay().server(), prompting=new_prompting(), permutations=3)
+        SinglePassRanker(Replay().server(), prompting=new_prompting(), permutations=3)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -205,7 +205,7 @@ def test_warm_up_fails_when_models_are_not_listed(body: dict[str, object]) -> No
     server = replaying_server(lambda _: httpx.Response(200, json=body))
 
     with pytest.raises(RankerError):
-        VllmRanker(server, prompting=new_prompting()).warm_up()
+        SinglePassRanker(server, prompting=new_prompting()).warm_up()
 
 
 def test_labels_of_several_tokens_are_left_out() -> None:
@@ -219,7 +219,7 @@ def test_labels_of_several_tokens_are_left_out() -> None:
     server = replaying_server(respond)
 
     with pytest.raises(OnePassUnsupportedError, match="only 4 labels"):
-        VllmRanker(server, prompting=new_prompting()).warm_up()
+        SinglePassRanker(server, prompting=new_prompting()).warm_up()
 
 
 def test_a_vllm_set_too_tight_is_an_error_and_no_reason_for_json() -> None:

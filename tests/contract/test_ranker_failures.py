@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from app.adapters.llm.client import MAX_ANSWER_BYTES, LlmRefusedError
 from app.adapters.llm.json_scores import JsonRanker
 from app.adapters.llm.pointwise import PointwiseRanker
-from app.adapters.llm.single_pass import VllmRanker
+from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.ports.ranker import Ranker
 from tests.contract.ranker_suite import new_prompting, ranking_task
@@ -17,7 +17,7 @@ from tests.servers.vllm_replay import Replay, Respond, edited, replaying
 
 MEMORY, ANSWER = "a-memory-nobody-may-see", "an-answer-nobody-may-see"
 FORMS: dict[str, Callable[..., Ranker]] = {
-    "one_pass": VllmRanker,
+    "one_pass": SinglePassRanker,
     "pointwise": PointwiseRanker,
     "json": JsonRanker,
 }

@@ -15,7 +15,7 @@ from app.adapters.chroma.memory import ChromaMemoryStore
 from app.adapters.datasets.registry import open_dataset
 from app.adapters.embedders.static import StaticEmbedder
 from app.adapters.system.clock import SystemClock
-from app.adapters.vault.encrypted_memory_store import SealedMemoryStore
+from app.adapters.vault.encrypted_memory_store import EncryptedMemoryStore
 from app.domain.errors import KeyMissingError
 from app.domain.models import Pseudonym, RecordId
 from app.domain.privacy.rotation import on_grid
@@ -47,8 +47,8 @@ def vault() -> FakeKeyVault:
 
 
 @pytest.fixture
-def sealed(inner: MemoryStore, vault: FakeKeyVault) -> SealedMemoryStore:
-    return SealedMemoryStore(inner, vault=vault)
+def sealed(inner: MemoryStore, vault: FakeKeyVault) -> EncryptedMemoryStore:
+    return EncryptedMemoryStore(inner, vault=vault)
 
 
 def ids_of(memories: Sequence[Memory]) -> list[RecordId]:
@@ -56,7 +56,7 @@ def ids_of(memories: Sequence[Memory]) -> list[RecordId]:
 
 
 def test_vectors_come_back_as_they_were(
-    sealed: SealedMemoryStore, inner: MemoryStore, vault: FakeKeyVault
+    sealed: EncryptedMemoryStore, inner: MemoryStore, vault: FakeKeyVault
 ) -> None:
     users = [memories_of(a_user(), n=30, dim=DIM) for _ in range(3)]
     vault.ensure([memories[0].pseudonym for memories in users])
@@ -76,7 +76,7 @@ def test_vectors_come_back_as_they_were(
 
 
 def test_equal_memories_come_back_with_equal_bits_under_every_key(
-    sealed: SealedMemoryStore, vault: FakeKeyVault
+    sealed: EncryptedMemoryStore, vault: FakeKeyVault
 ) -> None:
     """Else a list would depend on its user's random key wherever two items are nearly tied."""
     rows = [memory.embedding for memory in memories_of(a_user(), n=60, dim=DIM)]
@@ -93,7 +93,7 @@ def test_equal_memories_come_back_with_equal_bits_under_every_key(
     assert len(set(read)) == 1
 
 
-def test_equal_memories_lie_apart(sealed: SealedMemoryStore, inner: MemoryStore,
+def test_equal_memories_lie_apart(sealed: EncryptedMemoryStore, inner: MemoryStore,
                                   vault: FakeKeyVault) -> None:  # fmt: skip
     anna, bert = a_user(), a_user()
     vault.ensure([anna, bert])
@@ -116,7 +116,7 @@ def test_documents_lie_sealed(vault: FakeKeyVault) -> None:
     plain = memories_of(user, n=1, dim=DIM)[0]
     memory = Memory(plain.record_id, user, TEXT, plain.embedding)
 
-    SealedMemoryStore(inner, vault=vault).add([memory])
+    EncryptedMemoryStore(inner, vault=vault).add([memory])
 
     lying = inner.records[memory.record_id]
     assert lying.document.startswith("1.")
@@ -125,7 +125,7 @@ def test_documents_lie_sealed(vault: FakeKeyVault) -> None:
 
 
 def test_nothing_is_written_for_anybody_when_a_key_is_missing(
-    sealed: SealedMemoryStore, inner: MemoryStore, vault: FakeKeyVault
+    sealed: EncryptedMemoryStore, inner: MemoryStore, vault: FakeKeyVault
 ) -> None:
     """Its user is erased: a key made here would be residue, a vector in clear a leak."""
     anna, gone = (memories_of(a_user(), n=2, dim=DIM) for _ in range(2))
@@ -139,7 +139,7 @@ def test_nothing_is_written_for_anybody_when_a_key_is_missing(
 
 
 def test_vectors_are_noise_once_the_key_is_gone(
-    sealed: SealedMemoryStore, vault: FakeKeyVault
+    sealed: EncryptedMemoryStore, vault: FakeKeyVault
 ) -> None:
     mine = memories_of(a_user(), n=20, dim=DIM)
     user = mine[0].pseudonym
@@ -155,12 +155,12 @@ def test_vectors_are_noise_once_the_key_is_gone(
     assert max(abs(float(found[one.record_id] @ one.embedding)) for one in mine) < 0.4
 
 
-def test_a_user_without_vectors_needs_no_key(sealed: SealedMemoryStore) -> None:
+def test_a_user_without_vectors_needs_no_key(sealed: EncryptedMemoryStore) -> None:
     assert sealed.vectors(a_user(), [RecordId("0" * 32)]) == {}
 
 
 def test_erasing_needs_no_key(
-    sealed: SealedMemoryStore, inner: MemoryStore, vault: FakeKeyVault
+    sealed: EncryptedMemoryStore, inner: MemoryStore, vault: FakeKeyVault
 ) -> None:
     mine, others = (memories_of(a_user(), n=6, dim=DIM) for _ in range(2))
     vault.ensure([mine[0].pseudonym, others[0].pseudonym])
@@ -191,7 +191,7 @@ def test_own_memories_keep_their_order(inner: MemoryStore, vault: FakeKeyVault) 
     """Real embeddings: every book asks for its nearest, with and without the vault before it."""
     plain_user, user = a_user(), a_user()
     plain, mine = real_memories(plain_user), real_memories(user)
-    sealed = SealedMemoryStore(inner, vault=vault)
+    sealed = EncryptedMemoryStore(inner, vault=vault)
     vault.ensure([user])
     inner.add(plain)
     sealed.add(mine)

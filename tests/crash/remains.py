@@ -104,12 +104,14 @@ def _requests(connection: sa.Connection) -> list[tuple[Any, ...]]:
         steps = connection.execute(
             sa.select(step.step, step.store).where(step.request_id == row.request_id)
         )
-        papers = connection.execute(
+        audit_services = connection.execute(
             sa.select(tables.erasure_document).where(document.request_id == row.request_id)
         ).one()
         kinds = connection.scalars(sa.select(leaf.kind).where(leaf.request_id == row.request_id))
         names_nobody = row.pseudonym is None and row.scope is None and row.body_hash is None
-        names_nobody = names_nobody and papers.salt is None and papers.needles is None
+        names_nobody = (
+            names_nobody and audit_services.salt is None and audit_services.needles is None
+        )
         found.append(
             (
                 row.state,

@@ -12,7 +12,7 @@ import pytest
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.db.tables import PERSONAL_TABLES, metadata
 from app.bootstrap.adapters import limits_of
-from app.bootstrap.data_inventory import PlaceKind, Store, owner_of
+from app.bootstrap.data_inventory import InventoryKind, Store, owner_of
 from app.domain.erasure.scope import AllScope
 from app.services.erasure.requests import ForgetCommand
 from tests.places import Walk
@@ -45,7 +45,7 @@ def test_every_place_has_an_owner(folder: Path) -> None:
 
     assert walk.unowned == []
     assert walk.stores() == set(Store) - {Store.CACHE, Store.QUEUE}
-    assert {kind for kind, _ in walk.met} == set(PlaceKind) - {PlaceKind.REDIS_KEY}
+    assert {kind for kind, _ in walk.met} == set(InventoryKind) - {InventoryKind.REDIS_KEY}
 
 
 def test_a_place_without_an_owner_is_seen(folder: Path, tmp_path: Path) -> None:
@@ -60,16 +60,16 @@ def test_a_place_without_an_owner_is_seen(folder: Path, tmp_path: Path) -> None:
         client.create_collection("somebody-elses", embedding_function=None)
 
     assert walked(folder).unowned == [
-        (PlaceKind.COLLECTION, "somebody-elses"),
-        (PlaceKind.FILE, "chroma/chroma.sqlite3.bak"),
-        (PlaceKind.FILE, "export.ndjson"),
-        (PlaceKind.TABLE, "opinion"),
+        (InventoryKind.COLLECTION, "somebody-elses"),
+        (InventoryKind.FILE, "chroma/chroma.sqlite3.bak"),
+        (InventoryKind.FILE, "export.ndjson"),
+        (InventoryKind.TABLE, "opinion"),
     ]
 
 
 @pytest.mark.parametrize("name", ["lethe:session:1", "lethe:cache:anna", "celery-task-meta-1"])
 def test_a_redis_key_without_an_owner_is_seen(name: str) -> None:
-    assert owner_of(PlaceKind.REDIS_KEY, name) is None
+    assert owner_of(InventoryKind.REDIS_KEY, name) is None
 
 
 def test_the_certificate_names_the_files_that_the_probe_cannot_read(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_the_certificate_names_the_files_that_the_probe_cannot_read(tmp_path: Pa
 
 
 def test_what_is_personal_is_owned_by_a_store_that_erases_or_keeps_hashes() -> None:
-    owners = {name: owner_of(PlaceKind.TABLE, name) for name in metadata.tables}
+    owners = {name: owner_of(InventoryKind.TABLE, name) for name in metadata.tables}
 
     assert None not in owners.values()
     assert {owners[name] for name in PERSONAL_TABLES} == {Store.ROWS, Store.AUDIT}

@@ -13,7 +13,7 @@ from app.adapters.llm.connection import LlmConnection, connect_ranker
 from app.adapters.llm.json_scores import JsonRanker
 from app.adapters.llm.pointwise import PointwiseRanker
 from app.adapters.llm.prompts import Prompting
-from app.adapters.llm.single_pass import VllmRanker
+from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.prompt import (
@@ -46,7 +46,7 @@ def server(vllm: VllmServer) -> Iterator[LlmServer]:
 
 @pytest.fixture
 def one_pass(server: LlmServer) -> Ranker:
-    ranker = VllmRanker(server, prompting=new_prompting())
+    ranker = SinglePassRanker(server, prompting=new_prompting())
     ranker.warm_up()
     return ranker
 
@@ -54,7 +54,7 @@ def one_pass(server: LlmServer) -> Ranker:
 class TestOnePass(RankerSuite):
     @pytest.fixture
     def cold(self, server: LlmServer) -> Ranker:
-        return VllmRanker(server, prompting=new_prompting())
+        return SinglePassRanker(server, prompting=new_prompting())
 
 
 class TestPointwise(RankerSuite):
@@ -143,7 +143,7 @@ def test_a_title_cannot_end_its_message(vllm: VllmServer) -> None:
 
 def test_memories_cost_about_what_they_are_said_to(server: LlmServer, vllm: VllmServer) -> None:
     prompting = Prompting(TEMPLATE)
-    ranker = VllmRanker(server, prompting=prompting)
+    ranker = SinglePassRanker(server, prompting=prompting)
     ranker.warm_up()
     films = [
         Item(ItemId(str(n)), f"The {w} of the {v} ({1950 + n})")
@@ -168,7 +168,7 @@ def test_memories_cost_about_what_they_are_said_to(server: LlmServer, vllm: Vllm
 
 
 def test_permutations_are_averaged(server: LlmServer) -> None:
-    ranker = VllmRanker(server, prompting=new_prompting(), permutations=2)
+    ranker = SinglePassRanker(server, prompting=new_prompting(), permutations=2)
     ranker.warm_up()
 
     ranking = ranker.rank(ranking_task(8))
@@ -189,7 +189,7 @@ def test_another_model_is_refused_at_warm_up(vllm: VllmServer) -> None:
     with closing(LlmChannel()) as channel:
         another = LlmServer(vllm.base_url, model="another", channel=channel)
         with pytest.raises(RankerError):
-            VllmRanker(another, prompting=new_prompting()).warm_up()
+            SinglePassRanker(another, prompting=new_prompting()).warm_up()
 
 
 def test_a_server_that_is_down_costs_no_wait() -> None:

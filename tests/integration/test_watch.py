@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from app.adapters.probe.fingerprint_scanner import PrintScanner
+from app.adapters.probe.fingerprint_scanner import FingerprintScanner
 from app.domain.audit.entries import LeafKind
 from app.domain.erasure import fingerprint
-from app.domain.erasure.residue import Needles, Prints
+from app.domain.erasure.residue import Fingerprints, Needles
 from app.domain.erasure.scope import AllScope
 from app.domain.models import RequestId
 from app.services.erasure.requests import ForgetCommand
@@ -35,8 +35,8 @@ def needles() -> Needles:
 
 def test_what_is_left_is_recognised_and_words_are_not_kept(tmp_path: Path) -> None:
     mine = needles()
-    prints = fingerprint.decode(fingerprint.encode(fingerprint.prints_of(mine, key=KEY)))
-    scanner = PrintScanner([Prints(), prints], key=KEY)
+    prints = fingerprint.decode(fingerprint.encode(fingerprint.fingerprints_of(mine, key=KEY)))
+    scanner = FingerprintScanner([Fingerprints(), prints], key=KEY)
     left = {
         "id": bytes.fromhex(mine.ids[0]),
         "vector": mine.vectors[0].tobytes(),
@@ -50,14 +50,14 @@ def test_what_is_left_is_recognised_and_words_are_not_kept(tmp_path: Path) -> No
         found[name] = {group for group, _ in scanner.scan(tmp_path / name)}
 
     assert found == {"id": {1}, "vector": {1}, "document": {1}, "words": set()}
-    another = PrintScanner([prints], key=b"another key")
+    another = FingerprintScanner([prints], key=b"another key")
     assert not another.scan(tmp_path / "id")
 
 
 def test_no_more_fingerprints_are_kept_than_are_needed() -> None:
     many = Needles(ids=tuple(secrets.token_hex(16) for _ in range(5_000)))
 
-    kept = fingerprint.prints_of(many, key=KEY)
+    kept = fingerprint.fingerprints_of(many, key=KEY)
 
     assert 0 < len(kept.pairs) <= fingerprint.MOST
 
@@ -98,5 +98,5 @@ def test_each_look_leaves_a_leaf_and_what_returns_is_an_alarm(tmp_path: Path) ->
             (1, True)
         ]
         with world.adapters.uows.read() as uow:
-            assert uow.watches.count() == 1  # the clean one has been looked for often enough
+            assert uow.rechecks.count() == 1  # the clean one has been looked for often enough
         assert world.container.watch.look() == 0  # the alarm is repeated in an hour

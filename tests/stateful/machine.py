@@ -22,8 +22,8 @@ from app.domain.audit.entries import LeafKind
 from app.domain.erasure.request import Claim, ErasureRequest, Ground, RequestState, Step
 from app.domain.errors import IllegalMoveError
 from app.domain.models import RequestId
-from app.services.administration.erasure_requests import OperationsService
-from app.services.erasure.journal import ErasureRun
+from app.services.administration.erasure_requests import ErasureRequestAdmin
+from app.services.erasure.journal import ErasureJournal
 from app.services.erasure.transitions import LeaseLostError, move
 from tests.contract.persistence.sql_rows import new_request, request_id
 from tests.stateful.doubles import NoLedger, SetClock, SilentQueue
@@ -53,7 +53,7 @@ class Worker:
 
     request: int
     claim: Claim
-    run: ErasureRun = field(repr=False)
+    run: ErasureJournal = field(repr=False)
     writes: Iterator[None] = field(repr=False)
 
 
@@ -65,7 +65,7 @@ class ErasureMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = SetClock()
-        self.operations = OperationsService(
+        self.operations = ErasureRequestAdmin(
             uows=self.uows, queue=SilentQueue(), ledger=NoLedger(), clock=self.clock
         )
         serial = next(_SERIAL)
@@ -95,10 +95,10 @@ class ErasureMachine(RuleBasedStateMachine):
         if claim is not None and expected is not None:
             assert claim.fence == expected.fence
             self.rows[n] = expected
-            run = ErasureRun(uows=self.uows, clock=self.clock, claim=claim, check=lambda: None)
+            run = ErasureJournal(uows=self.uows, clock=self.clock, claim=claim, check=lambda: None)
             self.workers[worker] = Worker(n, claim, run, self._writes(run, claim))
 
-    def _writes(self, run: ErasureRun, claim: Claim) -> Iterator[None]:
+    def _writes(self, run: ErasureJournal, claim: Claim) -> Iterator[None]:
         for write in WRITES:
             if isinstance(write, Step):
                 run.step(write, "store", lambda: 1, is_repeated=write is Step.PROBE)
@@ -108,7 +108,7 @@ class ErasureMachine(RuleBasedStateMachine):
                 run.enter(write)
             yield
 
-    def _complete(self, run: ErasureRun, claim: Claim) -> None:
+    def _complete(self, run: ErasureJournal, claim: Claim) -> None:
         """Close the request as the service does, but for its certificate."""
         at = self.clock.now()
         with self.uows.write() as uow:

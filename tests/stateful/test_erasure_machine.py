@@ -13,8 +13,8 @@ from app.adapters.db import schema
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.ports.persistence.requests import ErasureRequests
-from app.services.administration.erasure_requests import OperationsService
-from app.services.erasure.journal import ErasureRun
+from app.services.administration.erasure_requests import ErasureRequestAdmin
+from app.services.erasure.journal import ErasureJournal
 from tests.stateful.leases import Row
 from tests.stateful.machine import ErasureMachine
 
@@ -61,7 +61,7 @@ def _methods(kind: type) -> set[str]:
 
 
 def test_every_change_of_a_request_has_its_rule() -> None:
-    real = [_methods(kind) for kind in (ErasureRequests, ErasureRun, OperationsService)]
+    real = [_methods(kind) for kind in (ErasureRequests, ErasureJournal, ErasureRequestAdmin)]
 
     assert set().union(*real) == RULES.keys() | NO_RULE.keys()
 

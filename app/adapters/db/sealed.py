@@ -22,7 +22,7 @@ Texts = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class SealedInteractions(SqlInteractions):
+class EncryptedInteractions(SqlInteractions):
     """Interactions whose text is ciphertext. Who has a row here has a key in the vault."""
 
     cipher: Cipher
@@ -89,7 +89,7 @@ class SealedInteractions(SqlInteractions):
 
 
 @dataclass(frozen=True, slots=True)
-class SealedSuppressions(SqlSuppressions):
+class EncryptedSuppressions(SqlSuppressions):
     """Suppressed topics whose words are ciphertext."""
 
     cipher: Cipher

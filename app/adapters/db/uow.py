@@ -21,16 +21,16 @@ from app.adapters.db.documents import SqlDocuments
 from app.adapters.db.feed import SqlChanges, SqlProcesses
 from app.adapters.db.items import SqlItems
 from app.adapters.db.loads import SqlLoads
+from app.adapters.db.rechecks import SqlRechecks
 from app.adapters.db.records import SqlInteractions
 from app.adapters.db.requests import SqlErasureRequests
 from app.adapters.db.restores import SqlRestores
-from app.adapters.db.sealed import SealedInteractions, SealedSuppressions
+from app.adapters.db.sealed import EncryptedInteractions, EncryptedSuppressions
 from app.adapters.db.session import Session
 from app.adapters.db.subjects import SqlSubjects
 from app.adapters.db.suppressions import SqlSuppressions
 from app.adapters.db.tables import counter
 from app.adapters.db.tombstones import SqlTombstones
-from app.adapters.db.watches import SqlWatches
 from app.domain.errors import AppError, DependencyUnavailableError
 from app.ports.cipher import Cipher
 
@@ -54,7 +54,7 @@ class SqlUnitOfWork:
     documents: SqlDocuments
     suppressions: SqlSuppressions
     restores: SqlRestores
-    watches: SqlWatches
+    rechecks: SqlRechecks
     accounts: SqlAccounts
     actions: list[Callable[[], None]] = field(default_factory=list)
 
@@ -132,8 +132,8 @@ class SqlUnitsOfWork:
         session = Session(connection, self._is_postgres)
         interactions, suppressions = SqlInteractions(session), SqlSuppressions(session)
         if self._cipher is not None:
-            interactions = SealedInteractions(session, self._cipher)
-            suppressions = SealedSuppressions(session, self._cipher)
+            interactions = EncryptedInteractions(session, self._cipher)
+            suppressions = EncryptedSuppressions(session, self._cipher)
         return SqlUnitOfWork(
             subjects=SqlSubjects(session),
             interactions=interactions,
@@ -147,7 +147,7 @@ class SqlUnitsOfWork:
             documents=SqlDocuments(session),
             suppressions=suppressions,
             restores=SqlRestores(session),
-            watches=SqlWatches(session),
+            rechecks=SqlRechecks(session),
             accounts=SqlAccounts(session),
         )
 

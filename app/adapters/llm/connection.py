@@ -18,7 +18,7 @@ from app.adapters.llm.json_scores import JsonRanker
 from app.adapters.llm.pointwise import PointwiseRanker
 from app.adapters.llm.pool import RankerPool
 from app.adapters.llm.prompts import Prompting, PromptLanguage, load_template
-from app.adapters.llm.single_pass import VllmRanker
+from app.adapters.llm.single_pass import SinglePassRanker
 from app.adapters.llm.tokenizer import OnePassUnsupportedError
 from app.domain.errors import DependencyUnavailableError
 from app.domain.recommendation.prompt import LABELS, ShownMemory
@@ -161,7 +161,7 @@ def connect_ranker(
 def _guarded(
     server: LlmServer, connection: LlmConnection, *, prompting: Prompting
 ) -> GuardedRanker:
-    one_pass = VllmRanker(
+    one_pass = SinglePassRanker(
         server,
         prompting=prompting,
         window=connection.window,

@@ -33,7 +33,7 @@ MIN_LABELS: Final = 10
 _Answer = Mapping[str, object]
 
 
-class VllmRanker(LlmRanker):
+class SinglePassRanker(LlmRanker):
     """Ranks up to 52 candidates for the price of one token, and more of them in windows.
 
     Args:

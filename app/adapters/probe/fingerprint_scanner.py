@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 
 from app.domain.erasure.fingerprint import BUCKET_BITS, WINDOW_BYTES, factor, mac
-from app.domain.erasure.residue import Prints
+from app.domain.erasure.residue import Fingerprints
 
 _READ_BYTES: Final = 8 << 20
 _BLOCK: Final = 1 << 18
 _SHIFT: Final = np.uint64(64 - BUCKET_BITS)
 
 
-class PrintScanner:
+class FingerprintScanner:
     """Finds windows of which some group has a fingerprint.
 
     Args:
@@ -24,7 +24,7 @@ class PrintScanner:
         key: under which they were made.
     """
 
-    def __init__(self, groups: Sequence[Prints], *, key: bytes) -> None:
+    def __init__(self, groups: Sequence[Fingerprints], *, key: bytes) -> None:
         self._key = key
         self._factor = np.uint64(factor(key))
         self._owners: dict[bytes, list[tuple[int, int]]] = {}

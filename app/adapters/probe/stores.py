@@ -16,7 +16,7 @@ from typing import Final
 from app.adapters.chroma.hnsw_header import HEADER_FILE
 from app.adapters.chroma.maintenance import LOCK_FILE, locked
 from app.adapters.probe.chroma_files import full_text_residue, index_residue
-from app.adapters.probe.fingerprint_scanner import PrintScanner
+from app.adapters.probe.fingerprint_scanner import FingerprintScanner
 from app.adapters.probe.scanner import Scanner
 from app.domain.erasure.residue import Finding, NeedleKind, Needles, Pattern, ProbeReport, patterns
 
@@ -82,7 +82,7 @@ class StoreSearch:
         ]
         self._scanner = Scanner([pattern.data for _, pattern in self._patterns])
         self._n_prints = {group: len(side.prints.pairs) for group, side in self._sides}
-        self._print_scanner = PrintScanner([side.prints for _, side in self._sides], key=key)
+        self._print_scanner = FingerprintScanner([side.prints for _, side in self._sides], key=key)
 
     def search(self, store: ProbedStore) -> list[ProbeReport]:
         """Search one store; return a report for each group.

@@ -13,7 +13,7 @@ from app.domain.models import RequestId
 _log = structlog.get_logger(__name__)
 
 
-class Loop:
+class PeriodicTask:
     """Calls ``action`` every ``interval_s`` seconds, and at once when woken.
 
     Args:

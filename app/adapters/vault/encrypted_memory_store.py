@@ -20,7 +20,7 @@ _DOCUMENT = "document"
 _ROTATION = "rotation"
 
 
-class SealedMemoryStore:
+class EncryptedMemoryStore:
     """MemoryStore over another: documents sealed and vectors rotated on the way in.
 
     Makes no keys: those of all users with memories exist, and one that is missing belongs to a

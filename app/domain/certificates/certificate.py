@@ -13,7 +13,7 @@ from app.domain.canonical_json import canonical_json, parse_canonical
 from app.domain.certificates.signed_document import (
     SALT_BYTES,
     Seal,
-    SealError,
+    SignedDocumentError,
     SigningKey,
     require_salt,
     salt_to_json,
@@ -133,5 +133,5 @@ class Certificate:
         fields.finish()
         try:
             return cls(statement, proof, seal, salt)
-        except SealError as error:
+        except SignedDocumentError as error:
             fields.refuse("salt", error.message)

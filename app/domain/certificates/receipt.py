@@ -11,7 +11,7 @@ from app.domain.canonical_json import canonical_json, parse_canonical
 from app.domain.certificates.signed_document import (
     SALT_BYTES,
     Seal,
-    SealError,
+    SignedDocumentError,
     SigningKey,
     SubjectCommitment,
     require_salt,
@@ -150,5 +150,5 @@ class Receipt:
         fields.finish()
         try:
             return cls(statement, seal, salt)
-        except SealError as error:
+        except SignedDocumentError as error:
             fields.refuse("salt", error.message)

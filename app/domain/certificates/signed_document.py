@@ -35,7 +35,7 @@ _SUBJECT_PREFIX: Final = b"\x02lethe-subject/v1\n"
 _SALT_PREFIX: Final = b"\x03lethe-salt/v1\n"
 
 
-class SealError(IntegrityError):
+class SignedDocumentError(IntegrityError):
     """A document cannot be signed as it is."""
 
     code: ClassVar[str] = "seal_invalid"
@@ -85,7 +85,7 @@ def commit_subject(user: str, *, salt: bytes) -> SubjectCommitment:
         SealError: the salt has another length.
     """
     if len(salt) != SALT_BYTES:
-        raise SealError(f"the salt must have {SALT_BYTES} bytes")
+        raise SignedDocumentError(f"the salt must have {SALT_BYTES} bytes")
     return SubjectCommitment(
         commitment=hashlib.sha256(_SUBJECT_PREFIX + salt + user.encode()).digest(),
         salt_hash=_salt_hash(salt),
@@ -142,7 +142,7 @@ class Seal:
             sealed_message(document_format, body=body, key=signer.key, rotations=signer.rotations)
         )
         if made != NoteSignature(signer.key.name, signer.key.key_id, made.signature):
-            raise SealError("the signer signed with another key than it says")
+            raise SignedDocumentError("the signer signed with another key than it says")
         return cls(signer.key, signer.rotations, made.signature)
 
     def to_json(self) -> dict[str, object]:
@@ -190,7 +190,7 @@ def require_salt(salt: bytes | None, *, subject: SubjectCommitment) -> None:
         SealError: it is not.
     """
     if salt is not None and _salt_hash(salt) != subject.salt_hash:
-        raise SealError("the salt is not the one that was committed with")
+        raise SignedDocumentError("the salt is not the one that was committed with")
 
 
 def salt_to_json(salt: bytes | None) -> str | None:

@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
-from app.domain.erasure.residue import NeedleKind, Needles, Prints, patterns
+from app.domain.erasure.residue import Fingerprints, NeedleKind, Needles, patterns
 
 WINDOW_BYTES: Final = 16
 """What a fingerprint is of: the first bytes of a form. Ids in binary are as short as that."""
@@ -24,7 +24,7 @@ _MAC_BYTES: Final = 16
 _WORDS: Final = 1 << 64
 
 
-def prints_of(needles: Needles, *, key: bytes) -> Prints:
+def fingerprints_of(needles: Needles, *, key: bytes) -> Fingerprints:
     """Return fingerprints of all needles but words, which somebody could guess."""
     forms = [
         pattern.data[:WINDOW_BYTES]
@@ -33,7 +33,9 @@ def prints_of(needles: Needles, *, key: bytes) -> Prints:
     ]
     distinct = list(dict.fromkeys(forms))
     step = -(-len(distinct) // MOST) or 1
-    return Prints(tuple((bucket(form, key=key), mac(form, key=key)) for form in distinct[::step]))
+    return Fingerprints(
+        tuple((bucket(form, key=key), mac(form, key=key)) for form in distinct[::step])
+    )
 
 
 def factor(key: bytes) -> int:
@@ -52,14 +54,14 @@ def mac(window: bytes, *, key: bytes) -> bytes:
     return hmac.digest(key, b"print" + window[:WINDOW_BYTES], "sha256")[:_MAC_BYTES]
 
 
-def encode(prints: Prints) -> str:
+def encode(prints: Fingerprints) -> str:
     """Return ASCII that ``decode`` reads."""
     raw = b"".join(number.to_bytes(4, "big") + code for number, code in prints.pairs)
     return base64.b64encode(raw).decode()
 
 
-def decode(text: str) -> Prints:
+def decode(text: str) -> Fingerprints:
     """Read what ``encode`` wrote."""
     raw, size = base64.b64decode(text), 4 + _MAC_BYTES
     pieces: Sequence[bytes] = [raw[start : start + size] for start in range(0, len(raw), size)]
-    return Prints(tuple((int.from_bytes(one[:4], "big"), one[4:]) for one in pieces))
+    return Fingerprints(tuple((int.from_bytes(one[:4], "big"), one[4:]) for one in pieces))

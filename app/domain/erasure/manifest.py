@@ -45,7 +45,7 @@ def needles_from_json(fields: Mapping[str, Any]) -> Needles:
 
 
 @dataclass(frozen=True, slots=True)
-class NeedleBox:
+class ErasureManifest:
     """What the later steps need of what the earlier ones destroy.
 
     Args:
@@ -71,7 +71,7 @@ class NeedleBox:
         )
 
     @classmethod
-    def decode(cls, text: str, *, request_id: RequestId) -> NeedleBox:
+    def decode(cls, text: str, *, request_id: RequestId) -> ErasureManifest:
         """Read what ``encode`` wrote.
 
         Raises:

@@ -32,7 +32,7 @@ class NeedleKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Prints:
+class Fingerprints:
     """Fingerprints of destroyed needles: (bucket, MAC), see ``app.domain.erasure.fingerprint``."""
 
     pairs: tuple[tuple[int, bytes], ...] = ()
@@ -58,7 +58,7 @@ class Needles:
     pseudonyms: tuple[str, ...] = ()
     keys: tuple[bytes, ...] = ()
     vectors: tuple[NDArray[np.float32], ...] = ()
-    prints: Prints = Prints()
+    prints: Fingerprints = Fingerprints()
 
     def count(self, kind: NeedleKind) -> int:
         """Return how many needles of a kind there are."""

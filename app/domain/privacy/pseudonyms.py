@@ -69,7 +69,7 @@ class Identity:
         """Return the name under which the vault keeps the key of a request's needles."""
         return Pseudonym(_mac(self._key("needles"), request_id))
 
-    def print_key(self) -> bytes:
+    def fingerprint_key(self) -> bytes:
         """Return the key of the fingerprints that finished erasures are watched by."""
         return self._key("print")
 

@@ -15,11 +15,11 @@ from app.ports.persistence.audit_log import AuditLog
 from app.ports.persistence.documents import Documents
 from app.ports.persistence.feed import Changes, Processes
 from app.ports.persistence.loads import Loads
+from app.ports.persistence.rechecks import Rechecks
 from app.ports.persistence.records import Interactions, Items, Subjects
 from app.ports.persistence.requests import ErasureRequests, Tombstones
 from app.ports.persistence.restores import Restores
 from app.ports.persistence.suppressions import Suppressions
-from app.ports.persistence.watches import Watches
 
 
 class UnitOfWork(Protocol):
@@ -86,7 +86,7 @@ class UnitOfWork(Protocol):
         ...
 
     @property
-    def watches(self) -> Watches:
+    def rechecks(self) -> Rechecks:
         """Return the repository of finished erasures that are searched for again."""
         ...
 

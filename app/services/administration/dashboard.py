@@ -123,7 +123,7 @@ class Evidence:
     refusal: str | None
 
 
-class OverviewService:
+class DashboardService:
     """Reads for the console; only ``evidence`` writes, a checkpoint."""
 
     def __init__(

@@ -27,7 +27,7 @@ class RequestPage:
     count_by_state: Mapping[RequestState, int]
 
 
-class OperationsService:
+class ErasureRequestAdmin:
     """Every action is one transaction and leaves a leaf in the audit log."""
 
     def __init__(

@@ -16,7 +16,7 @@ from app.domain.recommendation.memory_selection import Strategy
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.services.erasure.residue_search import ResidueSearch
-from app.services.recommendation.neighbour_sync import FeedService
+from app.services.recommendation.neighbour_sync import NeighbourSync
 from app.services.recommendation.service import Recommendation, RecommendQuery, RecommendService
 
 _LENGTHS: Final = (10, 100)
@@ -76,7 +76,7 @@ class Proof:
         return all(check.is_held for check in self.checks)
 
 
-class ProveService:
+class ProofService:
     """Answers ``POST /admin/prove``: everything is looked up and computed at the moment."""
 
     def __init__(
@@ -84,7 +84,7 @@ class ProveService:
         *,
         uows: UnitsOfWork,
         recommend: RecommendService,
-        feed: FeedService,
+        feed: NeighbourSync,
         search: ResidueSearch,
         identity: Identity,
         clock: Clock,

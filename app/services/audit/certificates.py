@@ -19,7 +19,7 @@ from app.domain.certificates.statement import (
     ProbeFinding,
     StoreCount,
 )
-from app.domain.erasure.manifest import NeedleBox
+from app.domain.erasure.manifest import ErasureManifest
 from app.domain.erasure.request import ErasureRequest
 from app.domain.erasure.residue import ProbeReport
 from app.domain.errors import IntegrityError
@@ -54,7 +54,7 @@ def commit(user: str) -> Committed:
     return Committed(commit_subject(user, salt=salt), salt)
 
 
-class Certification:
+class CertificateService:
     """Issues receipts and certificates, and keeps what the probe needs in between."""
 
     def __init__(
@@ -129,7 +129,7 @@ class Certification:
         documents = uow.documents.get(request_id)
         return documents.certificate if documents else None
 
-    def box(self, request_id: RequestId) -> NeedleBox | None:
+    def box(self, request_id: RequestId) -> ErasureManifest | None:
         """Return what an earlier attempt collected.
 
         Raises:
@@ -141,9 +141,9 @@ class Certification:
             return None
         sealed: dict[str, str] = {request_id: documents.needles}
         opened = self._cipher.open(sealed, pseudonym=self._owner(request_id), purpose=_NEEDLES)
-        return NeedleBox.decode(opened[request_id], request_id=request_id)
+        return ErasureManifest.decode(opened[request_id], request_id=request_id)
 
-    def keep(self, box: NeedleBox) -> None:
+    def keep(self, box: ErasureManifest) -> None:
         """Seal needles under a key of their own, for the time of the erasure."""
         request_id = box.order.request_id
         owner = self._owner(request_id)
@@ -179,7 +179,7 @@ class Certification:
         uow: UnitOfWork,
         request: ErasureRequest,
         *,
-        box: NeedleBox,
+        box: ErasureManifest,
         reports: Sequence[ProbeReport],
     ) -> CertificateStatement:
         """Return what can be certified; refuses to state what would not be an erasure.

@@ -70,7 +70,7 @@ class _Sense:
         return float(vector @ self.namesakes) >= LIKENESS_THRESHOLD
 
 
-class Topics:
+class TopicMatcher:
     """Tells what is about a topic: the words occur, or the meaning is near."""
 
     def __init__(

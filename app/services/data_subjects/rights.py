@@ -26,7 +26,7 @@ from app.domain.recommendation.topic import Topic
 from app.ports.clock import Clock
 from app.ports.memory_store import MemoryStore
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
-from app.services.concurrency import Departures
+from app.services.concurrency import InFlightAnswers
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,14 @@ class RightsService:
         *,
         uows: UnitsOfWork,
         memory: MemoryStore,
-        departures: Departures,
+        in_flight: InFlightAnswers,
         identity: Identity,
         clock: Clock,
     ) -> None:
         """Keep the collaborators."""
         self._uows = uows
         self._memory = memory
-        self._departures = departures
+        self._in_flight = in_flight
         self._identity = identity
         self._clock = clock
 
@@ -91,7 +91,7 @@ class RightsService:
             if right in subject.rights:
                 return subject.rights
             rights = self._set(uow, subject, subject.rights | {right}, right=right, is_on=True)
-        self._departures.wait(pseudonym)
+        self._in_flight.wait(pseudonym)
         return rights
 
     def lift(self, pseudonym: Pseudonym, right: Right) -> frozenset[Right]:

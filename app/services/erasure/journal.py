@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from app.domain.audit.entries import LeafValue
-from app.domain.erasure.manifest import NeedleBox
+from app.domain.erasure.manifest import ErasureManifest
 from app.domain.erasure.request import (
     Claim,
     ErasureOrder,
@@ -20,8 +20,8 @@ from app.domain.erasure.scope import AllScope
 from app.domain.errors import IntegrityError
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
-from app.services.audit.certificates import Certification
-from app.services.erasure.rechecks import WatchService
+from app.services.audit.certificates import CertificateService
+from app.services.erasure.rechecks import RecheckService
 from app.services.erasure.transitions import LeaseLostError, move
 
 _WAY: Final = (
@@ -44,7 +44,7 @@ def pass_by(_point: str, _attempt: int, /) -> None:
 Reports = Sequence[ProbeReport]
 
 
-class ErasureRun:
+class ErasureJournal:
     """The state and journal of one claimed request; every write checks the fence."""
 
     def __init__(
@@ -67,7 +67,7 @@ class ErasureRun:
         with uows.read() as uow:
             self._done = {record.step for record in uow.requests.steps(self._request_id)}
 
-    def order(self, *, box: NeedleBox | None) -> ErasureOrder:
+    def order(self, *, box: ErasureManifest | None) -> ErasureOrder:
         """Return what the stores are to erase, as an earlier attempt found it if one did.
 
         Raises:
@@ -150,7 +150,12 @@ class ErasureRun:
             uow.requests.clear_steps(self._request_id)
 
     def complete(
-        self, certification: Certification, *, box: NeedleBox, probed: Reports, watch: WatchService
+        self,
+        certificates: CertificateService,
+        *,
+        box: ErasureManifest,
+        probed: Reports,
+        watch: RecheckService,
     ) -> None:
         """Close the request, forget whom it was about and certify it, in one transaction.
 
@@ -161,7 +166,7 @@ class ErasureRun:
         self._pass("complete:before")
         with self._uows.write() as uow:
             request = self.require_fence(uow)
-            statement = certification.statement(uow, request, box=box, reports=probed)
+            statement = certificates.statement(uow, request, box=box, reports=probed)
             seq = move(
                 uow,
                 request,
@@ -170,8 +175,8 @@ class ErasureRun:
                 fence=self._claim.fence,
                 facts=statement.leaf_payload(),
             )
-            certification.certify(uow, statement, seq=seq)
+            certificates.certify(uow, statement, seq=seq)
             uow.requests.clear_subject(self._request_id, fence=self._claim.fence)
-            watch.keep_prints(uow, box, at=statement.completed_at)
+            watch.keep_fingerprints(uow, box, at=statement.completed_at)
         self._pass("complete:done")
-        certification.shred_needles(self._request_id)
+        certificates.shred_needles(self._request_id)

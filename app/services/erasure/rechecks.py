@@ -10,13 +10,13 @@ import structlog
 
 from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.erasure import fingerprint
-from app.domain.erasure.manifest import NeedleBox
+from app.domain.erasure.manifest import ErasureManifest
 from app.domain.erasure.residue import Needles, ProbeReport
 from app.domain.models import RequestId
 from app.ports.clock import Clock
 from app.ports.ledger import ErasureLedger
+from app.ports.persistence.rechecks import Recheck
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
-from app.ports.persistence.watches import Watch
 from app.services.erasure.residue_search import ResidueSearch
 
 _log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ _AGAIN: Final = timedelta(hours=1)
 _BATCH: Final = 100
 
 
-class WatchService:
+class RecheckService:
     """Notes that something is being erased, and searches again once it was."""
 
     def __init__(
@@ -65,13 +65,13 @@ class WatchService:
             stones = uow.tombstones.of([request_id])
         self._ledger.note(stones)
 
-    def keep_prints(self, uow: UnitOfWork, box: NeedleBox, *, at: datetime) -> None:
+    def keep_fingerprints(self, uow: UnitOfWork, box: ErasureManifest, *, at: datetime) -> None:
         """Keep fingerprints of what was erased, in the transaction that completes it."""
         if not self._after:
             return
-        prints = fingerprint.encode(fingerprint.prints_of(box.needles, key=self._key))
-        watch = Watch(box.order.request_id, at, looks=0, prints=prints)
-        uow.watches.add(watch, due_at=at + self._after[0])
+        prints = fingerprint.encode(fingerprint.fingerprints_of(box.needles, key=self._key))
+        watch = Recheck(box.order.request_id, at, looks=0, prints=prints)
+        uow.rechecks.add(watch, due_at=at + self._after[0])
 
     def look(self) -> int:
         """Search again for every erasure whose time has come; return for how many.
@@ -85,7 +85,7 @@ class WatchService:
         now = self._clock.now()
         until = now + timedelta(seconds=_LOOK_S)
         with self._uows.write() as uow:
-            due = uow.watches.take_due(now=now, until=until, limit=_BATCH)
+            due = uow.rechecks.take_due(now=now, until=until, limit=_BATCH)
         if not due:
             return 0
         groups = [Needles(prints=fingerprint.decode(watch.prints)) for watch in due]
@@ -95,10 +95,10 @@ class WatchService:
                 self._note(uow, watch, reports)
             n_unclean = sum(not all(one.is_clean for one in reports) for reports in found)
             if n_unclean:
-                uow.watches.note_returned(n_unclean)
+                uow.rechecks.note_returned(n_unclean)
         return len(due)
 
-    def _note(self, uow: UnitOfWork, watch: Watch, reports: Sequence[ProbeReport]) -> None:
+    def _note(self, uow: UnitOfWork, watch: Recheck, reports: Sequence[ProbeReport]) -> None:
         now, is_clean = self._clock.now(), all(report.is_clean for report in reports)
         facts = {
             "after_s": int((now - watch.completed_at).total_seconds()),
@@ -115,9 +115,9 @@ class WatchService:
                 stores=[report.store for report in reports if not report.is_clean],
                 residue=facts["residue"],
             )
-            uow.watches.looked(watch.request_id, looks=looks, due_at=now + _AGAIN)
+            uow.rechecks.looked(watch.request_id, looks=looks, due_at=now + _AGAIN)
         elif looks < len(self._after):
             due_at = watch.completed_at + self._after[looks]
-            uow.watches.looked(watch.request_id, looks=looks, due_at=due_at)
+            uow.rechecks.looked(watch.request_id, looks=looks, due_at=due_at)
         else:
-            uow.watches.remove(watch.request_id)
+            uow.rechecks.remove(watch.request_id)

@@ -35,8 +35,8 @@ from app.ports.job_queue import JobQueue
 from app.ports.ledger import ErasureLedger
 from app.ports.persistence.requests import KnownRequest, NewRequest
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
-from app.services.audit.certificates import Certification, Committed, commit
-from app.services.concurrency import Departures
+from app.services.audit.certificates import CertificateService, Committed, commit
+from app.services.concurrency import InFlightAnswers
 from app.services.erasure.scope_resolution import ScopeResolver, entries_in_scope
 from app.services.ingestion.tombstone_filter import tombstones
 
@@ -103,16 +103,16 @@ class ForgetService:
         resolver: ScopeResolver,
         queue: JobQueue,
         ledger: ErasureLedger,
-        certification: Certification,
-        departures: Departures,
+        certificates: CertificateService,
+        in_flight: InFlightAnswers,
         identity: Identity,
         clock: Clock,
     ) -> None:
         """Keep the collaborators."""
-        self._departures = departures
+        self._in_flight = in_flight
         self._uows = uows
         self._resolver = resolver
-        self._certification = certification
+        self._certificates = certificates
         self._queue = queue
         self._ledger = ledger
         self._identity = identity
@@ -138,7 +138,7 @@ class ForgetService:
             except ConflictError:
                 # Another post with the same key committed first: the next round finds it.
                 continue
-            self._departures.wait(command.pseudonym)
+            self._in_flight.wait(command.pseudonym)
             return accepted
         raise ConflictError("too many posts with the same key at once; send it again")
 
@@ -149,7 +149,7 @@ class ForgetService:
         subject = uow.subjects.lock(command.pseudonym)
         known = self._find(uow, command, body_hash=body_hash)
         if known is not None:
-            receipt = self._certification.receipt(uow, known.request.request_id)
+            receipt = self._certificates.receipt(uow, known.request.request_id)
             return self._answer(uow, known.request, receipt, is_new=False)
         now = self._clock.now()
         if isinstance(command.scope, PeriodScope):
@@ -158,7 +158,7 @@ class ForgetService:
         uow.requests.add(self._new(command, request, body_hash=body_hash))
         leaves = _leaves(request, n_memories=n_memories)
         seqs = uow.audit.append(leaves)
-        receipt = self._certification.acknowledge(
+        receipt = self._certificates.acknowledge(
             uow,
             request,
             about=command.about or commit(command.pseudonym),
@@ -264,7 +264,7 @@ class ForgetService:
             request = uow.requests.get(request_id)
             if request is None:
                 raise NotFoundError("no erasure request has this id")
-            certificate = self._certification.certificate(uow, request_id)
+            certificate = self._certificates.certificate(uow, request_id)
             return ForgetStatus(request, uow.requests.steps(request_id), certificate)
 
 

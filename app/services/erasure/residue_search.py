@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from app.domain.erasure.fingerprint import prints_of
-from app.domain.erasure.manifest import NeedleBox
+from app.domain.erasure.fingerprint import fingerprints_of
+from app.domain.erasure.manifest import ErasureManifest
 from app.domain.erasure.request import ErasureOrder
 from app.domain.erasure.residue import Needles, ProbeReport
 from app.domain.models import Interaction, Kind, RequestId
@@ -34,7 +34,7 @@ class Collector:
         self._cache = cache
         self._vault = vault
 
-    def collect(self, order: ErasureOrder) -> NeedleBox:
+    def collect(self, order: ErasureOrder) -> ErasureManifest:
         """Return the needles and counts of an order. Reads only."""
         stored = self._memory.collect(order)
         with self._uows.read() as uow:
@@ -53,7 +53,9 @@ class Collector:
             keys=(wrapped,) if wrapped else (),
             vectors=tuple(memory.embedding for memory in stored),
         )
-        return NeedleBox(order, needles, self._counts(order, stored=len(stored), rows=len(traces)))
+        return ErasureManifest(
+            order, needles, self._counts(order, stored=len(stored), rows=len(traces))
+        )
 
     def _counts(self, order: ErasureOrder, *, stored: int, rows: int) -> Mapping[str, int]:
         return {
@@ -133,7 +135,7 @@ class ResidueSearch:
         self._canary = canary
         self._probe = probe
 
-    def collect(self, order: ErasureOrder) -> NeedleBox:
+    def collect(self, order: ErasureOrder) -> ErasureManifest:
         """Return what must be gone afterwards. Reads only."""
         return self._collector.collect(order)
 
@@ -149,5 +151,5 @@ class ResidueSearch:
         """
         control = self._canary.needles()
         if key:
-            control = replace(control, prints=prints_of(control, key=key))
+            control = replace(control, prints=fingerprints_of(control, key=key))
         return self._probe.search(groups, control=control, key=key)

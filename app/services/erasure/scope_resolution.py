@@ -15,7 +15,7 @@ from app.domain.erasure.scope import (
 )
 from app.domain.models import HistoryEntry, Item, Pseudonym, RecordId
 from app.ports.persistence.unit_of_work import UnitsOfWork
-from app.services.catalogue.topic_matching import Match, Topics
+from app.services.catalogue.topic_matching import Match, TopicMatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class PreviewEntry:
 class ScopeResolver:
     """Resolves scopes against live memories; changes nothing."""
 
-    def __init__(self, *, uows: UnitsOfWork, topics: Topics) -> None:
+    def __init__(self, *, uows: UnitsOfWork, topics: TopicMatcher) -> None:
         """Keep the collaborators."""
         self._uows = uows
         self._topics = topics

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from app.domain.erasure.manifest import NeedleBox
+from app.domain.erasure.manifest import ErasureManifest
 from app.domain.erasure.request import Claim, ErasureOrder, RequestState
 from app.domain.erasure.residue import NeedleKind
 from app.domain.erasure.scope import AllScope
@@ -20,7 +20,7 @@ from app.ports.clock import Clock
 from app.ports.memory_store import MemoryStore
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.ports.vault import KeyVault
-from app.services.audit.certificates import Certification
+from app.services.audit.certificates import CertificateService
 from app.services.erasure.journal import Reports
 from app.services.erasure.residue_search import ResidueSearch
 
@@ -55,7 +55,7 @@ class ErasureSteps:
         cache: Cache,
         vault: KeyVault,
         search: ResidueSearch,
-        certification: Certification,
+        certificates: CertificateService,
         clock: Clock,
         config: StepsConfig,
     ) -> None:
@@ -65,7 +65,7 @@ class ErasureSteps:
         self._cache = cache
         self._vault = vault
         self._search = search
-        self._certification = certification
+        self._certificates = certificates
         self._clock = clock
         self._config = config
 
@@ -95,10 +95,10 @@ class ErasureSteps:
     def collect(self, order: ErasureOrder) -> int:
         """Keep, sealed, what the probe must look for; return how many needles there are."""
         box = self._search.collect(order)
-        self._certification.keep(box)
+        self._certificates.keep(box)
         return self.kept(box)
 
-    def kept(self, box: NeedleBox) -> int:
+    def kept(self, box: ErasureManifest) -> int:
         """Return how many needles a box holds."""
         return sum(box.needles.count(kind) for kind in NeedleKind)
 
@@ -157,7 +157,7 @@ class ErasureSteps:
                 raise DependencyUnavailableError("not every process has acknowledged the change")
             self._clock.sleep(_POLL_S)
 
-    def search(self, boxes: Sequence[NeedleBox]) -> Mapping[RequestId, Reports]:
+    def search(self, boxes: Sequence[ErasureManifest]) -> Mapping[RequestId, Reports]:
         """Search the bytes of every store once for several erasures.
 
         Returns:

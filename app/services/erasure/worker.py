@@ -14,17 +14,17 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from app.domain.erasure.manifest import NeedleBox
+from app.domain.erasure.manifest import ErasureManifest
 from app.domain.erasure.request import Claim, ErasureOrder, RequestState, Step
 from app.domain.erasure.residue import ProbeReport
 from app.domain.errors import AppError, IntegrityError
 from app.domain.models import RequestId
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
-from app.services.audit.certificates import Certification
-from app.services.erasure.journal import ErasureRun, OnPoint, Reports, pass_by
+from app.services.audit.certificates import CertificateService
+from app.services.erasure.journal import ErasureJournal, OnPoint, Reports, pass_by
 from app.services.erasure.leases import Checks, EraseConfig, ErasureLeases
-from app.services.erasure.rechecks import WatchService
+from app.services.erasure.rechecks import RecheckService
 from app.services.erasure.steps import ErasureSteps
 from app.services.erasure.transitions import LeaseLostError
 
@@ -41,9 +41,9 @@ class _Work:
     """
 
     claim: Claim
-    run: ErasureRun
+    run: ErasureJournal
     order: ErasureOrder
-    box: NeedleBox | None
+    box: ErasureManifest | None
 
     @property
     def request_id(self) -> RequestId:
@@ -78,8 +78,8 @@ class EraseService:
         *,
         uows: UnitsOfWork,
         steps: ErasureSteps,
-        certification: Certification,
-        watch: WatchService,
+        certificates: CertificateService,
+        watch: RecheckService,
         clock: Clock,
         owner: str,
         config: EraseConfig,
@@ -88,7 +88,7 @@ class EraseService:
         """Keep the collaborators; ``owner`` is a random name of this process."""
         self._uows = uows
         self._steps = steps
-        self._certification = certification
+        self._certificates = certificates
         self._watch = watch
         self._clock = clock
         self._leases = ErasureLeases(uows=uows, clock=clock, owner=owner, config=config)
@@ -119,7 +119,7 @@ class EraseService:
         Raises:
             KeyUnavailableError: the vault does not answer.
         """
-        return self._certification.shred_leftovers()
+        return self._certificates.shred_leftovers()
 
     def _each(
         self, batch: Sequence[T], claim_of: Callable[[T], Claim], act: Callable[[T], _Work]
@@ -139,7 +139,7 @@ class EraseService:
     def _erase(self, checks: Checks, claim: Claim) -> _Work:
         """Take out of the stores, one by one, what the request is about."""
         request_id = claim.request.request_id
-        run = ErasureRun(
+        run = ErasureJournal(
             uows=self._uows,
             clock=self._clock,
             claim=claim,
@@ -147,7 +147,7 @@ class EraseService:
             on_point=self._on_point,
         )
         steps = self._steps
-        box = self._certification.box(request_id)
+        box = self._certificates.box(request_id)
         order = run.order(box=box)
         steps.require_alone(order)
         if claim.request.state is RequestState.SUPPRESSED:
@@ -186,7 +186,7 @@ class EraseService:
         work.run.enter(RequestState.SCRUBBED)
         work.run.enter(RequestState.VERIFYING)
         self._steps.require_unnamed(work.order)
-        work.box = self._certification.box(work.request_id)
+        work.box = self._certificates.box(work.request_id)
         _box_of(work)
         return work
 
@@ -203,7 +203,7 @@ class EraseService:
         except IntegrityError:
             work.run.start_over()
             raise
-        work.run.complete(self._certification, box=_box_of(work), probed=found, watch=self._watch)
+        work.run.complete(self._certificates, box=_box_of(work), probed=found, watch=self._watch)
         _log.info(
             "erasure_completed",
             request_id=work.request_id,
@@ -220,7 +220,7 @@ def _claim_of(work: _Work) -> Claim:
     return work.claim
 
 
-def _box_of(work: _Work) -> NeedleBox:
+def _box_of(work: _Work) -> ErasureManifest:
     if work.box is None:
         raise IntegrityError("what the probe must look for was not kept")
     return work.box

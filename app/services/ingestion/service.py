@@ -30,8 +30,8 @@ from app.ports.embedder import Embedder
 from app.ports.memory_store import Memory, MemoryStore
 from app.ports.persistence.records import NewInteraction
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
-from app.services.catalogue.topic_matching import Topics
-from app.services.ingestion.tombstone_filter import Gate
+from app.services.catalogue.topic_matching import TopicMatcher
+from app.services.ingestion.tombstone_filter import TombstoneFilter
 
 _log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ class IngestService:
         uows: UnitsOfWork,
         memory: MemoryStore,
         embedder: Embedder,
-        topics: Topics,
+        topics: TopicMatcher,
         identity: Identity,
         clock: Clock,
         config: IngestConfig,
@@ -116,7 +116,9 @@ class IngestService:
         now = self._clock.now()
         with self._uows.write() as uow:
             items = self._known_items(uow, interactions, at=now)
-            gate = Gate(self._identity, uow, interactions, renewed_consent=renewed_consent)
+            gate = TombstoneFilter(
+                self._identity, uow, interactions, renewed_consent=renewed_consent
+            )
             allowed = [
                 one
                 for one in interactions

@@ -59,7 +59,7 @@ def tombstones(
     return [replace(stone, token=token, epoch=0) for token in tokens]
 
 
-class Gate:
+class TombstoneFilter:
     """Decides, within one transaction, which interactions may come in.
 
     Subjects are locked in order of pseudonym, so that ingest and erasure of a user take turns

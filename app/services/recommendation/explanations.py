@@ -13,14 +13,14 @@ from app.domain.privacy.pseudonyms import Identity
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
 from app.ports.explainer import Explainer, ExplainTask, Reason
-from app.services.concurrency import Turns
-from app.services.recommendation.pipeline import Personalised, Recommended
+from app.services.concurrency import ConcurrencyLimiter
+from app.services.recommendation.pipeline import RankedList, RecommendedItem
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainConfig:
+class ExplanationConfig:
     """How much is explained.
 
     Args:
@@ -34,7 +34,7 @@ class ExplainConfig:
     timeout_s: float = 10.0
 
 
-class Explaining:
+class ExplanationService:
     """Gives reasons. An LLM that cannot give any never fails an answer."""
 
     def __init__(
@@ -42,16 +42,16 @@ class Explaining:
         *,
         explainer: Explainer | None,
         identity: Identity,
-        turns: Turns,
-        config: ExplainConfig,
+        limiter: ConcurrencyLimiter,
+        config: ExplanationConfig,
     ) -> None:
         """Keep the collaborators; without an ``explainer`` nothing is explained."""
         self._explainer = explainer
         self._identity = identity
-        self._turns = turns
+        self._limiter = limiter
         self._config = config
 
-    def explained(self, subject: Subject, made: Personalised) -> Personalised:
+    def explained(self, subject: Subject, made: RankedList) -> RankedList:
         """Return the same list with reasons for some of its first items.
 
         It counts as degraded where the LLM should have given reasons and could not.
@@ -66,7 +66,7 @@ class Explaining:
             timeout_s=self._config.timeout_s,
         )
         try:
-            with self._turns.given_up():
+            with self._limiter.given_up():
                 reasons = self._explainer.explain(task)
         except (DependencyUnavailableError, RankerError) as error:
             _log.warning("reasons_left_out", code=error.code)
@@ -75,8 +75,8 @@ class Explaining:
 
 
 def _with_reason(
-    one: Recommended, reasons: Mapping[ItemId, Reason], *, shown: Sequence[ShownMemory]
-) -> Recommended:
+    one: RecommendedItem, reasons: Mapping[ItemId, Reason], *, shown: Sequence[ShownMemory]
+) -> RecommendedItem:
     reason = reasons.get(one.item.item_id)
     if reason is None:
         return one

@@ -15,11 +15,11 @@ from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.topic import Topic
 from app.ports.memory_store import MemoryStore
 from app.services.catalogue.clusters import ItemClusters
-from app.services.recommendation.reranking import Ranking
+from app.services.recommendation.reranking import Reranker
 
 
 @dataclass(frozen=True, slots=True)
-class RecallConfig:
+class MemorySelectionConfig:
     """How much of a user's memory takes part.
 
     Args:
@@ -32,7 +32,7 @@ class RecallConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class UserSnapshot:
     """What one snapshot says of a user: live history, newest first, and unwanted topics."""
 
     subject: Subject
@@ -41,7 +41,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
+class SelectableMemories:
     """The newest memories with their embeddings (m, dim) and strengths (m,)."""
 
     entries: list[HistoryEntry]
@@ -68,11 +68,16 @@ class Recalled:
         ]
 
 
-class Recall:
+class MemorySelection:
     """Fetches memories and chooses among them. Holds nothing of anyone between two calls."""
 
     def __init__(
-        self, *, memory: MemoryStore, clusters: ItemClusters, ranking: Ranking, config: RecallConfig
+        self,
+        *,
+        memory: MemoryStore,
+        clusters: ItemClusters,
+        ranking: Reranker,
+        config: MemorySelectionConfig,
     ) -> None:
         """Keep the collaborators."""
         self._memory = memory
@@ -80,12 +85,12 @@ class Recall:
         self._ranking = ranking
         self._config = config
 
-    def recall(self, known: Known) -> Recalled:
+    def recall(self, known: UserSnapshot) -> SelectableMemories:
         """Fetch the embeddings of the newest memories; those not stored yet are left out."""
         newest = [entry for entry in known.history[: self._config.newest] if not entry.is_pending]
         found = self._memory.vectors(known.subject.pseudonym, [entry.record_id for entry in newest])
         entries = [entry for entry in newest if entry.record_id in found]
-        return Recalled(
+        return SelectableMemories(
             entries,
             _matrix([found[entry.record_id] for entry in entries]),
             np.asarray(strengths(entries), dtype=np.float32),
@@ -93,13 +98,13 @@ class Recall:
 
     def choose(
         self,
-        memories: Recalled,
+        memories: SelectableMemories,
         *,
         strategy: Strategy,
         candidates: Sequence[ItemId],
         items: Mapping[ItemId, Item],
         vectors: Mapping[ItemId, NDArray[np.float32]],
-    ) -> Recalled:
+    ) -> SelectableMemories:
         """Return the memories to show, most telling first, within the budget of tokens.
 
         Args:
@@ -119,7 +124,7 @@ class Recall:
         queries = _matrix([vectors[item_id] for item_id in candidates if item_id in vectors])
         shares = self._clusters.shares
         indices = select_memories(strategy, choice, candidates=queries, shares=shares)
-        return Recalled(
+        return SelectableMemories(
             [memories.entries[index] for index in indices],
             memories.vectors[indices],
             memories.strength[indices],
@@ -127,7 +132,7 @@ class Recall:
 
 
 def _by_item(
-    memories: Recalled, vectors: Mapping[ItemId, NDArray[np.float32]]
+    memories: SelectableMemories, vectors: Mapping[ItemId, NDArray[np.float32]]
 ) -> NDArray[np.float32]:
     """Return the vectors of the remembered items; of what is about no item, the memory's own."""
     return _matrix(

@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class FeedConfig:
+class NeighbourSyncConfig:
     """How this process follows the change feed.
 
     Args:
@@ -63,7 +63,7 @@ class _Progress:
         return {"n_users": self._users, "n_pairs": self._pairs, "seconds": seconds}
 
 
-class FeedService:
+class NeighbourSync:
     """Follows the change feed.
 
     Every recommendation catches up inside its own read transaction, so its answer is never
@@ -72,7 +72,12 @@ class FeedService:
     """
 
     def __init__(
-        self, *, uows: UnitsOfWork, neighbours: Neighbours, clock: Clock, config: FeedConfig
+        self,
+        *,
+        uows: UnitsOfWork,
+        neighbours: Neighbours,
+        clock: Clock,
+        config: NeighbourSyncConfig,
     ) -> None:
         """Follow nothing yet; ``start`` builds the state."""
         self._uows = uows

@@ -15,17 +15,21 @@ from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
 from app.ports.clock import Clock
 from app.services.catalogue.snapshot import Shelf
-from app.services.catalogue.topic_matching import Topics
+from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.recommendation.candidates import Candidates
-from app.services.recommendation.memory_selection import Known, Recall, Recalled
-from app.services.recommendation.reranking import RankedBy, Ranking, RankingRequest
+from app.services.recommendation.memory_selection import (
+    MemorySelection,
+    SelectableMemories,
+    UserSnapshot,
+)
+from app.services.recommendation.reranking import RankedBy, Reranker, RerankingRequest
 
 _TOPIC_OVERFETCH: Final = 2
 """How many times the candidates are gathered for someone who wants some of them not."""
 
 
 @dataclass(frozen=True, slots=True)
-class PersonaliseConfig:
+class PipelineConfig:
     """How long the lists are.
 
     Args:
@@ -38,7 +42,7 @@ class PersonaliseConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Recommended:
+class RecommendedItem:
     """A recommended item and the remembered items that speak for it, strongest first.
 
     Args:
@@ -53,7 +57,7 @@ class Recommended:
 
 
 @dataclass(frozen=True, slots=True)
-class Personalised:
+class RankedList:
     """A list made for one user.
 
     Args:
@@ -62,7 +66,7 @@ class Personalised:
         timings_ms: wall milliseconds by stage.
     """
 
-    items: Sequence[Recommended]
+    items: Sequence[RecommendedItem]
     ranked_by: RankedBy
     is_degraded: bool
     shown: Sequence[ShownMemory]
@@ -93,19 +97,19 @@ class _Stopwatch:
         self._last_s = now_s
 
 
-class Personaliser:
+class RecommendationPipeline:
     """Turns a user's history into a list. Holds nothing of anyone between two calls."""
 
     def __init__(
         self,
         *,
-        recall: Recall,
+        recall: MemorySelection,
         shelf: Shelf,
         candidates: Candidates,
-        ranking: Ranking,
-        topics: Topics,
+        ranking: Reranker,
+        topics: TopicMatcher,
         clock: Clock,
-        config: PersonaliseConfig,
+        config: PipelineConfig,
     ) -> None:
         """Keep the collaborators."""
         self._recall = recall
@@ -117,8 +121,8 @@ class Personaliser:
         self._config = config
 
     def personalise(
-        self, known: Known, *, n: int, strategy: Strategy, exclude: frozenset[ItemId]
-    ) -> Personalised:
+        self, known: UserSnapshot, *, n: int, strategy: Strategy, exclude: frozenset[ItemId]
+    ) -> RankedList:
         """Return up to ``n`` items the user has not seen, none of ``exclude``, none twice."""
         watch = _Stopwatch(self._clock)
         memories = self._recall.recall(known)
@@ -128,7 +132,7 @@ class Personaliser:
         shown = self._shown(memories, pool, strategy=strategy)
         watch.lap("selection")
         ordered = self._ranking.order(
-            RankingRequest(
+            RerankingRequest(
                 pseudonym=known.subject.pseudonym,
                 epoch=known.subject.epoch,
                 memories=shown,
@@ -139,7 +143,7 @@ class Personaliser:
         best = ordered.items[:n]
         because = self._because([one.item_id for one in best], memories, pool)
         chosen = [
-            Recommended(
+            RecommendedItem(
                 item=pool.items[one.item_id],
                 score=round(one.score, 6),
                 because=because.get(one.item_id, ()),
@@ -147,11 +151,13 @@ class Personaliser:
             for one in best
         ]
         watch.lap("because")
-        return Personalised(
+        return RankedList(
             chosen, ordered.ranked_by, ordered.is_degraded, shown, ordered.prompt_id, watch.laps_ms
         )
 
-    def _shown(self, memories: Recalled, pool: _Pool, *, strategy: Strategy) -> list[ShownMemory]:
+    def _shown(
+        self, memories: SelectableMemories, pool: _Pool, *, strategy: Strategy
+    ) -> list[ShownMemory]:
         """Return the memories for the LLM; none where there is none to show them to."""
         if not self._ranking.has_model:
             return []
@@ -165,7 +171,12 @@ class Personaliser:
         return chosen.as_shown(pool.items)
 
     def _gather(
-        self, known: Known, memories: Recalled, *, exclude: frozenset[ItemId], n: int
+        self,
+        known: UserSnapshot,
+        memories: SelectableMemories,
+        *,
+        exclude: frozenset[ItemId],
+        n: int,
     ) -> _Pool:
         """Return the candidates, less what the user does not want to hear of."""
         seen = {entry.item_id for entry in known.history if entry.item_id is not None}
@@ -192,7 +203,7 @@ class Personaliser:
         return _Pool(kept, items, vectors)
 
     def _because(
-        self, item_ids: Sequence[ItemId], memories: Recalled, pool: _Pool
+        self, item_ids: Sequence[ItemId], memories: SelectableMemories, pool: _Pool
     ) -> dict[ItemId, list[Item]]:
         """Return the remembered items closest in meaning to each recommended one, each once.
 

@@ -19,7 +19,7 @@ from app.domain.recommendation.prompt import ShownMemory
 from app.domain.tally import Tally
 from app.ports.cache import Cache
 from app.ports.ranker import Ranker, RankingTask
-from app.services.concurrency import Turns
+from app.services.concurrency import ConcurrencyLimiter
 
 _log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ class RankedBy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RankingConfig:
+class RerankerConfig:
     """How the LLM takes part.
 
     Args:
@@ -48,7 +48,7 @@ class RankingConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class RankingRequest:
+class RerankingRequest:
     """What is to be ordered, for whom.
 
     Args:
@@ -64,7 +64,7 @@ class RankingRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered:
+class OrderedCandidates:
     """Candidates in their final order.
 
     Args:
@@ -94,7 +94,7 @@ class _View:
         return cls({ItemId(one): float(score) for one, score in scores.items()}, prompt_id)
 
 
-class Ranking:
+class Reranker:
     """Orders candidates. An LLM that is slow, down or talks nonsense never fails an answer."""
 
     def __init__(
@@ -104,8 +104,8 @@ class Ranking:
         cache: Cache,
         answers: Tally,
         identity: Identity,
-        turns: Turns,
-        config: RankingConfig,
+        limiter: ConcurrencyLimiter,
+        config: RerankerConfig,
     ) -> None:
         """Keep the collaborators; without a ``ranker`` the fused order stands.
 
@@ -114,7 +114,7 @@ class Ranking:
         self._ranker = ranker
         self._cache = cache
         self._identity = identity
-        self._turns = turns
+        self._limiter = limiter
         self._config = config
         self._answers = answers
 
@@ -127,7 +127,7 @@ class Ranking:
         """Return about how many tokens each memory takes in a prompt; nothing without an LLM."""
         return [1] * len(memories) if self._ranker is None else self._ranker.memory_tokens(memories)
 
-    def order(self, request: RankingRequest) -> Ordered:
+    def order(self, request: RerankingRequest) -> OrderedCandidates:
         """Return the candidates, best first.
 
         The LLM is asked only where there is something to choose and something to choose by.
@@ -135,16 +135,16 @@ class Ranking:
         fused = [item.item_id for item in request.candidates]
         has_choice = len(fused) > 1 and bool(request.memories)
         if self._ranker is None or self._config.weight <= 0 or not has_choice:
-            return Ordered(by_position(fused), RankedBy.RETRIEVAL, is_degraded=False)
+            return OrderedCandidates(by_position(fused), RankedBy.RETRIEVAL, is_degraded=False)
         try:
             view = self._view(self._ranker, request)
         except (DependencyUnavailableError, RankerError) as error:
             _log.warning("ranking_degraded", code=error.code)
-            return Ordered(by_position(fused), RankedBy.RETRIEVAL, is_degraded=True)
+            return OrderedCandidates(by_position(fused), RankedBy.RETRIEVAL, is_degraded=True)
         blended = blend(fused, view.scores, weight=self._config.weight)
-        return Ordered(blended, RankedBy.LLM, is_degraded=False, prompt_id=view.prompt_id)
+        return OrderedCandidates(blended, RankedBy.LLM, is_degraded=False, prompt_id=view.prompt_id)
 
-    def _view(self, ranker: Ranker, request: RankingRequest) -> _View:
+    def _view(self, ranker: Ranker, request: RerankingRequest) -> _View:
         key = _evidence_key(request)
         cached = self._cached(request.pseudonym, key)
         self._answers.add("miss" if cached is None else "hit")
@@ -157,7 +157,7 @@ class Ranking:
             seed=self._identity.seed("shuffle", request.pseudonym, str(request.epoch), key),
             timeout_s=self._config.timeout_s,
         )
-        with self._turns.given_up():
+        with self._limiter.given_up():
             ranking = ranker.rank(task)
         view = _View(ranking.log_probabilities, ranking.prompt_id)
         self._keep(request.pseudonym, key, view)
@@ -182,7 +182,7 @@ class Ranking:
             _log.warning("cache_unavailable", code=error.code)
 
 
-def _evidence_key(request: RankingRequest) -> str:
+def _evidence_key(request: RerankingRequest) -> str:
     """Return a name for exactly this evidence: another memory or candidate, another key."""
     memories = [
         (one.kind, one.item and one.item.item_id, one.value, one.strength, one.text)

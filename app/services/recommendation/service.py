@@ -17,13 +17,13 @@ from app.domain.recommendation.memory_selection import Strategy
 from app.domain.recommendation.topic import Topic
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
-from app.services.catalogue.topic_matching import Topics
-from app.services.concurrency import Departures, Turns
+from app.services.catalogue.topic_matching import TopicMatcher
+from app.services.concurrency import ConcurrencyLimiter, InFlightAnswers
 from app.services.recommendation.candidates import Candidates
-from app.services.recommendation.explanations import Explaining
-from app.services.recommendation.memory_selection import Known
-from app.services.recommendation.neighbour_sync import FeedService
-from app.services.recommendation.pipeline import Personalised, Personaliser, Recommended
+from app.services.recommendation.explanations import ExplanationService
+from app.services.recommendation.memory_selection import UserSnapshot
+from app.services.recommendation.neighbour_sync import NeighbourSync
+from app.services.recommendation.pipeline import RankedList, RecommendationPipeline, RecommendedItem
 from app.services.recommendation.reranking import RankedBy
 
 _log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class Recommendation:
         timings_ms: wall milliseconds by stage.
     """
 
-    items: Sequence[Recommended]
+    items: Sequence[RecommendedItem]
     ranked_by: RankedBy
     is_personalised: bool
     is_degraded: bool
@@ -80,8 +80,8 @@ class Traffic:
         departures: those that are being sent.
     """
 
-    turns: Turns
-    departures: Departures
+    limiter: ConcurrencyLimiter
+    in_flight: InFlightAnswers
 
 
 class RecommendService:
@@ -91,11 +91,11 @@ class RecommendService:
         self,
         *,
         uows: UnitsOfWork,
-        feed: FeedService,
-        personaliser: Personaliser,
-        explaining: Explaining,
+        feed: NeighbourSync,
+        pipeline: RecommendationPipeline,
+        explanations: ExplanationService,
         candidates: Candidates,
-        topics: Topics,
+        topics: TopicMatcher,
         traffic: Traffic,
         clock: Clock,
     ) -> None:
@@ -103,8 +103,8 @@ class RecommendService:
         self._traffic = traffic
         self._uows = uows
         self._feed = feed
-        self._personaliser = personaliser
-        self._explaining = explaining
+        self._pipeline = pipeline
+        self._explanations = explanations
         self._candidates = candidates
         self._topics = topics
         self._clock = clock
@@ -128,7 +128,7 @@ class RecommendService:
                 want, which only their key reads.
         """
         started_s = self._clock.monotonic_s()
-        with ExitStack() as leaving, self._traffic.turns.taken():
+        with ExitStack() as leaving, self._traffic.limiter.taken():
             answer = self._answer(query, leaving)
             if departing is not None:
                 departing.enter_context(leaving.pop_all())
@@ -156,24 +156,24 @@ class RecommendService:
                 _log.warning("recommendation_degraded", code=error.code)
                 is_degraded = True
                 break
-            leaving.enter_context(self._traffic.departures.leaving(query.pseudonym))
+            leaving.enter_context(self._traffic.in_flight.leaving(query.pseudonym))
             if self._is_current(known.subject):
                 return _personalised(made, known)
             leaving.close()
         return self._stranger(query, topics=topics, is_degraded=is_degraded)
 
-    def _personalise(self, query: RecommendQuery, known: Known) -> Personalised:
-        made = self._personaliser.personalise(
+    def _personalise(self, query: RecommendQuery, known: UserSnapshot) -> RankedList:
+        made = self._pipeline.personalise(
             known, n=query.n, strategy=query.strategy, exclude=query.exclude
         )
         if not query.explain:
             return made
         started_s = self._clock.monotonic_s()
-        made = self._explaining.explained(known.subject, made)
+        made = self._explanations.explained(known.subject, made)
         made.timings_ms["reasons"] = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
         return made
 
-    def _known(self, query: RecommendQuery) -> Known | None:
+    def _known(self, query: RecommendQuery) -> UserSnapshot | None:
         """Read what may be used of the user; None where there is nothing or it may not be."""
         with self._uows.read() as uow:
             self._feed.catch_up(uow)
@@ -182,7 +182,7 @@ class RecommendService:
                 return None
             history = uow.interactions.history(query.pseudonym)
             topics = uow.suppressions.of([query.pseudonym]).get(query.pseudonym, [])
-            return Known(subject, history, topics)
+            return UserSnapshot(subject, history, topics)
 
     def _topics_of(self, pseudonym: Pseudonym) -> Sequence[Topic]:
         with self._uows.read() as uow:
@@ -201,7 +201,7 @@ class RecommendService:
         chosen = {one.item_id: one for one in items if one.item_id not in unwanted}
         return Recommendation(
             items=[
-                Recommended(chosen[one.item_id], round(one.score, 6))
+                RecommendedItem(chosen[one.item_id], round(one.score, 6))
                 for one in by_position(list(chosen)[: query.n])
             ],
             ranked_by=RankedBy.POPULARITY,
@@ -226,7 +226,7 @@ class RecommendService:
         return items
 
 
-def _personalised(made: Personalised, known: Known) -> Recommendation:
+def _personalised(made: RankedList, known: UserSnapshot) -> Recommendation:
     return Recommendation(
         items=made.items,
         ranked_by=made.ranked_by,

@@ -34,7 +34,7 @@ import numpy as np
 from app.adapters.datasets.movielens import GENRES
 from app.adapters.llm.client import LlmChannel, LlmServer
 from app.adapters.llm.prompts import Prompting, load_template
-from app.adapters.llm.single_pass import VllmRanker
+from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
 from app.domain.recommendation.prompt import ShownMemory
@@ -202,7 +202,7 @@ class LlmOrder:
 def _ranker() -> Ranker:
     model = os.environ.get(_MODEL, "reader")
     server = LlmServer(os.environ[_URL], model=model, channel=LlmChannel())
-    ranker = VllmRanker(server, prompting=Prompting(load_template("en")))
+    ranker = SinglePassRanker(server, prompting=Prompting(load_template("en")))
     ranker.warm_up()
     return ranker
 

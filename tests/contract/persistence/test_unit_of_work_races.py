@@ -219,10 +219,10 @@ def test_feed_and_log_never_wait_for_each_other(uows: SqlUnitsOfWork) -> None:
 def test_every_look_that_found_something_is_counted(uows: SqlUnitsOfWork) -> None:
     def note(number: int) -> None:
         with uows.write() as uow:
-            uow.watches.note_returned(number + 1)
+            uow.rechecks.note_returned(number + 1)
             time.sleep(0.1)  # so that the others come before the commit
 
     at_once(3, note)
 
     with uows.read() as uow:
-        assert uow.watches.n_returned() == 1 + 2 + 3
+        assert uow.rechecks.n_returned() == 1 + 2 + 3

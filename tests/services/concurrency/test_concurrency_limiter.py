@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.services.concurrency import EMBEDDED, Turns
+from app.services.concurrency import EMBEDDED, ConcurrencyLimiter
 from app.services.recommendation.service import RecommendQuery
 from tests.world import StubRanker, World
 
@@ -17,12 +17,12 @@ WAIT_S = 10.0
 
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_no_more_than_so_many_compute_at_once(at_once: int) -> None:
-    turns, lock = Turns(at_once), threading.Lock()
+    limiter, lock = ConcurrencyLimiter(at_once), threading.Lock()
     inside, most = 0, 0
 
     def compute() -> None:
         nonlocal inside, most
-        with turns.taken():
+        with limiter.taken():
             with lock:
                 inside += 1
                 most = max(most, inside)
@@ -38,40 +38,40 @@ def test_no_more_than_so_many_compute_at_once(at_once: int) -> None:
 
 
 def test_who_came_first_is_next() -> None:
-    turns, order = Turns(1), []
+    limiter, order = ConcurrencyLimiter(1), []
 
     def compute(number: int) -> None:
-        with turns.taken():
+        with limiter.taken():
             order.append(number)
 
-    with ThreadPoolExecutor(N_THREADS) as pool, turns.taken():
+    with ThreadPoolExecutor(N_THREADS) as pool, limiter.taken():
         for number in range(N_THREADS):
             pool.submit(compute, number)
-            while turns.n_waiting <= number:
+            while limiter.n_waiting <= number:
                 time.sleep(0.001)
     assert order == list(range(N_THREADS))
 
 
 def test_a_turn_that_ends_in_an_error_is_free_again() -> None:
-    turns = Turns(1)
+    limiter = ConcurrencyLimiter(1)
 
-    with pytest.raises(ZeroDivisionError), turns.taken(), turns.given_up():
+    with pytest.raises(ZeroDivisionError), limiter.taken(), limiter.given_up():
         _ = 1 / 0
 
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(lambda: _took(turns)).result(timeout=WAIT_S)
+        assert pool.submit(lambda: _took(limiter)).result(timeout=WAIT_S)
 
 
 def test_giving_up_what_one_does_not_have_makes_no_turn() -> None:
-    turns = Turns(1)
+    limiter = ConcurrencyLimiter(1)
 
-    with turns.given_up():
+    with limiter.given_up():
         pass
 
-    with turns.taken(), ThreadPoolExecutor(1) as pool:
-        other = pool.submit(_took, turns)
+    with limiter.taken(), ThreadPoolExecutor(1) as pool:
+        other = pool.submit(_took, limiter)
         assert not _is_done_after(other.done, 0.05)
-        with turns.given_up():
+        with limiter.given_up():
             assert other.result(timeout=WAIT_S)
 
 
@@ -99,8 +99,8 @@ def test_who_waits_for_the_model_holds_nobody_up(llm_world: World, ranker: StubR
         assert all(one.result(timeout=WAIT_S).is_personalised for one in slow)
 
 
-def _took(turns: Turns) -> bool:
-    with turns.taken():
+def _took(limiter: ConcurrencyLimiter) -> bool:
+    with limiter.taken():
         return True
 
 

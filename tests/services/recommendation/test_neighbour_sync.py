@@ -5,17 +5,17 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from app.adapters.neighbours import ExactNeighbours
-from app.services.recommendation.neighbour_sync import FeedConfig, FeedService
+from app.services.recommendation.neighbour_sync import NeighbourSync, NeighbourSyncConfig
 from tests.world import World
 
 
 def test_a_build_tells_how_far_it_is_and_names_nobody(shared_world: World) -> None:
     adapters = shared_world.adapters
-    feed = FeedService(
+    feed = NeighbourSync(
         uows=adapters.uows,
         neighbours=ExactNeighbours(),
         clock=adapters.clock,
-        config=FeedConfig(process_id="another", tell_every=10),
+        config=NeighbourSyncConfig(process_id="another", tell_every=10),
     )
 
     with capture_logs() as told:

@@ -16,7 +16,7 @@ from app.adapters.system.signing import is_signed
 from app.domain.canonical_json import canonical_json
 from app.domain.certificates.certificate import Certificate
 from app.domain.certificates.receipt import Receipt
-from app.domain.certificates.signed_document import SealError, SigningKey, commit_subject
+from app.domain.certificates.signed_document import SignedDocumentError, SigningKey, commit_subject
 from app.domain.certificates.statement import ProbeFinding, StoreCount
 from app.domain.errors import InvalidInputError
 from tests.audit_samples import (
@@ -192,9 +192,9 @@ def test_commitment_opens_for_the_user_and_the_salt_only() -> None:
 
 
 def test_salt_is_refused_when_it_opens_nothing() -> None:
-    with pytest.raises(SealError, match="not the one"):
+    with pytest.raises(SignedDocumentError, match="not the one"):
         replace(CERTIFICATE, salt=bytes(32))
-    with pytest.raises(SealError, match="32 bytes"):
+    with pytest.raises(SignedDocumentError, match="32 bytes"):
         commit_subject(USER, salt=b"short")
     damaged = CERTIFICATE.encode().replace(SALT.hex().encode(), b"00" * 32)
     with pytest.raises(InvalidInputError, match="salt"):
@@ -206,7 +206,7 @@ def test_salt_is_refused_when_it_opens_nothing() -> None:
 def test_signer_that_uses_another_key_is_caught() -> None:
     mixed = SigningKey(SIGNER.key, (), make_signer(2).sign)
 
-    with pytest.raises(SealError, match="another key"):
+    with pytest.raises(SignedDocumentError, match="another key"):
         make_certificate(signer=mixed)
 
 

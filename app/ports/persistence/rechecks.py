@@ -10,7 +10,7 @@ from app.domain.models import RequestId
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Recheck:
     """What a finished erasure is searched for by.
 
     Args:
@@ -24,14 +24,14 @@ class Watch:
     prints: str
 
 
-class Watches(Protocol):
+class Rechecks(Protocol):
     """Fingerprints by request, until the last look."""
 
-    def add(self, watch: Watch, *, due_at: datetime) -> None:
+    def add(self, watch: Recheck, *, due_at: datetime) -> None:
         """Begin to watch."""
         ...
 
-    def take_due(self, *, now: datetime, until: datetime, limit: int) -> list[Watch]:
+    def take_due(self, *, now: datetime, until: datetime, limit: int) -> list[Recheck]:
         """Return those due at ``now``, and let no other process have them before ``until``."""
         ...
 

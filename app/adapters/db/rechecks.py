@@ -11,18 +11,18 @@ from app.adapters.db import counters
 from app.adapters.db.session import Session
 from app.adapters.db.tables import watch
 from app.domain.models import RequestId
-from app.ports.persistence.watches import Watch
+from app.ports.persistence.rechecks import Recheck
 
 _col = watch.c
 
 
 @dataclass(frozen=True, slots=True)
-class SqlWatches:
+class SqlRechecks:
     """Fingerprints by request, until the last look."""
 
     session: Session
 
-    def add(self, watch: Watch, *, due_at: datetime) -> None:
+    def add(self, watch: Recheck, *, due_at: datetime) -> None:
         """See the port."""
         insert = self.session.insert(_col.request_id.table).values(
             request_id=watch.request_id,
@@ -33,7 +33,7 @@ class SqlWatches:
         )
         self.session.changed(insert.on_conflict_do_nothing())
 
-    def take_due(self, *, now: datetime, until: datetime, limit: int) -> list[Watch]:
+    def take_due(self, *, now: datetime, until: datetime, limit: int) -> list[Recheck]:
         """See the port."""
         first = sa.select(_col.request_id).where(_col.due_at <= now).order_by(_col.due_at)
         rows = self.session.rows(
@@ -42,7 +42,7 @@ class SqlWatches:
             .values(due_at=until)
             .returning(_col.request_id, _col.completed_at, _col.looks, _col.prints)
         )
-        return [Watch(*row) for row in rows]
+        return [Recheck(*row) for row in rows]
 
     def looked(self, request_id: RequestId, *, looks: int, due_at: datetime) -> None:
         """See the port."""
