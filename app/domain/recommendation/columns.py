@@ -1,0 +1,189 @@
+"""The catalogue as columns, so that a filter is one mask over all items before any is scored.
+
+Holds nothing of a user, but all that items say: a deleted item must leave it with its snapshot.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import NamedTuple
+
+import numpy as np
+
+from app.domain.models import ItemId
+from app.domain.recommendation.column import Column, ColumnBuilder, Mask
+from app.domain.recommendation.filter import (
+    BUILT_IN,
+    AllOf,
+    AnyOf,
+    CatalogueEntry,
+    Compares,
+    Exists,
+    Expression,
+    Field,
+    IsIn,
+    Not,
+    Type,
+    Where,
+    values_of,
+)
+
+
+class Narrowing(NamedTuple):
+    """What one clause of a filter did.
+
+    Args:
+        path: of the clause, such as ``where.price.$lt``.
+        alone: how many of all items meet it.
+        left: how many items meet it and every clause before it.
+    """
+
+    path: str
+    alone: int
+    left: int
+
+
+def emptied_by(steps: Iterable[Narrowing]) -> Narrowing | None:
+    """Return the clause that removed the last items; None if some are left, or none were there.
+
+    Its ``alone`` tells a clause that nothing meets (0) from one that contradicts those before it.
+    """
+    return next((step for step in steps if step.left == 0), None)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Every field of a snapshot of the catalogue. Never changes; ``replaced`` makes another.
+
+    Args:
+        entries: the items; a mask has their order, shape (n_items,).
+    """
+
+    entries: tuple[CatalogueEntry, ...]
+    _columns: Mapping[Field, Column]
+
+    @classmethod
+    def of(cls, entries: Iterable[CatalogueEntry]) -> Columns:
+        """Build the columns of these items."""
+        kept = tuple(entries)
+        builders: dict[str, ColumnBuilder] = defaultdict(ColumnBuilder)
+        for row, entry in enumerate(kept):
+            for name, value in entry.item.attributes.items():
+                builders[name].add(row, value)
+        columns = {Field(name): one.column(n_items=len(kept)) for name, one in builders.items()}
+        for name in BUILT_IN:
+            field = Field(name, is_built_in=True)
+            columns[field] = _column(kept, field)
+        return cls(kept, {field: column for field, column in columns.items() if column})
+
+    @cached_property
+    def attributes(self) -> Sequence[str]:
+        """The names of all attributes, ascending: what a filter may ask for."""
+        return sorted(field.name for field in self._columns if not field.is_built_in)
+
+    @cached_property
+    def rows(self) -> Mapping[ItemId, int]:
+        """The place of each item in a mask."""
+        return {entry.item.item_id: row for row, entry in enumerate(self.entries)}
+
+    def mask(self, where: Where) -> Mask:
+        """Return which items the filter lets pass; the array is the caller's to change."""
+        return self._all([clause.expression for clause in where.clauses])
+
+    def evaluate(self, expression: Expression) -> Mask:
+        """Return which items one expression holds for; the array is the caller's to change."""
+        match expression:
+            case AllOf(parts):
+                return self._all(parts)
+            case AnyOf(parts):
+                return reduce(np.logical_or, map(self.evaluate, parts), self._none())
+            case Not(part):
+                found = self.evaluate(part)
+                return np.logical_not(found, out=found)
+            case IsIn(field) | Compares(field) | Exists(field):
+                column = self._columns.get(field)
+                return _mask(column, expression) if column else self._none()
+
+    def narrowing(self, where: Where, *, among: Mask | None = None) -> tuple[Narrowing, ...]:
+        """Return what each clause leaves of the items, in turn.
+
+        Args:
+            where: the filter.
+            among: the items to begin with, shape (n_items,); None for all.
+        """
+        left = ~self._none() if among is None else among.copy()
+        steps = []
+        for clause in where.clauses:
+            alone = self.evaluate(clause.expression)
+            left &= alone
+            steps.append(Narrowing(clause.path, int(alone.sum()), int(left.sum())))
+        return tuple(steps)
+
+    def replaced(self, changed: Iterable[CatalogueEntry]) -> Columns:
+        """Return the columns after items of the same ids changed. Equal to building all anew.
+
+        Only columns in which something changed are built, from all items, so no value stays that
+        no item has any more. Items that are added or removed need ``of``.
+
+        Raises:
+            KeyError: an item is not there.
+        """
+        entries, fields = list(self.entries), set[Field]()
+        for new in changed:
+            row = self.rows[new.item.item_id]
+            old, entries[row] = entries[row], new
+            fields |= {
+                field
+                for field in {*_fields_of(old), *_fields_of(new)}
+                if values_of(old, field) != values_of(new, field)
+            }
+        columns: dict[Field, Column | None] = {**self._columns}
+        columns |= {field: _column(entries, field) for field in fields}
+        return Columns(
+            tuple(entries), {field: column for field, column in columns.items() if column}
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all columns in bytes, without the items."""
+        return sum(column.nbytes for column in self._columns.values())
+
+    def _all(self, parts: Sequence[Expression]) -> Mask:
+        found = np.ones(len(self.entries), dtype=np.bool_) if not parts else self.evaluate(parts[0])
+        for part in parts[1:]:
+            found &= self.evaluate(part)
+        return found
+
+    def _none(self) -> Mask:
+        return np.zeros(len(self.entries), dtype=np.bool_)
+
+
+def _fields_of(entry: CatalogueEntry) -> list[Field]:
+    return [
+        *(Field(name, is_built_in=True) for name in BUILT_IN),
+        *map(Field, entry.item.attributes),
+    ]
+
+
+def _column(entries: Sequence[CatalogueEntry], field: Field) -> Column | None:
+    built_in = BUILT_IN[field.name] if field.is_built_in else None
+    builder = ColumnBuilder(is_text=built_in is not None and built_in.type is Type.TEXT)
+    for row, entry in enumerate(entries):
+        if built_in:
+            builder.add(row, built_in.read(entry))
+        elif field.name in entry.item.attributes:
+            builder.add(row, entry.item.attributes[field.name])
+    return builder.column(n_items=len(entries))
+
+
+def _mask(column: Column, condition: IsIn | Compares | Exists) -> Mask:
+    match condition:
+        case IsIn(_, values):
+            return column.items.mask(column.spans_of(values))
+        case Compares(_, order, bound):
+            return column.items.mask(column.span_beside(order, bound))
+        case Exists():
+            return column.items.exists()
