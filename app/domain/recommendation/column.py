@@ -62,7 +62,7 @@ class _Codes:
         table = np.zeros(self.n_codes + 1, dtype=np.bool_)
         for low, high in spans:
             table[low:high] = True
-        return table[self.codes]
+        return table.take(self.codes)  # half the time of table[codes]
 
     def _within(self, span: Span) -> Mask:
         low, high = span
