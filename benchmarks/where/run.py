@@ -178,7 +178,7 @@ def ways(
 ) -> dict[str, tuple[Callable[[], int], int]]:
     """Return each way to count what a filter lets pass, and how often to do it."""
     where = parse_where(filter_of(count), now=NOW, attributes=columns.attributes)
-    few = max(3, 20_000 // len(entries))
+    few = max(2, 20_000 // len(entries))
     found: dict[str, tuple[Callable[[], int], int]] = {
         "masks": (lambda: int(columns.mask(where).sum()), 500),
         "plain": (lambda: sum(matches(where, entry) for entry in entries), few),
