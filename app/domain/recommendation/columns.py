@@ -119,7 +119,9 @@ class Columns:
         for clause in where.clauses:
             alone = self.evaluate(clause.expression)
             left &= alone
-            steps.append(Narrowing(clause.path, np.count_nonzero(alone), np.count_nonzero(left)))
+            steps.append(
+                Narrowing(clause.path, int(np.count_nonzero(alone)), int(np.count_nonzero(left)))
+            )
         return tuple(steps)
 
     def replaced(self, changed: Iterable[CatalogueEntry]) -> Columns:
