@@ -4,27 +4,75 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from app.adapters.datasets.options import ReadOptions, TimeUnit
 from app.ports.dataset import DatasetKind
 
 _SOME_LINES_REFUSED: Final = 3
+_TIMES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+_Column = Annotated[str | None, typer.Option(help="Its name, where it is not a usual one.")]
 
 
-def load(
-    kind: Annotated[DatasetKind, typer.Argument(help="What to read.")],
-    path: Annotated[Path | None, typer.Argument(help="File or folder; none for demo.")] = None,
+def load(  # noqa: PLR0913 - each is an option of the command line
+    kind: Annotated[DatasetKind, typer.Argument(help="The layout of the files; see above.")],
+    path: Annotated[
+        Path | None, typer.Argument(help="File or folder, also compressed as .gz; none for demo.")
+    ] = None,
     *,
     data_dir: Annotated[Path | None, typer.Option(help="Directory of all files.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of the files, such as cp1252; found out if not given.")
+    ] = None,
+    user_column: _Column = None,
+    item_column: _Column = None,
+    value_column: _Column = None,
+    time_column: _Column = None,
+    title_column: _Column = None,
+    time_unit: Annotated[
+        TimeUnit, typer.Option(help="Of times that are numbers since 1970.")
+    ] = TimeUnit.AUTO,
+    default_time: Annotated[
+        datetime | None,
+        typer.Option(help="UTC time of everything, for data without times.", formats=_TIMES),
+    ] = None,
 ) -> None:
-    """Load a data set; broken off, it goes on where it was; repeated, nothing changes."""
+    """Load a data set; broken off, it goes on where it was; repeated, nothing changes.
+
+    \b
+    demo        the books that ship with Lethe, and simulated readers
+    csv         items.csv and interactions.csv in a folder, or one of them;
+                the first row names the columns
+    ndjson      items.ndjson and interactions.ndjson, or one of them, as the API takes them
+    movielens   movies.csv and ratings.csv, or movies.dat and ratings.dat
+    ml-100k     u.item and u.data
+    recbole     NAME.inter and NAME.item
+
+    \b
+    lethe load csv shop/ --user-column client --value-column stars --time-unit ms
+    lethe load csv shop/products.csv.gz --item-column sku --title-column label
+
+    A line that cannot be read is named and left out, and the exit code is 3; an attribute of an
+    item that cannot be read is named and left out alone.
+    """  # noqa: D301 - click keeps the lines below a backspace as they are
     from app.cli.runtime import load_dataset, open_runtime
 
+    options = ReadOptions(
+        encoding=encoding,
+        user_column=user_column,
+        item_column=item_column,
+        value_column=value_column,
+        time_column=time_column,
+        title_column=title_column,
+        time_unit=time_unit,
+        default_time=default_time.replace(tzinfo=UTC) if default_time else None,
+    )
     with open_runtime(data_dir) as runtime:
-        result = load_dataset(runtime, kind=kind, path=path)
+        result = load_dataset(runtime, kind=kind, path=path, options=options)
     if result.bad:
         raise typer.Exit(_SOME_LINES_REFUSED)
 

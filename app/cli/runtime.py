@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from app.adapters.datasets.options import NOTHING_TOLD, ReadOptions
 from app.adapters.datasets.registry import open_dataset
 from app.bootstrap import Runtime, build
 from app.bootstrap.database import prepare_database
@@ -53,10 +56,16 @@ def load_demo(settings: Settings) -> None:
             load_dataset(runtime, kind=DatasetKind.DEMO, path=None)
 
 
-def load_dataset(runtime: Runtime, *, kind: DatasetKind, path: Path | None) -> LoadResult:
+def load_dataset(
+    runtime: Runtime,
+    *,
+    kind: DatasetKind,
+    path: Path | None,
+    options: ReadOptions = NOTHING_TOLD,
+) -> LoadResult:
     """Load a data set, showing how far it is; returns what became of its lines."""
     container = runtime.container
-    dataset = open_dataset(kind, path, now=container.clock.now())
+    dataset = open_dataset(kind, path, now=container.clock.now(), options=options)
     console = Console(stderr=True)
     for remark in dataset.remarks:
         console.print(remark, style="dim")
@@ -68,7 +77,8 @@ def load_dataset(runtime: Runtime, *, kind: DatasetKind, path: Path | None) -> L
     seconds = time.monotonic() - started_s
     total = result.accepted + result.duplicate + result.refused
     console.print(
-        f"{result.items} items; {result.accepted} interactions accepted, "
+        f"{result.items} items, {result.left_out} of their attributes left out; "
+        f"{result.accepted} interactions accepted, "
         f"{result.duplicate} duplicate, {result.refused} refused by an erasure, "
         f"{result.bad} lines bad; {seconds:.1f} s, {total / seconds:.0f} interactions/s"
     )
@@ -88,19 +98,22 @@ def _progress(console: Console) -> Progress:
 def _watcher(progress: Progress, dataset: Dataset, console: Console) -> LoadWatcher:
     totals = {"items": dataset.items_total, "interactions": dataset.interactions_total}
     tasks: dict[str, TaskID] = {}
-    shown = 0
+    shown: Counter[str] = Counter()
 
     def moved(part: str, position: Position) -> None:
         if part not in tasks:
             tasks[part] = progress.add_task(part, total=totals[part])
         progress.update(tasks[part], completed=position.offset)
 
-    def refused(line: BadLine) -> None:
-        nonlocal shown
-        shown += 1
-        if shown <= _SHOWN_BAD_LINES:
-            console.print(f"{line.file}:{line.line}: {line.message}", markup=False)
-        elif shown == _SHOWN_BAD_LINES + 1:
-            console.print("more bad lines follow; only their number is told", style="dim")
+    def tell(line: BadLine, *, what: str) -> None:
+        shown[what] += 1
+        if shown[what] <= _SHOWN_BAD_LINES:
+            console.print(f"{line.file}:{line.line}: {what}: {line.message}", markup=False)
+        elif shown[what] == _SHOWN_BAD_LINES + 1:
+            console.print(f"more of these follow ({what}); only their number is told", style="dim")
 
-    return LoadWatcher(moved=moved, refused=refused)
+    return LoadWatcher(
+        moved=moved,
+        refused=partial(tell, what="line not loaded"),
+        left_out=partial(tell, what="attribute left out"),
+    )

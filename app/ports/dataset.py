@@ -15,6 +15,8 @@ class DatasetKind(StrEnum):
 
     DEMO = "demo"
     ML_100K = "ml-100k"
+    MOVIELENS = "movielens"
+    CSV = "csv"
     NDJSON = "ndjson"
     RECBOLE = "recbole"
 
@@ -37,10 +39,16 @@ START: Final = Position(line=0, offset=0)
 
 @dataclass(frozen=True, slots=True)
 class ItemRecord:
-    """A catalogue entry, and the position just behind it."""
+    """A catalogue entry, and the position just behind it.
+
+    Args:
+        left_out: each attribute (or other field) that could not be kept, and what is wrong with
+            it; never a value.
+    """
 
     item: Item
     position: Position
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,11 @@ class Dataset(Protocol):
     @property
     def remarks(self) -> tuple[str, ...]:
         """What of the data set is not loaded, and why: a sentence each, for the operator."""
+        ...
+
+    @property
+    def file_names(self) -> tuple[str, str]:
+        """The names of the files, without folders, of items and of interactions."""
         ...
 
     @property

@@ -39,6 +39,7 @@ class DemoDataset:
     def __init__(self, *, seed: int = DEFAULT_SEED, folder: Path = DEMO_FOLDER) -> None:
         self._books = folder / "books.ndjson"
         self.items_total = file_size(self._books)
+        self.file_names = (self._books.name, "demo")
         self.shelf = _read_shelf(folder)
         self._interactions: tuple[ReportedInteraction, ...] = tuple(simulate(self.shelf, seed=seed))
         self.interactions_total = len(self._interactions)

@@ -1,20 +1,23 @@
-"""Reading a text file line by line, with positions, and past lines that are broken."""
+"""Reading a text file, also a ``.gz``, line by line, with positions, past lines that are broken."""
 
 from __future__ import annotations
 
 import codecs
+import gzip
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, TypeVar
+from typing import IO, Final, TypeVar, cast
 
 from app.domain.errors import FieldError, InvalidInputError
 from app.ports.dataset import START, BadLine, Position
 
 MAX_LINE_BYTES: Final = 1 << 20
 """Far above the longest legal record (8,192 characters of text), so memory stays bounded."""
+GZIP: Final = ".gz"
+_SIZE_BYTES: Final = 4  # the end of a gzip file, RFC 1952 section 2.3.1
 
-Encoding = Literal["utf-8", "latin-1"]
 Record = TypeVar("Record")
 
 
@@ -23,8 +26,21 @@ def refuse(message: str, *, field: str = "path") -> InvalidInputError:
     return InvalidInputError(FieldError(field, message))
 
 
+def stored_as(path: Path) -> Path:
+    """Return ``path``, or where only its compressed form is there, that."""
+    packed = path.with_name(path.name + GZIP)
+    return packed if not path.exists() and packed.exists() else path
+
+
+def plain_name(path: Path) -> Path:
+    """Return ``path`` without ``.gz``."""
+    return path.with_suffix("") if path.suffix == GZIP else path
+
+
 def file_size(path: Path) -> int:
-    """Return the size of the regular file at ``path`` in bytes, above 0.
+    """Return the size of the regular file at ``path`` in bytes, above 0; of a ``.gz``, unpacked.
+
+    The latter is what the file itself says, which is too little above 4 GiB.
 
     Raises:
         InvalidInputError: it is missing, no file, not readable, or empty.
@@ -33,7 +49,12 @@ def file_size(path: Path) -> int:
         raise refuse(f"there is no file {path.name}")
     if not os.access(path, os.R_OK):
         raise refuse(f"{path.name} may not be read")
-    if not (size := path.stat().st_size):
+    size = path.stat().st_size
+    if size and path.suffix == GZIP:
+        with path.open("rb") as file:
+            file.seek(-min(size, _SIZE_BYTES), os.SEEK_END)
+            size = int.from_bytes(file.read(), "little")
+    if not size:
         raise refuse(f"{path.name} is empty")
     return size
 
@@ -41,23 +62,23 @@ def file_size(path: Path) -> int:
 def read_records(
     path: Path,
     *,
-    make: Callable[[str, Position], Record],
+    make: Callable[[str, Position], Record | None],
     after: Position = START,
-    encoding: Encoding = "utf-8",
+    encoding: str = "utf-8",
 ) -> Iterator[Record | BadLine]:
     """Yield what ``make`` returns for each line behind ``after``; blank lines are passed over.
 
     Args:
         path: a file whose lines end in LF or CR LF; a byte order mark is dropped.
         make: gets the line without its end, and the position behind it. What it raises as
-            InvalidInputError becomes a BadLine.
+            InvalidInputError becomes a BadLine; where it returns None, nothing is yielded.
         after: where an earlier reading stopped. Costs one seek.
         encoding: of the file; a line that is not in it becomes a BadLine.
 
     Raises:
         InvalidInputError: the file cannot be opened, or ``after`` is no line end of it.
     """
-    for raw, position in _raw_lines(path, after=after):
+    for raw, position in raw_lines(path, after=after):
         try:
             text = _text(raw, encoding=encoding, is_first=position.line == 1)
             record = make(text, position) if text.strip() else None
@@ -68,31 +89,46 @@ def read_records(
                 yield record
 
 
-def first_line(path: Path) -> tuple[str, Position]:
-    """Return the first line of a UTF-8 file, and the position behind it.
+def first_line(path: Path, *, encoding: str) -> tuple[str, Position]:
+    """Return the first line of a file, and the position behind it.
 
     Raises:
-        InvalidInputError: the file cannot be opened, or its first line is no UTF-8.
+        InvalidInputError: the file cannot be opened, or its first line is not in ``encoding``.
     """
-    raw, position = next(_raw_lines(path, after=START))
-    return _text(raw, encoding="utf-8", is_first=True), position
+    raw, position = next(raw_lines(path, after=START))
+    return _text(raw, encoding=encoding, is_first=True), position
 
 
-def _raw_lines(path: Path, *, after: Position) -> Iterator[tuple[bytes, Position]]:
-    """Yield lines as bytes; of one that is too long, its first MAX_LINE_BYTES + 1 bytes."""
+def raw_lines(path: Path, *, after: Position = START) -> Iterator[tuple[bytes, Position]]:
+    """Yield lines as bytes; of one that is too long, its first MAX_LINE_BYTES + 1 bytes.
+
+    Raises:
+        InvalidInputError: as ``read_records``, or the file is compressed and damaged.
+    """
     file_size(path)
-    with path.open("rb") as file:
-        _go_to(file, after, name=path.name)
-        number = after.line
-        while raw := file.readline(MAX_LINE_BYTES + 1):
-            rest = raw
-            while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
-                rest = file.readline(MAX_LINE_BYTES + 1)
-            number += 1
-            yield raw, Position(line=number, offset=file.tell())
+    try:
+        with _opened(path) as file:
+            _go_to(file, after, name=path.name)
+            number, offset = after.line, after.offset
+            while raw := file.readline(MAX_LINE_BYTES + 1):
+                offset += len(raw)
+                rest = raw
+                while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
+                    rest = file.readline(MAX_LINE_BYTES + 1)
+                    offset += len(rest)
+                number += 1
+                yield raw, Position(line=number, offset=offset)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise refuse(f"{path.name} is not a whole gzip file: copy it again") from error
 
 
-def _go_to(file: BinaryIO, position: Position, *, name: str) -> None:
+def _opened(path: Path) -> IO[bytes]:
+    if path.suffix == GZIP:
+        return cast("IO[bytes]", gzip.open(path))
+    return path.open("rb")
+
+
+def _go_to(file: IO[bytes], position: Position, *, name: str) -> None:
     """Move to ``position``; a file that was changed since must not be read from mid-line."""
     if position == START:
         return
@@ -104,7 +140,7 @@ def _go_to(file: BinaryIO, position: Position, *, name: str) -> None:
     file.seek(position.offset)
 
 
-def _text(raw: bytes, *, encoding: Encoding, is_first: bool) -> str:
+def _text(raw: bytes, *, encoding: str, is_first: bool) -> str:
     if len(raw) > MAX_LINE_BYTES:
         raise refuse(f"has more than {MAX_LINE_BYTES} bytes", field="line")
     if is_first:

@@ -1,28 +1,23 @@
-"""MovieLens 100K as GroupLens publishes it: tab and pipe separated files in one folder.
+"""MovieLens as GroupLens publishes it, in each of its three layouts.
 
 Source: F. Maxwell Harper and Joseph A. Konstan, The MovieLens Datasets: History and Context,
-ACM TiiS 5(4), 2015; the layout of the files is that of the README of the data set.
+ACM TiiS 5(4), 2015; the layout of the files is that of the README of each data set.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from app.adapters.datasets.columns import moment, number, split
-from app.adapters.datasets.lines import file_size, read_records, refuse
-from app.domain.models import Kind
-from app.ports.dataset import (
-    START,
-    BadLine,
-    InteractionRecord,
-    ItemRecord,
-    Position,
-)
-from app.wire.schemas import interaction_from_wire, item_from_wire
+from app.adapters.datasets.encodings import encoding_of
+from app.adapters.datasets.items import lenient_item
+from app.adapters.datasets.lines import file_size, refuse, stored_as
+from app.adapters.datasets.options import NOTHING_TOLD, ReadOptions
+from app.adapters.datasets.rows import Events, RowDataset
+from app.adapters.datasets.table import Row, Table, open_csv
+from app.ports.dataset import ItemRecord, Position
 
 GENRES: Final = (
     None,  # "unknown": says nothing about the film
@@ -30,74 +25,127 @@ GENRES: Final = (
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller"),
     *("War", "Western"),
 )
-_N_ITEM_COLUMNS: Final = 5 + len(GENRES)
-_N_RATING_COLUMNS: Final = 4
+_FLAGS: Final = tuple(f"genre {number}" for number in range(len(GENRES)))
+_NO_GENRES: Final = "(no genres listed)"
+_FILMS: Final = ("movieId", "title", "genres")
+_RATINGS: Final = ("userId", "movieId", "rating", "timestamp")
 _ESCAPED: Final = re.compile(r"\\([89A-F][0-9A-F])")
 """How some copies of u.item, made pure ASCII on their way, write a Latin-1 character."""
 _YEAR: Final = re.compile(r"\((\d{4})\)\s*$")
 
 
-class MovieLensDataset:
-    """The folder ml-100k: u.item (Latin-1) and u.data; u.user is never opened.
+class MovieLensDataset(RowDataset):
+    """The folder ml-100k: u.item and u.data; u.user is never opened.
 
     Args:
         path: the folder.
         now: the present, aware UTC; no rating may be younger.
+        options: the encoding of u.item, if it is neither UTF-8 nor Latin-1.
 
     Raises:
         InvalidInputError: u.item or u.data is missing or empty.
     """
 
-    def __init__(self, path: Path, *, now: datetime) -> None:
+    def __init__(self, path: Path, *, now: datetime, options: ReadOptions = NOTHING_TOLD) -> None:
         if not path.is_dir():
             raise refuse("must be the folder with u.data and u.item")
-        self._now = now
-        self._items = path / "u.item"
-        self._ratings = path / "u.data"
-        self.items_total = file_size(self._items)
-        self.interactions_total = file_size(self._ratings)
-        self.remarks: tuple[str, ...] = (
-            ("u.user is not loaded: Lethe keeps no age, gender, occupation or address of anyone.",)
-            if (path / "u.user").exists()
-            else ()
+        item, data = _files(path, "u.item", "u.data")
+        films = Table(
+            item,
+            ("movieId", "title", "release date", "video date", "address", *_FLAGS),
+            "|",
+            encoding_of(item, told=options.encoding),
+        )
+        remark = (
+            "u.user is not loaded: Lethe keeps no age, gender, occupation or address of anyone."
+        )
+        super().__init__(
+            (films, _flagged_film),
+            (Table(data, _RATINGS, "\t"), _ratings(now, prefix="ml-100k", time="timestamp")),
+            remarks=(remark,) if (path / "u.user").exists() else (),
         )
 
-    def items(self, *, after: Position = START) -> Iterator[ItemRecord | BadLine]:
-        """Yield the films, with genres and year as attributes; see Dataset."""
-        return read_records(self._items, make=_item, after=after, encoding="latin-1")
 
-    def interactions(self, *, after: Position = START) -> Iterator[InteractionRecord | BadLine]:
-        """Yield the ratings; see Dataset."""
-        return read_records(self._ratings, make=self._rating, after=after)
+class MovieLensTables(RowDataset):
+    """A folder of the later sets: movies.csv and ratings.csv, or movies.dat and ratings.dat.
 
-    def _rating(self, text: str, position: Position) -> InteractionRecord:
-        user, item, rating, timestamp = split(text, separator="\t", n_columns=_N_RATING_COLUMNS)
-        wire = {
-            "event_id": f"ml-100k:{user}:{item}",  # a user rates a film once
-            "user": user,
-            "item_id": item,
-            "kind": Kind.RATING.value,
-            "value": number(rating, column="rating"),
-            "occurred_at": moment(timestamp, column="timestamp"),
-        }
-        return InteractionRecord(interaction_from_wire(wire, now=self._now), position)
+    The former are ml-latest, ml-20m, ml-25m and ml-32m, the latter ml-1m and ml-10m. Tags, links
+    and users are never opened.
+
+    Args:
+        path: the folder.
+        now: the present, aware UTC; no rating may be younger.
+        options: the encoding, if it is neither UTF-8 nor Latin-1.
+
+    Raises:
+        InvalidInputError: a file is missing or empty, or has other columns.
+    """
+
+    def __init__(self, path: Path, *, now: datetime, options: ReadOptions = NOTHING_TOLD) -> None:
+        if not path.is_dir():
+            raise refuse("must be the folder with movies.csv and ratings.csv, or the two as .dat")
+        if stored_as(path / "u.data").exists():
+            raise refuse("is the layout of: lethe load ml-100k")
+        if stored_as(path / "movies.dat").exists():
+            movies, ratings = _files(path, "movies.dat", "ratings.dat")
+            encoding = encoding_of(movies, told=options.encoding)
+            films = Table(movies, _FILMS, "::", encoding)
+            rated = Table(ratings, _RATINGS, "::")
+        else:
+            movies, ratings = _files(path, "movies.csv", "ratings.csv")
+            films = _with(movies, _FILMS, encoding=encoding_of(movies, told=options.encoding))
+            rated = _with(ratings, _RATINGS, encoding="utf-8")
+        super().__init__(
+            (films, _listed_film), (rated, _ratings(now, prefix="movielens", time="timestamp"))
+        )
 
 
-def _item(text: str, position: Position) -> ItemRecord:
-    item_id, title, release_date, _, _, *flags = split(
-        text, separator="|", n_columns=_N_ITEM_COLUMNS
+def _files(path: Path, *names: str) -> list[Path]:
+    files = [stored_as(path / name) for name in names]
+    for file in files:
+        file_size(file)
+    return files
+
+
+def _with(path: Path, columns: tuple[str, ...], *, encoding: str) -> Table:
+    table = open_csv(path, encoding=encoding)
+    if not set(columns) <= set(table.columns):
+        raise refuse(f"{path.name}: the first row must name {', '.join(columns)}", field="header")
+    return table
+
+
+def _ratings(now: datetime, *, prefix: str, time: str) -> Events:
+    """Return what a row of ratings says: a user rates a film once."""
+    user, item, value, _ = _RATINGS
+    return Events(
+        now=now, prefix=prefix, user=user, item=item, value=value, time=time, is_once=True
     )
-    if not set(flags) <= {"0", "1"}:
-        raise refuse("every genre must be 0 or 1", field="genres")
-    title = _ESCAPED.sub(lambda match: chr(int(match[1], base=16)), title)
-    pairs = zip(GENRES, flags, strict=True)
-    attributes: dict[str, object] = {
-        "genres": [name for name, flag in pairs if name and flag == "1"]
-    }
+
+
+def _flagged_film(row: Row, position: Position) -> ItemRecord:
+    title = _ESCAPED.sub(lambda match: chr(int(match[1], base=16)), row["title"])
+    flags = [row[name] for name in _FLAGS]
+    attributes: dict[str, object] = {}
+    left_out: tuple[str, ...] = ()
+    if set(flags) <= {"0", "1"}:
+        pairs = zip(GENRES, flags, strict=True)
+        attributes["genres"] = [name for name, flag in pairs if name and flag == "1"]
+    else:
+        left_out = ("attributes.genres: every genre must be 0 or 1",)
     if year := _YEAR.search(title):
         attributes["year"] = int(year[1])
-    elif release_date[-4:].isdecimal():
-        attributes["year"] = int(release_date[-4:])
-    return ItemRecord(
-        item_from_wire({"item_id": item_id, "title": title, "attributes": attributes}), position
-    )
+    elif row["release date"][-4:].isdecimal():
+        attributes["year"] = int(row["release date"][-4:])
+    wire = {"item_id": row["movieId"], "title": title, "attributes": attributes}
+    return lenient_item(wire, position=position, left_out=left_out)
+
+
+def _listed_film(row: Row, position: Position) -> ItemRecord:
+    genres = row["genres"]
+    attributes: dict[str, object] = {
+        "genres": genres.split("|") if genres and genres != _NO_GENRES else []
+    }
+    if year := _YEAR.search(row["title"]):
+        attributes["year"] = int(year[1])
+    wire = {"item_id": row["movieId"], "title": row["title"], "attributes": attributes}
+    return lenient_item(wire, position=position)

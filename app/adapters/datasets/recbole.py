@@ -6,169 +6,206 @@ float_seq; the values of a sequence are separated by blanks).
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from app.adapters.datasets.columns import moment, number, split
-from app.adapters.datasets.lines import file_size, first_line, read_records, refuse
-from app.domain.models import Kind
-from app.ports.dataset import (
-    START,
-    BadLine,
-    InteractionRecord,
-    ItemRecord,
-    Position,
-)
-from app.wire.schemas import interaction_from_wire, item_from_wire
+from app.adapters.datasets import columns
+from app.adapters.datasets.encodings import encoding_of
+from app.adapters.datasets.items import lenient_item
+from app.adapters.datasets.lines import first_line, plain_name, refuse, stored_as
+from app.adapters.datasets.options import NOTHING_TOLD, ReadOptions
+from app.adapters.datasets.rows import Events, RowDataset
+from app.adapters.datasets.table import Row, Table
+from app.domain.errors import InvalidInputError
+from app.ports.dataset import ItemRecord, Position
 
 _TYPES: Final = frozenset({"token", "token_seq", "float", "float_seq"})
-_TITLES: Final = ("title", "movie_title", "item_name", "name")
 _YEAR_DIGITS: Final = 4
 _ATTRIBUTES: Final = {"class": "genres", "genre": "genres", "release_year": "year"}
 """Column names of the published sets that mean what Lethe already has a word for."""
+_INTER, _ITEM, _USER = ".inter", ".item", ".user"
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """The columns of an atomic file.
+class _Header:
+    """The columns of an atomic file: the table, and name to type."""
 
-    Args:
-        types: name to type, in file order.
-        end: the position behind the header.
-    """
-
+    table: Table
     types: Mapping[str, str]
-    end: Position
 
-    def values(self, text: str) -> dict[str, str]:
-        """Return name to text of one line.
+    def need(
+        self, told: str | None, *, usual: str, known: frozenset[str], type_: str, option: str
+    ) -> str:
+        """Return the name of a column: as told, its usual name, or another that means the same.
 
         Raises:
-            InvalidInputError: the line has another number of columns.
+            InvalidInputError: there is none, or it has another type.
         """
-        columns = split(text, separator="\t", n_columns=len(self.types))
-        return dict(zip(self.types, columns, strict=True))
+        file = self.table.path.name
+        name = told or (usual if usual in self.types else columns.find(self.types, known=known))
+        if name is None:
+            raise refuse(
+                f"{file}: no column {usual}:{type_}; name another with {option}", field="header"
+            )
+        if name not in self.types:
+            raise refuse(f"{file}: no column {name}, which {option} names", field="header")
+        if self.types[name] != type_:
+            raise refuse(f"{file}: {name} must be of type {type_}", field="header")
+        return name
 
 
-class RecBoleDataset:
+class RecBoleDataset(RowDataset):
     """``NAME.inter`` and, where it is there, ``NAME.item``; ``NAME.user`` is never opened.
 
-    The columns ``user_id:token``, ``item_id:token`` and ``timestamp:float`` (seconds since 1970)
-    are needed; with ``rating:float`` a row is a rating, without it a view.
+    The columns ``user_id:token``, ``item_id:token`` and ``timestamp:float`` are needed, under
+    these names or as the options say; with ``rating:float`` a row is a rating, without it a view,
+    and with a ``label:float`` of 0 nothing. A set without titles shows the items' ids.
 
     Args:
         path: the .inter file, or a folder with exactly one, or with one of the folder's name.
         now: the present, aware UTC; no interaction may be younger.
+        options: what the files do not say.
 
     Raises:
         InvalidInputError: a file is missing or empty, or its header is not as above.
     """
 
-    def __init__(self, path: Path, *, now: datetime) -> None:
-        self._now = now
-        self._inter = _inter_file(path)
-        self._item = self._inter.with_suffix(".item")
-        self.interactions_total = file_size(self._inter)
-        self._inter_header = _header(
-            self._inter,
-            needed={"user_id": "token", "item_id": "token", "timestamp": "float"},
-            known={"rating": "float"},
-        )
-        self._item_header: Header | None = None
-        self.items_total = 0
-        if self._item.exists():
-            self.items_total = file_size(self._item)
-            self._item_header = _header(self._item, needed={"item_id": "token"}, known={})
-        self.remarks = tuple(self._not_loaded())
+    def __init__(self, path: Path, *, now: datetime, options: ReadOptions = NOTHING_TOLD) -> None:
+        inter = _inter_file(path)
+        item = stored_as(plain_name(inter).with_suffix(_ITEM))
+        header = _header(inter, told=options.encoding)
+        events = _events(header, now=now, options=options)
+        remarks = list(_not_loaded(header, events))
+        items = None
+        if item.exists():
+            facts = _header(item, told=options.encoding)
+            maker = _item_maker(facts, options=options)
+            items = (facts.table, maker.record)
+            remarks += maker.remarks()
+        super().__init__(items, (header.table, events), remarks=tuple(remarks))
 
-    def _not_loaded(self) -> Iterator[str]:
-        users = self._inter.with_suffix(".user")
-        if users.exists():
-            yield f"{users.name} is not loaded: Lethe keeps no facts about a person but their acts."
-        others = set(self._inter_header.types) - {"user_id", "item_id", "rating", "timestamp"}
-        if others:
-            yield f"{self._inter.name}: not loaded: {', '.join(sorted(others))}."
-        vectors = _of_type(self._item_header, "float_seq")
+
+@dataclass(frozen=True, slots=True)
+class _ItemMaker:
+    """Which column of an .item file is what."""
+
+    header: _Header
+    item: str
+    title: str | None
+
+    def record(self, row: Row, position: Position) -> ItemRecord:
+        """Return the item of a row; an attribute that cannot be read is left out."""
+        attributes: dict[str, object] = {}
+        left_out: list[str] = []
+        for name, value in row.items():
+            type_ = self.header.types[name]
+            if name in {self.item, self.title} or not value or type_ == "float_seq":
+                continue
+            try:
+                attributes[_ATTRIBUTES.get(name, name)] = _attribute(name, value, type_=type_)
+            except InvalidInputError as error:
+                left_out.append(f"attributes.{error.message}")
+        title = row[self.title] if self.title else None
+        wire = {"item_id": row[self.item], "title": title, "attributes": attributes}
+        return lenient_item(wire, position=position, left_out=tuple(left_out))
+
+    def remarks(self) -> Iterator[str]:
+        """Say what of the file is not loaded."""
+        file = self.header.table.path.name
+        vectors = sorted(name for name, type_ in self.header.types.items() if type_ == "float_seq")
         if vectors:
-            yield f"{self._item.name}: not loaded, as vectors are no facts: {', '.join(vectors)}."
-
-    def items(self, *, after: Position = START) -> Iterator[ItemRecord | BadLine]:
-        """Yield the items; a set without a title column shows item ids as titles; see Dataset."""
-        header = self._item_header
-        if header is None:
-            return iter(())
-        return read_records(
-            self._item,
-            make=lambda text, position: _item(header, text, position),
-            after=max(after, header.end),
-        )
-
-    def interactions(self, *, after: Position = START) -> Iterator[InteractionRecord | BadLine]:
-        """Yield the interactions; see Dataset."""
-        return read_records(
-            self._inter, make=self._interaction, after=max(after, self._inter_header.end)
-        )
-
-    def _interaction(self, text: str, position: Position) -> InteractionRecord:
-        row = self._inter_header.values(text)
-        wire = {
-            "event_id": _event_id(row),
-            "user": row["user_id"],
-            "item_id": row["item_id"],
-            "kind": (Kind.RATING if "rating" in row else Kind.VIEW).value,
-            "value": number(row["rating"], column="rating") if "rating" in row else None,
-            "occurred_at": moment(row["timestamp"], column="timestamp"),
-        }
-        return InteractionRecord(interaction_from_wire(wire, now=self._now), position)
-
-
-def _event_id(row: Mapping[str, str]) -> str:
-    """Return an id that follows from the row: equal rows are one event.
-
-    A hash, since ids may be longer than an event id may be, and may hold any separator.
-    """
-    names = ("user_id", "item_id", "rating", "timestamp")
-    content = json.dumps([row.get(name) for name in names])
-    return "recbole:" + hashlib.sha256(content.encode()).hexdigest()[:40]
-
-
-def _item(header: Header, text: str, position: Position) -> ItemRecord:
-    row = header.values(text)
-    title = next((name for name in _TITLES if name in row), "item_id")
-    attributes = {
-        _ATTRIBUTES.get(name, name): _attribute(name, value, type_=header.types[name])
-        for name, value in row.items()
-        if name not in {"item_id", title} and value and header.types[name] != "float_seq"
-    }
-    wire = {"item_id": row["item_id"], "title": row[title], "attributes": attributes}
-    return ItemRecord(item_from_wire(wire), position)
+            yield f"{file}: not loaded, as vectors are no facts: {', '.join(vectors)}."
+        if not self.title:
+            yield f"{file}: no column of titles; ids are shown (--title-column names one)."
 
 
 def _attribute(name: str, value: str, *, type_: str) -> object:
     if type_ == "float":
-        return number(value, column=name)
+        return columns.number(value, column=name)
     if type_ == "token_seq":
         return value.split()
     is_year = _ATTRIBUTES.get(name, name) == "year" and len(value) <= _YEAR_DIGITS
     return int(value) if is_year and value.isdecimal() else value
 
 
-def _of_type(header: Header | None, type_: str) -> list[str]:
-    return sorted(name for name, found in header.types.items() if found == type_) if header else []
+def _item_maker(header: _Header, *, options: ReadOptions) -> _ItemMaker:
+    told = options.item_column if options.item_column in header.types else None
+    item = header.need(
+        told, usual="item_id", known=columns.ITEM, type_="token", option="--item-column"
+    )
+    words = [
+        name for name, type_ in header.types.items() if type_.startswith("token") and name != item
+    ]
+    title = options.title_column or columns.find_title(words)
+    if title is not None and title not in words:
+        raise refuse(
+            f"{header.table.path.name}: no column {title} of words, which --title-column names",
+            field="header",
+        )
+    return _ItemMaker(header, item, title)
+
+
+def _events(header: _Header, *, now: datetime, options: ReadOptions) -> Events:
+    value = options.value_column or ("rating" if "rating" in header.types else None)
+    is_timeless = options.default_time and not (options.time_column or "timestamp" in header.types)
+    return Events(
+        now=now,
+        prefix="recbole",
+        user=header.need(
+            options.user_column,
+            usual="user_id",
+            known=columns.USER,
+            type_="token",
+            option="--user-column",
+        ),
+        item=header.need(
+            options.item_column,
+            usual="item_id",
+            known=columns.ITEM,
+            type_="token",
+            option="--item-column",
+        ),
+        value=value
+        and header.need(
+            value, usual=value, known=columns.VALUE, type_="float", option="--value-column"
+        ),
+        time=None
+        if is_timeless
+        else header.need(
+            options.time_column,
+            usual="timestamp",
+            known=columns.TIME,
+            type_="float",
+            option="--time-column, or give all one time with --default-time",
+        ),
+        label="label" if "label" in header.types else None,
+        unit=options.time_unit,
+        default_time=options.default_time,
+    )
+
+
+def _not_loaded(header: _Header, events: Events) -> Iterator[str]:
+    inter = header.table.path
+    users = stored_as(plain_name(inter).with_suffix(_USER))
+    if users.exists():
+        yield f"{users.name} is not loaded: Lethe keeps no facts about a person but their acts."
+    if events.label:
+        yield f"{inter.name}: rows with label 0 were only shown: they are no events."
+    used = {events.user, events.item, events.value, events.time, events.label}
+    if others := set(header.types) - used:
+        yield f"{inter.name}: not loaded: {', '.join(sorted(others))}."
 
 
 def _inter_file(path: Path) -> Path:
     if not path.is_dir():
-        if path.suffix != ".inter":
+        if plain_name(path).suffix != _INTER:
             raise refuse("must be a .inter file, or the folder with one")
-        return path
-    found = sorted(path.glob("*.inter"))
-    of_folder = path / f"{path.resolve().name}.inter"
+        return stored_as(path)
+    found = sorted({*path.glob("*.inter"), *path.glob("*.inter.gz")})
+    of_folder = stored_as(path / f"{path.resolve().name}{_INTER}")
     if of_folder in found:
         return of_folder
     if not found:
@@ -178,21 +215,21 @@ def _inter_file(path: Path) -> Path:
     return found[0]
 
 
-def _header(path: Path, *, needed: Mapping[str, str], known: Mapping[str, str]) -> Header:
-    """Read the header of ``path``; ``needed`` and ``known`` columns must have the type given."""
-    text, end = first_line(path)
+def _header(path: Path, *, told: str | None) -> _Header:
+    """Read the header of ``path``."""
+    encoding = encoding_of(path, told=told)
+    text, end = first_line(path, encoding=encoding)
+    separator = "\t" if "\t" in text or " " not in text else " "
     types: dict[str, str] = {}
-    for column in text.split("\t"):
+    for column in text.split(separator):
         name, colon, type_ = column.partition(":")
         if not colon or type_ not in _TYPES:
-            raise refuse(f"{path.name}: each column must be named as name:type", field="header")
+            raise refuse(
+                f"{path.name}: each column must be named as name:type, with tabs between them; "
+                "a file with commas is read by: lethe load csv",
+                field="header",
+            )
         if name in types:
             raise refuse(f"{path.name}: two columns {name}", field="header")
         types[name] = type_
-    for name, type_ in needed.items():
-        if name not in types:
-            raise refuse(f"{path.name}: no column {name}:{type_}", field="header")
-    for name, type_ in (*needed.items(), *known.items()):
-        if types.get(name, type_) != type_:
-            raise refuse(f"{path.name}: {name} must be of type {type_}", field="header")
-    return Header(types=types, end=end)
+    return _Header(Table(path, tuple(types), separator, encoding, end), types)

@@ -28,14 +28,21 @@ _BATCH: Final = 5_000
 """Large, because a batch touches nearly every shard, and a shard write costs by the call."""
 _AHEAD: Final = 2
 """Batches under way at once: one in SQL, one in the vector store."""
+_UNKNOWN: Final = "unknown item: load it first, or set LETHE_UNKNOWN_ITEMS=stub"
 Record = TypeVar("Record", ItemRecord, InteractionRecord)
 
 
 @dataclass(slots=True)
 class LoadResult:
-    """What became of a data set."""
+    """What became of a data set.
+
+    Args:
+        left_out: attributes of items that were loaded without them.
+        bad: lines that were not loaded.
+    """
 
     items: int = 0
+    left_out: int = 0
     accepted: int = 0
     duplicate: int = 0
     refused: int = 0
@@ -54,11 +61,13 @@ class LoadWatcher:
 
     Args:
         moved: part (``items`` or ``interactions``), and the position reached.
-        refused: a line that was left out, and why.
+        refused: a line that was not loaded, and why.
+        left_out: an attribute that its item was loaded without, and why.
     """
 
     moved: Callable[[str, Position], None]
     refused: Callable[[BadLine], None]
+    left_out: Callable[[BadLine], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,12 @@ class _Told:
     def refuse(self, line: BadLine) -> None:
         self.result.bad += 1
         self.watcher.refused(line)
+
+    def leave_out(self, records: Sequence[ItemRecord], *, file: str) -> None:
+        for record in records:
+            for message in record.left_out:
+                self.result.left_out += 1
+                self.watcher.left_out(BadLine(file, record.position, message))
 
     def count(self, recorded: _Recorded) -> None:
         for one in recorded.results:
@@ -138,6 +153,7 @@ class LoadService:
         told = _Told(watcher, result)
         for chunk in self._chunks(dataset.items, f"{name}:items"):
             items = chunk.good(told)
+            told.leave_out(items, file=dataset.file_names[0])
             if items:
                 self._catalogue.upsert([record.item for record in items])
             result.items += len(items)
@@ -160,9 +176,10 @@ class LoadService:
             told.count(done.result())
             self._reached(chunk, name, told.watcher)
 
+        file = dataset.file_names[1]
         with ThreadPoolExecutor(_AHEAD, thread_name_prefix="load") as pool:
             for chunk in self._chunks(dataset.interactions, name):
-                ahead.append((chunk, pool.submit(self._record, chunk.good(told), name)))
+                ahead.append((chunk, pool.submit(self._record, chunk.good(told), file)))
                 if len(ahead) == _AHEAD:
                     settle()
             while ahead:
@@ -202,17 +219,13 @@ class LoadService:
             yield first
             yield from entries
 
-    def _record(self, rows: list[InteractionRecord], name: str) -> _Recorded:
+    def _record(self, rows: list[InteractionRecord], file: str) -> _Recorded:
         interactions = [self._identity.interaction(row.interaction) for row in rows]
         if not interactions:
             return _Recorded()
         try:
             return _Recorded([self._ingest.record(interactions)])
         except UnknownItemsError as error:
-            file = name.removesuffix(":interactions").rpartition("/")[2]
-            bad = [
-                BadLine(file, rows[index].position, "unknown item")
-                for index in sorted(error.indices)
-            ]
+            bad = [BadLine(file, rows[index].position, _UNKNOWN) for index in sorted(error.indices)]
             known = [one for i, one in enumerate(interactions) if i not in error.indices]
         return _Recorded([self._ingest.record(known)] if known else [], bad)

@@ -15,6 +15,7 @@ from tests.world import START as BEGUN
 from tests.world import World, catalogue, open_world
 
 N_USERS = 10
+UNKNOWN = "unknown item: load it first, or set LETHE_UNKNOWN_ITEMS=stub"
 
 
 @dataclass
@@ -24,13 +25,15 @@ class _Dataset:
     items_total: int = 1
     interactions_total: int = 1
     remarks: tuple[str, ...] = ()
+    file_names: tuple[str, str] = ("books", "lines")
     breaks_at: int = 0
     read_from: list[Position] = field(default_factory=list)
 
     def items(self, *, after: Position = START) -> Iterator[ItemRecord | BadLine]:
         for line, item in enumerate(catalogue(), start=1):
             if line > after.line:
-                yield ItemRecord(item, Position(line, line))
+                left_out = ("attributes.price: is not a number",) if line == 3 else ()
+                yield ItemRecord(item, Position(line, line), left_out)
 
     def interactions(self, *, after: Position = START) -> Iterator[InteractionRecord | BadLine]:
         self.read_from.append(after)
@@ -66,11 +69,13 @@ class _Dataset:
 class _Log:
     moved: list[tuple[str, int]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def watcher(self) -> LoadWatcher:
         return LoadWatcher(
             moved=lambda part, position: self.moved.append((part, position.line)),
             refused=lambda line: self.refused.append(f"{line.file}:{line.line}: {line.message}"),
+            left_out=lambda line: self.left_out.append(f"{line.file}:{line.line}: {line.message}"),
         )
 
 
@@ -90,7 +95,7 @@ def _load(world: World, dataset: _Dataset, log: _Log) -> LoadResult:
         clock=adapters.clock,
         batch=8,
     )
-    return service.load(dataset, name="books:/a/lines", watcher=log.watcher())
+    return service.load(dataset, name="books:/a/folder", watcher=log.watcher())
 
 
 def test_all_that_is_good_is_loaded_and_the_rest_is_named(world: World) -> None:
@@ -101,7 +106,9 @@ def test_all_that_is_good_is_loaded_and_the_rest_is_named(world: World) -> None:
 
     assert (result.items, result.accepted, result.bad) == (60, 50, 2)
     assert (again.accepted, again.duplicate, again.bad) == (0, 50, 2)
-    assert log.refused == ["lines:51: not a line", "lines:52: unknown item"]
+    assert result.left_out == again.left_out == 1
+    assert log.left_out == ["books:3: attributes.price: is not a number"]
+    assert log.refused == ["lines:51: not a line", "lines:52: " + UNKNOWN]
     told = [line for part, line in log.moved if part == "interactions"]
     assert told == [8, 16, 24, 32, 40, 48, 52]
     with world.adapters.uows.read() as uow:

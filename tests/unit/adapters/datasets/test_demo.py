@@ -247,20 +247,26 @@ def test_goes_on_from_a_position(dataset: DemoDataset) -> None:
 
 
 def test_refuses_a_broken_catalogue(tmp_path: Path) -> None:
-    (tmp_path / "books.ndjson").write_text('{"item_id": "a"}\n')
+    (tmp_path / "books.ndjson").write_text('{"title": "a"}\n')
 
-    with pytest.raises(InvalidInputError, match=r"books\.ndjson, line 1: title: is required"):
+    with pytest.raises(InvalidInputError, match=r"books\.ndjson, line 1: item_id: is required"):
         DemoDataset(folder=tmp_path)
 
 
 @pytest.mark.parametrize("kind", DatasetKind)
 def test_opens_every_kind_by_name(kind: DatasetKind) -> None:
     data = Path(__file__).parents[3] / "data" / "datasets"
-    paths = {"ml-100k": data / "films", "recbole": data / "atomic", "ndjson": data / "wire"}
+    paths = {
+        "ml-100k": data / "films",
+        "movielens": data / "tables",
+        "csv": data / "shop",
+        "recbole": data / "atomic",
+        "ndjson": data / "wire",
+    }
 
     opened = open_dataset(kind, paths.get(kind), now=NOW)
 
-    assert next(iter(opened.items())).position.line in {1, 2}
+    assert next(iter(opened.items())).position.line in {1, 2, 3}
     assert opened.items_total
     assert opened.interactions_total
 
@@ -268,8 +274,8 @@ def test_opens_every_kind_by_name(kind: DatasetKind) -> None:
 @pytest.mark.parametrize(
     ("kind", "path", "message"),
     [
-        ("csv", None, "kind: must be one of demo, ml-100k, ndjson, recbole"),
-        ("ndjson", None, "path: is required"),
+        ("xls", None, "kind: must be one of demo, ml-100k, movielens, csv, ndjson, recbole"),
+        ("ndjson", None, "path: is required, as in: lethe load ndjson PATH"),
         ("demo", Path(), "path: the demo set ships with Lethe"),
     ],
 )

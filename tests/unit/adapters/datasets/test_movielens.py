@@ -83,7 +83,7 @@ def test_makes_no_remark_when_there_are_no_demographics(tmp_path: Path) -> None:
         (b"7\t1\tfive\t1700000000", "rating: is not a number"),
         (b"7\t1\t1_0\t1700000000", "rating: is not a number"),
         (b"7\t1\tnan\t1700000000", "value: must lie between -1e+06 and 1e+06"),
-        (b"7\t1\t5\tyesterday", "timestamp: is not a number"),
+        (b"7\t1\t5\tyesterday", "timestamp: is neither a number nor an ISO 8601 time"),
         (b"7\t1\t5\t1e30", "timestamp: is not a time in seconds since 1970"),
         (b"7\t1\t5\tinf", "timestamp: is not a time in seconds since 1970"),
         (b"7\t1\t5\t4000000000", "occurred_at: must lie between 1900 and now"),
@@ -105,16 +105,16 @@ def test_reports_a_bad_rating_and_goes_on(tmp_path: Path, line: bytes, message: 
     assert message in bad.message
 
 
-def test_reports_a_film_whose_genres_are_no_flags(tmp_path: Path) -> None:
+def test_keeps_a_film_without_genres_when_they_are_no_flags(tmp_path: Path) -> None:
     item = GOOD_ITEM[:-1] + b"2\n" + GOOD_ITEM + b"\n" + GOOD_ITEM[:-2] + b"\n"
 
-    records = list(MovieLensDataset(folder(tmp_path, item=item), now=NOW).items())
+    first, _, bad = MovieLensDataset(folder(tmp_path, item=item), now=NOW).items()
 
-    assert [record.message for record in records if isinstance(record, BadLine)] == [
-        "genres: every genre must be 0 or 1",
-        "line: must have 24 columns, has 23",
-    ]
-    assert isinstance(records[1], ItemRecord)
+    assert isinstance(first, ItemRecord)
+    assert first.left_out == ("attributes.genres: every genre must be 0 or 1",)
+    assert first.item.attributes == {"year": 1987}
+    assert isinstance(bad, BadLine)
+    assert (bad.file, bad.message) == ("u.item", "line: must have 24 columns, has 23")
 
 
 def test_reads_titles_of_copies_made_ascii(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_refuses_an_item_header_without_item_id(tmp_path: Path) -> None:
     [
         ("u\ta\t5", "line: must have 4 columns, has 3"),
         ("u\ta\t\t1700000000", "rating: is not a number"),
-        ("u\ta\t5\tsoon", "timestamp: is not a number"),
+        ("u\ta\t5\tsoon", "timestamp: is neither a number nor an ISO 8601 time"),
         ("u\t\t5\t1700000000", "item_id: must not be empty"),
         ("u" * 257 + "\ta\t5\t1700000000", "user: must have at most 256 characters"),
     ],
