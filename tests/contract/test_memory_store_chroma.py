@@ -128,6 +128,43 @@ def test_records_stay_and_files_go_when_reindexed(database: ChromaDatabase) -> N
     assert store.count(an_order(gone)) == 0
 
 
+def test_texts_are_in_no_full_text_index(database: ChromaDatabase) -> None:
+    ChromaMemoryStore(database, spec=SPEC).add(memories_of(a_user(shard=1, n_shards=2), n=3))
+
+    collection = database.find("memory-01-g1")
+
+    assert collection is not None
+    assert collection.get(include=["documents"])["documents"] == [None] * 3
+
+
+def test_texts_of_an_older_store_are_read_and_moved_when_reindexed(
+    database: ChromaDatabase,
+) -> None:
+    store = ChromaMemoryStore(database, spec=SPEC)
+    new = memories_of(a_user(shard=1, n_shards=2), n=2)
+    old = memories_of(a_user(shard=1, n_shards=2), n=3)
+    store.add(new)
+    collection = database.find("memory-01-g1")
+    assert collection is not None
+    collection.upsert(
+        ids=[memory.record_id for memory in old],
+        embeddings=np.stack([memory.embedding for memory in old]),
+        documents=[memory.document for memory in old],
+        metadatas=[{"p": memory.pseudonym} for memory in old],
+    )
+    texts = {memory.record_id: memory.document for memory in (*old, *new)}
+
+    for _ in range(2):
+        found = [*store.collect(an_order(old)), *store.collect(an_order(new))]
+        assert {memory.record_id: memory.document for memory in found} == texts
+        store.reindex([1])
+
+    moved = database.find("memory-01-g3")
+    assert moved is not None
+    assert moved.get(include=["documents"])["documents"] == [None] * 5
+    assert store.erase(an_order(old)) == 3
+
+
 def test_worn_shard_is_reindexed_when_maintained(
     database: ChromaDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ from app.adapters.chroma.client import ChromaDatabase, vendor_errors
 from app.adapters.chroma.generations import Generation, Generations
 from app.adapters.chroma.layout import collection_name
 from app.adapters.chroma.maintenance import locked
-from app.adapters.chroma.scrub import batches, flush, scrub
+from app.adapters.chroma.scrub import batches, flush, scrub, with_text
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import RecordId
 from app.ports.memory_store import Reindexed
@@ -94,8 +94,7 @@ def _fill(copy: Collection, *, present: Generation) -> int:
             copy.upsert(
                 ids=records["ids"],
                 embeddings=np.asarray(records["embeddings"], dtype=np.float32),
-                documents=records["documents"],
-                metadatas=records["metadatas"],
+                metadatas=[*with_text(records)],
             )
     return len(ids)
 

@@ -12,12 +12,15 @@ from typing import Final
 
 import numpy as np
 from chromadb.api.models.Collection import Collection
+from chromadb.api.types import GetResult
 from numpy.typing import NDArray
 
 from app.domain.models import RecordId
 
 BATCH: Final = 1_000
 """Records in one call; below every limit Chroma reports (5,461 for its SQLite)."""
+TEXT: Final = "d"
+"""Of a record's metadata: its text. Records from before it was kept there have a document."""
 _BLANK: Final = "~"
 _LAST: Final = "~end"
 
@@ -26,6 +29,16 @@ def batches(ids: Sequence[RecordId]) -> Iterator[list[RecordId]]:
     """Yield ``ids`` in lists that one call may carry."""
     for start in range(0, len(ids), BATCH):
         yield list(ids[start : start + BATCH])
+
+
+def with_text(found: GetResult) -> list[dict[str, str]]:
+    """Return the metadata of each record found, its text among them, wherever that is kept."""
+    facts = found["metadatas"] or [{}] * len(found["ids"])
+    documents: Sequence[str | None] = found["documents"] or [None] * len(found["ids"])
+    return [
+        {TEXT: document or "", **{name: str(value) for name, value in one.items()}}
+        for one, document in zip(facts, documents, strict=True)
+    ]
 
 
 def known(collection: Collection, ids: Sequence[RecordId]) -> list[RecordId]:
@@ -47,7 +60,7 @@ def scrub(collection: Collection, ids: Sequence[RecordId], *, dim: int) -> list[
             ids=list(batch),
             embeddings=_noise(len(batch), dim=dim),
             documents=[_BLANK] * len(batch),
-            metadatas=[{"p": _BLANK}] * len(batch),
+            metadatas=[{"p": _BLANK, TEXT: _BLANK}] * len(batch),
         )
         collection.delete(ids=list(batch))
     return present
