@@ -82,8 +82,11 @@ class EncryptedInteractions(SqlInteractions):
         texts: Texts = {}
         for pseudonym, theirs in given.items():
             texts |= translate(theirs, pseudonym=pseudonym, purpose=_TEXT)
+        # Most rows have no text, and a copy of each would cost as much as its insert.
         return [
-            replace(row, interaction=replace(row.interaction, text=texts.get(row.record_id)))
+            replace(row, interaction=replace(row.interaction, text=texts[row.record_id]))
+            if row.record_id in texts
+            else row
             for row in rows
         ]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from app.adapters.db.session import Record, Session
 from app.adapters.db.tables import metadata, subject
@@ -19,6 +20,10 @@ _GET_SUBJECT: Final = sa.select(subject).where(subject.c.pseudonym == sa.bindpar
 _LOCK_SUBJECT: Final = _GET_SUBJECT.with_for_update()
 _LOCK_NAME: Final = sa.select(
     sa.func.pg_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger))
+)
+_KEYS: Final = sa.bindparam("keys", type_=postgresql.ARRAY(sa.BigInteger))
+_LOCK_NAMES: Final = sa.select(
+    sa.func.pg_advisory_xact_lock(sa.func.unnest(_KEYS).column_valued("key"))
 )
 
 
@@ -38,6 +43,16 @@ class SqlSubjects:
             # A row that does not exist yet cannot be locked; its name can.
             self.session.first(_LOCK_NAME, {"key": _signed_64_bits(pseudonym)})
         return _subject(self.session.first(_LOCK_SUBJECT, {"pseudonym": pseudonym}))
+
+    def lock_all(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, Subject]:
+        """See the port. Two statements, whatever the number of users."""
+        ordered = sorted(pseudonyms)
+        if self.session.is_postgres:
+            self.session.rows(_LOCK_NAMES, {"keys": [_signed_64_bits(one) for one in ordered]})
+        theirs = self.session.within(subject.c.pseudonym, ordered)
+        statement = sa.select(subject).where(theirs).order_by(subject.c.pseudonym)
+        found = map(_subject, self.session.rows(statement.with_for_update()))
+        return {one.pseudonym: one for one in found if one is not None}
 
     def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:
         """See the port."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -79,16 +80,23 @@ class Identity:
 
     def interaction(self, reported: ReportedInteraction) -> Interaction:
         """Return ``reported`` with the user id and event id replaced by their stored keys."""
-        pseudonym = self.pseudonym(reported.user)
-        return Interaction(
-            pseudonym=pseudonym,
-            event_key=self.event_key(pseudonym, reported.event_id),
-            kind=reported.kind,
-            occurred_at=reported.occurred_at,
-            item_id=reported.item_id,
-            value=reported.value,
-            text=reported.text,
-        )
+        return self.interactions([reported])[0]
+
+    def interactions(self, reported: Sequence[ReportedInteraction]) -> list[Interaction]:
+        """Do as ``interaction`` with each; the pseudonym of a user is derived once."""
+        pseudonyms = {user: self.pseudonym(user) for user in {one.user for one in reported}}
+        return [
+            Interaction(
+                pseudonym=(pseudonym := pseudonyms[one.user]),
+                event_key=self.event_key(pseudonym, one.event_id),
+                kind=one.kind,
+                occurred_at=one.occurred_at,
+                item_id=one.item_id,
+                value=one.value,
+                text=one.text,
+            )
+            for one in reported
+        ]
 
     def tombstone_all(self, pseudonym: Pseudonym) -> str:
         """Return the token under which the erasure of everything of a user is remembered."""

@@ -36,8 +36,12 @@ class Subjects(Protocol):
         """Return the subject and keep others from changing it until the transaction ends.
 
         Others who ``lock`` the same user wait, also where there is no subject yet: an erasure
-        and a first interaction take turns. Lock several users in the order of pseudonyms.
+        and a first interaction take turns. Several users: ``lock_all``.
         """
+        ...
+
+    def lock_all(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, Subject]:
+        """Do as ``lock`` with each, in the order of pseudonyms; return the subjects there are."""
         ...
 
     def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:

@@ -24,8 +24,9 @@ from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.services.catalogue.service import CatalogueService
 from app.services.ingestion.service import IngestResult, IngestService
 
-_BATCH: Final = 5_000
-"""Large, because a batch touches nearly every shard, and a shard write costs by the call."""
+_BATCH: Final = 10_000
+"""Large, because a batch touches nearly every shard, and a shard is written to disk whole at every
+call. No larger, because a batch has to be over before the lease of its rows is (60 s)."""
 _AHEAD: Final = 2
 """Batches under way at once: one in SQL, one in the vector store."""
 _UNKNOWN: Final = "unknown item: load it first, or set LETHE_UNKNOWN_ITEMS=stub"
@@ -220,7 +221,7 @@ class LoadService:
             yield from entries
 
     def _record(self, rows: list[InteractionRecord], file: str) -> _Recorded:
-        interactions = [self._identity.interaction(row.interaction) for row in rows]
+        interactions = self._identity.interactions([row.interaction for row in rows])
         if not interactions:
             return _Recorded()
         try:

@@ -22,11 +22,16 @@ from app.ports.persistence.unit_of_work import UnitOfWork
 
 def tombstone_tokens(identity: Identity, one: Interaction | Outline) -> list[str]:
     """Return every token under which a tombstone may cover an interaction."""
-    tokens = [
-        identity.tombstone_all(one.pseudonym),
-        identity.tombstone_period(one.pseudonym),
-        identity.tombstone_event(one.pseudonym, one.event_key),
-    ]
+    return [*_tokens_of(identity, one.pseudonym), *_own_tokens(identity, one)]
+
+
+def _tokens_of(identity: Identity, user: Pseudonym) -> list[str]:
+    """Return those that are the same for everything of a user."""
+    return [identity.tombstone_all(user), identity.tombstone_period(user)]
+
+
+def _own_tokens(identity: Identity, one: Interaction | Outline) -> list[str]:
+    tokens = [identity.tombstone_event(one.pseudonym, one.event_key)]
     if one.item_id is not None:
         tokens.append(identity.tombstone_item(one.pseudonym, one.item_id))
     return tokens
@@ -77,16 +82,14 @@ class TombstoneFilter:
         """Lock the users of ``interactions``, create new ones, read the tombstones."""
         self._identity = identity
         users = sorted({one.pseudonym for one in interactions})
-        tokens = {token for one in interactions for token in self._tokens(one)}
-        subjects = {user: uow.subjects.lock(user) for user in users}
+        tokens = {token for user in users for token in _tokens_of(identity, user)}
+        tokens.update(token for one in interactions for token in _own_tokens(identity, one))
+        subjects = uow.subjects.lock_all(users)
         self._tombstones = uow.tombstones.find(tokens)
         self._subjects = {
-            user: subject or self._arrive(uow, user, renewed_consent=renewed_consent)
-            for user, subject in subjects.items()
+            user: subjects.get(user) or self._arrive(uow, user, renewed_consent=renewed_consent)
+            for user in users
         }
-
-    def _tokens(self, one: Interaction) -> list[str]:
-        return tombstone_tokens(self._identity, one)
 
     def _arrive(self, uow: UnitOfWork, user: Pseudonym, *, renewed_consent: bool) -> Subject | None:
         """Create a subject, above the epoch of an erased one; None where consent is missing.
@@ -94,9 +97,9 @@ class TombstoneFilter:
         Also None while an erasure is under way: its last steps take all of the user, so they
         would take what came back as well.
         """
-        erased = self._tombstones.get(self._identity.tombstone_all(user), [])
-        is_over = uow.tombstones.are_settled(self._identity.tombstone_all(user))
-        if erased and not (renewed_consent and is_over):
+        token = self._identity.tombstone_all(user)
+        erased = self._tombstones.get(token, [])
+        if erased and not (renewed_consent and uow.tombstones.are_settled(token)):
             return None
         epoch = 1 + max((tombstone.epoch for tombstone in erased), default=0)
         return uow.subjects.create(user, epoch=epoch)
@@ -110,7 +113,7 @@ class TombstoneFilter:
             return False
         if not self._tombstones:  # as nearly always: nothing of anybody here was ever erased
             return True
-        return not any(self._covers(token, one) for token in self._tokens(one))
+        return not any(self._covers(token, one) for token in tombstone_tokens(self._identity, one))
 
     def _covers(self, token: str, one: Interaction) -> bool:
         stones: Sequence[Tombstone] = self._tombstones.get(token, ())

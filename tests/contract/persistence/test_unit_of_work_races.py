@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -14,6 +15,7 @@ from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.erasure.request import Claim, Tombstone
 from app.domain.errors import ConflictError, DependencyUnavailableError
 from app.domain.models import Pseudonym, Subject
+from app.ports.persistence.unit_of_work import UnitOfWork
 from tests.contract.persistence.sql_rows import (
     NOW,
     at_once,
@@ -98,7 +100,20 @@ def test_no_raise_of_an_epoch_is_lost(uows: SqlUnitsOfWork) -> None:
     assert sorted(given) == list(range(1, N_THREADS * ROUNDS + 1))
 
 
-def test_a_locked_subject_changes_for_nobody_else(database_url: str) -> None:
+def lock_alone(uow: UnitOfWork, who: Pseudonym) -> Subject | None:
+    return uow.subjects.lock(who)
+
+
+def lock_with_others(uow: UnitOfWork, who: Pseudonym) -> Subject | None:
+    return uow.subjects.lock_all([user("nobody"), who, user("no one")]).get(who)
+
+
+Lock = Callable[[UnitOfWork, Pseudonym], Subject | None]
+both_locks = pytest.mark.parametrize("lock", [lock_alone, lock_with_others])
+
+
+@both_locks
+def test_a_locked_subject_changes_for_nobody_else(database_url: str, lock: Lock) -> None:
     """Also for somebody who does not lock first."""
     first = SqlUnitsOfWork(open_engine(database_url))
     second = SqlUnitsOfWork(open_engine(database_url, lock_timeout_s=0.2))
@@ -106,7 +121,7 @@ def test_a_locked_subject_changes_for_nobody_else(database_url: str) -> None:
         uow.subjects.create(ANNA, epoch=0)
 
     with first.write() as uow:
-        uow.subjects.lock(ANNA)
+        assert lock(uow, ANNA) == uow.subjects.get(ANNA)
         with pytest.raises(DependencyUnavailableError), second.write() as other:
             other.subjects.raise_epoch(ANNA, status=None)
 
@@ -114,7 +129,8 @@ def test_a_locked_subject_changes_for_nobody_else(database_url: str) -> None:
     second.close()
 
 
-def test_a_first_interaction_and_an_erasure_take_turns(uows: SqlUnitsOfWork) -> None:
+@both_locks
+def test_a_first_interaction_and_an_erasure_take_turns(uows: SqlUnitsOfWork, lock: Lock) -> None:
     """Of a user without a row, whom a row lock could not hold.
 
     Whoever is second must see what the first did: the tombstone, or the subject.
@@ -123,7 +139,7 @@ def test_a_first_interaction_and_an_erasure_take_turns(uows: SqlUnitsOfWork) -> 
 
     def take_turn(number: int, *, who: Pseudonym) -> bool:
         with uows.write() as uow:
-            subject = uow.subjects.lock(who)
+            subject = lock(uow, who)
             if number == 0:
                 uow.tombstones.add([stone])
                 return subject is not None
