@@ -50,15 +50,6 @@ def find_title(columns: Iterable[str]) -> str | None:
     return next(iter([*exact, *likely]), None)
 
 
-def split(text: str, *, separator: str, n_columns: int) -> list[str]:
-    """Return the ``n_columns`` cells of a line.
-
-    Raises:
-        InvalidInputError: there are fewer or more.
-    """
-    return counted(text.split(separator), n_columns=n_columns)
-
-
 def counted(cells: list[str], *, n_columns: int) -> list[str]:
     """Return ``cells``.
 

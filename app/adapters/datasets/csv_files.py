@@ -45,8 +45,8 @@ class CsvDataset(RowDataset):
         items: tuple[Table, MakeItem] | None = None
         interactions: tuple[Table, Events] | None = None
         for table in _tables(path, options=options):
-            if is_interactions(table, options=options):
-                interactions = (table, csv_events(table, now=now, options=options))
+            if _holds_interactions(table, options=options):
+                interactions = (table, _events(table, now=now, options=options))
             else:
                 items = (table, _item_maker(table, options=options))
         super().__init__(items, interactions, remarks=_remarks(items, options=options))
@@ -64,14 +64,14 @@ def _tables(path: Path, *, options: ReadOptions) -> list[Table]:
     return [open_csv(file, encoding=encoding_of(file, told=options.encoding)) for file in files]
 
 
-def is_interactions(table: Table, *, options: ReadOptions) -> bool:
+def _holds_interactions(table: Table, *, options: ReadOptions) -> bool:
     """Whether a table has a column of users."""
     return options.user_column in table.columns or (
         columns.find(table.columns, known=columns.USER) is not None
     )
 
 
-def column(table: Table, told: str | None, *, known: frozenset[str], option: str) -> str:
+def _column(table: Table, told: str | None, *, known: frozenset[str], option: str) -> str:
     """Return the name of a column that is needed.
 
     Raises:
@@ -86,12 +86,12 @@ def column(table: Table, told: str | None, *, known: frozenset[str], option: str
     return name
 
 
-def csv_events(table: Table, *, now: datetime, options: ReadOptions) -> Events:
+def _events(table: Table, *, now: datetime, options: ReadOptions) -> Events:
     """Return what the rows of a table of interactions say; see ``CsvDataset``."""
     value = options.value_column or columns.find(table.columns, known=columns.VALUE)
     time = options.time_column or columns.find(table.columns, known=columns.TIME)
     if not (time is None and options.default_time):
-        time = column(
+        time = _column(
             table,
             time,
             known=columns.TIME,
@@ -101,9 +101,9 @@ def csv_events(table: Table, *, now: datetime, options: ReadOptions) -> Events:
     return Events(
         now=now,
         prefix="csv",
-        user=column(table, options.user_column, known=columns.USER, option="--user-column"),
-        item=column(table, options.item_column, known=columns.ITEM, option="--item-column"),
-        value=value and column(table, value, known=columns.VALUE, option="--value-column"),
+        user=_column(table, options.user_column, known=columns.USER, option="--user-column"),
+        item=_column(table, options.item_column, known=columns.ITEM, option="--item-column"),
+        value=value and _column(table, value, known=columns.VALUE, option="--value-column"),
         time=time,
         kind=names.get("kind"),
         text=names.get("text"),
@@ -124,7 +124,7 @@ def _title(table: Table, *, options: ReadOptions) -> str | None:
 def _item_maker(table: Table, *, options: ReadOptions) -> MakeItem:
     told = options.item_column if options.item_column in table.columns else None
     known = columns.ITEM | {"id"}
-    item = column(table, told, known=known, option="--item-column")
+    item = _column(table, told, known=known, option="--item-column")
     return partial(_item, item=item, title=_title(table, options=options))
 
 

@@ -40,8 +40,8 @@ def _without_wrong(
 ) -> ItemRecord:
     """Try each part alone: only the wire form knows what is wrong with which."""
     item_id = data.get("item_id")
+    item_from_wire({"item_id": item_id, "title": "-"})  # without an id there is nothing to keep
     core = {"item_id": item_id, "title": item_id}
-    item_from_wire(core)
     attributes: dict[str, object] = {}
     kept: dict[str, object] = {**core, "attributes": attributes}
     wrong = list(left_out)
