@@ -16,7 +16,8 @@ from app.ports.dataset import START, BadLine, Position
 MAX_LINE_BYTES: Final = 1 << 20
 """Far above the longest legal record (8,192 characters of text), so memory stays bounded."""
 GZIP: Final = ".gz"
-_SIZE_BYTES: Final = 4  # the end of a gzip file, RFC 1952 section 2.3.1
+_MAGIC: Final = b"\x1f\x8b"  # the beginning of a gzip file, RFC 1952 section 2.3.1
+_SIZE_BYTES: Final = 4  # and its end
 
 Record = TypeVar("Record")
 
@@ -50,7 +51,7 @@ def file_size(path: Path) -> int:
     if not os.access(path, os.R_OK):
         raise refuse(f"{path.name} may not be read")
     size = path.stat().st_size
-    if size and path.suffix == GZIP:
+    if size and _is_packed(path):
         with path.open("rb") as file:
             file.seek(-min(size, _SIZE_BYTES), os.SEEK_END)
             size = int.from_bytes(file.read(), "little")
@@ -122,8 +123,14 @@ def raw_lines(path: Path, *, after: Position = START) -> Iterator[tuple[bytes, P
         raise refuse(f"{path.name} is not a whole gzip file: copy it again") from error
 
 
+def _is_packed(path: Path) -> bool:
+    """Whether a file is compressed, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
 def _opened(path: Path) -> IO[bytes]:
-    if path.suffix == GZIP:
+    if _is_packed(path):
         return cast("IO[bytes]", gzip.open(path))
     return path.open("rb")
 

@@ -211,6 +211,12 @@ def test_reads_compressed_files_of_every_kind(tmp_path: Path) -> None:
         assert titles(dataset) == ["One"]
 
 
+def test_reads_a_compressed_file_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "a.inter").write_bytes(gzip.compress(f"{INTER}u\t1\t1400000000\n".encode()))
+
+    assert n_acts(RecBoleDataset(tmp_path, now=NOW)) == 1
+
+
 @pytest.mark.parametrize("cut", [3, -9])
 def test_refuses_a_compressed_file_that_is_cut_off(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "items.ndjson.gz"
