@@ -29,7 +29,7 @@ def test_a_repeat_changes_nothing(shared_world: World) -> None:
 
 
 def test_an_unknown_item_refuses_the_batch_and_its_place_is_named(shared_world: World) -> None:
-    with pytest.raises(UnknownItemsError, match=r"interactions\.1\.item_id: unknown item") as caught:
+    with pytest.raises(UnknownItemsError, match=r"interactions\.1\.item_id: unknown") as caught:
         shared_world.read("lost", ["sea-00", "atlantis"])
 
     assert caught.value.indices == {1}
