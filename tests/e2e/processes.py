@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 import httpx
 
+from tests.e2e.preloaded import Forked, start
 from tests.servers.ports import free_port
 
 ROOT: Final = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ class Running:
         log: what it wrote.
     """
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     url: str
     log: Path
 
@@ -132,10 +133,14 @@ def _start(
     log = folder / f"{arguments[0]}-{time.monotonic_ns()}.log"
     inherited = {name: value for name, value in os.environ.items() if not _is_setting(name)}
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    complete = inherited | threads | dict(environment)
+    if arguments[0] == "serve":
+        forked = start(arguments, environment=complete, folder=folder, log=log)
+        return Running(forked, url, log)
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [str(Path(sys.executable).parent / "lethe"), *arguments],
-            env=inherited | threads | dict(environment),
+            env=complete,
             stdout=stream,
             stderr=stream,
             cwd=folder,
