@@ -1,0 +1,166 @@
+"""What a user thinks of items: whether the evidence speaks for one, against it or not at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Final, NamedTuple, Protocol
+
+from app.domain.models import ItemId, Kind
+
+_DEVIATIONS: Final = 1.0
+"""Standard deviations below the user's own mean from which a rating is no evidence; measured in
+``benchmarks/results/quality_opinions.json``."""
+_LOW_PART: Final = 0.25
+"""Share of the scale, from below, in which no rating speaks for an item: 1 and 2 of 1 to 5."""
+
+
+class Told(Protocol):
+    """What an interaction says of an item; ``HistoryEntry`` is one."""
+
+    @property
+    def item_id(self) -> ItemId | None:
+        """Return the item."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """Return what the user did."""
+        ...
+
+    @property
+    def value(self) -> float | None:
+        """Return the rating."""
+        ...
+
+    @property
+    def occurred_at(self) -> datetime:
+        """Return when."""
+        ...
+
+
+class Evidence(NamedTuple):
+    """An interaction with an item, as far as an opinion needs it."""
+
+    item_id: ItemId
+    kind: Kind
+    value: float | None
+    occurred_at: datetime
+
+
+class Stance(IntEnum):
+    """Where a user stands towards an item."""
+
+    AGAINST = -1
+    NEITHER = 0
+    FOR = 1
+
+
+@dataclass(frozen=True, slots=True)
+class OpinionRule:
+    """How interactions are read.
+
+    A kind of ``negative`` speaks against, one of ``positive`` for, any other is not heard. A
+    rating with a value is judged by it. With ``thresholds`` (low, high) it speaks against up to
+    low and for from high on. Without them, v of a user with mean m and standard deviation s:
+
+    - in the lowest quarter of ``scale``: against; not at all where it is above m;
+    - elsewhere: for if v > m - s or s = 0, else not at all.
+
+    A user with a rating outside the scale is on another one, and only the second line holds.
+
+    Args:
+        positive: kinds that speak for an item.
+        negative: kinds that speak against one.
+        scale: the lowest and the highest rating that callers report.
+        thresholds: the bounds of what speaks against and for; None for the user's own mean.
+    """
+
+    positive: frozenset[Kind] = frozenset({Kind.RATING, Kind.VIEW, Kind.PURCHASE, Kind.LIKE})
+    negative: frozenset[Kind] = frozenset({Kind.DISLIKE})
+    scale: tuple[float, float] = (1.0, 5.0)
+    thresholds: tuple[float, float] | None = None
+
+    def opinions(self, told: Iterable[Told]) -> dict[ItemId, Stance]:
+        """Return where a user stands towards each item, the item touched last first.
+
+        A pure function of the set of interactions: their order does not matter. The latest
+        opinion of an item counts; of several at one moment the lowest. A view is no opinion
+        once there is one: to look at a thing again does not take a dislike back. Items touched
+        at the same moment come by id.
+
+        Args:
+            told: all interactions of one user; those without an item, or of a kind that is not
+                heard, are ignored.
+        """
+        heard = self.positive | self.negative
+        deciding: dict[ItemId, Told] = {}
+        touched: dict[ItemId, datetime] = {}
+        for one in told:
+            item_id = one.item_id
+            if item_id is None or one.kind not in heard:
+                continue
+            before = deciding.get(item_id)
+            if before is None:
+                deciding[item_id], touched[item_id] = one, one.occurred_at
+                continue
+            touched[item_id] = max(touched[item_id], one.occurred_at)
+            if self._rank(one) > self._rank(before):
+                deciding[item_id] = one
+        judge = _Judge(self, _ratings(deciding.values()))
+        order = sorted(deciding)
+        order.sort(key=touched.__getitem__, reverse=True)  # stable: ties stay by id
+        return {item_id: judge.stance(deciding[item_id]) for item_id in order}
+
+    def liked(self, told: Iterable[Told]) -> list[ItemId]:
+        """Return the items that a user's interactions speak for, the item touched last first."""
+        return [one for one, stance in self.opinions(told).items() if stance is Stance.FOR]
+
+    def _rank(self, one: Told) -> tuple[bool, datetime, bool, float]:
+        """Return what decides between two interactions with one item; the larger counts."""
+        value = _rating(one)
+        lowness = -math.inf if value is None else -value
+        return (one.kind is not Kind.VIEW, one.occurred_at, one.kind in self.negative, lowness)
+
+
+class _Judge:
+    """Judges a user's deciding interactions, given all values of their ratings."""
+
+    def __init__(self, rule: OpinionRule, ratings: Sequence[float]) -> None:
+        self._rule = rule
+        count = len(ratings)
+        # fsum rounds once, so the order of the ratings cannot show.
+        self._mean = math.fsum(ratings) / count if count else 0.0
+        differences = [value - self._mean for value in ratings]
+        squares = math.fsum(one * one for one in differences)
+        self._deviation = math.sqrt(squares / count) if count else 0.0
+        lowest, highest = rule.scale
+        is_on_scale = all(lowest <= value <= highest for value in ratings)
+        low = lowest + _LOW_PART * (highest - lowest)
+        self._low = low if is_on_scale else -math.inf
+
+    def stance(self, one: Told) -> Stance:
+        """Return which way an interaction speaks."""
+        if one.kind in self._rule.negative:
+            return Stance.AGAINST
+        value = _rating(one)
+        if value is None:
+            return Stance.FOR
+        if self._rule.thresholds is not None:
+            low, high = self._rule.thresholds
+            return Stance.FOR if value >= high else Stance(-(value <= low))
+        if value <= self._low:
+            return Stance.NEITHER if value > self._mean else Stance.AGAINST
+        is_usual = not self._deviation or value > self._mean - _DEVIATIONS * self._deviation
+        return Stance.FOR if is_usual else Stance.NEITHER
+
+
+def _rating(one: Told) -> float | None:
+    return one.value if one.kind is Kind.RATING else None
+
+
+def _ratings(told: Iterable[Told]) -> list[float]:
+    return [value for one in told if (value := _rating(one)) is not None]
