@@ -36,6 +36,7 @@ from app.settings_groups import (
     LlmSettings,
     LogSettings,
     NeighboursSettings,
+    OpinionSettings,
     RedisSettings,
     VaultSettings,
 )
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
     llm: LlmSettings = LlmSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
     auth: AuthSettings = AuthSettings()
+    opinions: OpinionSettings = OpinionSettings()
     neighbours: NeighboursSettings = NeighboursSettings()
     forget: ForgetSettings = ForgetSettings()
     api: ApiSettings = ApiSettings()
@@ -155,6 +157,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "LETHE_FORGET__LEASE_S: less than three heartbeats, so one slow write loses it"
     if settings.auth.service_token == settings.auth.admin_token:
         yield "LETHE_AUTH__ADMIN_TOKEN: equal to the service token"
+    if settings.opinions.positive & settings.opinions.negative:
+        yield "LETHE_OPINIONS__POSITIVE: a kind of it is in LETHE_OPINIONS__NEGATIVE, too"
     if settings.pepper is not None and _is_weak(settings.pepper):
         yield f"LETHE_PEPPER: {_WEAK}"
 

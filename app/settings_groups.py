@@ -11,6 +11,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
+from app.domain.models import Kind
+
 DEVELOPMENT_SERVICE_TOKEN: Final = "dev-service-token"  # noqa: S105 - public; loopback only
 DEVELOPMENT_ADMIN_TOKEN: Final = "dev-admin-token"  # noqa: S105 - public; loopback only
 
@@ -27,6 +29,14 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
+def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+    if not pair[0] < pair[1]:
+        message = "the first must be below the second"
+        raise ValueError(message)
+    return pair
+
+
+Rising = Annotated[tuple[float, float], AfterValidator(_rising)]
 HttpUrls = Annotated[str, Field(pattern=r"^https?://[^\s/,]+[^\s,]*(,https?://[^\s/,]+[^\s,]*)*$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+\S*$")]
 PublicKey = Annotated[
@@ -185,6 +195,22 @@ class AuthSettings(Group):
     jwt_public_key: PublicKey | None = None
     """PEM of the key that signs users' tokens, line ends as `\\n`; `sub` is the user id. Unset
     means that users cannot call for themselves."""
+
+
+class OpinionSettings(Group):
+    """What an interaction says of an item. Changing any of these changes results."""
+
+    positive: frozenset[Kind] = frozenset({Kind.LIKE, Kind.PURCHASE, Kind.RATING, Kind.VIEW})
+    """Kinds that speak for an item and are counted, as a JSON list; a rating as its value says."""
+    negative: frozenset[Kind] = frozenset({Kind.DISLIKE})
+    """Kinds that speak against one, as a JSON list. A kind in neither list says nothing."""
+    rating_scale: Rising = (1.0, 5.0)
+    """Lowest and highest rating that callers report, as a JSON list. The lowest quarter (1 and 2
+    of 1 to 5) speaks against an item; a rating a standard deviation or more below the user's own
+    mean says nothing; the others speak for it."""
+    rating_thresholds: Rising | None = None
+    """The same by two fixed ratings, as a JSON list: up to the first against, from the second on
+    for, nothing between them. Unset means by the scale and the user's own mean."""
 
 
 class NeighboursSettings(Group):

@@ -47,7 +47,9 @@ class SharedServices:
             uows=uows,
             neighbours=adapters.neighbours,
             clock=clock,
-            config=NeighbourSyncConfig(process_id=adapters.process_id, lease_s=lease_s),
+            config=NeighbourSyncConfig(
+                process_id=adapters.process_id, lease_s=lease_s, opinions=_opinions(settings)
+            ),
         )
         ingest = IngestService(
             uows=uows,

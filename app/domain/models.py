@@ -32,11 +32,6 @@ class Kind(StrEnum):
     DISLIKE = "dislike"
     NOTE = "note"
 
-    @property
-    def is_evidence(self) -> bool:
-        """Whether an interaction of this kind counts in the co-occurrence statistics."""
-        return self not in {Kind.DISLIKE, Kind.NOTE}
-
 
 @dataclass(frozen=True, slots=True)
 class Item:

@@ -11,16 +11,16 @@ from app.domain.models import ItemId, Pseudonym, Scored
 class Neighbours(Protocol):
     """Who liked this also liked that, held in memory, equal at all times to a rebuild.
 
-    Thread-safe. The state is a pure function of the set of (user, item) pairs: the order
-    of calls never shows.
+    Thread-safe. The state is a pure function of who has which items in which order: the order
+    of calls never shows. A user's items come newest first; of one given twice the first counts.
     """
 
-    def build(self, histories: Iterable[tuple[Pseudonym, Collection[ItemId]]]) -> None:
-        """Replace the whole state by these users' item sets and refresh derived models."""
+    def build(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> None:
+        """Replace the whole state by these users' items and refresh derived models."""
         ...
 
-    def apply(self, changes: Mapping[Pseudonym, Collection[ItemId]]) -> None:
-        """Set each user's items to exactly these; an empty collection forgets the user.
+    def apply(self, changes: Mapping[Pseudonym, Sequence[ItemId]]) -> None:
+        """Set each user's items to exactly these; an empty sequence forgets the user.
 
         Idempotent. After it returns no answer holds anything of removed pairs: a derived
         model that still does is withheld until it is refreshed.
@@ -52,8 +52,8 @@ class Neighbours(Protocol):
         """Return 64 hex digits of SHA-256 over the canonical state."""
         ...
 
-    def hash_of(self, histories: Iterable[tuple[Pseudonym, Collection[ItemId]]]) -> str:
-        """Return the state hash that these users' item sets would have; changes nothing."""
+    def hash_of(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> str:
+        """Return the state hash that these users' items would have; changes nothing."""
         ...
 
     def generation(self) -> int:

@@ -35,6 +35,7 @@ from app.domain.models import (
 from app.domain.recommendation.clusters import nearest, spherical_k_means
 from app.domain.recommendation.memory import describe_item, embedded_text, strengths
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
+from app.domain.recommendation.opinion import OpinionRule
 from app.domain.recommendation.prompt import ShownMemory
 from app.ports.dataset import DatasetKind, InteractionRecord, ItemRecord
 from app.services.catalogue.clusters import N_CLUSTERS
@@ -122,7 +123,8 @@ class People:
         self._centres = spherical_k_means(vectors, k=N_CLUSTERS)
         neighbours = ExactNeighbours()
         neighbours.build(
-            (Pseudonym(f"{one.number:064x}"), _evidence(one.history)) for one in self.persons
+            (Pseudonym(f"{one.number:064x}"), OpinionRule().liked(one.history))
+            for one in self.persons
         )
         neighbours.refresh()
         self._candidates = Candidates(
@@ -146,7 +148,7 @@ class People:
         memories = self._recalled(person)
         profile = memories.profile()
         found = self._candidates.gather(
-            evidence=_evidence(person.history),
+            evidence=OpinionRule().liked(person.history),
             profile=profile,
             exclude=person.seen | person.never,
             top_n=WINDOW,
@@ -231,9 +233,3 @@ def _interaction(entry: HistoryEntry) -> Interaction:
         value=entry.value,
         text=entry.text,
     )
-
-
-def _evidence(history: Sequence[HistoryEntry]) -> list[ItemId]:
-    """Return the items that count in the co-occurrence statistics, each once."""
-    found = (one.item_id for one in history if one.item_id is not None and one.kind.is_evidence)
-    return list(dict.fromkeys(found))

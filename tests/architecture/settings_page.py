@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import types
+from enum import StrEnum
 from pathlib import Path
 from typing import Final, Literal, get_args, get_origin
 
@@ -61,6 +63,8 @@ def _default(field: FieldInfo) -> str:
         return "a public one"
     if isinstance(field.default, int | float):
         return str(field.default).removesuffix(".0")
+    if isinstance(field.default, frozenset):
+        return f"`{json.dumps(sorted(field.default))}`"
     return f"`{field.default}`"
 
 
@@ -72,6 +76,8 @@ def _values(field: FieldInfo) -> str:
         kind = inner[0]
     if get_origin(kind) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return ", ".join(f"`{choice}`" for choice in kind)
     if kind is SecretStr:
         return "secret"
     names = {int: "whole number", float: "number", str: "text", Path: "path"}

@@ -15,6 +15,7 @@ from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.neighbours.exact import ExactNeighbours
 from app.adapters.vault.tables import data_key
+from app.domain.recommendation.opinion import OpinionRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ def remains(database_url: str, *, vault_url: str, chroma: ChromaDatabase) -> Rem
             known = set(connection.scalars(sa.select(tables.interaction.c.record_id)))
         neighbours = ExactNeighbours()
         with uows.read() as uow:
-            neighbours.build(uow.interactions.all_evidence())
+            told = uow.interactions.all_evidence()
+            neighbours.build((who, OpinionRule().liked(said)) for who, said in told)
         memories = _memories(chroma)
     finally:
         engine.dispose()

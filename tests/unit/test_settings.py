@@ -101,6 +101,9 @@ def test_names_of_the_test_suite_are_not_settings(monkeypatch: pytest.MonkeyPatc
         ("LETHE_PEPPER", "short"),
         ("LETHE_PEPPER", "0" * 64),
         ("WEB_CONCURRENCY", "0"),
+        ("LETHE_OPINIONS__POSITIVE", '["purchase", "dislike"]'),
+        ("LETHE_OPINIONS__RATING_SCALE", "[5, 1]"),
+        ("LETHE_OPINIONS__RATING_THRESHOLDS", "[4, 4]"),
     ],
 )
 def test_value_out_of_range_is_refused_by_name_and_not_repeated(

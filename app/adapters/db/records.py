@@ -18,16 +18,15 @@ from app.domain.models import (
     EventKey,
     HistoryEntry,
     Interaction,
-    ItemId,
     Kind,
     Pseudonym,
     RecordId,
     RequestId,
 )
+from app.domain.recommendation.opinion import Evidence
 from app.ports.persistence.records import NewInteraction, Outline, Trace
 
 _KINDS: Final = {kind.value: kind for kind in Kind}
-_EVIDENCE_KINDS: Final = tuple(kind.value for kind in Kind if kind.is_evidence)
 
 _row = interaction.c
 _LIVE: Final = _row.erased_by.is_(None)
@@ -49,9 +48,11 @@ _OUTLINE: Final = _HISTORY.with_only_columns(
     *(sa.null() if column is _row.text else column for column in _HISTORY.selected_columns)
 )
 _WITHHELD: Final = sa.select(subject.c.pseudonym).where(subject.c.rights.is_not(None))
-_EVIDENCE: Final = sa.select(_row.pseudonym, _row.item_id).where(
+_EVIDENCE: Final = sa.select(
+    _row.pseudonym, _row.item_id, _row.kind, _row.value, _row.occurred_at
+).where(
     _LIVE,
-    _row.kind.in_(_EVIDENCE_KINDS),
+    _row.kind != Kind.NOTE.value,
     _row.item_id.is_not(None),
     _row.pseudonym.not_in(_WITHHELD),
 )
@@ -119,19 +120,25 @@ class SqlInteractions:
             )
         ]
 
-    def evidence_items(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, set[ItemId]]:
+    def evidence(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, list[Evidence]]:
         """See the port."""
-        found: dict[Pseudonym, set[ItemId]] = {pseudonym: set() for pseudonym in pseudonyms}
+        found: dict[Pseudonym, list[Evidence]] = {pseudonym: [] for pseudonym in pseudonyms}
         statement = _EVIDENCE.where(self.session.within(_row.pseudonym, found))
-        for pseudonym, item_id in self.session.rows(statement):
-            found[pseudonym].add(item_id)
+        for pseudonym, item_id, kind, value, at in self.session.rows(statement):
+            found[pseudonym].append(Evidence(item_id, _KINDS[kind], value, at))
         return found
 
-    def all_evidence(self) -> Iterator[tuple[Pseudonym, set[ItemId]]]:
+    def all_evidence(self) -> Iterator[tuple[Pseudonym, list[Evidence]]]:
         """See the port."""
         rows = self.session.stream(_EVIDENCE.order_by(_row.pseudonym))
         for pseudonym, group in groupby(rows, key=itemgetter(0)):
-            yield pseudonym, {item_id for _, item_id in group}
+            yield (
+                pseudonym,
+                [
+                    Evidence(item_id, _KINDS[kind], value, at)
+                    for _, item_id, kind, value, at in group
+                ],
+            )
 
     def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
         """See the port."""

@@ -23,6 +23,7 @@ from app.domain.models import (
     Subject,
     SubjectStatus,
 )
+from app.domain.recommendation.opinion import Evidence
 
 
 class Subjects(Protocol):
@@ -156,18 +157,18 @@ class Interactions(Protocol):
         """
         ...
 
-    def evidence_items(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, set[ItemId]]:
-        """Return each user's distinct live items of kinds that count as evidence.
+    def evidence(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, list[Evidence]]:
+        """Return what each user's live rows say of items, notes aside, in no order.
 
-        Every asked pseudonym is a key. A user with none has an empty set, and so has one with a
+        Every asked pseudonym is a key. A user with none has an empty list, and so has one with a
         right in force.
         """
         ...
 
-    def all_evidence(self) -> Iterator[tuple[Pseudonym, set[ItemId]]]:
-        """Yield the evidence items of users without a right in force, by pseudonym.
+    def all_evidence(self) -> Iterator[tuple[Pseudonym, list[Evidence]]]:
+        """Yield the same of all users without a right in force who have any, by pseudonym.
 
-        In constant memory.
+        In the memory of one user.
         """
         ...
 

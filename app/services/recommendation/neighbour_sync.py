@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -13,6 +13,7 @@ import structlog
 
 from app.domain.errors import ConflictError
 from app.domain.models import ItemId, Pseudonym
+from app.domain.recommendation.opinion import Evidence, OpinionRule
 from app.ports.clock import Clock
 from app.ports.neighbours import Neighbours
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
@@ -21,6 +22,9 @@ _BATCH: Final = 1_000
 _BEATS_PER_LEASE: Final = 3
 _LOOKS: Final = 10
 _log = structlog.get_logger(__name__)
+
+History = tuple[Pseudonym, Sequence[ItemId]]
+"""A user and the items that the user's evidence speaks for, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +35,13 @@ class NeighbourSyncConfig:
         process_id: random name of this process.
         lease_s: seconds for which the process counts as live after a beat.
         tell_every: users after which a build tells how far it is.
+        opinions: what speaks for an item, and so is counted.
     """
 
     process_id: str
     lease_s: float = 15.0
     tell_every: int = 100_000
+    opinions: OpinionRule = field(default_factory=OpinionRule)
 
 
 class _Progress:
@@ -46,9 +52,7 @@ class _Progress:
         self._started_s = clock.monotonic_s()
         self._users = self._pairs = 0
 
-    def through(
-        self, histories: Iterable[tuple[Pseudonym, Collection[ItemId]]]
-    ) -> Iterator[tuple[Pseudonym, Collection[ItemId]]]:
+    def through(self, histories: Iterable[History]) -> Iterator[History]:
         """Yield the histories."""
         for pseudonym, items in histories:
             self._users += 1
@@ -112,7 +116,7 @@ class NeighbourSync:
             return
         while entries := uow.changes.since(self._seq, limit=_BATCH):
             users = sorted({pseudonym for _, pseudonym in entries})
-            self._neighbours.apply(uow.interactions.evidence_items(users))
+            self._neighbours.apply(dict(self._liked(uow.interactions.evidence(users).items())))
             self._seq = entries[-1][0]
 
     def compare(self, *, without: Pseudonym) -> tuple[str, str]:
@@ -128,7 +132,7 @@ class NeighbourSync:
                 state = self._hash_as_of(uow)
                 if state is not None:
                     others = (one for one in uow.interactions.all_evidence() if one[0] != without)
-                    return state, self._neighbours.hash_of(others)
+                    return state, self._neighbours.hash_of(self._liked(others))
         raise ConflictError("the state changes too fast to be compared; ask again")
 
     def _hash_as_of(self, uow: UnitOfWork) -> str | None:
@@ -138,10 +142,20 @@ class NeighbourSync:
             self._follow(uow)
             return self._neighbours.state_hash() if self._seq == head else None
 
+    def _liked(self, told: Iterable[tuple[Pseudonym, Sequence[Evidence]]]) -> Iterator[History]:
+        """Yield users with what they like: a user's whole list, for any row may change all of it.
+
+        A rating is judged beside the user's others, so one more can turn an opinion of another
+        item; the neighbours are therefore never told of single events.
+        """
+        for pseudonym, evidence in told:
+            yield pseudonym, self._config.opinions.liked(evidence)
+
     def _rebuild(self, uow: UnitOfWork) -> None:
         head = uow.changes.head()
         progress = _Progress(self._clock, tell_every=self._config.tell_every)
-        self._neighbours.build(progress.through(uow.interactions.all_evidence()))
+        histories = self._liked(uow.interactions.all_evidence())
+        self._neighbours.build(progress.through(histories))
         self._seq = head
         _log.info("neighbours_built", seq=head, **progress.facts())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.domain.models import HistoryEntry, Item, ItemId
 from app.domain.recommendation.memory_selection import Strategy
+from app.domain.recommendation.opinion import OpinionRule
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
 from app.ports.clock import Clock
@@ -35,10 +36,12 @@ class PipelineConfig:
     Args:
         window: candidates shown to the LLM, 1 to 52.
         because: most memories named with each recommended item.
+        opinions: what of the history speaks for an item.
     """
 
     window: int = 50
     because: int = 2
+    opinions: OpinionRule = field(default_factory=OpinionRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +183,7 @@ class RecommendationPipeline:
     ) -> _Pool:
         """Return the candidates, less what the user does not want to hear of."""
         seen = {entry.item_id for entry in known.history if entry.item_id is not None}
-        evidence = [
-            entry.item_id
-            for entry in known.history
-            if entry.item_id is not None and entry.kind.is_evidence
-        ]
+        evidence = self._config.opinions.liked(known.history)
         wanted = max(self._config.window, n)
         found = self._candidates.gather(
             evidence=evidence,

@@ -9,6 +9,8 @@ import pytest
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.errors import IntegrityError
 from app.domain.models import HistoryEntry, ItemId, Kind, Right, Subject, SubjectStatus
+from app.domain.recommendation.opinion import Evidence
+from app.ports.persistence.records import NewInteraction
 from tests.contract.persistence.sql_rows import (
     NOW,
     SECOND,
@@ -20,6 +22,16 @@ from tests.contract.persistence.sql_rows import (
 )
 
 ANNA, BERT = user("anna"), user("bert")
+
+
+def told(*rows: NewInteraction) -> list[Evidence]:
+    """Return what the rows say of items."""
+    acts = [row.interaction for row in rows]
+    return [
+        Evidence(act.item_id, act.kind, act.value, act.occurred_at)
+        for act in acts
+        if act.item_id is not None
+    ]
 
 
 def test_a_subject_is_stored(uows: SqlUnitsOfWork) -> None:
@@ -180,8 +192,8 @@ def test_flagged_rows_are_seen_by_no_read(uows: SqlUnitsOfWork) -> None:
     with uows.write() as uow:
         live = uow.interactions
         assert [entry.record_id for entry in live.history(ANNA)] == [rows[2].record_id]
-        assert live.evidence_items([ANNA]) == {ANNA: {"2"}}
-        assert list(live.all_evidence()) == [(ANNA, {"2"})]
+        assert live.evidence([ANNA]) == {ANNA: told(rows[2])}
+        assert list(live.all_evidence()) == [(ANNA, told(rows[2]))]
         leased = live.lease_pending(expired_at=NOW + SECOND, until=NOW + SECOND, limit=9)
         assert leased == [rows[2]]
         assert live.flagged_pending_until(request_id("r")) == NOW
@@ -253,20 +265,25 @@ def test_the_drain_learns_the_latest_pending_row(uows: SqlUnitsOfWork) -> None:
         assert uow.interactions.flagged_pending_until(request_id("r")) == NOW + SECOND
 
 
-def test_evidence_is_distinct_items_of_kinds_that_count(uows: SqlUnitsOfWork) -> None:
-    add(
-        uows,
-        *(interaction("anna", kind.value, kind=kind, item=kind.value) for kind in Kind),
-        interaction("anna", "again", kind=Kind.VIEW, item="view"),
-        interaction("anna", "none", kind=Kind.VIEW, item=None),
-        interaction("bert", "1", kind=Kind.DISLIKE),
-    )
-    expected = {ItemId(kind.value) for kind in Kind if kind.is_evidence}
+def test_evidence_is_all_that_was_said_of_items(uows: SqlUnitsOfWork) -> None:
+    of_items = [
+        interaction("anna", kind.value, kind=kind, item=kind.value, at=NOW + at * SECOND)
+        for at, kind in enumerate(Kind)
+        if kind is not Kind.NOTE
+    ]
+    again = interaction("anna", "again", kind=Kind.VIEW, item="view", value=None)
+    note = interaction("anna", "note", kind=Kind.NOTE, item="note")
+    nothing = interaction("bert", "none", kind=Kind.VIEW, item=None)
+    add(uows, *of_items, again, note, nothing)
+    expected = sorted(told(*of_items, again), key=str)
 
     with uows.read() as uow:
-        assert uow.interactions.evidence_items([ANNA, BERT]) == {ANNA: expected, BERT: set()}
-        assert uow.interactions.evidence_items([]) == {}
-        assert list(uow.interactions.all_evidence()) == [(ANNA, expected)]
+        found = uow.interactions.evidence([ANNA, BERT])
+        assert sorted(found[ANNA], key=str) == expected
+        assert found[BERT] == []
+        assert uow.interactions.evidence([]) == {}
+        [(who, everything)] = uow.interactions.all_evidence()
+        assert (who, sorted(everything, key=str)) == (ANNA, expected)
 
 
 def test_all_evidence_comes_by_pseudonym(uows: SqlUnitsOfWork) -> None:
@@ -276,7 +293,9 @@ def test_all_evidence_comes_by_pseudonym(uows: SqlUnitsOfWork) -> None:
     add(uows, *rows)
 
     with uows.read() as uow:
-        evidence = list(uow.interactions.all_evidence())
+        evidence = [
+            (who, {one.item_id for one in said}) for who, said in uow.interactions.all_evidence()
+        ]
 
     items = {ItemId(str(n)) for n in range(60)}
     assert evidence == [(pseudonym, items) for pseudonym in sorted(map(user, names))]
@@ -303,6 +322,7 @@ def test_whoever_has_a_right_in_force_is_no_evidence(uows: SqlUnitsOfWork) -> No
         uow.subjects.set_rights(ANNA, {Right.OBJECTION, Right.RESTRICTION})
 
     with uows.read() as uow:
-        assert dict(uow.interactions.all_evidence()) == {BERT: {"b"}}
-        assert uow.interactions.evidence_items([ANNA, BERT]) == {ANNA: set(), BERT: {"b"}}
+        of_bert = [Evidence(ItemId("b"), Kind.RATING, 4.0, NOW)]
+        assert dict(uow.interactions.all_evidence()) == {BERT: of_bert}
+        assert uow.interactions.evidence([ANNA, BERT]) == {ANNA: [], BERT: of_bert}
         assert [one.item_id for one in uow.interactions.history(ANNA)] == ["a"]
