@@ -136,7 +136,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_what_cannot_work(self) -> Self:
-        problems = [*_contradictions(self), *_unshared(self)]
+        problems = [*_contradictions(self), *_ambiguous(self), *_unshared(self)]
         if self.is_production:
             problems += _unfit(self)
         if problems:
@@ -157,10 +157,14 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "LETHE_FORGET__LEASE_S: less than three heartbeats, so one slow write loses it"
     if settings.auth.service_token == settings.auth.admin_token:
         yield "LETHE_AUTH__ADMIN_TOKEN: equal to the service token"
-    if settings.opinions.positive & settings.opinions.negative:
-        yield "LETHE_OPINIONS__POSITIVE: a kind of it is in LETHE_OPINIONS__NEGATIVE, too"
     if settings.pepper is not None and _is_weak(settings.pepper):
         yield f"LETHE_PEPPER: {_WEAK}"
+
+
+def _ambiguous(settings: Settings) -> Iterator[str]:
+    """Yield what would say two things of one event."""
+    if settings.opinions.positive & settings.opinions.negative:
+        yield "LETHE_OPINIONS__POSITIVE: a kind of it is in LETHE_OPINIONS__NEGATIVE, too"
 
 
 def _unshared(settings: Settings) -> Iterator[str]:

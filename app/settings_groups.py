@@ -228,6 +228,10 @@ class NeighboursSettings(Group):
     """L2 regularisation of EASE, in interactions, for an item that nobody has; times the square
     root of 2 for each binary digit of the number of its users. Flat from 30 to 40 on MovieLens
     100K and 1M."""
+    half_life: Annotated[float, Field(ge=1, le=1_000_000)] = 10.0
+    """Items of a user's own history, counted from the newest, after which one counts about half as
+    much in that user's list; 3 follows a sitting, 1,000,000 counts all alike. At 10 the next film
+    in MovieLens 100K is found .030 NDCG@10 more often."""
     knn_k: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Users taken as neighbours where EASE does not reach."""
 

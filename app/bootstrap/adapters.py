@@ -88,6 +88,7 @@ class Adapters:
             head_limit=settings.neighbours.head_limit,
             regularisation=settings.neighbours.ease_lambda,
             is_graded=True,
+            half_life=settings.neighbours.half_life,
             knn=UserKnn(
                 n_neighbours=settings.neighbours.knn_k, length_penalty=0.5, max_cells=_KNN_CELLS
             ),

@@ -13,13 +13,13 @@ from app.adapters.neighbours import ExactNeighbours
 from app.domain.models import ItemId, Pseudonym
 from app.ports.neighbours import Neighbours
 
-Histories = dict[Pseudonym, frozenset[ItemId]]
+Histories = dict[Pseudonym, tuple[ItemId, ...]]
 
 USERS = [Pseudonym(f"user-{number}") for number in range(8)]
 ITEMS = [ItemId(f"item-{number}") for number in range(12)]
 
-item_sets = st.frozensets(st.sampled_from(ITEMS), max_size=8)
-batches = st.dictionaries(st.sampled_from(USERS), item_sets, max_size=4)
+item_lists = st.lists(st.sampled_from(ITEMS), max_size=8, unique=True).map(tuple)
+batches = st.dictionaries(st.sampled_from(USERS), item_lists, max_size=4)
 # Limits of the dense counts and of the head. Below 12 items the catalogue crosses the first of
 # them in the middle of a sequence.
 Limits = tuple[int, int]
@@ -27,10 +27,10 @@ WHOLE, HEAD, NONE = (100, 0), (0, 6), (0, 0)
 limits = st.sampled_from([WHOLE, HEAD, NONE, (5, 0), (0, 2), (5, 4), (7, 20)])
 
 
-def built(histories: Mapping[Pseudonym, frozenset[ItemId]], *, limits: Limits) -> Neighbours:
+def built(histories: Mapping[Pseudonym, tuple[ItemId, ...]], *, limits: Limits) -> Neighbours:
     dense, head = limits
     neighbours = ExactNeighbours(
-        dense_limit=dense, head_limit=head, regularisation=3.0, is_graded=True
+        dense_limit=dense, head_limit=head, regularisation=3.0, is_graded=True, half_life=3.0
     )
     neighbours.build(histories.items())
     return neighbours
@@ -40,16 +40,18 @@ def random_histories(*, n_users: int, n_items: int, seed: int) -> Histories:
     rng = np.random.default_rng(seed)
     weights = 1 / np.arange(1, n_items + 1)
     return {
-        Pseudonym(f"{user:064x}"): frozenset(
+        Pseudonym(f"{user:064x}"): tuple(
             ItemId(str(item))
-            for item in rng.choice(n_items, rng.integers(1, 20), p=weights / weights.sum())
+            for item in rng.choice(
+                n_items, rng.integers(1, 20), p=weights / weights.sum(), replace=False
+            )
         )
         for user in range(n_users)
     }
 
 
 def answers(neighbours: Neighbours, histories: Histories) -> list[object]:
-    return [neighbours.recommend(sorted(items), top_n=20) for items in histories.values()]
+    return [neighbours.recommend(items, top_n=20) for items in histories.values()]
 
 
 @settings(max_examples=50, deadline=None)
@@ -98,7 +100,7 @@ def test_forgetting_hides_what_only_that_user_had(
     neighbours.apply({forgotten: ()})
 
     rest = {user: items for user, items in start.items() if user != forgotten}
-    left = frozenset[ItemId]().union(*rest.values())
+    left = {item for items in rest.values() for item in items}
     shown = {scored.item_id for scored in neighbours.recommend(ITEMS[:4], top_n=50)}
     assert shown <= left - set(ITEMS[:4])
     assert {scored.item_id for scored in neighbours.popular(top_n=50)} == left
@@ -164,7 +166,7 @@ def test_answers_exclude_history_and_exclusions(limit: Limits) -> None:
 
 @pytest.mark.parametrize("limit", [WHOLE, HEAD, NONE])
 def test_ties_are_broken_by_item_id(limit: Limits) -> None:
-    same = frozenset(map(ItemId, "gbxacf"))
+    same = tuple(map(ItemId, "gbxacf"))
     neighbours = built({Pseudonym(f"u{n}"): same for n in range(5)}, limits=limit)
 
     shown = neighbours.recommend([ItemId("g")], top_n=3)
@@ -203,3 +205,16 @@ def test_not_settled_from_a_removal_to_its_refresh(limit: Limits) -> None:
 
     assert settled == [True, True, False, True]
     assert refreshed == [True, False]
+
+
+@pytest.mark.parametrize("limit", [WHOLE, HEAD, NONE])
+def test_what_is_recent_counts_more(limit: Limits) -> None:
+    """Two groups of readers; whoever came from one to the other is shown the new one first."""
+    old, new = [tuple(map(ItemId, names)) for names in ("abcdef", "uvwxyz")]
+    readers = {Pseudonym(f"{at}-{n}"): old if at else new for at in range(2) for n in range(9)}
+    neighbours = built(readers, limits=limit)
+
+    shown = neighbours.recommend([*new[:3], *old[:3]], top_n=6)
+
+    assert {one.item_id for one in shown[:3]} == set(new[3:])
+    assert {one.item_id for one in shown[3:]} == set(old[3:])

@@ -61,9 +61,16 @@ class Ease:
         known = {self.position[item] for item in items if item in self.position}
         return np.array(sorted(known), dtype=np.int64)
 
-    def scores(self, history: Ints) -> Floats:
-        """Return the score of every item, shape (n,), for a history of distinct positions."""
-        total: Floats = self.weights[history].sum(axis=0, dtype=np.float32).astype(np.float64)
+    def scores(self, history: Ints, counts: Floats) -> Floats:
+        """Return the score of every item, shape (n,).
+
+        Args:
+            history: distinct positions, ascending.
+            counts: how much each of them counts.
+        """
+        # Not a product of BLAS, whose last bits depend on how it cuts its work.
+        rows = self.weights[history] * counts.astype(np.float32)[:, None]
+        total: Floats = rows.sum(axis=0, dtype=np.float32).astype(np.float64)
         return total
 
 
@@ -171,10 +178,10 @@ class Downdate:
         """Whether the residuals are within the tolerance and G' is positive definite."""
         return self._is_definite and max(self._residual, self._model.residual) <= _TOLERANCE
 
-    def scores(self, history: Ints) -> Floats:
-        """Return the score of every item, shape (n,), for a history of distinct positions."""
-        rows: Floats = self._model.inverse[history].sum(axis=0)
-        rows -= self._columns[history].sum(axis=0) @ self._solved
+    def scores(self, history: Ints, counts: Floats) -> Floats:
+        """Return the score of every item, shape (n,); the arguments are those of ``Ease``."""
+        rows: Floats = (self._model.inverse[history] * counts[:, None]).sum(axis=0)
+        rows -= (self._columns[history] * counts[:, None]).sum(axis=0) @ self._solved
         rows /= -self._diagonal
         return rows
 

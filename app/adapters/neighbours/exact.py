@@ -10,6 +10,7 @@ import numpy as np
 
 from app.adapters.neighbours.ease import Ease, fit
 from app.adapters.neighbours.head import Head, joined
+from app.adapters.neighbours.query import Query
 from app.adapters.neighbours.ranking import shortlist
 from app.adapters.neighbours.serving import Losses, Serving
 from app.adapters.neighbours.state import Counts, State
@@ -47,6 +48,8 @@ class ExactNeighbours:
         head_limit: how many items of a larger one it is computed for; 0 for none.
         regularisation: EASE's lambda > 0. Configuration: never tuned on live data.
         is_graded: weigh users and items, see ``Weighing``; False for EASE as published.
+        half_life: items of a history, counted from the newest, after which one counts half as
+            much; None: all count the same.
         max_removals: how many users with removals a downdate takes; above it user-kNN
             answers until the next refresh.
         knn: the ranker without a model.
@@ -59,12 +62,14 @@ class ExactNeighbours:
         head_limit: int = 0,
         regularisation: float = 600.0,
         is_graded: bool = False,
+        half_life: float | None = None,
         max_removals: int = 128,
         knn: UserKnn | None = None,
     ) -> None:
         self._dense_limit = dense_limit
         self._head_limit = head_limit
         self._weighing = Weighing(regularisation=regularisation, is_graded=is_graded)
+        self._half_life = half_life
         self._max_removals = max_removals
         self._knn = knn or UserKnn(n_neighbours=100, length_penalty=0.6, max_cells=2_000_000)
         self._lock = threading.Lock()
@@ -76,8 +81,8 @@ class ExactNeighbours:
         self._coming: _Refresh | None = None
         self._builds = 0
 
-    def build(self, histories: Iterable[tuple[Pseudonym, Collection[ItemId]]]) -> None:
-        """Replace the whole state by these users' item sets and refresh derived models."""
+    def build(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> None:
+        """Replace the whole state by these users' items and refresh derived models."""
         state = self._empty()
         state.load(histories)
         with self._lock:
@@ -99,8 +104,8 @@ class ExactNeighbours:
         self._losses = Losses()
         self._builds += 1
 
-    def apply(self, changes: Mapping[Pseudonym, Collection[ItemId]]) -> None:
-        """Set each user's items to exactly these; an empty collection forgets the user."""
+    def apply(self, changes: Mapping[Pseudonym, Sequence[ItemId]]) -> None:
+        """Set each user's items to exactly these; an empty sequence forgets the user."""
         with self._lock:
             changed = [self._set(user, frozenset(items)) for user, items in changes.items()]
             if not any(changed):
@@ -140,17 +145,18 @@ class ExactNeighbours:
         self, history: Sequence[ItemId], *, top_n: int, exclude: Collection[ItemId] = ()
     ) -> list[Scored]:
         """Return up to ``top_n`` items for someone with this history, ties by item id."""
+        query = Query.of(history, half_life=self._half_life, never=exclude)
         serving = self._serving
         if serving and serving.is_whole:
-            scored = serving.recommend(history, top_n=top_n, exclude=exclude)
+            scored = serving.recommend(query, top_n=top_n)
             if scored is not None:
                 return scored
         with self._lock:
             serving, state = self._serving, self._state
-            scores = serving.scores(history, exclude=exclude) if serving else None
+            scores = serving.scores(query) if serving else None
             if serving is None or serving.is_whole or scores is None:
-                return self._knn.recommend(state, history, top_n=top_n, exclude=exclude)
-            near = self._knn.scores(state, history, exclude=exclude)
+                return self._knn.recommend(state, query, top_n=top_n)
+            near = self._knn.scores(state, query)
             return joined(serving.model.items, scores, near, state=state, top_n=top_n)
 
     def popular(self, *, top_n: int, exclude: Collection[ItemId] = ()) -> list[Scored]:
@@ -231,8 +237,8 @@ class ExactNeighbours:
             frozen = self._state.frozen()
         return frozen.digest()
 
-    def hash_of(self, histories: Iterable[tuple[Pseudonym, Collection[ItemId]]]) -> str:
-        """Return the state hash that these users' item sets would have; changes nothing."""
+    def hash_of(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> str:
+        """Return the state hash that these users' items would have; changes nothing."""
         state = self._empty()
         state.load(histories)
         return state.frozen().digest()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.adapters.neighbours.ease import Downdate, Ease, Removal
+from app.adapters.neighbours.query import UNIT, Query
 from app.adapters.neighbours.ranking import best
 from app.domain.models import ItemId, Pseudonym, Scored
 
@@ -90,35 +91,32 @@ class Serving:
         had, keeps = self.model.positions(loss.had), self.model.positions(loss.keeps)
         return loss, Removal(self.model, had=had, keeps=keeps)
 
-    def recommend(
-        self, history: Sequence[ItemId], *, top_n: int, exclude: Collection[ItemId]
-    ) -> list[Scored] | None:
+    def recommend(self, query: Query, *, top_n: int) -> list[Scored] | None:
         """Return the best items; None where ``scores`` gives none."""
-        scores = self.scores(history, exclude=exclude)
+        scores = self.scores(query)
         if scores is None:
             return None
         return [Scored(self.model.items[at], float(scores[at])) for at in best(scores, top_n=top_n)]
 
-    def scores(
-        self, history: Sequence[ItemId], *, exclude: Collection[ItemId]
-    ) -> NDArray[np.float64] | None:
+    def scores(self, query: Query) -> NDArray[np.float64] | None:
         """Return a score for every item of the model, -inf for what must not be listed.
 
         None where this answerer must not or cannot answer. It must not if the downdate is
         unsound or too large; it cannot if it knows no item of the history.
         """
-        known = self.model.positions(history)
+        known, weights = query.known(self.model.position)
         if self._is_withheld or not len(known):
             return None
+        counts = weights / UNIT
         if self._touching:
             downdate = self._downdated()
             if not downdate.is_sound:
                 return None
-            scores = downdate.scores(known)
+            scores = downdate.scores(known, counts)
         else:
-            scores = self.model.scores(known)
+            scores = self.model.scores(known, counts)
         scores[known] = -np.inf
-        scores[self.model.positions(exclude)] = -np.inf
+        scores[self.model.positions(query.never)] = -np.inf
         scores[self._gone] = -np.inf
         return scores
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.adapters.neighbours.lists import Ints
+from app.adapters.neighbours.query import UNIT, Query
 from app.adapters.neighbours.ranking import shortlist
 from app.adapters.neighbours.state import State
-from app.domain.models import ItemId, Scored
+from app.domain.models import Scored
 
-_UNIT = 2**32
+_WEIGHT_UNIT = 2**32
 """Similarities are integers in this unit, so that a sum does not depend on its order."""
 
 
@@ -21,9 +21,10 @@ _UNIT = 2**32
 class UserKnn:
     """User-based nearest neighbours at query time: no derived state at all.
 
-    A neighbour v with c common items weighs (c / (h^(1 - p) n_v^p))^4: the fourth power of
-    the asymmetric cosine, h and n_v the numbers of items of both and p the length penalty.
-    An item's score is the sum of the weights of the neighbours who have it.
+    A neighbour v weighs (c / (h^(1 - p) n_v^p))^4: the fourth power of the asymmetric cosine, h
+    what the history's items count together, c what those count that v has, too, n_v how many
+    items v has, and p the length penalty. An item's score is the sum of the weights of the
+    neighbours who have it.
 
     Source: Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated
     Datasets", RecSys 2013; there too a power sharpens the similarity.
@@ -40,48 +41,44 @@ class UserKnn:
     length_penalty: float
     max_cells: int
 
-    def recommend(
-        self, state: State, history: Sequence[ItemId], *, top_n: int, exclude: Collection[ItemId]
-    ) -> list[Scored]:
+    def recommend(self, state: State, query: Query, *, top_n: int) -> list[Scored]:
         """Return up to ``top_n`` items with a score above 0, ties by item id."""
-        scores = self.scores(state, history, exclude=exclude)
+        scores = self.scores(state, query)
         scores[scores == 0] = -np.inf
         listed = shortlist(scores, top_n=top_n).tolist()
         ranked = sorted((-scores[item], state.items.name(item)) for item in listed)
-        return [Scored(item, -float(score) / _UNIT) for score, item in ranked[:top_n]]
+        return [Scored(item, -float(score) / _WEIGHT_UNIT) for score, item in ranked[:top_n]]
 
-    def scores(
-        self, state: State, history: Sequence[ItemId], *, exclude: Collection[ItemId]
-    ) -> NDArray[np.float64]:
+    def scores(self, state: State, query: Query) -> NDArray[np.float64]:
         """Return a score >= 0 for every slot of the state, 0 for what must not be listed."""
         number = state.items.number
-        known = [number[item] for item in sorted(set(history)) if item in number]
-        if not known:
+        known, counts = query.known(number)
+        if not len(known):
             return np.zeros(len(state.items.key))
-        neighbours, weights = self._nearest(state, np.array(known, dtype=np.int64))
+        neighbours, weights = self._nearest(state, known, counts)
         items = state.postings.users.gather(neighbours)
         spread = np.repeat(weights, state.postings.users.length[neighbours])
         # float64 sums of integers below 2^53 are exact, in any order.
         sums = np.bincount(items, weights=spread, minlength=len(state.items.key))
         scores = sums.astype(np.float64, copy=False)
-        scores[[number[item] for item in {*history, *exclude} if item in number]] = 0
+        scores[[number[item] for item in {*query.items, *query.never} if item in number]] = 0
         return scores
 
-    def _nearest(self, state: State, history: Ints) -> tuple[Ints, Ints]:
+    def _nearest(self, state: State, history: Ints, counts: Ints) -> tuple[Ints, Ints]:
         """Return the slots of the nearest users and their weights, both shape (k,)."""
         degrees = state.postings.items.length[history]
-        rarest = np.argsort(degrees, kind="stable")
-        within = np.cumsum(degrees[rarest]) <= self.max_cells
-        within[0] = True
-        members = state.postings.items.gather(history[rarest[within]])
-        users, common = np.unique(members, return_counts=True)
+        rarest = self._rarest(state, history, degrees)
+        members = state.postings.items.gather(history[rarest])
+        users, which = np.unique(members, return_inverse=True)
+        # float64 sums of integers below 2^53 are exact, in any order.
+        common = np.bincount(which, weights=np.repeat(counts[rarest], degrees[rarest])) / UNIT
         lengths = state.postings.users.length[users]
         # One scalar power for each distinct length: vectorised powers may differ in the
         # last bit with the place in the array.
         distinct, which = np.unique(lengths, return_inverse=True)
         lowered = np.array([n ** (-2 * self.length_penalty) for n in distinct.tolist()])[which]
-        squared = common**2 * lowered * len(history) ** (2 * self.length_penalty - 2)
-        weights = np.rint(_UNIT * (squared * squared)).astype(np.int64)
+        squared = common**2 * lowered * float(counts.sum() / UNIT) ** (2 * self.length_penalty - 2)
+        weights = np.rint(_WEIGHT_UNIT * (squared * squared)).astype(np.int64)
         listed = shortlist(weights.astype(np.float64), top_n=self.n_neighbours)
         if len(listed) > self.n_neighbours:
             by_rank = sorted(
@@ -89,3 +86,18 @@ class UserKnn:
             )
             listed = np.array(by_rank[: self.n_neighbours])
         return users[listed].astype(np.int64), weights[listed]
+
+    def _rarest(self, state: State, history: Ints, degrees: Ints) -> Ints:
+        """Return which items of a history are read: the rarest, ties by id, within ``max_cells``.
+
+        Ties go by id and not by slot, because slots depend on the order of the calls.
+        """
+        if degrees.sum() <= self.max_cells:
+            return np.arange(len(history), dtype=np.int64)
+        by_rank = sorted(
+            range(len(history)), key=lambda at: (degrees[at], state.items.name(int(history[at])))
+        )
+        order = np.array(by_rank, dtype=np.int64)
+        within = np.cumsum(degrees[order]) <= self.max_cells
+        within[0] = True
+        return order[within]

@@ -11,7 +11,7 @@ from app.adapters.neighbours.state import State
 from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym, Scored
 
-Histories = dict[Pseudonym, frozenset[ItemId]]
+Histories = dict[Pseudonym, tuple[ItemId, ...]]
 GRADED = Weighing(regularisation=2.0, is_graded=True)
 N_ITEMS, HEAD = 60, 20
 
@@ -21,7 +21,7 @@ def histories(seed: int, *, n_users: int = 120) -> Histories:
     popularity = 0.7 / np.sqrt(np.arange(1, N_ITEMS + 1))
     has = rng.random((n_users, N_ITEMS)) < popularity
     return {
-        Pseudonym(f"u{user:03}"): frozenset(ItemId(f"{item:03}") for item in np.flatnonzero(row))
+        Pseudonym(f"u{user:03}"): tuple(ItemId(f"{item:03}") for item in np.flatnonzero(row))
         for user, row in enumerate(has)
     }
 
@@ -36,6 +36,10 @@ def neighbours_of(given: Histories, *, dense_limit: int, head_limit: int) -> Exa
     )
     neighbours.build(given.items())
     return neighbours
+
+
+def kept(items: tuple[ItemId, ...], wanted: set[ItemId]) -> tuple[ItemId, ...]:
+    return tuple(item for item in items if item in wanted)
 
 
 def state_of(given: Histories) -> State:
@@ -57,7 +61,7 @@ def test_the_head_is_what_most_users_have_with_ties_by_id() -> None:
     given = histories(1)
 
     assert Head.of(state_of(given), limit=HEAD).items == most_common(given, count=HEAD)
-    even = {Pseudonym(name): frozenset(map(ItemId, "dbca")) for name in "xyz"}
+    even = {Pseudonym(name): tuple(map(ItemId, "dbca")) for name in "xyz"}
     assert Head.of(state_of(even), limit=2).items == ["a", "b"]
 
 
@@ -65,14 +69,14 @@ def test_the_head_is_ranked_as_if_there_were_no_tail() -> None:
     """The same bits as EASE on histories that never had an item of the tail."""
     given = histories(2)
     head = set(most_common(given, count=HEAD))
-    within = {user: items & head for user, items in given.items() if items & head}
+    within = {user: kept(items, head) for user, items in given.items() if kept(items, head)}
 
     both = neighbours_of(given, dense_limit=0, head_limit=HEAD)
     alone = neighbours_of(within, dense_limit=HEAD, head_limit=0)
 
     for items in list(given.values())[:40]:
-        expected = scores(alone.recommend(sorted(items & head), top_n=N_ITEMS))
-        found = scores(both.recommend(sorted(items), top_n=N_ITEMS))
+        expected = scores(alone.recommend(kept(items, head), top_n=N_ITEMS))
+        found = scores(both.recommend(items, top_n=N_ITEMS))
         assert {item: found[item] for item in expected} == expected
 
 
@@ -81,7 +85,7 @@ def test_the_tail_is_told_by_neighbours_on_the_scale_of_the_head() -> None:
     head = set(most_common(given, count=HEAD))
     both = neighbours_of(given, dense_limit=0, head_limit=HEAD)
     near = neighbours_of(given, dense_limit=0, head_limit=0)
-    history = sorted(next(iter(given.values())))
+    history = next(iter(given.values()))
 
     told = scores(near.recommend(history, top_n=N_ITEMS))
     found = scores(both.recommend(history, top_n=N_ITEMS))
@@ -105,12 +109,12 @@ def test_before_its_refresh_nothing_of_the_removed_is_left() -> None:
     neighbours.apply(dict.fromkeys(gone, ()))
     # The head is still the old one, so the rebuild has to be made of the same items.
     head = set(most_common(given, count=HEAD))
-    within = {user: items & head for user, items in rest.items()}
+    within = {user: kept(items, head) for user, items in rest.items()}
     fresh = neighbours_of(within, dense_limit=HEAD, head_limit=0)
 
     for items in list(rest.values())[:30]:
-        found = scores(neighbours.recommend(sorted(items), top_n=N_ITEMS))
-        expected = scores(fresh.recommend(sorted(items & head), top_n=N_ITEMS))
+        found = scores(neighbours.recommend(items, top_n=N_ITEMS))
+        expected = scores(fresh.recommend(kept(items, head), top_n=N_ITEMS))
         for item, score in expected.items():
             assert found[item] == pytest.approx(score, abs=1e-6)
 
@@ -128,11 +132,11 @@ def test_who_has_nothing_of_the_head_is_told_by_neighbours_alone() -> None:
 def test_losing_only_items_of_the_tail_changes_nothing_of_the_head() -> None:
     given = histories(6)
     head = set(most_common(given, count=HEAD))
-    user = next(user for user, items in given.items() if items - head and items & head)
+    user = next(user for user, items in given.items() if set(items) - head and set(items) & head)
     neighbours = neighbours_of(given, dense_limit=0, head_limit=HEAD)
     before = scores(neighbours.recommend(sorted(head)[:4], top_n=N_ITEMS))
 
-    neighbours.apply({user: given[user] & head})
+    neighbours.apply({user: kept(given[user], head)})
 
     after = scores(neighbours.recommend(sorted(head)[:4], top_n=N_ITEMS))
     assert {i: s for i, s in after.items() if i in head} == {
@@ -145,14 +149,14 @@ def test_a_catalogue_that_shrinks_keeps_its_tail_until_the_refresh() -> None:
     given = histories(7)
     left = set(most_common(given, count=HEAD + 10))
     neighbours = neighbours_of(given, dense_limit=HEAD + 10, head_limit=HEAD)
-    now = {user: items & left for user, items in given.items()}
+    now = {user: kept(items, left) for user, items in given.items()}
     neighbours.apply(now)
     neighbours.state_hash()  # counts all pairs again, now that they are few
     user, items = next((user, items) for user, items in now.items() if len(items) > 3)
-    neighbours.apply({user: items - {max(items)}})
+    neighbours.apply({user: items[:-1]})
 
-    shown = set(scores(neighbours.recommend(sorted(items)[:3], top_n=N_ITEMS)))
+    shown = set(scores(neighbours.recommend(items[:3], top_n=N_ITEMS)))
 
     assert shown - set(most_common(given, count=HEAD))
     neighbours.refresh()
-    assert neighbours.recommend(sorted(items)[:3], top_n=N_ITEMS)
+    assert neighbours.recommend(items[:3], top_n=N_ITEMS)

@@ -1,0 +1,64 @@
+"""What a list is asked for: a history in which what is recent counts more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Self
+
+import numpy as np
+
+from app.adapters.neighbours.lists import Ints
+from app.domain.models import ItemId
+
+UNIT: Final = 1024
+"""Weights of a history's items are integers in this unit: sums of them depend on no order."""
+_FLOOR: Final = 0.1
+"""What the oldest evidence counts beside the newest; measured, see docs/quality.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A history, and what must not be listed.
+
+    Args:
+        items: distinct, newest first.
+        weights: what each counts, in ``UNIT``, shape (len(items),).
+        never: what must not be listed besides the history.
+    """
+
+    items: Sequence[ItemId]
+    weights: Ints
+    never: Collection[ItemId] = ()
+
+    @classmethod
+    def of(
+        cls,
+        history: Sequence[ItemId],
+        *,
+        half_life: float | None,
+        never: Collection[ItemId] = (),
+    ) -> Self:
+        """Return the query of a history, newest first; of an item given twice the first counts.
+
+        Item k counts .1 + .9 * 2^(-k / half_life), k = 0 for the newest; all count 1 without a
+        half-life.
+        """
+        items = list(dict.fromkeys(history))
+        weights = np.array([_weight(k, half_life) for k in range(len(items))], dtype=np.int64)
+        return cls(items, weights, never)
+
+    def known(self, number: Mapping[ItemId, int]) -> tuple[Ints, Ints]:
+        """Return the numbers, ascending, of the items that have one, and their weights."""
+        places = [at for at, item in enumerate(self.items) if item in number]
+        numbers = np.array([number[self.items[at]] for at in places], dtype=np.int64)
+        order = np.argsort(numbers)
+        return numbers[order], self.weights[places][order]
+
+
+@cache
+def _weight(place: int, half_life: float | None) -> int:
+    if half_life is None:
+        return UNIT
+    return round(UNIT * (_FLOOR + (1 - _FLOOR) * 2 ** (-place / half_life)))
