@@ -89,6 +89,7 @@ class Adapters:
             regularisation=settings.neighbours.ease_lambda,
             is_graded=True,
             half_life=settings.neighbours.half_life,
+            order_weight=settings.neighbours.order_weight,
             knn=UserKnn(
                 n_neighbours=settings.neighbours.knn_k, length_penalty=0.5, max_cells=_KNN_CELLS
             ),

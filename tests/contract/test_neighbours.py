@@ -30,7 +30,12 @@ limits = st.sampled_from([WHOLE, HEAD, NONE, (5, 0), (0, 2), (5, 4), (7, 20)])
 def built(histories: Mapping[Pseudonym, tuple[ItemId, ...]], *, limits: Limits) -> Neighbours:
     dense, head = limits
     neighbours = ExactNeighbours(
-        dense_limit=dense, head_limit=head, regularisation=3.0, is_graded=True, half_life=3.0
+        dense_limit=dense,
+        head_limit=head,
+        regularisation=3.0,
+        is_graded=True,
+        half_life=3.0,
+        order_weight=0.25,
     )
     neighbours.build(histories.items())
     return neighbours
@@ -218,3 +223,17 @@ def test_what_is_recent_counts_more(limit: Limits) -> None:
 
     assert {one.item_id for one in shown[:3]} == set(new[3:])
     assert {one.item_id for one in shown[3:]} == set(old[3:])
+
+
+@pytest.mark.parametrize("limit", [WHOLE, HEAD, NONE])
+def test_what_people_turned_to_next_comes_before_what_they_came_from(limit: Limits) -> None:
+    before, asked, after = map(ItemId, "amz")
+    others = {Pseudonym(f"o{n}"): (ItemId("x"), ItemId("y")) for n in range(4)}
+    readers = {Pseudonym(f"r{n}"): (asked, before) for n in range(9)} | {
+        Pseudonym(f"s{n}"): (after, asked) for n in range(9)
+    }
+    neighbours = built(readers | others, limits=limit)
+
+    shown = [one.item_id for one in neighbours.recommend([asked], top_n=2)]
+
+    assert shown == [after, before]

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.adapters.neighbours.ease import Ease, fit
-from app.adapters.neighbours.head import Head, joined
+from app.adapters.neighbours.directed import successors
+from app.adapters.neighbours.ease import Ease, Floats, fit
+from app.adapters.neighbours.head import Head
 from app.adapters.neighbours.query import Query
-from app.adapters.neighbours.ranking import shortlist
+from app.adapters.neighbours.ranking import best, shortlist
 from app.adapters.neighbours.serving import Losses, Serving
 from app.adapters.neighbours.state import Counts, State
+from app.adapters.neighbours.table import Table
 from app.adapters.neighbours.user_knn import UserKnn
 from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym, Scored
@@ -50,6 +52,8 @@ class ExactNeighbours:
         is_graded: weigh users and items, see ``Weighing``; False for EASE as published.
         half_life: items of a history, counted from the newest, after which one counts half as
             much; None: all count the same.
+        order_weight: what counts that people turned to next, beside what they have in common,
+            both in standard deviations; 0 for nothing.
         max_removals: how many users with removals a downdate takes; above it user-kNN
             answers until the next refresh.
         knn: the ranker without a model.
@@ -63,6 +67,7 @@ class ExactNeighbours:
         regularisation: float = 600.0,
         is_graded: bool = False,
         half_life: float | None = None,
+        order_weight: float = 0.0,
         max_removals: int = 128,
         knn: UserKnn | None = None,
     ) -> None:
@@ -70,12 +75,14 @@ class ExactNeighbours:
         self._head_limit = head_limit
         self._weighing = Weighing(regularisation=regularisation, is_graded=is_graded)
         self._half_life = half_life
+        self._order_weight = order_weight
         self._max_removals = max_removals
         self._knn = knn or UserKnn(n_neighbours=100, length_penalty=0.6, max_cells=2_000_000)
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
         self._state = self._empty()
-        self._generation = 0
+        self._generation = self._counted = 0
+        self._tables: dict[Ease | None, Table] = {}
         self._serving: Serving | None = None
         self._losses = Losses()
         self._coming: _Refresh | None = None
@@ -88,6 +95,7 @@ class ExactNeighbours:
         with self._lock:
             self._state = state
             self._generation += 1
+            self._counted = self._generation
             self._withdraw()
         self.refresh()
 
@@ -101,30 +109,38 @@ class ExactNeighbours:
     def _withdraw(self) -> None:
         """Serve no model, and none that is being computed, until the next refresh."""
         self._serving = None
+        self._tables.clear()
         self._losses = Losses()
         self._builds += 1
 
     def apply(self, changes: Mapping[Pseudonym, Sequence[ItemId]]) -> None:
         """Set each user's items to exactly these; an empty sequence forgets the user."""
         with self._lock:
-            changed = [self._set(user, frozenset(items)) for user, items in changes.items()]
-            if not any(changed):
+            before, items_before = self._counted, self._state.items.changes
+            for user, items in changes.items():
+                self._set(user, tuple(dict.fromkeys(items)))
+            if before == self._counted:
                 return
-            self._generation += 1
+            if items_before != self._state.items.changes:
+                self._tables.clear()
             if not self._has_model:
                 self._withdraw()
             elif self._serving:
                 self._serve(self._serving.model, is_whole=self._serving.is_whole)
 
-    def _set(self, pseudonym: Pseudonym, after: frozenset[ItemId]) -> bool:
-        before = self._state.had(pseudonym)
+    def _set(self, pseudonym: Pseudonym, items: tuple[ItemId, ...]) -> None:
+        had = self._state.had(pseudonym)
+        if had == items:
+            return
+        self._generation += 1
+        self._state.set_user(pseudonym, items)
+        before, after = frozenset(had), frozenset(items)
         if before == after:
-            return False
-        self._state.change(pseudonym, removed=before - after, added=after - before)
+            return  # another order changes no count that a model is made of
+        self._counted = self._generation
         present = self._state.items.number
         for losses in self._watched():
             losses.note(pseudonym, before=before, after=after, present=present)
-        return True
 
     def _watched(self) -> list[Losses]:
         """Return the losses of the model that serves and of the one on its way."""
@@ -133,6 +149,8 @@ class ExactNeighbours:
 
     def _serve(self, model: Ease, *, is_whole: bool) -> None:
         previous = self._serving if self._serving and self._serving.model is model else None
+        if previous is None:
+            self._tables.clear()  # or they would keep a model that was replaced
         self._serving = Serving(
             model,
             self._losses,
@@ -147,17 +165,29 @@ class ExactNeighbours:
         """Return up to ``top_n`` items for someone with this history, ties by item id."""
         query = Query.of(history, half_life=self._half_life, never=exclude)
         serving = self._serving
-        if serving and serving.is_whole:
-            scored = serving.recommend(query, top_n=top_n)
-            if scored is not None:
-                return scored
+        # Without the lock, for this takes longest: an answerer never changes.
+        ease = serving.scores(query) if serving else None
         with self._lock:
-            serving, state = self._serving, self._state
-            scores = serving.scores(query) if serving else None
-            if serving is None or serving.is_whole or scores is None:
-                return self._knn.recommend(state, query, top_n=top_n)
-            near = self._knn.scores(state, query)
-            return joined(serving.model.items, scores, near, state=state, top_n=top_n)
+            if serving is not self._serving:  # something was removed meanwhile
+                serving = self._serving
+                ease = serving.scores(query) if serving else None
+            table, scores = self._scored(query, serving if ease is not None else None, ease)
+            if self._order_weight:
+                following = successors(self._state, query)
+                scores = table.with_share(scores, following, share=self._order_weight)
+        return [Scored(table.items[at], float(scores[at])) for at in best(scores, top_n=top_n)]
+
+    def _scored(
+        self, query: Query, serving: Serving | None, ease: Floats | None
+    ) -> tuple[Table, Floats]:
+        """Return the scores of a model, of head and tail, or of the nearest users alone."""
+        model, is_whole = (serving.model, serving.is_whole) if serving else (None, False)
+        if model not in self._tables:
+            self._tables[model] = Table.of(self._state, model, is_whole=is_whole)
+        table = self._tables[model]
+        if ease is not None and is_whole:
+            return table, ease
+        return table, table.joined(ease, self._knn.scores(self._state, query))
 
     def popular(self, *, top_n: int, exclude: Collection[ItemId] = ()) -> list[Scored]:
         """Return items by number of users, ties by item id."""
@@ -203,11 +233,11 @@ class ExactNeighbours:
             if self._is_fresh() or not self._has_model:
                 return None
             counts = self._state.counts() or Head.of(self._state, limit=self._head_limit)
-            self._coming = _Refresh(self._generation, self._builds, isinstance(counts, Counts))
+            self._coming = _Refresh(self._counted, self._builds, isinstance(counts, Counts))
             return counts, self._coming
 
     def _is_fresh(self) -> bool:
-        return self._serving is not None and self._serving.model.generation == self._generation
+        return self._serving is not None and self._serving.model.generation == self._counted
 
     def _densify(self) -> None:
         """Count the pairs again once a catalogue has shrunk to the limit."""
@@ -215,6 +245,7 @@ class ExactNeighbours:
             state = self._empty()
             state.load(self._state.histories())
             self._state = state
+            self._tables.clear()
 
     def _install(self, model: Ease, coming: _Refresh) -> None:
         with self._lock:

@@ -6,7 +6,6 @@ Both are pure functions of the state, so a removal leaves neither with anything 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +17,7 @@ from app.adapters.neighbours.lists import Cells, Ints
 from app.adapters.neighbours.ranking import shortlist
 from app.adapters.neighbours.state import State
 from app.adapters.neighbours.weighing import UNIT, Weighing
-from app.domain.models import ItemId, Scored
+from app.domain.models import ItemId
 
 _BLOCK: Final = 256
 
@@ -75,37 +74,3 @@ class Head:
             counts[:, block] = (weighed @ has[:, block]).toarray()
         counts /= UNIT
         return counts
-
-
-def joined(
-    items: Sequence[ItemId],
-    ease: Floats,
-    near: Floats,
-    *,
-    state: State,
-    top_n: int,
-) -> list[Scored]:
-    """Return the best of head and tail: EASE's scores, and the neighbours' on its scale.
-
-    The scale is the one under which the neighbours' scores of the head come nearest to EASE's
-    (least squares through zero over what EASE is for). Without common ground there is no scale,
-    and the tail stays out.
-
-    Args:
-        items: of the head, ascending.
-        ease: their scores, shape (n,); -inf for what must not be listed.
-        near: the neighbours' scores by slot of the state, >= 0; 0 for what must not be listed.
-        state: the slots' names.
-        top_n: how many.
-    """
-    slots = np.array([state.items.number.get(item, -1) for item in items], dtype=np.int64)
-    shared = np.append(near, 0.0)[slots]  # -1, the last: an item that nobody has any more
-    wanted = np.maximum(ease, 0.0)
-    mass = float((shared * shared).sum())
-    scale = float((shared * wanted).sum()) / mass if mass else 0.0
-    tail = near * scale
-    tail[slots[slots >= 0]] = 0
-    tail[tail == 0] = -np.inf
-    found = [(-ease[at], items[at]) for at in shortlist(ease, top_n=top_n).tolist()]
-    found += [(-tail[at], state.items.name(at)) for at in shortlist(tail, top_n=top_n).tolist()]
-    return [Scored(item, -float(score)) for score, item in sorted(found)[:top_n]]

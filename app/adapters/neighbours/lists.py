@@ -16,67 +16,64 @@ _SMALLEST_CAPACITY = 4
 
 
 class Lists:
-    """Lists of (cell, back) pairs, numbered from 0, all in two int32 arrays.
+    """Lists of entries, numbered from 0, each column of them in one int32 array.
 
-    ``cell`` is a list's content. ``back`` is for the owner: the index at which the mirrored
-    pair stands in its own list, so that a pair is removed from both sides without a search.
     Indices within a list survive when the list moves to a larger place. Cells that are not
     in use are 0: what was removed does not linger.
 
-    Memory: 8 bytes a cell, 24 bytes a list, up to twice that while lists grow.
+    Memory: 4 bytes a column of an entry and 24 bytes a list; up to a half more while lists grow.
     """
 
-    def __init__(self) -> None:
-        self.start: Ints = np.zeros(0, dtype=np.int64)
-        self.length: Ints = np.zeros(0, dtype=np.int64)
-        self._capacity: Ints = np.zeros(0, dtype=np.int64)
-        self.cell: Cells = np.zeros(0, dtype=np.int32)
-        self.back: Cells = np.zeros(0, dtype=np.int32)
-        self._used = 0
+    def __init__(self, *columns: Cells, lengths: Ints) -> None:
+        """Take lists that lie in ``columns`` one after another."""
+        self.columns = list(columns)
+        self.length: Ints = lengths.astype(np.int64)
+        self.start: Ints = np.cumsum(self.length) - self.length
+        self._capacity: Ints = self.length.copy()
+        self._used = len(columns[0])
         self._abandoned = 0
 
     @classmethod
-    def filled(cls, cell: Cells, back: Cells, *, lengths: Ints) -> Self:
-        """Return lists that lie in ``cell`` and ``back`` one after another."""
-        lists = cls()
-        lists.length = lengths.astype(np.int64)
-        lists.start = np.cumsum(lists.length) - lists.length
-        lists._capacity = lists.length.copy()
-        lists.cell, lists.back = cell, back
-        lists._used = len(cell)
-        return lists
+    def empty(cls, *, n_columns: int) -> Self:
+        """Return no lists yet."""
+        none = np.zeros(0, dtype=np.int32)
+        return cls(*[none] * n_columns, lengths=np.zeros(0, dtype=np.int64))
 
     @property
     def nbytes(self) -> int:
         """Return the bytes held."""
-        arrays = (self.start, self.length, self._capacity, self.cell, self.back)
-        return sum(array.nbytes for array in arrays)
+        numbers = self.start.nbytes + self.length.nbytes + self._capacity.nbytes
+        return numbers + sum(column.nbytes for column in self.columns)
 
     def ensure(self, n_lists: int) -> None:
         """Have at least ``n_lists`` lists; new ones are empty."""
         if n_lists > len(self.length):
-            size = max(n_lists, 2 * len(self.length))
+            size = max(n_lists, len(self.length) + len(self.length) // 8)
             self.start = _grown(self.start, size)
             self.length = _grown(self.length, size)
             self._capacity = _grown(self._capacity, size)
 
     def reserve(self, numbers: Ints, *, extra: int) -> None:
-        """Make room for ``extra`` more cells in each of these lists."""
+        """Make room for ``extra`` more entries in each of these lists."""
         needed = self.length[numbers] + extra
         short = needed > self._capacity[numbers]
         for number, size in zip(numbers[short].tolist(), needed[short].tolist(), strict=True):
-            self._move(number, capacity=max(_SMALLEST_CAPACITY, 2 * size))
-        if self._abandoned > max(self._used // 2, 1024):
+            self._move(number, capacity=max(_SMALLEST_CAPACITY, size + size // 4))
+        if self._abandoned > max(self._used // 4, 1024):
             self._compact()
 
+    def places(self, number: int) -> slice:
+        """Return where a list's entries lie in the columns."""
+        begin = int(self.start[number])
+        return slice(begin, begin + int(self.length[number]))
+
     def of(self, number: int) -> Cells:
-        """Return a copy of a list's content."""
-        begin = self.start[number]
-        return self.cell[begin : begin + self.length[number]].copy()
+        """Return a copy of the first column of a list."""
+        return self.columns[0][self.places(number)].copy()
 
     def gather(self, numbers: Ints) -> Cells:
-        """Return the contents of these lists, one after another."""
-        return self.cell[self._places(numbers)]
+        """Return the first columns of these lists, one after another."""
+        return self.columns[0][self._places(numbers)]
 
     def _places(self, numbers: Ints) -> Ints:
         lengths = self.length[numbers]
@@ -84,14 +81,14 @@ class Lists:
         return np.repeat(shift, lengths) + np.arange(lengths.sum(), dtype=np.int64)
 
     def _move(self, number: int, *, capacity: int) -> None:
-        if self._used + capacity > len(self.cell):
-            size = max(self._used + capacity, 2 * len(self.cell))
-            self.cell, self.back = _grown(self.cell, size), _grown(self.back, size)
-        old = slice(self.start[number], self.start[number] + self.length[number])
-        new = slice(self._used, self._used + self.length[number])
-        for array in (self.cell, self.back):
-            array[new] = array[old]
-            array[old] = 0
+        if self._used + capacity > len(self.columns[0]):
+            size = self._used + capacity + self._used // 8
+            self.columns = [_grown(column, size) for column in self.columns]
+        old = self.places(number)
+        new = slice(self._used, self._used + int(self.length[number]))
+        for column in self.columns:
+            column[new] = column[old]
+            column[old] = 0
         self._abandoned += int(self._capacity[number])
         self.start[number], self._capacity[number] = self._used, capacity
         self._used += capacity
@@ -99,10 +96,10 @@ class Lists:
     def _compact(self) -> None:
         """Write all lists anew, close together, so that abandoned places are given back."""
         places = self._places(np.arange(len(self.length), dtype=np.int64))
-        self.cell, self.back = self.cell[places], self.back[places]
+        self.columns = [column[places] for column in self.columns]
         self._capacity = self.length.copy()
         self.start = np.cumsum(self.length) - self.length
-        self._used, self._abandoned = len(self.cell), 0
+        self._used, self._abandoned = len(places), 0
 
 
 def _grown(array: NDArray[_Integer], size: int) -> NDArray[_Integer]:

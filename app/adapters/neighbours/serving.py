@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from app.adapters.neighbours.ease import Downdate, Ease, Removal
 from app.adapters.neighbours.query import UNIT, Query
-from app.adapters.neighbours.ranking import best
-from app.domain.models import ItemId, Pseudonym, Scored
+from app.domain.models import ItemId, Pseudonym
 
 Items = frozenset[ItemId]
 
@@ -90,13 +89,6 @@ class Serving:
             return earlier
         had, keeps = self.model.positions(loss.had), self.model.positions(loss.keeps)
         return loss, Removal(self.model, had=had, keeps=keeps)
-
-    def recommend(self, query: Query, *, top_n: int) -> list[Scored] | None:
-        """Return the best items; None where ``scores`` gives none."""
-        scores = self.scores(query)
-        if scores is None:
-            return None
-        return [Scored(self.model.items[at], float(scores[at])) for at in best(scores, top_n=top_n)]
 
     def scores(self, query: Query) -> NDArray[np.float64] | None:
         """Return a score for every item of the model, -inf for what must not be listed.

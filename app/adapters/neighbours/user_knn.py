@@ -11,7 +11,6 @@ from app.adapters.neighbours.lists import Ints
 from app.adapters.neighbours.query import UNIT, Query
 from app.adapters.neighbours.ranking import shortlist
 from app.adapters.neighbours.state import State
-from app.domain.models import Scored
 
 _WEIGHT_UNIT = 2**32
 """Similarities are integers in this unit, so that a sum does not depend on its order."""
@@ -40,14 +39,6 @@ class UserKnn:
     n_neighbours: int
     length_penalty: float
     max_cells: int
-
-    def recommend(self, state: State, query: Query, *, top_n: int) -> list[Scored]:
-        """Return up to ``top_n`` items with a score above 0, ties by item id."""
-        scores = self.scores(state, query)
-        scores[scores == 0] = -np.inf
-        listed = shortlist(scores, top_n=top_n).tolist()
-        ranked = sorted((-scores[item], state.items.name(item)) for item in listed)
-        return [Scored(item, -float(score) / _WEIGHT_UNIT) for score, item in ranked[:top_n]]
 
     def scores(self, state: State, query: Query) -> NDArray[np.float64]:
         """Return a score >= 0 for every slot of the state, 0 for what must not be listed."""

@@ -2,75 +2,72 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.adapters.neighbours.directed import successors
 from app.adapters.neighbours.gram import Gram
 from app.adapters.neighbours.lists import Lists
 from app.adapters.neighbours.postings import Postings
+from app.adapters.neighbours.query import Query
 from app.adapters.neighbours.state import Slots, State
 from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym
 
-item_sets = st.frozensets(st.integers(0, 9), max_size=10)
-steps = st.lists(st.tuples(st.integers(0, 4), item_sets), max_size=30)
+item_lists = st.lists(st.integers(0, 9), max_size=10, unique=True)
+steps = st.lists(st.tuples(st.integers(0, 4), item_lists), max_size=30)
 
 
-def pairs(postings: Postings) -> set[tuple[int, int]]:
-    """Return all pairs, after checking that every entry and its twin know each other."""
-    users, items = postings.users, postings.items
-    found = set()
-    for user in range(len(users.length)):
-        for at in range(int(users.length[user])):
-            item = int(users.cell[users.start[user] + at])
-            there = items.start[item] + users.back[users.start[user] + at]
-            assert items.cell[there] == user
-            assert items.back[there] == at
-            found.add((user, item))
-    assert int(items.length.sum()) == int(users.length.sum()) == len(found)
+def by_item(postings: Postings) -> dict[tuple[int, int], int]:
+    """Return the place of each pair as the items' lists tell it."""
+    items, found = postings.items, dict[tuple[int, int], int]()
+    for item in range(len(items.length)):
+        users, places = (column[items.places(item)].tolist() for column in items.columns)
+        found |= {(user, item): place for user, place in zip(users, places, strict=True)}
     return found
-
-
-def used_cells(lists: Lists) -> int:
-    return int(np.count_nonzero(lists.cell))
 
 
 @settings(max_examples=200, deadline=None)
 @given(steps)
-def test_postings_mirror_each_other_after_any_changes(
-    changes: list[tuple[int, frozenset[int]]],
+def test_postings_tell_the_order_from_both_sides_after_any_changes(
+    changes: list[tuple[int, list[int]]],
 ) -> None:
     postings = Postings()
     postings.ensure(n_users=5, n_items=10)
-    now: dict[int, frozenset[int]] = {}
+    now: dict[int, list[int]] = {}
 
     for user, wanted in changes:
-        had = now.get(user, frozenset())
-        if had - wanted:
-            postings.remove(user, np.array(sorted(had - wanted)))
-        if wanted - had:
-            postings.add(user, np.array(sorted(wanted - had)))
+        postings.replace(user, np.array(wanted, dtype=np.int64))
         now[user] = wanted
-        assert pairs(postings) == {(u, item) for u, items in now.items() for item in items}
+        assert {one: postings.users.of(one).tolist() for one in now} == now
+        assert by_item(postings) == {
+            (one, item): place for one, items in now.items() for place, item in enumerate(items)
+        }
+        for lists in (postings.users, postings.items):
+            entries = int(lists.length.sum())
+            assert entries == sum(map(len, now.values()))
+            assert all(np.count_nonzero(column) <= entries for column in lists.columns)
 
 
 def test_no_cell_keeps_what_was_removed() -> None:
     postings = Postings()
     postings.ensure(n_users=3, n_items=50)
-    postings.add(1, np.arange(1, 40))
-    postings.add(2, np.arange(20, 50))
+    postings.replace(1, np.arange(1, 40))
+    postings.replace(2, np.arange(20, 50))
 
-    postings.remove(1, np.arange(1, 40))
-    postings.remove(2, np.arange(20, 50))
+    postings.replace(1, np.arange(0))
+    postings.replace(2, np.arange(0))
 
     for lists in (postings.users, postings.items):
-        assert used_cells(lists) == 0
-        assert np.count_nonzero(lists.back) == 0
+        assert all(np.count_nonzero(column) == 0 for column in lists.columns)
 
 
 def test_lists_give_abandoned_places_back() -> None:
-    lists = Lists()
+    lists = Lists.empty(n_columns=1)
     lists.ensure(2)
     one = np.array([0])
     for _ in range(14):
@@ -78,7 +75,46 @@ def test_lists_give_abandoned_places_back() -> None:
         lists.reserve(one, extra=size)
         lists.length[0] += size
 
-    assert len(lists.cell) <= 4 * int(lists.length[0])
+    assert len(lists.columns[0]) <= 2 * int(lists.length[0])
+
+
+def test_a_pair_takes_twelve_bytes() -> None:
+    state = State(dense_limit=0)
+    state.load(
+        (Pseudonym(f"u{n}"), [ItemId(str((n + k) % 50)) for k in range(40)]) for n in range(50)
+    )
+
+    assert state.nbytes == 12 * 2000 + 24 * (50 + 50)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(item_lists, min_size=1, max_size=8), st.lists(st.integers(0, 9), max_size=4))
+def test_directed_counts_are_those_of_their_definition(
+    histories: list[list[int]], history: list[int]
+) -> None:
+    state = State(dense_limit=0)
+    state.load((Pseudonym(f"u{at}"), names(items)) for at, items in enumerate(histories))
+    degree = Counter(item for items in histories for item in items)
+
+    found = successors(state, Query.of(names(history), half_life=None))
+
+    for wanted in degree:
+        expected = 0.0
+        for k, item in enumerate(dict.fromkeys(history)):
+            # Lists come newest first: what follows an item stands before it.
+            gaps = [
+                items.index(item) - items.index(wanted)
+                for items in histories
+                if item in items and wanted in items
+            ]
+            counted = sum(round(32 * 0.8 ** (gap - 1)) for gap in gaps if 1 <= gap <= 10)
+            expected += 2 ** (-k / 2) * counted / (degree[item] ** 0.9 * degree[wanted] ** 0.1 + 20)
+        slot = state.items.number[ItemId(str(wanted))]
+        assert found[slot] == pytest.approx(expected, rel=1e-12)
+
+
+def names(items: list[int]) -> list[ItemId]:
+    return [ItemId(str(item)) for item in items]
 
 
 def test_slots_are_reused_and_never_show() -> None:
@@ -99,7 +135,7 @@ def test_counts_are_the_product_of_the_interaction_matrix() -> None:
     state = State(dense_limit=100)
     for user, row in enumerate(matrix):
         wanted = {ItemId(f"{item:02}") for item in np.flatnonzero(row)}
-        state.change(Pseudonym(f"u{user}"), removed=(), added=wanted)
+        state.set_user(Pseudonym(f"u{user}"), sorted(wanted))
 
     counts = state.counts()
 
@@ -111,10 +147,10 @@ def test_counts_are_weighed_by_the_length_of_the_list_whatever_the_way_there() -
     weighing = Weighing(regularisation=1.0, is_graded=True)
     state = State(dense_limit=100, weighing=weighing)
     user, items = Pseudonym("u"), [ItemId(f"{item:02}") for item in range(30)]
-    state.change(user, removed=(), added=items)
-    state.change(Pseudonym("v"), removed=(), added=items[:4])
+    state.set_user(user, items)
+    state.set_user(Pseudonym("v"), items[:4])
 
-    state.change(user, removed=items[4:], added=())
+    state.set_user(user, items[:4])
 
     counts = state.counts()
     assert counts is not None
@@ -135,14 +171,38 @@ def test_counts_grow_wider_before_they_overflow() -> None:
     assert (gram.copied(2) == 2**31).all()
 
 
-def test_a_user_given_twice_has_the_items_of_both() -> None:
+def test_of_a_user_given_twice_the_first_counts() -> None:
     twice, once = State(dense_limit=10), State(dense_limit=10)
     user, a, b = Pseudonym("u"), ItemId("a"), ItemId("b")
 
-    twice.load([(user, [a]), (user, [a, b]), (Pseudonym("empty"), [])])
+    twice.load([(user, [a, b, a]), (user, [b]), (Pseudonym("empty"), [])])
     once.load([(user, [a, b])])
 
     assert twice.frozen().digest() == once.frozen().digest()
+
+
+def test_the_order_of_a_users_items_is_part_of_the_state() -> None:
+    one, other = State(dense_limit=10), State(dense_limit=10)
+    user, a, b = Pseudonym("u"), ItemId("a"), ItemId("b")
+
+    one.load([(user, [a, b])])
+    other.load([(user, [b, a])])
+
+    assert one.frozen().digest() != other.frozen().digest()
+    other.set_user(user, [a, b])
+    assert one.frozen().digest() == other.frozen().digest()
+
+
+def test_an_item_swapped_for_a_new_one_needs_no_more_counts() -> None:
+    """At the limit of the dense counts a slot must be free before it is taken."""
+    state = State(dense_limit=3)
+    state.set_user(Pseudonym("u"), [ItemId("a"), ItemId("b"), ItemId("c")])
+
+    state.set_user(Pseudonym("u"), [ItemId("d"), ItemId("b"), ItemId("c")])
+
+    counts = state.counts()
+    assert counts is not None
+    assert counts.items == ["b", "c", "d"]
 
 
 def test_any_text_may_be_an_id() -> None:
