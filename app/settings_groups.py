@@ -235,6 +235,9 @@ class NeighboursSettings(Group):
     order_weight: Annotated[float, Field(ge=0, le=10)] = 0.25
     """What counts that people turned to an item next, beside what they have in common, both in
     standard deviations of their scores; 0 leaves the order out."""
+    fold_s: Annotated[float, Field(ge=0, le=86_400)] = 5.0
+    """Seconds between two computations of EASE for what was only added; what was removed acts at
+    once, whatever this is. A user's own list follows the user's own events at once, too."""
     knn_k: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Users taken as neighbours where EASE does not reach."""
 

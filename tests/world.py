@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -167,6 +167,23 @@ class World:
         )
         return result.accepted, result.duplicate, result.refused
 
+    def rate(self, name: str, values: Mapping[str, float], *, day: int = 0) -> None:
+        """Let a user rate items at one moment."""
+        identity, pseudonym = self.adapters.identity, self.user(name)
+        self.container.ingest.record(
+            [
+                Interaction(
+                    pseudonym=pseudonym,
+                    event_key=identity.event_key(pseudonym, f"rating-{item}-{day}"),
+                    kind=Kind.RATING,
+                    occurred_at=START + timedelta(days=day),
+                    item_id=ItemId(item),
+                    value=value,
+                )
+                for item, value in values.items()
+            ]
+        )
+
     def note(self, name: str, text: str, *, event_id: str = "note") -> None:
         """Let a user say something."""
         pseudonym = self.user(name)
@@ -199,7 +216,7 @@ def settings_for(folder: Path, **changes: object) -> Settings:
     defaults: dict[str, object] = {
         "data_dir": folder,
         "chroma": ChromaSettings(n_shards=2),
-        "neighbours": NeighboursSettings(ease_lambda=5.0),
+        "neighbours": NeighboursSettings(ease_lambda=5.0, fold_s=0),
     }
     return Settings.model_validate(defaults | changes)
 

@@ -48,7 +48,10 @@ class SharedServices:
             neighbours=adapters.neighbours,
             clock=clock,
             config=NeighbourSyncConfig(
-                process_id=adapters.process_id, lease_s=lease_s, opinions=_opinions(settings)
+                process_id=adapters.process_id,
+                lease_s=lease_s,
+                fold_s=settings.neighbours.fold_s,
+                opinions=_opinions(settings),
             ),
         )
         ingest = IngestService(

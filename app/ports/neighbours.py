@@ -36,6 +36,14 @@ class Neighbours(Protocol):
         """
         ...
 
+    def repelled(self, *, liked: Sequence[ItemId], disliked: Sequence[ItemId]) -> set[ItemId]:
+        """Return items of which people who have something disliked, too, are many.
+
+        Such that nothing liked is half as near. The lists are to leave them out, whatever their
+        source. Without a model of an item it repels nothing.
+        """
+        ...
+
     def popular(self, *, top_n: int, exclude: Collection[ItemId] = ()) -> list[Scored]:
         """Return items by number of users, ties by item id."""
         ...
@@ -48,12 +56,17 @@ class Neighbours(Protocol):
         """Whether no derived model holds anything of pairs that were removed."""
         ...
 
-    def state_hash(self) -> str:
-        """Return 64 hex digits of SHA-256 over the canonical state."""
+    def state_hash(self, *, in_full: bool = False) -> str:
+        """Return 64 hex digits that stand for the state, equal for equal states.
+
+        Args:
+            in_full: read every list and count that is held; takes as long as the state is
+                large. Else the hash of users and their items that is kept up with every change.
+        """
         ...
 
     def hash_of(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> str:
-        """Return the state hash that these users' items would have; changes nothing."""
+        """Return the full state hash that these users' items would have; changes nothing."""
         ...
 
     def generation(self) -> int:

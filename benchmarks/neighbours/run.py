@@ -88,7 +88,7 @@ def forget_one_by_one(histories: Histories) -> dict[str, object]:
         if number % CHECK_EVERY == 0:
             state, _, rebuild_cpu = timed(partial(rebuilt, left))
             rebuilds.append(rebuild_cpu)
-            equal.append(state.frozen().digest() == neighbours.state_hash())
+            equal.append(state.frozen().digest() == neighbours.state_hash(in_full=True))
     _, refresh_wall, refresh_cpu = timed(neighbours.refresh)
     fresh = built(left)
     same = [
@@ -127,7 +127,8 @@ def forget_batches(histories: Histories) -> list[dict[str, object]]:
                 "forget_wall_ms": round(forget_wall, 1),
                 "rebuild_state_wall_ms": round(rebuild_wall, 1),
                 "refresh_wall_ms": round(refresh_wall, 1),
-                "hash_equal_to_rebuild": state.frozen().digest() == neighbours.state_hash(),
+                "hash_equal_to_rebuild": state.frozen().digest()
+                == neighbours.state_hash(in_full=True),
             }
         )
     return rows

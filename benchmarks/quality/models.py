@@ -33,7 +33,15 @@ def popularity(interactions: NDArray[np.float32]) -> Scorer:
 def item_knn(
     interactions: NDArray[np.float32], *, n_neighbours: int, alpha: float, shrink: float
 ) -> Scorer:
-    """Rank by the sum of similarities c_ij / (d_i^alpha d_j^(1 - alpha) + shrink).
+    """Rank by the sum of ``item_knn_weights``."""
+    similar = item_knn_weights(interactions, n_neighbours=n_neighbours, alpha=alpha, shrink=shrink)
+    return lambda users: interactions[users] @ similar
+
+
+def item_knn_weights(
+    interactions: NDArray[np.float32], *, n_neighbours: int, alpha: float, shrink: float
+) -> Floats:
+    """Return similarities c_ij / (d_i^alpha d_j^(1 - alpha) + shrink), shape (n, n).
 
     Only the ``n_neighbours`` most similar history items i of each target j count.
     """
@@ -43,7 +51,7 @@ def item_knn(
     np.fill_diagonal(similar, 0)
     weakest = np.partition(similar, -n_neighbours, axis=0)[-n_neighbours]
     similar[similar < weakest] = 0
-    return lambda users: interactions[users] @ similar
+    return np.asarray(similar, dtype=np.float64)
 
 
 def user_knn(

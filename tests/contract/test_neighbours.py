@@ -68,7 +68,7 @@ def test_the_hash_of_histories_is_that_of_a_state_built_from_them(
 
     hash_of = neighbours.hash_of(start.items())
 
-    assert hash_of == built(start, limits=limit).state_hash()
+    assert hash_of == built(start, limits=limit).state_hash(in_full=True)
     assert neighbours.state_hash() == built({}, limits=limit).state_hash()
 
 
@@ -85,7 +85,9 @@ def test_equals_a_rebuild_after_any_changes(
         now.update(batch)
         if with_refresh:
             neighbours.refresh()
-        assert neighbours.state_hash() == built(now, limits=limit).state_hash()
+        rebuilt = built(now, limits=limit)
+        assert neighbours.state_hash() == rebuilt.state_hash()
+        assert neighbours.state_hash(in_full=True) == rebuilt.state_hash(in_full=True)
 
     neighbours.refresh()
     fresh = built(now, limits=limit)
@@ -120,6 +122,7 @@ def test_state_does_not_depend_on_the_order_of_calls() -> None:
         other.apply({user: histories[user]})
 
     assert one.state_hash() == other.state_hash()
+    assert one.state_hash(in_full=True) == other.state_hash(in_full=True)
 
 
 def test_apply_is_idempotent() -> None:
@@ -237,3 +240,32 @@ def test_what_people_turned_to_next_comes_before_what_they_came_from(limit: Limi
     shown = [one.item_id for one in neighbours.recommend([asked], top_n=2)]
 
     assert shown == [after, before]
+
+
+@settings(max_examples=100, deadline=None)
+@given(one=batches, other=batches)
+def test_states_have_one_hash_only_where_they_are_equal(one: Histories, other: Histories) -> None:
+    one, other = ({user: items for user, items in of.items() if items} for of in (one, other))
+
+    first, second = built(one, limits=NONE), built(other, limits=NONE)
+
+    assert (first.state_hash() == second.state_hash()) == (one == other)
+
+
+@pytest.mark.parametrize("limit", [WHOLE, HEAD])
+def test_what_goes_with_the_disliked_is_repelled_and_what_goes_with_the_liked_is_not(
+    limit: Limits,
+) -> None:
+    sea, crime = [tuple(map(ItemId, names)) for names in ("abc", "xyz")]
+    readers = {Pseudonym(f"{at}-{n}"): sea if at else crime for at in range(2) for n in range(9)}
+    neighbours = built(readers, limits=limit)
+
+    alone = neighbours.repelled(liked=(), disliked=crime[:1])
+    both = neighbours.repelled(liked=crime[:1], disliked=crime[1:2])
+    neighbours.apply({user: () for user, items in readers.items() if items is crime})
+    after = neighbours.repelled(liked=(), disliked=crime[:1])
+
+    assert alone == set(crime[1:])
+    assert ItemId("z") not in both
+    assert not after & set(sea)
+    assert neighbours.repelled(liked=sea, disliked=()) == set()

@@ -71,7 +71,7 @@ def remains(database_url: str, *, vault_url: str, chroma: ChromaDatabase) -> Rem
         engine.dispose()
     assert set().union(*memories.values()) == known
     counts = {name: len(ids) for name, ids in sorted(memories.items())}
-    return Remains(neighbours.state_hash(), rows, counts, _n_keys(vault_url), requests)
+    return Remains(neighbours.state_hash(in_full=True), rows, counts, _n_keys(vault_url), requests)
 
 
 def _n_keys(vault_url: str) -> int:

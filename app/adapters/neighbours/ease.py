@@ -61,6 +61,11 @@ class Ease:
         known = {self.position[item] for item in items if item in self.position}
         return np.array(sorted(known), dtype=np.int64)
 
+    def rows(self, items: Ints) -> Floats:
+        """Return what each of these items alone says of every item, shape (len(items), n)."""
+        rows: Floats = self.weights[items].astype(np.float64)
+        return rows
+
     def scores(self, history: Ints, counts: Floats) -> Floats:
         """Return the score of every item, shape (n,).
 
@@ -177,6 +182,13 @@ class Downdate:
     def is_sound(self) -> bool:
         """Whether the residuals are within the tolerance and G' is positive definite."""
         return self._is_definite and max(self._residual, self._model.residual) <= _TOLERANCE
+
+    def rows(self, items: Ints) -> Floats:
+        """Return what each of these items alone says of every item, shape (len(items), n)."""
+        rows: Floats = self._model.inverse[items] - self._columns[items] @ self._solved
+        rows /= -self._diagonal
+        rows[np.arange(len(items)), items] = 0
+        return rows
 
     def scores(self, history: Ints, counts: Floats) -> Floats:
         """Return the score of every item, shape (n,); the arguments are those of ``Ease``."""

@@ -189,6 +189,11 @@ class ExactNeighbours:
             return table, ease
         return table, table.joined(ease, self._knn.scores(self._state, query))
 
+    def repelled(self, *, liked: Sequence[ItemId], disliked: Sequence[ItemId]) -> set[ItemId]:
+        """Return what is so much nearer to something disliked that it is not to be shown."""
+        serving = self._serving
+        return serving.repelled(liked=liked, disliked=disliked) if serving else set()
+
     def popular(self, *, top_n: int, exclude: Collection[ItemId] = ()) -> list[Scored]:
         """Return items by number of users, ties by item id."""
         with self._lock:
@@ -261,15 +266,17 @@ class ExactNeighbours:
                 return False
             return not self._losses.lost
 
-    def state_hash(self) -> str:
-        """Return 64 hex digits of SHA-256 over the canonical state."""
+    def state_hash(self, *, in_full: bool = False) -> str:
+        """Return 64 hex digits that stand for the state; see the port."""
         with self._lock:
+            if not in_full:
+                return self._state.rows.digest()
             self._densify()
             frozen = self._state.frozen()
         return frozen.digest()
 
     def hash_of(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> str:
-        """Return the state hash that these users' items would have; changes nothing."""
+        """Return the full state hash that these users' items would have; changes nothing."""
         state = self._empty()
         state.load(histories)
         return state.frozen().digest()

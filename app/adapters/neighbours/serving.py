@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,11 @@ from numpy.typing import NDArray
 from app.adapters.neighbours.ease import Downdate, Ease, Removal
 from app.adapters.neighbours.query import UNIT, Query
 from app.domain.models import ItemId, Pseudonym
+
+_N_NEAREST: Final = 20
+_TIMES_NEARER: Final = 2.0
+"""What is twice as near to something disliked as to anything liked is not shown. At 1.5 lists of
+MovieLens 100K hold 3 % fewer disliked films, and .0023 NDCG@10 of liked ones less; at 2 neither."""
 
 Items = frozenset[ItemId]
 
@@ -97,20 +103,38 @@ class Serving:
         unsound or too large; it cannot if it knows no item of the history.
         """
         known, weights = query.known(self.model.position)
-        if self._is_withheld or not len(known):
+        answerer = self._answerer() if len(known) else None
+        if answerer is None:
             return None
-        counts = weights / UNIT
-        if self._touching:
-            downdate = self._downdated()
-            if not downdate.is_sound:
-                return None
-            scores = downdate.scores(known, counts)
-        else:
-            scores = self.model.scores(known, counts)
+        scores = answerer.scores(known, weights / UNIT)
         scores[known] = -np.inf
         scores[self.model.positions(query.never)] = -np.inf
         scores[self._gone] = -np.inf
         return scores
+
+    def repelled(self, *, liked: Sequence[ItemId], disliked: Sequence[ItemId]) -> set[ItemId]:
+        """Return what stands among the nearest to something disliked, and not as near to a liked.
+
+        Nothing where this answerer must not or cannot answer.
+        """
+        against, answerer = self.model.positions(disliked), self._answerer()
+        if answerer is None or not len(against):
+            return set()
+        rows = answerer.rows(against)
+        if rows.shape[1] > _N_NEAREST:
+            rows[rows < np.partition(rows, -_N_NEAREST, axis=1)[:, -_N_NEAREST, None]] = 0
+        praise = answerer.rows(self.model.positions(liked)).max(axis=0, initial=0.0)
+        is_nearer = rows.max(axis=0) > _TIMES_NEARER * praise
+        return {self.model.items[at] for at in np.flatnonzero(is_nearer).tolist()}
+
+    def _answerer(self) -> Ease | Downdate | None:
+        """Return the model, or as it would be without what was removed; None if unsound."""
+        if self._is_withheld:
+            return None
+        if not self._touching:
+            return self.model
+        downdate = self._downdated()
+        return downdate if downdate.is_sound else None
 
     def _downdated(self) -> Downdate:
         with self._lock:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from app.adapters.neighbours.gram import Gram, Sums, in_order
 from app.adapters.neighbours.lists import Ints
 from app.adapters.neighbours.postings import Postings
+from app.adapters.neighbours.rows_hash import RowsHash
 from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym
 
 _Key = TypeVar("_Key", bound=str)
 _PLAIN = Weighing(regularisation=600.0, is_graded=False)
-_HASH_FORMAT = b"lethe-neighbours-3\n"
+_HASH_FORMAT = b"lethe-neighbours-4-in-full\n"
 
 
 class Slots(Generic[_Key]):
@@ -128,6 +129,7 @@ class State:
         self.users: Slots[Pseudonym] = Slots()
         self.items: Slots[ItemId] = Slots()
         self.postings = Postings()
+        self.rows = RowsHash()
         self._gram: Gram | None = Gram(limit=dense_limit)
 
     @property
@@ -152,6 +154,7 @@ class State:
             if items and pseudonym not in self.users.number:
                 self.users.take(pseudonym)
                 wanted = _oldest_first(items)
+                self.rows.add(pseudonym, wanted[::-1])
                 cells.extend(map(self.items.take, wanted))
                 lengths.append(len(wanted))
         self.postings.load(
@@ -187,6 +190,8 @@ class State:
         had, wanted = self.had(pseudonym), _oldest_first(items)
         if tuple(wanted[::-1]) == had:
             return
+        self.rows.remove(pseudonym, had)
+        self.rows.add(pseudonym, wanted[::-1])
         user = self.users.take(pseudonym)
         self.postings.ensure(n_users=user + 1, n_items=0)
         is_reordered = set(had) == set(wanted)

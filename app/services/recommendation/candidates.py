@@ -48,6 +48,7 @@ class Candidates:
         self,
         *,
         evidence: Sequence[ItemId],
+        disliked: Sequence[ItemId] = (),
         profile: NDArray[np.float32] | None,
         exclude: Collection[ItemId],
         top_n: int,
@@ -55,12 +56,16 @@ class Candidates:
         """Return up to ``top_n`` items by fused rank, none of ``exclude``.
 
         Args:
-            evidence: the user's items that count in the co-occurrence statistics.
+            evidence: what the user likes, newest first.
+            disliked: what the user dislikes; others who have it repel what they have.
             profile: mean of the user's memories, shape (dim,), unit norm; None without any.
             exclude: items seen before, or not wanted by the caller.
             top_n: how many, >= 1.
         """
         config, depth = self._config, max(self._config.depth, top_n)
+        if disliked:
+            repelled = self._neighbours.repelled(liked=evidence, disliked=disliked)
+            exclude = {*exclude, *repelled}
         neighbours = self._neighbours.recommend(evidence, top_n=depth, exclude=exclude)
         content = self._content(profile, exclude=exclude, depth=depth)
         popular = self._neighbours.popular(top_n=depth, exclude=exclude)

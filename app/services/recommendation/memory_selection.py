@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,12 @@ class SelectableMemories:
     entries: list[HistoryEntry]
     vectors: NDArray[np.float32]
     strength: NDArray[np.float32]
+
+    def without(self, item_ids: Collection[ItemId]) -> SelectableMemories:
+        """Return the memories that are of none of these items."""
+        kept = [at for at, one in enumerate(self.entries) if one.item_id not in item_ids]
+        entries = [self.entries[at] for at in kept]
+        return SelectableMemories(entries, self.vectors[kept], self.strength[kept])
 
     def profile(self) -> NDArray[np.float32] | None:
         """Return the strength-weighted mean, unit norm; None without memories."""

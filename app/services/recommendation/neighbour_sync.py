@@ -34,12 +34,14 @@ class NeighbourSyncConfig:
     Args:
         process_id: random name of this process.
         lease_s: seconds for which the process counts as live after a beat.
+        fold_s: least seconds between two refreshes of derived models for what was only added.
         tell_every: users after which a build tells how far it is.
         opinions: what speaks for an item, and so is counted.
     """
 
     process_id: str
     lease_s: float = 15.0
+    fold_s: float = 0.0
     tell_every: int = 100_000
     opinions: OpinionRule = field(default_factory=OpinionRule)
 
@@ -92,7 +94,7 @@ class NeighbourSync:
         self._seq = -1
         self._acked = -1
         self._beaten_s = -math.inf
-        self._hashed: tuple[int, str] | None = None
+        self._refreshed_s = -math.inf
 
     def start(self) -> None:
         """Build the neighbours from SQL, and count as live from then on."""
@@ -140,7 +142,7 @@ class NeighbourSync:
         head = uow.changes.head()
         with self._lock:
             self._follow(uow)
-            return self._neighbours.state_hash() if self._seq == head else None
+            return self._neighbours.state_hash(in_full=True) if self._seq == head else None
 
     def _liked(self, told: Iterable[tuple[Pseudonym, Sequence[Evidence]]]) -> Iterator[History]:
         """Yield users with what they like: a user's whole list, for any row may change all of it.
@@ -170,32 +172,31 @@ class NeighbourSync:
             self.catch_up(uow)
         with self._lock:
             seq = self._seq
-        self._neighbours.refresh()
+        self._fold()
         acked = seq if self._neighbours.is_settled() else self._acked
         beat_due_s = self._beaten_s + self._config.lease_s / _BEATS_PER_LEASE
         if acked != self._acked or self._clock.monotonic_s() >= beat_due_s:
             self._beat(acked)
         return acked
 
+    def _fold(self) -> None:
+        """Refresh derived models: at once where something was removed, else now and then."""
+        due_s = self._refreshed_s + self._config.fold_s
+        is_due = not self._neighbours.is_settled() or self._clock.monotonic_s() >= due_s
+        if is_due and self._neighbours.refresh():
+            self._refreshed_s = self._clock.monotonic_s()
+
     def _beat(self, acked: int) -> None:
-        state_hash = self._state_hash()
         lease_until = self._clock.now() + timedelta(seconds=self._config.lease_s)
         with self._uows.write() as uow:
             uow.processes.beat(
                 self._config.process_id,
                 acked_seq=acked,
                 lease_until=lease_until,
-                state_hash=state_hash,
+                state_hash=self._neighbours.state_hash(),
             )
         self._acked = acked
         self._beaten_s = self._clock.monotonic_s()
-
-    def _state_hash(self) -> str:
-        """Return the hash of the state, computed once a generation."""
-        generation = self._neighbours.generation()
-        if self._hashed is None or self._hashed[0] != generation:
-            self._hashed = (generation, self._neighbours.state_hash())
-        return self._hashed[1]
 
     def prune(self) -> int:
         """Drop feed entries that every live process has acknowledged; return how many."""

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from app.domain.models import HistoryEntry, Item, ItemId
 from app.domain.recommendation.memory_selection import Strategy
-from app.domain.recommendation.opinion import OpinionRule
+from app.domain.recommendation.opinion import OpinionRule, Stance
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
+from app.domain.recommendation.repulsion import repelled
 from app.ports.clock import Clock
 from app.services.catalogue.snapshot import Shelf
 from app.services.catalogue.topic_matching import TopicMatcher
@@ -25,7 +26,7 @@ from app.services.recommendation.memory_selection import (
 )
 from app.services.recommendation.reranking import RankedBy, Reranker, RerankingRequest
 
-_TOPIC_OVERFETCH: Final = 2
+_OVERFETCH: Final = 2
 """How many times the candidates are gathered for someone who wants some of them not."""
 
 
@@ -130,7 +131,9 @@ class RecommendationPipeline:
         watch = _Stopwatch(self._clock)
         memories = self._recall.recall(known)
         watch.lap("memory")
-        pool = self._gather(known, memories, exclude=exclude, n=n)
+        opinions = self._config.opinions.opinions(known.history)
+        against = {one for one, stance in opinions.items() if stance is Stance.AGAINST}
+        pool = self._gather(known, memories, opinions, exclude=exclude, n=n)
         watch.lap("candidates")
         shown = self._shown(memories, pool, strategy=strategy)
         watch.lap("selection")
@@ -144,7 +147,7 @@ class RecommendationPipeline:
         )
         watch.lap("ranking")
         best = ordered.items[:n]
-        because = self._because([one.item_id for one in best], memories, pool)
+        because = self._because([one.item_id for one in best], memories.without(against), pool)
         chosen = [
             RecommendedItem(
                 item=pool.items[one.item_id],
@@ -177,27 +180,31 @@ class RecommendationPipeline:
         self,
         known: UserSnapshot,
         memories: SelectableMemories,
+        opinions: Mapping[ItemId, Stance],
         *,
         exclude: frozenset[ItemId],
         n: int,
     ) -> _Pool:
         """Return the candidates, less what the user does not want to hear of."""
         seen = {entry.item_id for entry in known.history if entry.item_id is not None}
-        evidence = self._config.opinions.liked(known.history)
+        liked = [one for one, stance in opinions.items() if stance is Stance.FOR]
+        disliked = [one for one, stance in opinions.items() if stance is Stance.AGAINST]
         wanted = max(self._config.window, n)
         found = self._candidates.gather(
-            evidence=evidence,
-            profile=memories.profile(),
+            evidence=liked,
+            disliked=disliked,
+            profile=memories.without(set(disliked)).profile(),
             exclude=seen | exclude,
-            top_n=wanted * _TOPIC_OVERFETCH if known.topics else wanted,
+            top_n=wanted * _OVERFETCH if known.topics or disliked else wanted,
         )
         remembered = _item_ids(memories.entries)
-        known_items = self._shelf.look_up({*(one.item_id for one in found), *remembered})
+        known_items = self._shelf.look_up({*(one.item_id for one in found), *remembered, *disliked})
         items, vectors = known_items.items, known_items.vectors
         ids = [one.item_id for one in found if one.item_id in items]
         unwanted = self._topics.items_about(
             known.topics, [items[item_id] for item_id in ids], vectors=vectors
         )
+        unwanted |= _repelled(ids, vectors, liked=liked, disliked=disliked)
         kept = [item_id for item_id in ids if item_id not in unwanted][:wanted]
         return _Pool(kept, items, vectors)
 
@@ -236,3 +243,25 @@ class RecommendationPipeline:
 
 def _item_ids(entries: Sequence[HistoryEntry]) -> set[ItemId]:
     return {entry.item_id for entry in entries if entry.item_id is not None}
+
+
+def _repelled(
+    item_ids: Sequence[ItemId],
+    vectors: Mapping[ItemId, NDArray[np.float32]],
+    *,
+    liked: Sequence[ItemId],
+    disliked: Sequence[ItemId],
+) -> set[ItemId]:
+    """Return those that say nearly what something disliked says; of what has vectors."""
+    told = [one for one in item_ids if one in vectors]
+    against = [vectors[one] for one in disliked if one in vectors]
+    if not told or not against:
+        return set()
+    praised = [vectors[one] for one in liked if one in vectors]
+    candidates = np.stack([vectors[one] for one in told])
+    is_repelled = repelled(
+        candidates,
+        liked=np.stack(praised) if praised else candidates[:0],
+        disliked=np.stack(against),
+    )
+    return {one for one, is_out in zip(told, is_repelled.tolist(), strict=True) if is_out}

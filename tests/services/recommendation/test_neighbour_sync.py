@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Final
 
 from structlog.testing import capture_logs
 
 from app.adapters.neighbours import ExactNeighbours
-from app.domain.models import Interaction, ItemId, Kind
+from app.domain.erasure.scope import AllScope
+from app.domain.models import ItemId
+from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.neighbour_sync import NeighbourSync, NeighbourSyncConfig
-from tests.world import START, World
+from tests.world import World
 
 SEA: Final = (ItemId("sea-00"), ItemId("sea-01"))
 
@@ -47,23 +48,6 @@ def test_a_build_tells_how_far_it_is_and_names_nobody(shared_world: World) -> No
     }
 
 
-def _rate(world: World, name: str, values: dict[str, float], *, day: int = 0) -> None:
-    identity, pseudonym = world.adapters.identity, world.user(name)
-    world.container.ingest.record(
-        [
-            Interaction(
-                pseudonym=pseudonym,
-                event_key=identity.event_key(pseudonym, f"{item}-{day}"),
-                kind=Kind.RATING,
-                occurred_at=START + timedelta(days=day),
-                item_id=ItemId(item),
-                value=value,
-            )
-            for item, value in values.items()
-        ]
-    )
-
-
 def test_twenty_low_ratings_make_nothing_popular_and_one_turns_what_was_said_before(
     own_world: World,
 ) -> None:
@@ -73,12 +57,12 @@ def test_twenty_low_ratings_make_nothing_popular_and_one_turns_what_was_said_bef
     before = {one.item_id: one.score for one in neighbours.popular(top_n=60)}
 
     for number in range(20):
-        _rate(own_world, f"hater-{number}", {hated: 1.0})
-    _rate(own_world, "critic", {"sea-00": 3.0, "sea-01": 3.0})
+        own_world.rate(f"hater-{number}", {hated: 1.0})
+    own_world.rate("critic", {"sea-00": 3.0, "sea-01": 3.0})
     feed.acknowledge()
     between = {one.item_id: one.score for one in neighbours.popular(top_n=60)}
     # Three 5s put the 3s a deviation below this user's own mean.
-    _rate(own_world, "critic", {"crime-00": 5.0, "crime-01": 5.0, "crime-02": 5.0}, day=1)
+    own_world.rate("critic", {"crime-00": 5.0, "crime-01": 5.0, "crime-02": 5.0}, day=1)
     feed.acknowledge()
     after = {one.item_id: one.score for one in neighbours.popular(top_n=60)}
 
@@ -86,3 +70,37 @@ def test_twenty_low_ratings_make_nothing_popular_and_one_turns_what_was_said_bef
     assert {item: after[item] for item in SEA} == {item: before[item] for item in SEA}
     state, rebuilt = feed.compare(without=own_world.user("nobody"))
     assert state == rebuilt
+
+
+def test_what_was_only_added_waits_for_its_turn_and_what_was_removed_does_not(
+    shared_world: World,
+) -> None:
+    adapters, neighbours = shared_world.adapters, ExactNeighbours()
+    feed = NeighbourSync(
+        uows=adapters.uows,
+        neighbours=neighbours,
+        clock=adapters.clock,
+        config=NeighbourSyncConfig(process_id="folding", fold_s=86_400.0),
+    )
+    feed.start()
+    shared_world.read("first", ["sea-03", "sea-04"])
+    feed.acknowledge()  # the first addition after a start is folded in
+    shared_world.read("second", ["sea-03", "sea-04"])
+    feed.acknowledge()
+    was_waiting = neighbours.refresh()
+
+    accepted = shared_world.container.forget.accept(
+        ForgetCommand(
+            pseudonym=shared_world.user("second"),
+            scope=AllScope(),
+            idempotency_key=None,
+            subject_request_id=None,
+        )
+    )
+    feed.acknowledge()
+    was_left = neighbours.refresh()
+    feed.stop()
+    shared_world.erase(accepted.request.request_id)
+
+    assert was_waiting
+    assert not was_left

@@ -184,3 +184,31 @@ def test_without_the_vector_store_anyone_gets_the_popular_list(own_world: World)
     assert answer.is_degraded
     assert not answer.is_personalised
     assert len(answer.items) == 10
+
+
+def test_a_dislike_repels_what_is_like_it_and_is_no_reason(shared_world: World) -> None:
+    shared_world.read("no-crime", ["crime-03"], kind=Kind.DISLIKE)
+    shared_world.read("sea-not-crime", ["sea-00", "sea-01"])
+    shared_world.read("sea-not-crime", ["crime-03"], kind=Kind.DISLIKE)
+    shared_world.settle()
+
+    for name in ("no-crime", "sea-not-crime"):
+        answer = ask(shared_world, name)
+
+        shown = [one.item.item_id for one in answer.items]
+        assert len(shown) == 10
+        assert not [one for one in shown[:5] if one.startswith("crime")], shown
+        assert "crime-03" not in {of.item_id for one in answer.items for of in one.because}
+
+
+def test_eight_low_ratings_do_not_give_the_list_of_eight_high_ones(shared_world: World) -> None:
+    books = [f"crime-{number:02d}" for number in range(8)]
+    shared_world.read("admirer", books)
+    shared_world.rate("critic", dict.fromkeys(books, 1.0))
+    shared_world.settle()
+
+    admired = [one.item.item_id for one in ask(shared_world, "admirer").items]
+    criticised = [one.item.item_id for one in ask(shared_world, "critic").items]
+
+    assert [one for one in admired if one.startswith("crime")]
+    assert not [one for one in criticised if one.startswith("crime")]

@@ -151,7 +151,7 @@ def test_a_catalogue_that_shrinks_keeps_its_tail_until_the_refresh() -> None:
     neighbours = neighbours_of(given, dense_limit=HEAD + 10, head_limit=HEAD)
     now = {user: kept(items, left) for user, items in given.items()}
     neighbours.apply(now)
-    neighbours.state_hash()  # counts all pairs again, now that they are few
+    neighbours.state_hash(in_full=True)  # counts all pairs again, now that they are few
     user, items = next((user, items) for user, items in now.items() if len(items) > 3)
     neighbours.apply({user: items[:-1]})
 
