@@ -38,6 +38,7 @@ from app.domain.certificates.statement import Limit
 from app.domain.erasure.residue import NeedleKind
 from app.domain.errors import SettingsError
 from app.domain.privacy.pseudonyms import Identity
+from app.domain.recommendation.opinion import OpinionRule
 from app.domain.tally import Tally
 from app.ports.cache import Cache
 from app.ports.embedder import Embedder
@@ -46,6 +47,7 @@ from app.ports.job_queue import JobQueue
 from app.ports.probe import Probe
 from app.ports.ranker import Ranker
 from app.settings import Settings, load_pepper
+from app.settings_groups import NeighboursSettings, OpinionSettings
 
 _EMBEDDED_SHARDS: Final = 16
 _SERVER_SHARDS: Final = 64
@@ -83,17 +85,8 @@ class Adapters:
         )
         self.catalogue_index = ChromaCatalogueIndex(chroma, spec=_spec(self.embedder, None))
         self.diversity = diversity(settings.llm, self.embedder)
-        self.neighbours = ExactNeighbours(
-            dense_limit=settings.neighbours.dense_limit,
-            head_limit=settings.neighbours.head_limit,
-            regularisation=settings.neighbours.ease_lambda,
-            is_graded=True,
-            half_life=settings.neighbours.half_life,
-            order_weight=settings.neighbours.order_weight,
-            knn=UserKnn(
-                n_neighbours=settings.neighbours.knn_k, length_penalty=0.5, max_cells=_KNN_CELLS
-            ),
-        )
+        self.opinions = _opinions(settings.opinions)
+        self.neighbours = _neighbours(settings.neighbours)
         self.signer = FileSigner(_keys_dir(settings), name=settings.audit.origin)
         self.signer.create()
         self.probe: Probe = FileProbe(_probed_stores(settings))
@@ -173,6 +166,27 @@ def _spec(embedder: Embedder, settings: Settings | None) -> CollectionSpec:
         usual = _EMBEDDED_SHARDS if settings.chroma.url is None else _SERVER_SHARDS
         n_shards = settings.chroma.n_shards or usual
     return CollectionSpec(embedder_id=embedder.embedder_id, dim=embedder.dim, n_shards=n_shards)
+
+
+def _neighbours(told: NeighboursSettings) -> ExactNeighbours:
+    return ExactNeighbours(
+        dense_limit=told.dense_limit,
+        head_limit=told.head_limit,
+        regularisation=told.ease_lambda,
+        is_graded=True,
+        recency=told.recency,
+        order_weight=told.order_weight,
+        knn=UserKnn(n_neighbours=told.knn_k, length_penalty=0.5, max_cells=_KNN_CELLS),
+    )
+
+
+def _opinions(told: OpinionSettings) -> OpinionRule:
+    return OpinionRule(
+        positive=told.positive,
+        negative=told.negative,
+        scale=told.rating_scale,
+        thresholds=told.rating_thresholds,
+    )
 
 
 def _chroma(settings: Settings) -> ChromaDatabase:

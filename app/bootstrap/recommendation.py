@@ -62,5 +62,5 @@ def _pipeline(
         ranking=ranking,
         topics=shared.topics,
         clock=adapters.clock,
-        config=PipelineConfig(window=llm.candidates, opinions=_opinions(adapters.settings)),
+        config=PipelineConfig(window=llm.candidates, opinions=adapters.opinions),
     )

@@ -51,7 +51,7 @@ class SharedServices:
                 process_id=adapters.process_id,
                 lease_s=lease_s,
                 fold_s=settings.neighbours.fold_s,
-                opinions=_opinions(settings),
+                opinions=adapters.opinions,
             ),
         )
         ingest = IngestService(

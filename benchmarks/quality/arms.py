@@ -44,12 +44,12 @@ class Setup:
 
     Args:
         opinions: what counts.
-        half_life: see ``NeighboursSettings``; None for no recency.
+        recency: see ``NeighboursSettings``.
         order_weight: see there.
     """
 
     opinions: OpinionRule = field(default_factory=OpinionRule)
-    half_life: float | None = NeighboursSettings().half_life
+    recency: float = NeighboursSettings().recency
     order_weight: float = NeighboursSettings().order_weight
 
     def neighbours(self) -> ExactNeighbours:
@@ -60,7 +60,7 @@ class Setup:
             head_limit=usual.head_limit,
             regularisation=usual.ease_lambda,
             is_graded=True,
-            half_life=self.half_life,
+            recency=self.recency,
             order_weight=self.order_weight,
             knn=UserKnn(n_neighbours=usual.knn_k, length_penalty=0.5, max_cells=2_000_000),
         )
@@ -73,7 +73,7 @@ def named(item: int) -> ItemId:
 
 def fit_neighbours(setup: Setup, everybody: Mapping[int, Told]) -> Ask:
     """Fit what the service counts, without content and fusion."""
-    neighbours = _built(setup, everybody)
+    neighbours = built(setup, everybody)
 
     def ask(told: Told) -> list[int]:
         liked = setup.opinions.liked(told)
@@ -83,7 +83,8 @@ def fit_neighbours(setup: Setup, everybody: Mapping[int, Told]) -> Ask:
     return ask
 
 
-def _built(setup: Setup, everybody: Mapping[int, Told]) -> ExactNeighbours:
+def built(setup: Setup, everybody: Mapping[int, Told]) -> ExactNeighbours:
+    """Return neighbours that know everybody."""
     neighbours = setup.neighbours()
     neighbours.build(
         (Pseudonym(f"{user:064x}"), setup.opinions.liked(told)) for user, told in everybody.items()
@@ -136,7 +137,7 @@ def _entry(one: Evidence) -> HistoryEntry:
 def fit_list(setup: Setup, content: Content | None, everybody: Mapping[int, Told]) -> Ask:
     """Fit the list that a caller gets: neighbours, content and popularity, fused."""
     candidates = Candidates(
-        neighbours=_built(setup, everybody),
+        neighbours=built(setup, everybody),
         catalogue=content.index() if content else FakeCatalogueIndex(),
         config=CandidateConfig(),
     )
@@ -204,10 +205,10 @@ def fit_item_knn(n_items: int, everybody: Mapping[int, Told]) -> Ask:
 
 def arms(n_items: int, *, content: Content | None, has_times: bool) -> dict[str, Fit]:
     """Return everything that is compared, by name."""
-    rated = Setup() if has_times else Setup(half_life=None, order_weight=0.0)
-    before = Setup(opinions=EVERYTHING, half_life=None, order_weight=0.0)
+    rated = Setup() if has_times else Setup(recency=0.0, order_weight=0.0)
+    before = Setup(opinions=EVERYTHING, recency=0.0, order_weight=0.0)
     steps = {
-        "opinions": Setup(half_life=None, order_weight=0.0),
+        "opinions": Setup(recency=0.0, order_weight=0.0),
         "opinions and recency": Setup(order_weight=0.0),
         "neighbours": rated,
     }

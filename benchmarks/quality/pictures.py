@@ -1,7 +1,7 @@
 """Draw the pictures of forgetting and of quality from the result files alone.
 
-``python -m benchmarks.quality.pictures`` writes ``docs/images/quality.svg`` and
-``docs/images/forget.svg``.
+``python -m benchmarks.quality.pictures`` writes ``quality.svg``, ``served.svg`` and ``forget.svg``
+in ``docs/images``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ NAMES: Final = {
     "service": "Lethe",
 }
 DATA: Final = ("ml-100k", "ml-1m")
+PROTOCOLS: Final = {
+    "random": "ML-100K, a random tenth of each user",
+    "time": "ML-100K, the next film",
+}
+METRICS: Final = {"ndcg_all": "all that is held out", "ndcg_liked": "what the user likes of it"}
 COLOURS: Final = {"before": "#9db7c9", "after": "#1f5673"}
 
 
@@ -65,6 +70,31 @@ def draw_quality() -> None:
     save(figure, name="quality")
 
 
+def draw_served() -> None:
+    """Draw NDCG@10 of the list that a caller gets, at random and in time, beside the others."""
+    result = read("quality_served_ml-100k")
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True)
+    for axis, (key, title) in zip(axes, PROTOCOLS.items(), strict=True):
+        arms = result[key]["arms"]
+        for shift, metric, colour in ((-0.2, "ndcg_all", "before"), (0.2, "ndcg_liked", "after")):
+            values = [arm[metric] for arm in arms.values()]
+            axis.barh(
+                [at + shift for at in range(len(arms))],
+                [value["mean"] for value in values],
+                xerr=[
+                    [value["mean"] - value["low"] for value in values],
+                    [value["high"] - value["mean"] for value in values],
+                ],
+                height=0.38,
+                color=COLOURS[colour],
+                label=METRICS[metric],
+            )
+        axis.set_yticks(range(len(arms)), list(arms))
+        axis.set_title(f"{title}: NDCG@10, 95 % interval", fontsize=10)
+    axes[0].legend(fontsize=7, loc="lower right")
+    save(figure, name="served")
+
+
 def draw_forget() -> None:
     """Draw the time of a forget against the number of users."""
     sizes = read("neighbours_scaling")["sizes"]
@@ -88,11 +118,12 @@ def save(figure: Figure, *, name: str) -> None:
 
 
 def main() -> None:
-    """Draw both."""
+    """Draw them all."""
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "lethe"
     draw_quality()
     draw_forget()
+    draw_served()
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def built(histories: Mapping[Pseudonym, tuple[ItemId, ...]], *, limits: Limits) 
         head_limit=head,
         regularisation=3.0,
         is_graded=True,
-        half_life=3.0,
+        recency=0.9,
         order_weight=0.25,
     )
     neighbours.build(histories.items())

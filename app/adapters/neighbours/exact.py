@@ -50,8 +50,8 @@ class ExactNeighbours:
         head_limit: how many items of a larger one it is computed for; 0 for none.
         regularisation: EASE's lambda > 0. Configuration: never tuned on live data.
         is_graded: weigh users and items, see ``Weighing``; False for EASE as published.
-        half_life: items of a history, counted from the newest, after which one counts half as
-            much; None: all count the same.
+        recency: share of what an item of a history counts that fades with the items after it;
+            0: all count the same.
         order_weight: what counts that people turned to next, beside what they have in common,
             both in standard deviations; 0 for nothing.
         max_removals: how many users with removals a downdate takes; above it user-kNN
@@ -66,7 +66,7 @@ class ExactNeighbours:
         head_limit: int = 0,
         regularisation: float = 600.0,
         is_graded: bool = False,
-        half_life: float | None = None,
+        recency: float = 0.0,
         order_weight: float = 0.0,
         max_removals: int = 128,
         knn: UserKnn | None = None,
@@ -74,7 +74,7 @@ class ExactNeighbours:
         self._dense_limit = dense_limit
         self._head_limit = head_limit
         self._weighing = Weighing(regularisation=regularisation, is_graded=is_graded)
-        self._half_life = half_life
+        self._recency = recency
         self._order_weight = order_weight
         self._max_removals = max_removals
         self._knn = knn or UserKnn(n_neighbours=100, length_penalty=0.6, max_cells=2_000_000)
@@ -163,7 +163,7 @@ class ExactNeighbours:
         self, history: Sequence[ItemId], *, top_n: int, exclude: Collection[ItemId] = ()
     ) -> list[Scored]:
         """Return up to ``top_n`` items for someone with this history, ties by item id."""
-        query = Query.of(history, half_life=self._half_life, never=exclude)
+        query = Query.of(history, recency=self._recency, never=exclude)
         serving = self._serving
         # Without the lock, for this takes longest: an answerer never changes.
         ease = serving.scores(query) if serving else None

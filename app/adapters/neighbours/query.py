@@ -14,8 +14,9 @@ from app.domain.models import ItemId
 
 UNIT: Final = 1024
 """Weights of a history's items are integers in this unit: sums of them depend on no order."""
-_FLOOR: Final = 0.1
-"""What the oldest evidence counts beside the newest; measured, see docs/quality.md."""
+
+_HALF_LIFE: Final = 10.0
+"""Newer items after which half of what fades is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +38,16 @@ class Query:
         cls,
         history: Sequence[ItemId],
         *,
-        half_life: float | None,
+        recency: float,
         never: Collection[ItemId] = (),
     ) -> Self:
         """Return the query of a history, newest first; of an item given twice the first counts.
 
-        Item k counts .1 + .9 * 2^(-k / half_life), k = 0 for the newest; all count 1 without a
-        half-life.
+        Item k counts 1 - recency + recency * 2^(-k / 10), k = 0 for the newest.
         """
         items = list(dict.fromkeys(history))
-        weights = np.array([_weight(k, half_life) for k in range(len(items))], dtype=np.int64)
-        return cls(items, weights, never)
+        weights = [_weight(k, recency) for k in range(len(items))]
+        return cls(items, np.array(weights, dtype=np.int64), never)
 
     def known(self, number: Mapping[ItemId, int]) -> tuple[Ints, Ints]:
         """Return the numbers, ascending, of the items that have one, and their weights."""
@@ -58,7 +58,5 @@ class Query:
 
 
 @cache
-def _weight(place: int, half_life: float | None) -> int:
-    if half_life is None:
-        return UNIT
-    return round(UNIT * (_FLOOR + (1 - _FLOOR) * 2 ** (-place / half_life)))
+def _weight(place: int, recency: float) -> int:
+    return round(UNIT * (1 - recency + recency * 2 ** (-place / _HALF_LIFE)))

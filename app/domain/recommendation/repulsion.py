@@ -27,6 +27,7 @@ def repelled(candidates: Vectors, *, liked: Vectors, disliked: Vectors) -> NDArr
     if not len(candidates) or not len(disliked):
         return np.zeros(len(candidates), dtype=np.bool_)
     against = (candidates @ disliked.T).max(axis=1)
-    if not len(liked):
-        return against >= _NEAR
-    return (against >= _NEAR) & (against > (candidates @ liked.T).max(axis=1))
+    is_near: NDArray[np.bool_] = against >= _NEAR
+    if len(liked):
+        is_near &= against > (candidates @ liked.T).max(axis=1)
+    return is_near

@@ -73,9 +73,9 @@ def test_twenty_low_ratings_make_nothing_popular_and_one_turns_what_was_said_bef
 
 
 def test_what_was_only_added_waits_for_its_turn_and_what_was_removed_does_not(
-    shared_world: World,
+    own_world: World,
 ) -> None:
-    adapters, neighbours = shared_world.adapters, ExactNeighbours()
+    adapters, neighbours = own_world.adapters, ExactNeighbours()
     feed = NeighbourSync(
         uows=adapters.uows,
         neighbours=neighbours,
@@ -83,15 +83,15 @@ def test_what_was_only_added_waits_for_its_turn_and_what_was_removed_does_not(
         config=NeighbourSyncConfig(process_id="folding", fold_s=86_400.0),
     )
     feed.start()
-    shared_world.read("first", ["sea-03", "sea-04"])
+    own_world.read("first", ["sea-03", "sea-04"])
     feed.acknowledge()  # the first addition after a start is folded in
-    shared_world.read("second", ["sea-03", "sea-04"])
+    own_world.read("second", ["sea-03", "sea-04"])
     feed.acknowledge()
     was_waiting = neighbours.refresh()
 
-    accepted = shared_world.container.forget.accept(
+    accepted = own_world.container.forget.accept(
         ForgetCommand(
-            pseudonym=shared_world.user("second"),
+            pseudonym=own_world.user("second"),
             scope=AllScope(),
             idempotency_key=None,
             subject_request_id=None,
@@ -100,7 +100,7 @@ def test_what_was_only_added_waits_for_its_turn_and_what_was_removed_does_not(
     feed.acknowledge()
     was_left = neighbours.refresh()
     feed.stop()
-    shared_world.erase(accepted.request.request_id)
+    own_world.erase(accepted.request.request_id)
 
     assert was_waiting
     assert not was_left

@@ -64,7 +64,7 @@ def neighbours_of(
         regularisation=2.0,
         is_graded=True,
         max_removals=max_removals,
-        half_life=4.0,
+        recency=0.9,
         knn=UserKnn(n_neighbours=20, length_penalty=0.5, max_cells=10_000),
     )
     neighbours.build((Pseudonym(f"u{user:03}"), ids(row)) for user, row in enumerate(matrix))
@@ -184,7 +184,7 @@ def test_answers_are_the_postings_alone_when_too_many_were_removed() -> None:
 
     only_knn = ExactNeighbours(
         dense_limit=0,
-        half_life=4.0,
+        recency=0.9,
         knn=UserKnn(n_neighbours=20, length_penalty=0.5, max_cells=10_000),
     )
     only_knn.build((Pseudonym(f"u{user:03}"), ids(row)) for user, row in enumerate(matrix))

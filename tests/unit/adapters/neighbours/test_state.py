@@ -96,7 +96,7 @@ def test_directed_counts_are_those_of_their_definition(
     state.load((Pseudonym(f"u{at}"), names(items)) for at, items in enumerate(histories))
     degree = Counter(item for items in histories for item in items)
 
-    found = successors(state, Query.of(names(history), half_life=None))
+    found = successors(state, Query.of(names(history), recency=0.0))
 
     for wanted in degree:
         expected = 0.0
