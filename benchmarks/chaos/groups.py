@@ -87,11 +87,11 @@ def load(api: Api, groups: Sequence[Group]) -> None:
             "user": user,
             "item_id": item,
             "kind": "like",
-            "occurred_at": "2026-01-05T10:00:00Z",
+            "occurred_at": f"2026-01-05T10:00:{second:02}Z",
         }
         for one in histories
         for user, row in one.items()
-        for item in row
+        for second, item in enumerate(row)
     ]
     for start in range(0, len(items), _BATCH):
         named = [{"item_id": item, "title": item} for item in items[start : start + _BATCH]]
@@ -101,10 +101,10 @@ def load(api: Api, groups: Sequence[Group]) -> None:
 
 
 def expected(groups: Sequence[Group]) -> dict[Pseudonym, list[ItemId]]:
-    """Return the state that must be left once every group's forget is done."""
+    """Return the state that must be left once every group's forget is done, newest items first."""
     identity = Identity(PEPPER.encode())
     return {
-        identity.pseudonym(user): [ItemId(item) for item in row]
+        identity.pseudonym(user): [ItemId(item) for item in reversed(row)]
         for group in groups
         for user, row in group.left().items()
     }

@@ -7,7 +7,7 @@ shape from a constant, through the same middleware: what the server and its fram
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Final
 
@@ -20,7 +20,7 @@ from benchmarks.neighbours.scaling import synthetic
 
 SYNTHETIC: Final = "BENCHMARK_SYNTHETIC_USERS"
 """Environment variable: how many synthetic users join those of the database, in memory only."""
-Histories = Iterable[tuple[Pseudonym, Collection[ItemId]]]
+Histories = Iterable[tuple[Pseudonym, Sequence[ItemId]]]
 _ANSWER: Final[dict[str, object]] = {
     "user": "somebody",
     "items": [

@@ -134,7 +134,7 @@ def test_texts_are_in_no_full_text_index(database: ChromaDatabase) -> None:
     collection = database.find("memory-01-g1")
 
     assert collection is not None
-    assert collection.get(include=["documents"])["documents"] == [None] * 3
+    assert set(collection.get(include=["documents"])["documents"] or ()) == {None}
 
 
 def test_texts_of_an_older_store_are_read_and_moved_when_reindexed(
@@ -161,7 +161,7 @@ def test_texts_of_an_older_store_are_read_and_moved_when_reindexed(
 
     moved = database.find("memory-01-g3")
     assert moved is not None
-    assert moved.get(include=["documents"])["documents"] == [None] * 5
+    assert set(moved.get(include=["documents"])["documents"] or ()) == {None}
     assert store.erase(an_order(old)) == 3
 
 
