@@ -65,13 +65,17 @@ class CheckpointOut(Out):
         )
 
 
+def _checkpoint(signed: object) -> object:
+    return CheckpointOut.of(signed) if isinstance(signed, SignedCheckpoint) else signed
+
+
 class InclusionOut(Out):
     """RFC 9162 inclusion proof; hashes in base64, leaf side first."""
 
     seq: Count = Field(description="Number of the leaf, from 0.")
     leaf_hash: _Base64 = Field(description="Its RFC 9162 hash; base64.")
     path: list[_Base64] = Field(description="Hashes of the proof, leaf side first; base64.")
-    checkpoint: CheckpointOut
+    checkpoint: Annotated[CheckpointOut, BeforeValidator(_checkpoint)]
 
 
 class ConsistencyOut(Out):

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     AfterValidator,
     AwareDatetime,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -37,8 +38,16 @@ def _in_utc(at: datetime) -> datetime:
         raise ValueError(message) from None
 
 
-UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-"""A moment with an offset, turned to UTC."""
+def _written_out(at: object) -> object:
+    """Refuse a number of seconds, which pydantic would take: the document says date-time."""
+    if (isinstance(at, str) and at[4:5] == "-") or isinstance(at, datetime):
+        return at
+    message = "must be an RFC 3339 date and time, such as 2026-01-31T12:00:00Z"
+    raise ValueError(message)
+
+
+UtcTime = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
+"""A moment in RFC 3339 with an offset, turned to UTC."""
 
 
 class AllScopeIn(In):
