@@ -20,7 +20,6 @@ class Cipher(Protocol):
         Raises:
             KeyUnavailableError: the vault does not answer.
         """
-        ...
 
     def seal(
         self, texts: Mapping[str, str], *, pseudonym: Pseudonym, purpose: str
@@ -31,7 +30,6 @@ class Cipher(Protocol):
             KeyMissingError: there is no key.
             KeyUnavailableError: the vault does not answer.
         """
-        ...
 
     def open(
         self, sealed: Mapping[str, str], *, pseudonym: Pseudonym, purpose: str
@@ -43,4 +41,3 @@ class Cipher(Protocol):
             KeyUnavailableError: the vault does not answer.
             IntegrityError: a ciphertext is damaged, of another place, or of a former key.
         """
-        ...

@@ -11,12 +11,9 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the present time, aware, UTC."""
-        ...
 
     def monotonic_s(self) -> float:
         """Return seconds on a clock that never goes back, for durations and deadlines."""
-        ...
 
     def sleep(self, seconds: float) -> None:
         """Wait ``seconds``."""
-        ...

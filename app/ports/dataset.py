@@ -89,7 +89,6 @@ class Dataset(Protocol):
     @property
     def remarks(self) -> tuple[str, ...]:
         """What of the data set is not loaded, and why: a sentence each, for the operator."""
-        ...
 
     @property
     def file_names(self) -> tuple[str, str]:
@@ -99,12 +98,10 @@ class Dataset(Protocol):
     @property
     def items_total(self) -> int:
         """The offset that the last item will have; 0 where the set has no items."""
-        ...
 
     @property
     def interactions_total(self) -> int:
         """The offset that the last interaction will have; 0 where the set has none."""
-        ...
 
     def items(self, *, after: Position = START) -> Iterator[ItemRecord | BadLine]:
         """Yield the catalogue.
@@ -112,7 +109,6 @@ class Dataset(Protocol):
         Raises:
             InvalidInputError: the file cannot be read, or ``after`` is no line end of it.
         """
-        ...
 
     def interactions(self, *, after: Position = START) -> Iterator[InteractionRecord | BadLine]:
         """Yield the interactions.
@@ -120,4 +116,3 @@ class Dataset(Protocol):
         Raises:
             InvalidInputError: the file cannot be read, or ``after`` is no line end of it.
         """
-        ...

@@ -15,12 +15,10 @@ class Embedder(Protocol):
     @property
     def embedder_id(self) -> str:
         """Return a stable name of the model and its version, such as ``static-minilm-256``."""
-        ...
 
     @property
     def dim(self) -> int:
         """Return the number of dimensions of every vector."""
-        ...
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one row per text, shape (n, dim), float32, L2 norm 1.
@@ -31,4 +29,3 @@ class Embedder(Protocol):
         Raises:
             DependencyUnavailableError: the model does not answer.
         """
-        ...

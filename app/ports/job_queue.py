@@ -16,4 +16,3 @@ class JobQueue(Protocol):
         Raises:
             DependencyUnavailableError: the broker does not answer; the sweeper will find the row.
         """
-        ...

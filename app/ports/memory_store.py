@@ -59,20 +59,17 @@ class MemoryStore(Protocol):
 
     def add(self, memories: Sequence[Memory]) -> None:
         """Write memories, any users; repeating a record id overwrites. Returns when durable."""
-        ...
 
     def vectors(
         self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
     ) -> dict[RecordId, NDArray[np.float32]]:
         """Return the embeddings of one user's records by id; missing ids are left out."""
-        ...
 
     def collect(self, order: ErasureOrder) -> list[Memory]:
         """Return the order's records as the store itself holds them, for a probe to look for.
 
         For a whole user, also every stray record under the pseudonym.
         """
-        ...
 
     def erase(self, order: ErasureOrder) -> int:
         """Overwrite and delete the order's records; return how many were still there.
@@ -80,7 +77,6 @@ class MemoryStore(Protocol):
         For a whole user, also every stray record under the pseudonym. Idempotent. What queues
         and free pages keep goes with ``maintain``.
         """
-        ...
 
     def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
         """Flush these users' shards, clean the store's files; return bytes freed.
@@ -88,7 +84,6 @@ class MemoryStore(Protocol):
         Costs by shard and by file, so erasures that wait together share it. The files are
         cleaned (full-text optimise, VACUUM) in a process of its own, one at a time.
         """
-        ...
 
     def reindex(self, shards: Sequence[int] | None) -> Reindexed:
         """Replace shards (None: all) by copies without dead slots, and remove the old files.
@@ -98,30 +93,24 @@ class MemoryStore(Protocol):
         Raises:
             InvalidInputError: there is no such shard.
         """
-        ...
 
     def count(self, order: ErasureOrder) -> int:
         """Return how many records of the order the store still knows."""
-        ...
 
     def owners(self) -> Iterator[dict[RecordId, Pseudonym]]:
         """Yield every record there is with its user, in portions."""
-        ...
 
     def mark(self) -> int:
         """Return the number last left by ``set_mark``; 0 where there is none.
 
         A copy of the store has it as it was then, so an old copy can be told.
         """
-        ...
 
     def set_mark(self, mark: int) -> None:
         """Keep a number with the store."""
-        ...
 
     def health(self) -> StoreHealth:
         """Ask the store whether it is well."""
-        ...
 
 
 class CatalogueIndex(Protocol):
@@ -129,15 +118,12 @@ class CatalogueIndex(Protocol):
 
     def upsert(self, items: Sequence[Item], embeddings: NDArray[np.float32]) -> None:
         """Index items; embeddings have shape (n, dim), unit norm. Repeats overwrite."""
-        ...
 
     def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
         """Return up to ``top_n`` items by cosine to ``query`` (shape (dim,)), ties by item id.
 
         The index is approximate; callers over-fetch.
         """
-        ...
 
     def vectors(self, item_ids: Sequence[ItemId]) -> dict[ItemId, NDArray[np.float32]]:
         """Return item embeddings by id; missing ids are left out."""
-        ...

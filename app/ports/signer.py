@@ -19,7 +19,6 @@ class Signer(Protocol):
                 so nothing that needs a signature may be done.
             IntegrityError: the key store holds something else, or others can read it.
         """
-        ...
 
     def rotate(self, *, at: datetime) -> SigningKey:
         """Make a new key that the old one names as its successor, and return it.
@@ -30,4 +29,3 @@ class Signer(Protocol):
             DependencyUnavailableError: the key store does not answer; the old key stays.
             IntegrityError: as above.
         """
-        ...

@@ -26,13 +26,11 @@ class LocalCache:
         self._users: OrderedDict[Pseudonym, dict[str, tuple[float, bytes]]] = OrderedDict()
 
     def get(self, pseudonym: Pseudonym, key: str) -> bytes | None:
-        """See the port."""
         with self._lock:
             expires_s, value = self._users.get(pseudonym, {}).get(key, (0.0, b""))
             return value if expires_s > self._clock.monotonic_s() else None
 
     def put(self, pseudonym: Pseudonym, key: str, value: bytes, *, ttl_s: float) -> None:
-        """See the port."""
         now_s = self._clock.monotonic_s()
         with self._lock:
             kept = self._users.pop(pseudonym, {})
@@ -42,11 +40,9 @@ class LocalCache:
                 self._users.popitem(last=False)
 
     def erase(self, pseudonym: Pseudonym) -> int:
-        """See the port."""
         with self._lock:
             return len(self._users.pop(pseudonym, {}))
 
     def count(self, pseudonym: Pseudonym) -> int:
-        """See the port."""
         with self._lock:
             return len(self._users.get(pseudonym, {}))

@@ -51,7 +51,6 @@ class RedisCache:
         self._client: Any = client
 
     def get(self, pseudonym: Pseudonym, key: str) -> bytes | None:
-        """See the port."""
         raw = self._call("HGET", _PREFIX + pseudonym, key)
         if not isinstance(raw, bytes):
             return None
@@ -59,7 +58,6 @@ class RedisCache:
         return raw[_EXPIRY.size :] if expires_s > self._now_s() else None
 
     def put(self, pseudonym: Pseudonym, key: str, value: bytes, *, ttl_s: float) -> None:
-        """See the port."""
         expires_s = self._now_s() + ttl_s
         with _vendor_errors():
             pipeline = self._client.pipeline(transaction=True)
@@ -69,7 +67,6 @@ class RedisCache:
             pipeline.execute()
 
     def erase(self, pseudonym: Pseudonym) -> int:
-        """See the port."""
         with _vendor_errors():
             pipeline = self._client.pipeline(transaction=True)
             pipeline.execute_command("HLEN", _PREFIX + pseudonym)
@@ -77,7 +74,6 @@ class RedisCache:
             return int(pipeline.execute()[0])
 
     def count(self, pseudonym: Pseudonym) -> int:
-        """See the port."""
         return int(self._call("HLEN", _PREFIX + pseudonym))
 
     def _now_s(self) -> float:

@@ -26,7 +26,7 @@ class SqlAccounts:
     session: Session
 
     def all(self) -> Iterator[Account]:
-        """See the port. Ids are hexadecimal, which every collation sorts as Python does."""
+        """Ids are hexadecimal, which every collation sorts as Python does."""
         merged = heapq.merge(self._rows(), self._moves(), self._leaves(), key=itemgetter(0))
         for request_id, entries in groupby(merged, key=itemgetter(0)):
             found = [entry for _, entry in entries]

@@ -44,7 +44,6 @@ class SqlAuditLog:
     session: Session
 
     def append(self, leaves: Sequence[Leaf]) -> list[int]:
-        """See the port."""
         if not leaves:
             return []
         self._take_turn()
@@ -59,7 +58,7 @@ class SqlAuditLog:
         return numbers
 
     def lock(self) -> None:
-        """See the port. SQLite has one writer anyway."""
+        """SQLite has one writer anyway."""
         self._take_turn()
         if self.session.is_postgres:
             counters.lock(self.session, counters.AUDIT)
@@ -73,7 +72,6 @@ class SqlAuditLog:
     def page(
         self, *, after: int, limit: int, kind: str | None, request_id: RequestId | None
     ) -> list[StoredLeaf]:
-        """See the port."""
         statement = sa.select(audit_leaf.c.seq, audit_leaf.c.body, audit_leaf.c.leaf_hash).where(
             audit_leaf.c.seq > after
         )
@@ -85,17 +83,14 @@ class SqlAuditLog:
         return [StoredLeaf(row.seq, bytes(row.body), bytes(row.leaf_hash)) for row in rows]
 
     def size(self) -> int:
-        """See the port."""
         return counters.read(self.session, counters.AUDIT)
 
     def unguarded(self) -> list[str]:
-        """See the port."""
         found = self.session.rows(_TRIGGERS[self.session.is_postgres])
         there = {row.name for row in found}
         return sorted(_guards(is_postgres=self.session.is_postgres) - there)
 
     def frontier(self) -> Frontier:
-        """See the port."""
         return self._frontier(self.size())
 
     def _frontier(self, size: int) -> Frontier:
@@ -106,7 +101,6 @@ class SqlAuditLog:
         return Frontier(size, tuple(found[place] for place in places))
 
     def nodes(self, ids: Collection[NodeId]) -> dict[NodeId, bytes]:
-        """See the port."""
         by_level: dict[int, list[int]] = defaultdict(list)
         for at in ids:
             by_level[at.level].append(at.position)
@@ -127,7 +121,6 @@ class SqlAuditLog:
         return found
 
     def add_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
-        """See the port."""
         self.session.connection.execute(
             sa.insert(audit_checkpoint).values(
                 size=checkpoint.checkpoint.size,
@@ -138,13 +131,11 @@ class SqlAuditLog:
         )
 
     def newest_checkpoint(self) -> SignedCheckpoint | None:
-        """See the port."""
         newest = sa.select(audit_checkpoint).order_by(audit_checkpoint.c.size.desc()).limit(1)
         row = self.session.first(newest)
         return None if row is None else _checkpoint(row)
 
     def checkpoints(self, *, after: int, limit: int) -> list[SignedCheckpoint]:
-        """See the port."""
         statement = sa.select(audit_checkpoint).where(audit_checkpoint.c.size > after)
         rows = self.session.rows(statement.order_by(audit_checkpoint.c.size).limit(limit))
         return [_checkpoint(row) for row in rows]

@@ -19,7 +19,6 @@ class SqlDocuments:
     session: Session
 
     def add(self, request_id: RequestId, documents: ErasureDocuments) -> None:
-        """See the port."""
         self.session.connection.execute(
             sa.insert(erasure_document).values(
                 request_id=request_id,
@@ -30,7 +29,6 @@ class SqlDocuments:
         )
 
     def get(self, request_id: RequestId) -> ErasureDocuments | None:
-        """See the port."""
         row = self.session.first(
             sa.select(erasure_document).where(erasure_document.c.request_id == request_id)
         )
@@ -45,7 +43,6 @@ class SqlDocuments:
         )
 
     def keep_needles(self, request_id: RequestId, sealed: str) -> None:
-        """See the port."""
         self.session.changed(
             sa.update(erasure_document)
             .where(
@@ -55,19 +52,15 @@ class SqlDocuments:
         )
 
     def drop_salt(self, request_id: RequestId) -> None:
-        """See the port."""
         self._update(request_id, salt=None)
 
     def complete(self, request_id: RequestId, *, certificate: str) -> None:
-        """See the port."""
         self._update(request_id, certificate=certificate)
 
     def drop_needles(self, request_id: RequestId) -> None:
-        """See the port."""
         self._update(request_id, needles=None)
 
     def certified_with_needles(self, *, limit: int) -> list[RequestId]:
-        """See the port."""
         one = erasure_document.c
         rows = self.session.rows(
             sa.select(one.request_id)

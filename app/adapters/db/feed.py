@@ -22,7 +22,6 @@ class SqlChanges:
     session: Session
 
     def append(self, pseudonyms: Collection[Pseudonym]) -> int:
-        """See the port."""
         changed = sorted(set(pseudonyms))
         if not changed:
             return self.head()
@@ -38,22 +37,18 @@ class SqlChanges:
         return last
 
     def since(self, seq: int, *, limit: int) -> list[tuple[int, Pseudonym]]:
-        """See the port."""
         rows = self.session.rows(
             sa.select(change).where(change.c.seq > seq).order_by(change.c.seq).limit(limit)
         )
         return [(row.seq, row.pseudonym) for row in rows]
 
     def head(self) -> int:
-        """See the port."""
         return counters.read(self.session, counters.CHANGE)
 
     def tail(self) -> int:
-        """See the port."""
         return counters.read(self.session, counters.PRUNED)
 
     def prune(self, *, upto: int) -> int:
-        """See the port."""
         bound = min(upto, self.head())
         counters.raise_to(self.session, counters.PRUNED, bound)
         return self.session.changed(sa.delete(change).where(change.c.seq <= bound))
@@ -73,7 +68,6 @@ class SqlProcesses:
         lease_until: datetime,
         state_hash: str | None = None,
     ) -> None:
-        """See the port."""
         insert = self.session.insert(process).values(
             process_id=process_id,
             acked_seq=acked_seq,
@@ -92,7 +86,6 @@ class SqlProcesses:
         )
 
     def live(self, *, now: datetime) -> list[LiveProcess]:
-        """See the port."""
         rows = self.session.rows(
             sa.select(process).where(process.c.lease_until > now).order_by(process.c.process_id)
         )
@@ -102,20 +95,16 @@ class SqlProcesses:
         ]
 
     def note_worker(self, *, at: datetime) -> None:
-        """See the port."""
         counters.note_maximum(self.session, counters.WORKER_SEEN_MS, _ms(at))
 
     def worker_seen_at(self) -> datetime | None:
-        """See the port."""
         seen_ms = counters.find(self.session, counters.WORKER_SEEN_MS)
         return None if seen_ms is None else datetime.fromtimestamp(seen_ms / 1_000, UTC)
 
     def remove(self, process_id: str) -> None:
-        """See the port."""
         self.session.changed(sa.delete(process).where(process.c.process_id == process_id))
 
     def remove_dead(self, *, before: datetime) -> int:
-        """See the port."""
         return self.session.changed(sa.delete(process).where(process.c.lease_until < before))
 
 

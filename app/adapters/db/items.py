@@ -35,7 +35,6 @@ class SqlItems:
     session: Session
 
     def upsert(self, items: Sequence[Item], *, at: datetime) -> int:
-        """See the port."""
         # PostgreSQL refuses to touch a row twice in one statement: the last of a name stands.
         # Sorted, so that two batches cannot lock crosswise.
         latest = sorted({entry.item_id: entry for entry in items}.values(), key=lambda e: e.item_id)
@@ -58,14 +57,12 @@ class SqlItems:
         return len(self.session.rows(statement, [_values(entry, at=at) for entry in latest]))
 
     def get_many(self, item_ids: Collection[ItemId]) -> dict[ItemId, Item]:
-        """See the port."""
         rows = self.session.rows(
             sa.select(item).where(self.session.within(item.c.item_id, item_ids))
         )
         return {row.item_id: _item(row) for row in rows}
 
     def versions(self, item_ids: Collection[ItemId]) -> dict[ItemId, ItemVersion]:
-        """See the port."""
         session = self.session
         rows = session.rows(_VERSIONS[session.is_postgres], session.listed(item_ids))
         return {
@@ -73,14 +70,12 @@ class SqlItems:
         }
 
     def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:
-        """See the port."""
         rows = self.session.rows(
             sa.select(item.c.item_id).where(self.session.within(item.c.item_id, item_ids))
         )
         return set(item_ids) - {row.item_id for row in rows}
 
     def unindexed(self, *, limit: int) -> list[Item]:
-        """See the port."""
         rows = self.session.rows(
             sa.select(item)
             .where(item.c.indexed_hash.is_(None))
@@ -90,7 +85,6 @@ class SqlItems:
         return [_item(row) for row in rows]
 
     def mark_indexed(self, items: Sequence[Item]) -> None:
-        """See the port."""
         if not items:
             return
         held = [
@@ -108,12 +102,10 @@ class SqlItems:
         )
 
     def all_items(self) -> Iterator[Item]:
-        """See the port."""
         for row in self.session.stream(sa.select(item).order_by(item.c.item_id)):
             yield _item(row)
 
     def version(self) -> str:
-        """See the port."""
         [row] = self.session.rows(
             sa.select(
                 sa.func.count().label("count"), sa.func.max(item.c.updated_at).label("newest")
@@ -122,7 +114,6 @@ class SqlItems:
         return f"{row.count}-{row.newest}"
 
     def count(self) -> int:
-        """See the port."""
         return self.session.number(sa.select(sa.func.count()).select_from(item))
 
 

@@ -18,7 +18,6 @@ class SqlLoads:
     session: Session
 
     def get(self, dataset: str) -> tuple[int, int] | None:
-        """See the port."""
         row = self.session.first(
             sa.select(load_progress.c.line, load_progress.c.position).where(
                 load_progress.c.dataset == dataset
@@ -27,7 +26,6 @@ class SqlLoads:
         return None if row is None else (row.line, row.position)
 
     def put(self, dataset: str, *, line: int, offset: int, at: datetime) -> None:
-        """See the port."""
         insert = self.session.insert(load_progress).values(
             dataset=dataset, line=line, position=offset, updated_at=at
         )
@@ -40,5 +38,4 @@ class SqlLoads:
         )
 
     def drop(self, dataset: str) -> None:
-        """See the port."""
         self.session.changed(sa.delete(load_progress).where(load_progress.c.dataset == dataset))

@@ -23,7 +23,6 @@ class SqlRechecks:
     session: Session
 
     def add(self, watch: Recheck, *, due_at: datetime) -> None:
-        """See the port."""
         insert = self.session.insert(_col.request_id.table).values(
             request_id=watch.request_id,
             completed_at=watch.completed_at,
@@ -34,7 +33,6 @@ class SqlRechecks:
         self.session.changed(insert.on_conflict_do_nothing())
 
     def take_due(self, *, now: datetime, until: datetime, limit: int) -> list[Recheck]:
-        """See the port."""
         first = sa.select(_col.request_id).where(_col.due_at <= now).order_by(_col.due_at)
         rows = self.session.rows(
             sa.update(watch)
@@ -45,22 +43,17 @@ class SqlRechecks:
         return [Recheck(*row) for row in rows]
 
     def looked(self, request_id: RequestId, *, looks: int, due_at: datetime) -> None:
-        """See the port."""
         mine = sa.update(watch).where(_col.request_id == request_id)
         self.session.changed(mine.values(looks=looks, due_at=due_at))
 
     def remove(self, request_id: RequestId) -> None:
-        """See the port."""
         self.session.changed(sa.delete(watch).where(_col.request_id == request_id))
 
     def note_returned(self, n: int) -> None:
-        """See the port."""
         counters.add(self.session, counters.RETURNED, n)
 
     def n_returned(self) -> int:
-        """See the port."""
         return counters.find(self.session, counters.RETURNED) or 0
 
     def count(self) -> int:
-        """See the port."""
         return self.session.number(sa.select(sa.func.count()).select_from(watch))

@@ -67,7 +67,6 @@ class SqlInteractions:
     def add(
         self, rows: Sequence[NewInteraction], *, pending_until: datetime, received_at: datetime
     ) -> list[NewInteraction]:
-        """See the port."""
         if not rows:
             return []
         # One order for all writers, so that two batches with common keys cannot lock crosswise.
@@ -85,7 +84,6 @@ class SqlInteractions:
         return [row for row in rows if row.record_id in inserted]
 
     def mark_stored(self, record_ids: Sequence[RecordId]) -> set[RecordId]:
-        """See the port."""
         rows = self.session.rows(
             sa.update(interaction)
             .where(self.session.within(_row.record_id, record_ids))
@@ -97,7 +95,7 @@ class SqlInteractions:
     def lease_pending(
         self, *, expired_at: datetime, until: datetime, limit: int
     ) -> list[NewInteraction]:
-        """See the port. Sorted here, because UPDATE ... RETURNING keeps no order."""
+        """Sorted here, because UPDATE ... RETURNING keeps no order."""
         is_due = sa.and_(_row.pending_until.is_not(None), _row.pending_until < expired_at, _LIVE)
         due = sa.select(_row.record_id).where(is_due).order_by(_row.pending_until, _row.record_id)
         # A row that another process takes at this moment is left to it.
@@ -111,7 +109,7 @@ class SqlInteractions:
         return [_new_interaction(row) for row in sorted(rows, key=lambda row: row.record_id)]
 
     def history(self, pseudonym: Pseudonym, *, with_texts: bool = True) -> list[HistoryEntry]:
-        """See the port. Positional, because it is on the way of every recommendation."""
+        """Positional, because it is on the way of every recommendation."""
         kinds = _KINDS
         return [
             HistoryEntry(record_id, key, kinds[kind], at, item_id, value, text, bool(is_pending))
@@ -121,7 +119,6 @@ class SqlInteractions:
         ]
 
     def evidence(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, list[Evidence]]:
-        """See the port."""
         found: dict[Pseudonym, list[Evidence]] = {pseudonym: [] for pseudonym in pseudonyms}
         statement = _EVIDENCE.where(self.session.within(_row.pseudonym, found))
         for pseudonym, item_id, kind, value, at in self.session.rows(statement):
@@ -129,7 +126,6 @@ class SqlInteractions:
         return found
 
     def all_evidence(self) -> Iterator[tuple[Pseudonym, list[Evidence]]]:
-        """See the port."""
         rows = self.session.stream(_EVIDENCE.order_by(_row.pseudonym))
         for pseudonym, group in groupby(rows, key=itemgetter(0)):
             yield (
@@ -141,7 +137,6 @@ class SqlInteractions:
             )
 
     def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
-        """See the port."""
         columns = (interaction.c.record_id, interaction.c.event_key, interaction.c.text)
         rows = self.session.rows(
             sa.select(*columns).where(
@@ -151,7 +146,6 @@ class SqlInteractions:
         return [Trace(RecordId(r), EventKey(k), text, text) for r, k, text in rows]
 
     def flag(self, request_id: RequestId, record_ids: Sequence[RecordId]) -> int:
-        """See the port."""
         return self.session.changed(
             sa.update(interaction)
             .where(self.session.within(_row.record_id, record_ids), _LIVE)
@@ -159,14 +153,12 @@ class SqlInteractions:
         )
 
     def flagged(self, request_id: RequestId) -> list[RecordId]:
-        """See the port."""
         rows = self.session.rows(
             sa.select(_row.record_id).where(_row.erased_by == request_id).order_by(_row.record_id)
         )
         return [row.record_id for row in rows]
 
     def flagged_pending_until(self, request_id: RequestId) -> datetime | None:
-        """See the port."""
         latest = sa.func.max(_row.pending_until, type_=_row.pending_until.type)
         row = self.session.first(
             sa.select(latest.label("latest")).where(_row.erased_by == request_id)
@@ -174,50 +166,41 @@ class SqlInteractions:
         return None if row is None else row.latest
 
     def pending_until_of(self, pseudonym: Pseudonym) -> datetime | None:
-        """See the port."""
         latest = sa.func.max(_row.pending_until, type_=_row.pending_until.type)
         row = self.session.first(sa.select(latest.label("latest")).where(_of(pseudonym)))
         return None if row is None else row.latest
 
     def delete_flagged(self, request_id: RequestId) -> int:
-        """See the port."""
         return self.session.changed(sa.delete(interaction).where(_row.erased_by == request_id))
 
     def delete_all_of(self, pseudonym: Pseudonym) -> int:
-        """See the port."""
         return self.session.changed(sa.delete(interaction).where(_of(pseudonym)))
 
     def unflag(self, request_id: RequestId) -> int:
-        """See the port."""
         update = sa.update(interaction).where(_row.erased_by == request_id)
         return self.session.changed(update.values(erased_by=None))
 
     def record_ids_of(self, pseudonym: Pseudonym) -> list[RecordId]:
-        """See the port."""
         rows = self.session.rows(
             sa.select(_row.record_id).where(_row.pseudonym == pseudonym).order_by(_row.record_id)
         )
         return [row.record_id for row in rows]
 
     def outlines(self) -> Iterator[Outline]:
-        """See the port."""
         columns = (_row.pseudonym, _row.event_key, _row.item_id, _row.occurred_at)
         for row in self.session.stream(sa.select(*columns).where(_LIVE).order_by(_row.pseudonym)):
             yield Outline(*row)
 
     def mark_unstored(self, stored: Collection[RecordId], *, due_at: datetime) -> int:
-        """See the port."""
         unstored = sa.not_(self.session.within(_row.record_id, stored))
         update = sa.update(interaction).where(_LIVE, _row.pending_until.is_(None), unstored)
         return self.session.changed(update.values(pending_until=due_at))
 
     def missing(self, record_ids: Collection[RecordId]) -> set[RecordId]:
-        """See the port."""
         known = sa.select(_row.record_id).where(self.session.within(_row.record_id, record_ids))
         return set(record_ids) - {RecordId(row.record_id) for row in self.session.rows(known)}
 
     def count(self, pseudonym: Pseudonym | None = None) -> int:
-        """See the port."""
         statement = sa.select(sa.func.count()).select_from(interaction).where(_LIVE)
         if pseudonym is not None:
             statement = statement.where(_row.pseudonym == pseudonym)

@@ -52,7 +52,6 @@ class SqlErasureRequests:
     session: Session
 
     def add(self, new: NewRequest) -> None:
-        """See the port."""
         insert = (
             self.session.insert(erasure_request)
             .values(values_of(new))
@@ -63,14 +62,12 @@ class SqlErasureRequests:
             raise ConflictError("a request with one of these keys exists")
 
     def get(self, request_id: RequestId) -> ErasureRequest | None:
-        """See the port."""
         row = self.session.first(sa.select(erasure_request).where(_col.request_id == request_id))
         return None if row is None else request_of(row)
 
     def find(
         self, *, idempotency_hash: str | None, subject_request_hash: str | None
     ) -> KnownRequest | None:
-        """See the port."""
         keys = (
             (_col.idempotency_hash, idempotency_hash),
             (_col.subject_request_hash, subject_request_hash),
@@ -83,7 +80,6 @@ class SqlErasureRequests:
         return None
 
     def find_open(self, pseudonym: Pseudonym, *, body_hash: str) -> KnownRequest | None:
-        """See the port."""
         row = self.session.first(
             sa.select(erasure_request)
             .where(_col.pseudonym == pseudonym, _col.body_hash == body_hash, _IS_OPEN)
@@ -93,11 +89,9 @@ class SqlErasureRequests:
         return None if row is None else KnownRequest(request_of(row), row.body_hash)
 
     def open_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
-        """See the port."""
         return self._of(pseudonym, _IS_WORKABLE)
 
     def unfinished_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
-        """See the port."""
         return self._of(pseudonym, _IS_OPEN)
 
     def _of(self, pseudonym: Pseudonym, condition: ColumnElement[bool]) -> list[ErasureRequest]:
@@ -119,7 +113,6 @@ class SqlErasureRequests:
         ground: Ground | None = None,
         error_code: str | None = None,
     ) -> bool:
-        """See the port."""
         require_legal(source=source, target=target)
         values: dict[str, Any] = {
             "state": target.value,
@@ -141,7 +134,6 @@ class SqlErasureRequests:
     def claim(
         self, request_id: RequestId, *, owner: str, now: datetime, lease_until: datetime
     ) -> Claim | None:
-        """See the port."""
         row = self.session.first(
             sa.update(erasure_request)
             .where(_col.request_id == request_id, _may_claim(now))
@@ -158,17 +150,14 @@ class SqlErasureRequests:
         return Claim(request_of(row), owner, fence=row.fence, lease_until=row.lease_until)
 
     def heartbeat(self, request_id: RequestId, *, fence: int, lease_until: datetime) -> bool:
-        """See the port."""
         # A beat that comes after the release must not take the lease again.
         held = sa.and_(_held(request_id, fence), _col.lease_owner.is_not(None))
         return self._update(held, {"lease_until": lease_until})
 
     def release(self, request_id: RequestId, *, fence: int) -> bool:
-        """See the port."""
         return self._update(_held(request_id, fence), _NO_LEASE)
 
     def claimable(self, *, now: datetime, limit: int) -> list[RequestId]:
-        """See the port."""
         rows = self.session.rows(
             sa.select(_col.request_id)
             .where(_may_claim(now))
@@ -186,7 +175,6 @@ class SqlErasureRequests:
         error_code: str | None = None,
         is_outage: bool = False,
     ) -> bool:
-        """See the port."""
         values = {
             "not_before": not_before,
             "error_code": error_code,
@@ -195,16 +183,13 @@ class SqlErasureRequests:
         return self._update(_held(request_id, fence), _NO_LEASE | values)
 
     def clear_subject(self, request_id: RequestId, *, fence: int) -> bool:
-        """See the port."""
         return self._update(_held(request_id, fence), _NOBODY)
 
     def clear_final_of(self, pseudonym: Pseudonym) -> int:
-        """See the port."""
         theirs = sa.and_(_col.pseudonym == pseudonym, sa.not_(_IS_OPEN))
         return self.session.changed(sa.update(erasure_request).where(theirs).values(_NOBODY))
 
     def record_step(self, record: StepRecord) -> None:
-        """See the port."""
         insert = self.session.insert(erasure_step).values(
             request_id=record.request_id,
             step=record.step.value,
@@ -218,11 +203,9 @@ class SqlErasureRequests:
         self.session.changed(insert.on_conflict_do_nothing(index_elements=key))
 
     def clear_steps(self, request_id: RequestId) -> None:
-        """See the port."""
         self.session.changed(sa.delete(erasure_step).where(erasure_step.c.request_id == request_id))
 
     def steps(self, request_id: RequestId) -> list[StepRecord]:
-        """See the port."""
         rows = self.session.rows(
             sa.select(erasure_step).where(erasure_step.c.request_id == request_id)
         )
@@ -232,7 +215,6 @@ class SqlErasureRequests:
     def page(
         self, *, state: RequestState | None, before: datetime | None, limit: int
     ) -> list[ErasureRequest]:
-        """See the port."""
         statement = sa.select(erasure_request)
         if state is not None:
             statement = statement.where(_col.state == state.value)
@@ -242,13 +224,11 @@ class SqlErasureRequests:
         return [request_of(row) for row in self.session.rows(newest)]
 
     def count_by_state(self) -> Mapping[RequestState, int]:
-        """See the port."""
         rows = self.session.rows(sa.select(_col.state, sa.func.count()).group_by(_col.state))
         counts = dict.fromkeys(RequestState, 0)
         return counts | {RequestState(state): n for state, n in rows}
 
     def waiting_by_code(self) -> Mapping[str, int]:
-        """See the port."""
         wanted = sa.select(_col.error_code, sa.func.count())
         is_waiting = sa.and_(_col.error_code.is_not(None), _col.state.not_in(_OVER))
         return {
@@ -257,7 +237,6 @@ class SqlErasureRequests:
         }
 
     def extend(self, request_id: RequestId, *, due_at: datetime, at: datetime) -> bool:
-        """See the port."""
         later = sa.and_(_col.request_id == request_id, _IS_OPEN, _col.due_at < due_at)
         return self._update(later, {"due_at": due_at, "updated_at": at})
 

@@ -20,11 +20,9 @@ class SqlRestores:
     session: Session
 
     def add(self, request_id: RequestId) -> None:
-        """See the port."""
         self.session.changed(self.session.insert(replay).values(request_id=request_id))
 
     def n_open(self) -> int:
-        """See the port."""
         request = erasure_request.c
         repeated = sa.select(replay.c.request_id)
         return self.session.number(
@@ -34,9 +32,7 @@ class SqlRestores:
         )
 
     def memory_mark(self) -> int:
-        """See the port."""
         return counters.find(self.session, counters.MEMORY_MARK) or 0
 
     def note_memory_mark(self, mark: int) -> None:
-        """See the port."""
         counters.note_maximum(self.session, counters.MEMORY_MARK, mark)

@@ -30,7 +30,7 @@ class EncryptedInteractions(SqlInteractions):
     def add(
         self, rows: Sequence[NewInteraction], *, pending_until: datetime, received_at: datetime
     ) -> list[NewInteraction]:
-        """See the port. The rows returned are those given, in clear."""
+        """The rows returned are those given, in clear."""
         self.cipher.prepare({row.interaction.pseudonym for row in rows})
         sealed = self._translated(rows, to_clear=False)
         inserted = SqlInteractions.add(
@@ -42,12 +42,11 @@ class EncryptedInteractions(SqlInteractions):
     def lease_pending(
         self, *, expired_at: datetime, until: datetime, limit: int
     ) -> list[NewInteraction]:
-        """See the port."""
         rows = SqlInteractions.lease_pending(self, expired_at=expired_at, until=until, limit=limit)
         return self._translated(rows, to_clear=True)
 
     def history(self, pseudonym: Pseudonym, *, with_texts: bool = True) -> list[HistoryEntry]:
-        """See the port. Most users have written nothing, and then there is nothing to open."""
+        """Most users have written nothing, and then there is nothing to open."""
         entries = SqlInteractions.history(self, pseudonym, with_texts=with_texts)
         sealed: Texts = {one.record_id: one.text for one in entries if one.text is not None}
         if not sealed:
@@ -59,7 +58,6 @@ class EncryptedInteractions(SqlInteractions):
         ]
 
     def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
-        """See the port."""
         found = SqlInteractions.traces(self, pseudonym, record_ids=record_ids)
         sealed: Texts = {one.record_id: one.text for one in found if one.text is not None}
         if not sealed:
@@ -100,7 +98,6 @@ class EncryptedSuppressions(SqlSuppressions):
     def add(
         self, pseudonym: Pseudonym, topic: Topic, *, request_id: RequestId, at: datetime
     ) -> None:
-        """See the port."""
         self.cipher.prepare([pseudonym])
         texts = {topic.topic_id: topic.text}
         sealed = self.cipher.seal(texts, pseudonym=pseudonym, purpose=_TOPIC)
@@ -108,7 +105,6 @@ class EncryptedSuppressions(SqlSuppressions):
         SqlSuppressions.add(self, pseudonym, topic, request_id=request_id, at=at)
 
     def of(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, list[Topic]]:
-        """See the port."""
         return {
             pseudonym: self._opened(topics, pseudonym=pseudonym)
             for pseudonym, topics in SqlSuppressions.of(self, pseudonyms).items()

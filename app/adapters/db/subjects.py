@@ -34,11 +34,10 @@ class SqlSubjects:
     session: Session
 
     def get(self, pseudonym: Pseudonym) -> Subject | None:
-        """See the port."""
         return _subject(self.session.first(_GET_SUBJECT, {"pseudonym": pseudonym}))
 
     def lock(self, pseudonym: Pseudonym) -> Subject | None:
-        """See the port. SQLite has one writer at a time, so there it is a plain read."""
+        """SQLite has one writer at a time, so there it is a plain read."""
         if self.session.is_postgres:
             # A row that does not exist yet cannot be locked; its name can.
             self.session.first(_LOCK_NAME, {"key": _signed_64_bits(pseudonym)})
@@ -55,7 +54,6 @@ class SqlSubjects:
         return {one.pseudonym: one for one in found if one is not None}
 
     def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:
-        """See the port."""
         insert = (
             self.session.insert(subject)
             .values(pseudonym=pseudonym, status=SubjectStatus.ACTIVE.value, epoch=epoch)
@@ -69,7 +67,6 @@ class SqlSubjects:
         raise DependencyUnavailableError("a user's row comes and goes; try again")
 
     def raise_epoch(self, pseudonym: Pseudonym, *, status: SubjectStatus | None) -> int:
-        """See the port."""
         values: dict[str, Any] = {"epoch": subject.c.epoch + 1}
         if status is not None:
             values["status"] = status.value
@@ -84,34 +81,29 @@ class SqlSubjects:
         return int(row.epoch)
 
     def set_rights(self, pseudonym: Pseudonym, rights: Collection[Right]) -> None:
-        """See the port."""
         told = " ".join(sorted(rights)) or None
         update = sa.update(subject).where(subject.c.pseudonym == pseudonym)
         if self.session.changed(update.values(rights=told)) != 1:
             raise IntegrityError("the rights of a user without a row cannot be set")
 
     def delete(self, pseudonym: Pseudonym) -> int:
-        """See the port."""
         return self.session.changed(sa.delete(subject).where(subject.c.pseudonym == pseudonym))
 
     def known(self, pseudonyms: Collection[Pseudonym]) -> set[Pseudonym]:
-        """See the port."""
         theirs = self.session.within(subject.c.pseudonym, pseudonyms)
         rows = self.session.rows(sa.select(subject.c.pseudonym).where(theirs))
         return {Pseudonym(row.pseudonym) for row in rows}
 
     def active(self) -> set[Pseudonym]:
-        """See the port."""
         staying = subject.c.status != SubjectStatus.ERASING.value
         rows = self.session.rows(sa.select(subject.c.pseudonym).where(staying))
         return {Pseudonym(row.pseudonym) for row in rows}
 
     def count(self) -> int:
-        """See the port."""
         return self.session.number(sa.select(sa.func.count()).select_from(subject))
 
     def mentions(self, pseudonym: Pseudonym) -> dict[str, int]:
-        """See the port. Read from the tables' definitions, so that no new one is left out."""
+        """Read from the tables' definitions, so that no new one is left out."""
         return {
             table.name: self.session.number(
                 sa.select(sa.func.count()).select_from(table).where(table.c.pseudonym == pseudonym)

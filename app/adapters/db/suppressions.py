@@ -33,7 +33,6 @@ class SqlSuppressions:
     def add(
         self, pseudonym: Pseudonym, topic: Topic, *, request_id: RequestId, at: datetime
     ) -> None:
-        """See the port."""
         self.session.changed(
             self.session.insert(suppression)
             .values(
@@ -47,7 +46,6 @@ class SqlSuppressions:
         )
 
     def of(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, list[Topic]]:
-        """See the port."""
         session = self.session
         rows = session.rows(_OF[session.is_postgres], session.listed(pseudonyms))
         topics: dict[Pseudonym, list[Topic]] = {}
@@ -56,20 +54,17 @@ class SqlSuppressions:
         return topics
 
     def remove(self, pseudonym: Pseudonym, *, topic_id: str) -> bool:
-        """See the port."""
         statement = sa.delete(suppression).where(
             suppression.c.pseudonym == pseudonym, suppression.c.topic_id == topic_id
         )
         return self.session.changed(statement) > 0
 
     def remove_all(self, pseudonym: Pseudonym) -> int:
-        """See the port."""
         return self.session.changed(
             sa.delete(suppression).where(suppression.c.pseudonym == pseudonym)
         )
 
     def remove_of(self, request_id: RequestId) -> int:
-        """See the port."""
         return self.session.changed(
             sa.delete(suppression).where(suppression.c.request_id == request_id)
         )

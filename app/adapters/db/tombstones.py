@@ -26,7 +26,6 @@ class SqlTombstones:
     session: Session
 
     def add(self, tombstones: Sequence[Tombstone]) -> None:
-        """See the port."""
         widest: dict[tuple[str, str, datetime], dict[str, Any]] = {}
         for stone in tombstones:
             values = values_of(stone)
@@ -46,7 +45,6 @@ class SqlTombstones:
         self.session.connection.execute(statement, [widest[key] for key in sorted(widest)])
 
     def find(self, tokens: Collection[str]) -> dict[str, list[Tombstone]]:
-        """See the port."""
         rows = self.session.rows(
             sa.select(tombstone)
             .where(self.session.within(tombstone.c.token, tokens))
@@ -68,7 +66,6 @@ class SqlTombstones:
         return found
 
     def are_settled(self, token: str) -> bool:
-        """See the port."""
         row = self.session.first(
             sa.select(erasure_request.c.request_id)
             .join(tombstone, tombstone.c.request_id == erasure_request.c.request_id)
@@ -78,12 +75,10 @@ class SqlTombstones:
         return row is None
 
     def of(self, request_ids: Collection[RequestId]) -> list[Tombstone]:
-        """See the port."""
         mine = self.session.within(tombstone.c.request_id, request_ids)
         return [tombstone_of(row) for row in self.session.rows(sa.select(tombstone).where(mine))]
 
     def request_ids(self) -> set[RequestId]:
-        """See the port."""
         held = sa.select(erasure_request.c.request_id).where(
             erasure_request.c.state == RequestState.ON_HOLD.value
         )
@@ -92,7 +87,6 @@ class SqlTombstones:
         return {RequestId(row.request_id) for row in rows}
 
     def unknown(self, request_ids: Collection[RequestId]) -> set[RequestId]:
-        """See the port."""
         known: set[str] = set()
         for column in (tombstone.c.request_id, erasure_request.c.request_id):
             found = sa.select(column).where(self.session.within(column, request_ids)).distinct()
@@ -100,7 +94,6 @@ class SqlTombstones:
         return set(request_ids) - known
 
     def remove_of(self, request_id: RequestId) -> int:
-        """See the port."""
         return self.session.changed(
             sa.delete(tombstone).where(tombstone.c.request_id == request_id)
         )

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Final
 
 import sqlalchemy as sa
@@ -33,34 +32,10 @@ from app.adapters.db.tables import counter
 from app.adapters.db.tombstones import SqlTombstones
 from app.domain.errors import AppError, DependencyUnavailableError
 from app.ports.cipher import Cipher
+from app.ports.persistence.unit_of_work import UnitOfWork
 
 _log = structlog.get_logger(__name__)
 _PING: Final = sa.select(counter.c.value).limit(1)
-
-
-@dataclass(frozen=True, slots=True)
-class SqlUnitOfWork:
-    """One transaction with the repositories that work in it."""
-
-    subjects: SqlSubjects
-    interactions: SqlInteractions
-    items: SqlItems
-    requests: SqlErasureRequests
-    tombstones: SqlTombstones
-    changes: SqlChanges
-    processes: SqlProcesses
-    audit: SqlAuditLog
-    loads: SqlLoads
-    documents: SqlDocuments
-    suppressions: SqlSuppressions
-    restores: SqlRestores
-    rechecks: SqlRechecks
-    accounts: SqlAccounts
-    actions: list[Callable[[], None]] = field(default_factory=list)
-
-    def after_commit(self, action: Callable[[], None]) -> None:
-        """See the port."""
-        self.actions.append(action)
 
 
 class SqlUnitsOfWork:
@@ -85,23 +60,22 @@ class SqlUnitsOfWork:
         self._writer = threading.Lock()
 
     @contextmanager
-    def read(self) -> Iterator[SqlUnitOfWork]:
-        """See the port. The snapshot is taken by the first statement."""
+    def read(self) -> Iterator[UnitOfWork]:
+        """The snapshot is taken by the first statement."""
         with _connected(self._readers) as connection, connection.begin():
             unit = self._unit(connection)
             yield unit
         _run(unit.actions)
 
     @contextmanager
-    def write(self) -> Iterator[SqlUnitOfWork]:
-        """See the port."""
+    def write(self) -> Iterator[UnitOfWork]:
         with self._turn(), _connected(self._engine) as connection, connection.begin():
             unit = self._unit(connection)
             yield unit
         _run(unit.actions)
 
     def ping(self) -> float:
-        """See the port. Reads a table, so a database that was never migrated is not well."""
+        """Reads a table, so a database that was never migrated is not well."""
         started = time.perf_counter()
         with _connected(self._readers) as connection, connection.begin():
             connection.execute(_PING).all()
@@ -128,13 +102,13 @@ class SqlUnitsOfWork:
         finally:
             self._writer.release()
 
-    def _unit(self, connection: Connection) -> SqlUnitOfWork:
+    def _unit(self, connection: Connection) -> UnitOfWork:
         session = Session(connection, self._is_postgres)
         interactions, suppressions = SqlInteractions(session), SqlSuppressions(session)
         if self._cipher is not None:
             interactions = EncryptedInteractions(session, self._cipher)
             suppressions = EncryptedSuppressions(session, self._cipher)
-        return SqlUnitOfWork(
+        return UnitOfWork(
             subjects=SqlSubjects(session),
             interactions=interactions,
             items=SqlItems(session),

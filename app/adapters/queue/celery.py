@@ -72,7 +72,6 @@ class CeleryQueue:
         self._app = app
 
     def ring(self, request_id: RequestId) -> None:
-        """See the port."""
         try:
             self._app.send_task(FORGET_RUN, args=[request_id], retry=False)
         except OperationalError as exc:

@@ -66,7 +66,6 @@ class InlineQueue:
         self._thread: threading.Thread | None = None
 
     def ring(self, request_id: RequestId) -> None:
-        """See the port."""
         self._ids.put(request_id)
 
     def start(self, handle: Callable[[RequestId], object]) -> None:

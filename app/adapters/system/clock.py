@@ -10,13 +10,10 @@ class SystemClock:
     """The present, as the operating system tells it."""
 
     def now(self) -> datetime:
-        """See the port."""
         return datetime.now(UTC)
 
     def monotonic_s(self) -> float:
-        """See the port."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """See the port."""
         time.sleep(seconds)

@@ -16,4 +16,3 @@ class Accounts(Protocol):
 
     def all(self) -> Iterator[Account]:
         """Yield every request that has a row, a move or a leaf, by id, in constant memory."""
-        ...

@@ -22,25 +22,20 @@ class AuditLog(Protocol):
         Raises:
             IntegrityError: the nodes kept so far do not fit the number of leaves.
         """
-        ...
 
     def page(
         self, *, after: int, limit: int, kind: str | None, request_id: RequestId | None
     ) -> list[StoredLeaf]:
         """Return leaves with a number above ``after`` (-1 for all), in order."""
-        ...
 
     def size(self) -> int:
         """Return the number of leaves."""
-        ...
 
     def lock(self) -> None:
         """Keep other appenders and signers out until the transaction ends. May be repeated."""
-        ...
 
     def unguarded(self) -> list[str]:
         """Return what is not in place of that which makes the database refuse to edit the log."""
-        ...
 
     def frontier(self) -> Frontier:
         """Return the tree's peaks, for the root over all leaves.
@@ -48,11 +43,9 @@ class AuditLog(Protocol):
         Raises:
             IntegrityError: a leaf or a node that must be there is missing.
         """
-        ...
 
     def nodes(self, ids: Collection[NodeId]) -> Mapping[NodeId, bytes]:
         """Return hashes of perfect subtrees, level 0 being the leaves; missing ones left out."""
-        ...
 
     def add_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
         """Keep a signed checkpoint.
@@ -60,12 +53,9 @@ class AuditLog(Protocol):
         Raises:
             IntegrityError: there is one of that size.
         """
-        ...
 
     def newest_checkpoint(self) -> SignedCheckpoint | None:
         """Return the signed checkpoint of the largest size, None where there is none yet."""
-        ...
 
     def checkpoints(self, *, after: int, limit: int) -> list[SignedCheckpoint]:
         """Return signed checkpoints of sizes above ``after`` (-1 for all), by size."""
-        ...

@@ -38,31 +38,24 @@ class Documents(Protocol):
 
     def add(self, request_id: RequestId, documents: ErasureDocuments) -> None:
         """Insert what is known when the request is accepted."""
-        ...
 
     def get(self, request_id: RequestId) -> ErasureDocuments | None:
         """Return the documents."""
-        ...
 
     def keep_needles(self, request_id: RequestId, sealed: str) -> None:
         """Keep sealed needles for the time of the erasure; the first ones stay."""
-        ...
 
     def drop_salt(self, request_id: RequestId) -> None:
         """Destroy the salt."""
-        ...
 
     def complete(self, request_id: RequestId, *, certificate: str) -> None:
         """Keep the certificate.
 
         The needles stay until ``drop_needles``: the note that their key must still be destroyed.
         """
-        ...
 
     def drop_needles(self, request_id: RequestId) -> None:
         """Remove the sealed needles, once nobody can open them any more."""
-        ...
 
     def certified_with_needles(self, *, limit: int) -> list[RequestId]:
         """Return requests that have their certificate and still their needles, too."""
-        ...

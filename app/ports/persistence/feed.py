@@ -23,23 +23,18 @@ class Changes(Protocol):
         a reader who saw n will never later see a number below n appear. Append late: all other
         writers of the feed wait from here to the commit. No user, no entry: the head is returned.
         """
-        ...
 
     def since(self, seq: int, *, limit: int) -> list[tuple[int, Pseudonym]]:
         """Return entries with a number above ``seq``, in order."""
-        ...
 
     def head(self) -> int:
         """Return the highest number ever given, 0 at first."""
-        ...
 
     def tail(self) -> int:
         """Return the highest number pruned, 0 at first; a follower below it must rebuild."""
-        ...
 
     def prune(self, *, upto: int) -> int:
         """Remove entries with a number <= ``upto`` and <= the head; return how many."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +63,18 @@ class Processes(Protocol):
         state_hash: str | None = None,
     ) -> None:
         """Insert or update the process's lease and acknowledged number, which may go back."""
-        ...
 
     def live(self, *, now: datetime) -> list[LiveProcess]:
         """Return processes whose lease is valid."""
-        ...
 
     def note_worker(self, *, at: datetime) -> None:
         """Note that a worker did a task; an earlier time than the noted one changes nothing."""
-        ...
 
     def worker_seen_at(self) -> datetime | None:
         """Return when a worker last did a task, to the millisecond; None for never."""
-        ...
 
     def remove(self, process_id: str) -> None:
         """Take the process off the list (orderly shutdown)."""
-        ...
 
     def remove_dead(self, *, before: datetime) -> int:
         """Remove processes whose lease ended before then."""
-        ...

@@ -14,12 +14,9 @@ class Loads(Protocol):
 
     def get(self, dataset: str) -> tuple[int, int] | None:
         """Return (line, offset) behind the last entry stored, or None."""
-        ...
 
     def put(self, dataset: str, *, line: int, offset: int, at: datetime) -> None:
         """Remember a position."""
-        ...
 
     def drop(self, dataset: str) -> None:
         """Forget the position: the set was loaded whole."""
-        ...

@@ -29,28 +29,21 @@ class Rechecks(Protocol):
 
     def add(self, watch: Recheck, *, due_at: datetime) -> None:
         """Begin to watch."""
-        ...
 
     def take_due(self, *, now: datetime, until: datetime, limit: int) -> list[Recheck]:
         """Return those due at ``now``, and let no other process have them before ``until``."""
-        ...
 
     def looked(self, request_id: RequestId, *, looks: int, due_at: datetime) -> None:
         """Note a look, and when the next one is due."""
-        ...
 
     def remove(self, request_id: RequestId) -> None:
         """Watch no longer."""
-        ...
 
     def note_returned(self, n: int) -> None:
         """Count looks that found residue, or could not have found any."""
-        ...
 
     def n_returned(self) -> int:
         """Return that count; it never falls."""
-        ...
 
     def count(self) -> int:
         """Return how many erasures are watched."""
-        ...

@@ -31,7 +31,6 @@ class Subjects(Protocol):
 
     def get(self, pseudonym: Pseudonym) -> Subject | None:
         """Return the subject, or None for someone never seen or erased."""
-        ...
 
     def lock(self, pseudonym: Pseudonym) -> Subject | None:
         """Return the subject and keep others from changing it until the transaction ends.
@@ -39,7 +38,6 @@ class Subjects(Protocol):
         Others who ``lock`` the same user wait, also where there is no subject yet: an erasure
         and a first interaction take turns. Several users: ``lock_all``.
         """
-        ...
 
     def lock_all(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, Subject]:
         """Do as ``lock`` with each, in the order of pseudonyms; return the subjects there are."""
@@ -47,7 +45,6 @@ class Subjects(Protocol):
 
     def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:
         """Insert an active subject; if a concurrent writer was first, return (and lock) theirs."""
-        ...
 
     def raise_epoch(self, pseudonym: Pseudonym, *, status: SubjectStatus | None) -> int:
         """Add 1 to the epoch, set ``status`` unless None, return the new epoch.
@@ -55,7 +52,6 @@ class Subjects(Protocol):
         Raises:
             IntegrityError: there is no such subject.
         """
-        ...
 
     def set_rights(self, pseudonym: Pseudonym, rights: Collection[Right]) -> None:
         """Set the rights in force, in place of those before.
@@ -63,27 +59,21 @@ class Subjects(Protocol):
         Raises:
             IntegrityError: there is no such subject.
         """
-        ...
 
     def delete(self, pseudonym: Pseudonym) -> int:
         """Remove the row; return 0 or 1."""
-        ...
 
     def known(self, pseudonyms: Collection[Pseudonym]) -> set[Pseudonym]:
         """Return those that there is a subject of."""
-        ...
 
     def active(self) -> set[Pseudonym]:
         """Return all whom no erasure of all is taking away."""
-        ...
 
     def count(self) -> int:
         """Return how many subjects there are."""
-        ...
 
     def mentions(self, pseudonym: Pseudonym) -> dict[str, int]:
         """Return how many rows name the user, for each table that can."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +116,12 @@ class Interactions(Protocol):
         self, rows: Sequence[NewInteraction], *, pending_until: datetime, received_at: datetime
     ) -> list[NewInteraction]:
         """Insert rows, skip those whose (pseudonym, event key) exists; return the inserted."""
-        ...
 
     def mark_stored(self, record_ids: Sequence[RecordId]) -> set[RecordId]:
         """Clear ``pending_until``, of flagged rows too; return the ids that are still live.
 
         The caller must erase the memories of the others: their erasure is under way.
         """
-        ...
 
     def lease_pending(
         self, *, expired_at: datetime, until: datetime, limit: int
@@ -143,7 +131,6 @@ class Interactions(Protocol):
         They are pending until ``until`` from then on, so that an erasure waits for the new
         writer as it waits for the first.
         """
-        ...
 
     def history(self, pseudonym: Pseudonym, *, with_texts: bool = True) -> list[HistoryEntry]:
         """Return the user's live rows, newest first, ties by record id.
@@ -155,7 +142,6 @@ class Interactions(Protocol):
         Raises:
             KeyUnavailableError: there are words, and their key cannot be had.
         """
-        ...
 
     def evidence(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, list[Evidence]]:
         """Return what each user's live rows say of items, notes aside, in no order.
@@ -163,69 +149,54 @@ class Interactions(Protocol):
         Every asked pseudonym is a key. A user with none has an empty list, and so has one with a
         right in force.
         """
-        ...
 
     def all_evidence(self) -> Iterator[tuple[Pseudonym, list[Evidence]]]:
         """Yield the same of all users without a right in force who have any, by pseudonym.
 
         In the memory of one user.
         """
-        ...
 
     def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
         """Return what these rows of a user hold, flagged or not; missing ids are left out."""
-        ...
 
     def flag(self, request_id: RequestId, record_ids: Sequence[RecordId]) -> int:
         """Mark live rows as erased by a request, so that no read sees them; return how many."""
-        ...
 
     def flagged(self, request_id: RequestId) -> list[RecordId]:
         """Return the record ids flagged by a request and still in the table."""
-        ...
 
     def flagged_pending_until(self, request_id: RequestId) -> datetime | None:
         """Return the latest ``pending_until`` among rows flagged by a request, or None."""
-        ...
 
     def pending_until_of(self, pseudonym: Pseudonym) -> datetime | None:
         """Return the latest ``pending_until`` among all rows of the user, flagged or not."""
-        ...
 
     def delete_flagged(self, request_id: RequestId) -> int:
         """Delete the rows flagged by a request; return how many."""
-        ...
 
     def delete_all_of(self, pseudonym: Pseudonym) -> int:
         """Delete all rows of the user, flagged by whatever request or not; return how many."""
-        ...
 
     def unflag(self, request_id: RequestId) -> int:
         """Give back rows flagged by a request that was rejected; return how many."""
-        ...
 
     def record_ids_of(self, pseudonym: Pseudonym) -> list[RecordId]:
         """Return all record ids of the user, flagged or not."""
-        ...
 
     def outlines(self) -> Iterator[Outline]:
         """Yield all live rows in order of pseudonym, in constant memory."""
-        ...
 
     def mark_unstored(self, stored: Collection[RecordId], *, due_at: datetime) -> int:
         """Make all live rows but these pending since ``due_at``; return how many.
 
         Their memories are written again, as after a write that was broken off.
         """
-        ...
 
     def missing(self, record_ids: Collection[RecordId]) -> set[RecordId]:
         """Return those that no row has, flagged or not."""
-        ...
 
     def count(self, pseudonym: Pseudonym | None = None) -> int:
         """Return how many live rows there are, of one user or of all."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,36 +217,27 @@ class Items(Protocol):
 
     def upsert(self, items: Sequence[Item], *, at: datetime) -> int:
         """Insert or replace; mark changed ones as not indexed; return how many changed."""
-        ...
 
     def get_many(self, item_ids: Collection[ItemId]) -> dict[ItemId, Item]:
         """Return the known ones."""
-        ...
 
     def versions(self, item_ids: Collection[ItemId]) -> dict[ItemId, ItemVersion]:
         """Return which versions of the known ones stand there."""
-        ...
 
     def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:
         """Return those that are not in the catalogue."""
-        ...
 
     def unindexed(self, *, limit: int) -> list[Item]:
         """Return items whose catalogue-index entry is missing or old, by item id."""
-        ...
 
     def mark_indexed(self, items: Sequence[Item]) -> None:
         """Note that the index holds exactly these versions (no-op where the item changed since)."""
-        ...
 
     def version(self) -> str:
         """Return what changes whenever an item is added or changed."""
-        ...
 
     def all_items(self) -> Iterator[Item]:
         """Yield the catalogue by item id, in constant memory."""
-        ...
 
     def count(self) -> int:
         """Return how many items there are."""
-        ...

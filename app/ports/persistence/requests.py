@@ -59,29 +59,23 @@ class ErasureRequests(Protocol):
         Raises:
             ConflictError: one of the unique hashes exists (a concurrent post was first).
         """
-        ...
 
     def get(self, request_id: RequestId) -> ErasureRequest | None:
         """Return the request."""
-        ...
 
     def find(
         self, *, idempotency_hash: str | None, subject_request_hash: str | None
     ) -> KnownRequest | None:
         """Return the request stored under one of the keys; the idempotency key is asked first."""
-        ...
 
     def find_open(self, pseudonym: Pseudonym, *, body_hash: str) -> KnownRequest | None:
         """Return the oldest request of this user for the same body that is not final yet."""
-        ...
 
     def open_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
         """Return the user's requests that are in a workable state, oldest first."""
-        ...
 
     def unfinished_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
         """Return the user's requests that are not final, held and failed ones too, oldest first."""
-        ...
 
     def move(
         self,
@@ -103,7 +97,6 @@ class ErasureRequests(Protocol):
         Raises:
             IllegalMoveError: the table of legal moves has no such move.
         """
-        ...
 
     def claim(
         self, request_id: RequestId, *, owner: str, now: datetime, lease_until: datetime
@@ -113,19 +106,15 @@ class ErasureRequests(Protocol):
         A valid lease keeps out its own owner as well, and ``not_before`` keeps out everyone.
         Adds 1 to ``fence`` and ``attempts``. Returns None where somebody else has it.
         """
-        ...
 
     def heartbeat(self, request_id: RequestId, *, fence: int, lease_until: datetime) -> bool:
         """Extend the lease; False when ``fence`` is not the newest or the lease was given back."""
-        ...
 
     def release(self, request_id: RequestId, *, fence: int) -> bool:
         """Give the lease back so that anyone may claim at once; False when it was lost."""
-        ...
 
     def claimable(self, *, now: datetime, limit: int) -> list[RequestId]:
         """Return workable requests, unleased and past their ``not_before``, by due date."""
-        ...
 
     def postpone(
         self,
@@ -140,45 +129,35 @@ class ErasureRequests(Protocol):
 
         ``error_code`` says why, and an outage is counted.
         """
-        ...
 
     def clear_subject(self, request_id: RequestId, *, fence: int) -> bool:
         """Set pseudonym, scope and body hash to NULL; False when fence is old."""
-        ...
 
     def clear_final_of(self, pseudonym: Pseudonym) -> int:
         """Clear the subject of the user's final requests (rejected ones); return how many."""
-        ...
 
     def record_step(self, record: StepRecord) -> None:
         """Journal a finished step; a repeat of (request, step, store) keeps the first."""
-        ...
 
     def clear_steps(self, request_id: RequestId) -> None:
         """Empty the journal, so that the work starts over (residue was found)."""
-        ...
 
     def steps(self, request_id: RequestId) -> list[StepRecord]:
         """Return the journal in the order of the steps."""
-        ...
 
     def page(
         self, *, state: RequestState | None, before: datetime | None, limit: int
     ) -> list[ErasureRequest]:
         """Return requests, newest first, received before ``before``."""
-        ...
 
     def count_by_state(self) -> Mapping[RequestState, int]:
         """Return how many requests are in each state."""
-        ...
 
     def waiting_by_code(self) -> Mapping[str, int]:
         """Return how many unfinished requests there are by what their last attempt ended with."""
-        ...
 
     def extend(self, request_id: RequestId, *, due_at: datetime, at: datetime) -> bool:
         """Set a later due date of a request that is not final; return whether it did."""
-        ...
 
 
 class Tombstones(Protocol):
@@ -190,31 +169,24 @@ class Tombstones(Protocol):
         The bounds of each request are kept apart, so that removing one request's leaves the
         others' as they were.
         """
-        ...
 
     def find(self, tokens: Collection[str]) -> dict[str, list[Tombstone]]:
         """Return the tombstones under these tokens: one with the widest bounds, and each period.
 
         Tokens without a tombstone are absent.
         """
-        ...
 
     def are_settled(self, token: str) -> bool:
         """Whether every request that left a tombstone under this token is final."""
-        ...
 
     def of(self, request_ids: Collection[RequestId]) -> list[Tombstone]:
         """Return the tombstones of these requests."""
-        ...
 
     def request_ids(self) -> set[RequestId]:
         """Return the requests that left tombstones, but for those on hold."""
-        ...
 
     def unknown(self, request_ids: Collection[RequestId]) -> set[RequestId]:
         """Return those of which there is neither a request nor a tombstone here."""
-        ...
 
     def remove_of(self, request_id: RequestId) -> int:
         """Remove those of a request that was rejected."""
-        ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.ports.persistence.accounts import Accounts
@@ -22,85 +23,32 @@ from app.ports.persistence.restores import Restores
 from app.ports.persistence.suppressions import Suppressions
 
 
-class UnitOfWork(Protocol):
-    """One transaction."""
+@dataclass(frozen=True, slots=True)
+class UnitOfWork:
+    """One transaction: the repositories that work in it, and what is done after its commit."""
 
-    @property
-    def subjects(self) -> Subjects:
-        """Return the repository of users."""
-        ...
-
-    @property
-    def interactions(self) -> Interactions:
-        """Return the repository of interactions."""
-        ...
-
-    @property
-    def items(self) -> Items:
-        """Return the repository of the catalogue."""
-        ...
-
-    @property
-    def requests(self) -> ErasureRequests:
-        """Return the repository of erasure requests."""
-        ...
-
-    @property
-    def tombstones(self) -> Tombstones:
-        """Return the repository of tombstones."""
-        ...
-
-    @property
-    def changes(self) -> Changes:
-        """Return the repository of the change feed."""
-        ...
-
-    @property
-    def processes(self) -> Processes:
-        """Return the repository of serving processes."""
-        ...
-
-    @property
-    def audit(self) -> AuditLog:
-        """Return the repository of the audit log."""
-        ...
-
-    @property
-    def loads(self) -> Loads:
-        """Return the repository of how far data sets were loaded."""
-        ...
-
-    @property
-    def documents(self) -> Documents:
-        """Return the repository of erasure requests' documents."""
-        ...
-
-    @property
-    def suppressions(self) -> Suppressions:
-        """Return the repository of topics that users do not want."""
-        ...
-
-    @property
-    def restores(self) -> Restores:
-        """Return the repository of the restore gate."""
-        ...
-
-    @property
-    def rechecks(self) -> Rechecks:
-        """Return the repository of finished erasures that are searched for again."""
-        ...
-
-    @property
-    def accounts(self) -> Accounts:
-        """Return the accounts of erasure requests, for comparing them with the audit log."""
-        ...
+    subjects: Subjects
+    interactions: Interactions
+    items: Items
+    requests: ErasureRequests
+    tombstones: Tombstones
+    changes: Changes
+    processes: Processes
+    audit: AuditLog
+    loads: Loads
+    documents: Documents
+    suppressions: Suppressions
+    restores: Restores
+    rechecks: Rechecks
+    accounts: Accounts
+    actions: list[Callable[[], None]] = field(default_factory=list)
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run ``action`` once the transaction is durable; never on rollback.
 
         An AppError raised by it is logged by code and dropped: the sweeper repairs.
         """
-        ...
+        self.actions.append(action)
 
 
 class UnitsOfWork(Protocol):
@@ -113,7 +61,6 @@ class UnitsOfWork(Protocol):
             RuntimeError: something was written in it, which is a bug.
             DependencyUnavailableError: the database does not answer.
         """
-        ...
 
     def write(self) -> AbstractContextManager[UnitOfWork]:
         """Open a transaction that commits when the block ends and rolls back when it raises.
@@ -124,7 +71,6 @@ class UnitsOfWork(Protocol):
             InvalidInputError: a text or number that the database cannot store, such as NUL.
             IntegrityError: rows that contradict each other.
         """
-        ...
 
     def scrub(self) -> None:
         """Remove from the database's files what was deleted from its tables. Idempotent.
@@ -132,7 +78,6 @@ class UnitsOfWork(Protocol):
         Raises:
             DependencyUnavailableError: it does not answer, or a reader needs the old pages.
         """
-        ...
 
     def ping(self) -> float:
         """Ask the database whether it is well; return milliseconds.
@@ -140,4 +85,3 @@ class UnitsOfWork(Protocol):
         Raises:
             DependencyUnavailableError: it does not answer.
         """
-        ...
