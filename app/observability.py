@@ -1,8 +1,8 @@
-"""Logs and metrics, and the belts that keep people out of them.
+"""Logs and metrics, and what keeps personal data out of them.
 
-One line an event on standard output: a constant event name, facts as keywords, ids of requests
-and steps but never of people. Vendors' log lines take the same road. The first belt is review and
-``tests/architecture``; the second is ``_withhold_personal`` below.
+Each event is one line on standard output: a constant event name, and facts as keywords, with ids
+of requests and steps but never of users. Vendors' log lines get the same form. The first safeguard
+is review and ``tests/architecture``; the second is ``_withhold_personal`` below.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ PERSONAL_KEYS: Final = frozenset(
         *("token", "authorization", "password", "secret", "pepper", "api_key"),
     }
 )
-"""Keywords no log call may have: what they are named after is a person's, or a secret.
+"""Keywords that no log call may have, because they name personal data or secrets.
 
-Addresses are among them because a user id is part of ours; the route template is not.
+URLs are among them because ours contain user ids; route templates are not.
 """
 _WITHHELD: Final = "[withheld]"
 _KEYED_HASH: Final = re.compile(r"(?<![0-9a-fA-F])[0-9a-f]{64}(?![0-9a-fA-F])")
@@ -86,7 +86,7 @@ def configure_logging(*, level: str, is_json: bool, is_strict: bool) -> None:
         foreign_pre_chain=[*shared, _mask_keyed_hashes],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            # As text and without local variables: those hold whatever was being worked on.
+            # As text and without local variables, which may hold personal data.
             structlog.processors.format_exc_info,
             _mask_exception,
             _renderer(is_json=is_json),
@@ -142,7 +142,6 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        """Start at zero, in a registry of its own."""
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._http = Histogram(
@@ -196,14 +195,14 @@ class Metrics:
         read: Callable[[], Mapping[str, float]],
         is_counter: bool = False,
     ) -> None:
-        """Show what ``read`` returns (label value to number) whenever the metrics are asked for.
+        """Publish what ``read`` returns: a number for each value of the label.
 
         Args:
             name: such as ``lethe_erasure_requests``.
             documentation: one sentence.
             label: name of the one label, such as ``state``.
             read: called at every scrape, in the thread of the scrape.
-            is_counter: the numbers never fall but with a restart.
+            is_counter: the numbers never fall, except at a restart.
         """
         kind = CounterMetricFamily if is_counter else GaugeMetricFamily
         self._registry.register(_Watched(kind, name, documentation, label=label, read=read))
@@ -229,7 +228,7 @@ class _Watched(Collector):
         self._name, self._documentation, self._label, self._read = name, documentation, label, read
 
     def describe(self) -> Iterator[_Family]:
-        """Yield the name without values, so that registering does not read."""
+        """Yield the metric without values, so that registering it reads nothing."""
         yield self._kind(self._name, self._documentation, labels=(self._label,))
 
     def collect(self) -> Iterator[_Family]:

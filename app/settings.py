@@ -43,7 +43,7 @@ from app.settings_groups import (
 
 PREFIX: Final = "LETHE_"
 SECRET_MIN_CHARACTERS: Final = 32
-"""HMAC-SHA-256 wants keys of at least 32 bytes (RFC 2104, section 3)."""
+"""HMAC-SHA-256 needs keys of at least 32 bytes (RFC 2104, section 3)."""
 SECRET_MIN_DISTINCT: Final = 8
 """Fewer different characters than any 32 random hexadecimal digits have in practice."""
 _WEAK: Final = (
@@ -80,8 +80,8 @@ class Settings(BaseSettings):
     """What turns texts into vectors. `static` ships with the package. Vectors of two models never
     mix: changing it means loading the data anew into an empty data directory."""
     unknown_items: Literal["refuse", "stub"] = "refuse"
-    """What becomes of an interaction with an item that is not in the catalogue: refused, or kept
-    with an entry that has only the id until the catalogue knows better."""
+    """What happens to an interaction with an item that is not in the catalogue: `refuse` answers an
+    error, `stub` adds an item with only its id, to be completed by a later `PUT /items`."""
     web_concurrency: Annotated[int, Field(ge=1, le=256, validation_alias="WEB_CONCURRENCY")] = 1
     """API processes that the server starts; uvicorn reads the same variable, hence its name."""
     database: DatabaseSettings = DatabaseSettings()
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
 
     @property
     def is_production(self) -> bool:
-        """Whether this is the real thing."""
+        """Whether the service runs in production."""
         return self.env == "production"
 
     @property
@@ -128,7 +128,7 @@ class Settings(BaseSettings):
 
     @property
     def has_development_tokens(self) -> bool:
-        """Whether anyone who has read the source may call."""
+        """Whether a token is still the default, which is public."""
         return (
             self.auth.service_token.get_secret_value() == DEVELOPMENT_SERVICE_TOKEN
             or self.auth.admin_token.get_secret_value() == DEVELOPMENT_ADMIN_TOKEN
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
-    """Yield what can work in no environment."""
+    """Yield the problems of settings that contradict each other."""
     if settings.embedder == "openai":
         for name in ("base_url", "model", "dim"):
             if getattr(settings.embedding, name) is None:
@@ -168,7 +168,7 @@ def _ambiguous(settings: Settings) -> Iterator[str]:
 
 
 def _unshared(settings: Settings) -> Iterator[str]:
-    """Yield what several processes would each have for themselves."""
+    """Yield the problems of several processes that would not share their stores."""
     has_workers = settings.queue == "celery"
     if not has_workers and settings.web_concurrency == 1:
         return
@@ -185,7 +185,7 @@ def _unshared(settings: Settings) -> Iterator[str]:
 
 
 def _unfit(settings: Settings) -> Iterator[str]:
-    """Yield what is good enough for development only."""
+    """Yield the problems of settings that are for development only."""
     tokens = {
         "LETHE_AUTH__SERVICE_TOKEN": settings.auth.service_token,
         "LETHE_AUTH__ADMIN_TOKEN": settings.auth.admin_token,
@@ -209,7 +209,7 @@ def _is_weak(secret: SecretStr) -> bool:
 
 
 def load_settings(*, data_dir: Path | None = None) -> Settings:
-    """Read the settings from the environment; ``data_dir``, when given, counts above it.
+    """Read the settings from the environment; ``data_dir``, when given, takes precedence.
 
     Raises:
         SettingsError: values out of range, contradictions, or a name that no setting has.

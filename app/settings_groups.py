@@ -83,14 +83,14 @@ class VaultSettings(Group):
     comma, former keys, until all is rewrapped. **Losing it makes all personal data unreadable.**
     Unset means a file."""
     kek_file: Folder | None = None
-    """File with the same, readable by its owner only, best on a medium that the vault is not on.
+    """File with the same content, readable by its owner only, best not on the vault's disk.
     Unset in development means `kek` in the data directory, made at first start; production needs
     this or the key itself."""
     cache_keys: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
-    """Users' keys held unwrapped in a process's memory at most; 0 holds none."""
+    """Most users' keys that a process holds unwrapped in memory; 0 for none."""
     cache_ttl_s: Seconds = 60.0
-    """Seconds a key stays there at most. A key that was destroyed is used by no process from then
-    on; this is how long it may still lie in another one's memory."""
+    """Seconds a key is held at most. No process uses a key after it was destroyed; this is how long
+    it may still be in the memory of another one."""
 
 
 class ChromaSettings(Group):
@@ -237,35 +237,38 @@ class NeighboursSettings(Group):
     """Seconds between two computations of EASE for what was only added. What was removed acts at
     once, and a user's own list follows the user's own events."""
     knn_k: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """Users taken as neighbours where EASE does not reach."""
+    """How many most similar users are asked where EASE does not cover the items."""
 
 
 class ForgetSettings(Group):
-    """How erasures are worked off."""
+    """How erasures are carried out."""
 
     lease_s: Seconds = 30.0
-    """Seconds after which a silent worker's request may be taken over; three heartbeats or more."""
+    """Seconds without a heartbeat after which another worker may take a request over; at least
+    three heartbeats."""
     heartbeat_s: Seconds = 5.0
-    """Seconds between a worker's signs of life."""
+    """Seconds between two heartbeats of a worker."""
     max_attempts: Annotated[int, Field(ge=1, le=1000)] = 12
-    """Claims after which a request is `failed` and waits for an administrator."""
+    """Attempts after which a request is `failed` and waits for an administrator."""
     batch: Annotated[int, Field(ge=1, le=1000)] = 50
-    """Requests that a worker takes together at most; they share the cleaning and the search of
+    """Requests that a worker processes together at most, sharing the cleaning and the search of
     the files."""
     look_again_days: tuple[Annotated[float, Field(gt=0, le=365)], ...] = (1.0, 30.0)
     """Days after its completion at which an erasure is searched for again, as a JSON
-    list; each search leaves a leaf in the audit log. `[]` searches never again."""
+    list; each search is recorded in the audit log. `[]` means never."""
     sweep_s: Seconds = 5.0
-    """Seconds between two looks for requests that do not move."""
+    """Seconds between two searches for requests that no worker is processing."""
     backoff_s: Seconds = 0.5
-    """Seconds before the second attempt, doubled for each further one, a minute at most."""
+    """Seconds before the second attempt, doubled for each further one; a minute at most."""
     take_over_s: Seconds = 30.0
-    """Seconds without a sign of any Celery worker after which an API process erases itself."""
+    """Seconds without a sign of life from any Celery worker after which an API process carries out
+    erasures itself."""
     process_lease_s: Seconds = 15.0
-    """Seconds for which a silent API process counts as serving; an erasure waits for it."""
+    """Seconds for which an API process counts as serving after its last sign of life; an erasure
+    waits for it that long."""
     stop_at: Annotated[str, Field(pattern=r"^(\*|!?[a-z]+:(before|done))$")] | None = None
-    """For tests that kill: the process stops itself (SIGSTOP) when the first attempt of an erasure
-    comes to this point, such as `memory:before` or `complete:done`; `*` is every point, and
+    """For crash tests: the process stops itself (SIGSTOP) when the first attempt of an erasure
+    reaches this point, such as `memory:before` or `complete:done`; `*` is every point, and
     `!` before a point means in every attempt. Never in production."""
 
 
@@ -281,18 +284,18 @@ class ApiSettings(Group):
     max_batch: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     """Entries one batch may have; more is 422."""
     future_skew_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
-    """Seconds an event may lie in the future, for clocks that differ; more is 422."""
+    """Seconds that an event may lie in the future, because clocks differ; more is 422."""
     docs: Literal["auto", "on", "off"] = "auto"
-    """Whether `/docs` and `/openapi.json` are served; to anyone, for they hold nothing of a user.
-    `auto` is on in development and off in production."""
+    """Whether `/docs` and `/openapi.json` are served. Anyone may read them: they hold no personal
+    data. `auto` is on in development and off in production."""
     recommend_at_once: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Recommendations that a process computes at once; others wait for their turn, and who waits
-    for the model has none. More hinder each other. Unset means 2 with Chroma inside this process
-    and 4 with a server, for which a turn has to wait, too."""
+    """Recommendations that a process computes at once; the others wait. One that waits for the
+    language model does not count. More at once slow each other down. Unset means 2 with Chroma
+    inside this process and 4 with a Chroma server."""
 
 
 class LogSettings(Group):
-    """What is written to standard output."""
+    """The log, which is written to standard output."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity written."""

@@ -105,7 +105,6 @@ class Require:
     """A dependency that lets only some roles pass."""
 
     def __init__(self, *roles: Role) -> None:
-        """Let ``roles`` pass."""
         self._roles = roles
 
     async def admit(self, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""Bodies of requests: whose they are comes first, then how long they are, then what they say.
+"""Bodies of requests: first the caller is checked, then the length, then the content.
 
 Text from outside becomes values here and nowhere else in the API. Parsing leaves the event loop
 free, so that a long body delays nobody but its sender.
@@ -26,7 +26,7 @@ from app.domain.errors import FieldError, InvalidInputError
 _NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _JSON: Final = "application/json"
 _MOST_FIELDS: Final = 128
-"""Of one object: twice what an item may have. Each field too many would be one error to tell."""
+"""Most fields of one object: twice what an item may have. Each unknown one is an error to list."""
 _WHITE: Final = re.compile(r"[ \t\n\r]*")
 
 
@@ -34,7 +34,6 @@ class Body(Request):
     """A request whose body is read up to ``most`` bytes, and parsed in a thread of its own."""
 
     def __init__(self, request: Request, *, most: int) -> None:
-        """Take the place of ``request``, of whose body nothing was read yet."""
         super().__init__(request.scope, request.receive)
         self._most = most
 

@@ -88,7 +88,7 @@ _ANSWERS: Final = {
 }
 """Every status that is answered with a problem: what it says, and what is declared of it."""
 _MOST_TOLD: Final = 100
-"""Errors of one answer; of more, only their number is told."""
+"""Errors listed in one answer at most; of the others only the number is given."""
 MEDIA_TYPE: Final = "application/problem+json"
 
 
@@ -210,7 +210,7 @@ def _on_bug(_request: Request, error: Exception) -> JSONResponse:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Let every error leave as problem+json."""
+    """Register handlers that answer every error with problem+json."""
     app.add_exception_handler(AppError, _on_app_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)

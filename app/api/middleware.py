@@ -1,4 +1,4 @@
-"""Around every request: an id, a metric and a log line without personal data."""
+"""Gives every request an id, a metric and a log line without personal data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ class RequestLog:
     """Gives a request its id, times it, and writes one line naming the route, never the path."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
-        """Wrap ``app``."""
         self._app = app
         self._metrics = metrics
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives, and what it cannot know."""
+"""The OpenAPI document: FastAPI's own, with what FastAPI cannot derive added."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EXAMPLES: Final[dict[str, Any]] = json.loads(
 
 
 class DescribedApp(FastAPI):
-    """An application whose OpenAPI document is true: errors are problems, batches have a form."""
+    """An application whose OpenAPI document also has our problems and the schemas of batches."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the document, made once."""

@@ -60,8 +60,8 @@ class Adapters:
     """Every adapter of one process.
 
     Args:
-        settings: what to take.
-        closing: what must be released at the end is put on it.
+        settings: decide which adapters.
+        closing: collects what must be released at the end.
     """
 
     def __init__(self, settings: Settings, closing: ExitStack) -> None:

@@ -1,4 +1,4 @@
-"""What runs beside the requests of an API process."""
+"""The background work of an API process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = structlog.get_logger(__name__)
 _CHECKPOINT_S: Final = 60.0
 _FOLLOW_S: Final = 0.2
 _LLM_CHECK_S: Final = 5.0
-"""Between two looks at the LLM servers; the first one warms them up."""
+"""Seconds between two checks of the LLM servers; the first one warms them up."""
 
 
 class Background:
@@ -47,7 +47,7 @@ class Background:
         container.held_catalogue.refresh()
 
     def start(self) -> None:
-        """Check the log, build the neighbours, start everything; then requests may come.
+        """Check the audit log, build the neighbours, start everything; then requests can be served.
 
         Raises:
             IntegrityError: the audit log is not whole; nothing may be added to it.

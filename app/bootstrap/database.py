@@ -10,8 +10,8 @@ from app.settings import Settings
 def prepare_database(settings: Settings) -> None:
     """Migrate a database that is a file; check one that is a server.
 
-    A server's schema is shared by processes of several versions, so it is migrated by
-    ``lethe migrate`` before any of them starts, and by none of them.
+    Processes of several versions share a server's schema, so ``lethe migrate`` migrates it before
+    any of them starts; none of them does.
 
     Raises:
         ConflictError: the server's schema is not the one of this version.

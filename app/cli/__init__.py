@@ -16,7 +16,7 @@ from app.domain.errors import AppError, FieldError, InvalidInputError
 
 _FAILED: Final = 1
 _OFFLINE: Final = frozenset({"verify"})
-"""Commands that open no store, so that no heap of theirs can end in one."""
+"""Commands that open no store, so that their memory cannot get into a store's files."""
 app: Final = typer.Typer(
     name="lethe",
     help="Recommends from a user's own memory, and can prove that it has forgotten.",

@@ -71,7 +71,7 @@ def probe(
     *,
     data_dir: DataDir = None,
 ) -> None:
-    """Search the bytes of every store; exit code 1 where something is left or nothing is sure."""
+    """Search the bytes of every store; exit code 1 unless it proves that nothing is left."""
     from app.cli.runtime import open_runtime
     from app.domain.erasure.request import ErasureOrder
     from app.domain.models import RequestId

@@ -1,4 +1,4 @@
-"""Sealing users' own words: whoever stores them sees ciphertext."""
+"""Encrypts users' own words, so that the stores hold ciphertext only."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from app.domain.models import Pseudonym
 class Cipher(Protocol):
     """Authenticated encryption under each user's key.
 
-    ``purpose`` and label are bound to a text: sealed, it opens in its own place only.
+    A ciphertext opens only under the user, purpose and label it was made for.
     """
 
     def prepare(self, pseudonyms: Collection[Pseudonym]) -> None:
-        """Make keys for those who have none. As ``KeyVault.ensure``: users locked, not erased.
+        """Create missing keys. The users must be locked and not erased, see ``KeyVault.ensure``.
 
         Raises:
             KeyUnavailableError: the vault does not answer.
@@ -24,7 +24,7 @@ class Cipher(Protocol):
     def seal(
         self, texts: Mapping[str, str], *, pseudonym: Pseudonym, purpose: str
     ) -> dict[str, str]:
-        """Return ciphertexts (ASCII, 4/3 of the text and 42 characters) by the texts' labels.
+        """Return ciphertexts by label: ASCII, 4/3 of the text's length plus 42 characters.
 
         Raises:
             KeyMissingError: there is no key.
@@ -34,10 +34,10 @@ class Cipher(Protocol):
     def open(
         self, sealed: Mapping[str, str], *, pseudonym: Pseudonym, purpose: str
     ) -> dict[str, str]:
-        """Return texts by the ciphertexts' labels.
+        """Return texts by label.
 
         Raises:
             KeyMissingError: there is no key.
             KeyUnavailableError: the vault does not answer.
-            IntegrityError: a ciphertext is damaged, of another place, or of a former key.
+            IntegrityError: a ciphertext is damaged, or was made for another label or key.
         """

@@ -1,4 +1,4 @@
-"""The doorbell of the workers."""
+"""The queue that wakes workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class JobQueue(Protocol):
     """Tells workers that there is work; the row in SQL is the truth."""
 
     def ring(self, request_id: RequestId) -> None:
-        """Announce ``request_id``; at least once, in no order. The message holds nothing else.
+        """Send ``request_id`` to a worker: at least once, in no order, and nothing else with it.
 
         Raises:
             DependencyUnavailableError: the broker does not answer; the sweeper will find the row.

@@ -25,7 +25,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """How the vector store is.
+    """The state of the vector store.
 
     Args:
         records: live records over all memory collections.
@@ -45,8 +45,8 @@ class Reindexed:
     Args:
         shards: collections that were replaced.
         copied: records in them.
-        emptied: how many of the shards could not be read and are empty now; the rows know what
-            was in them.
+        emptied: how many of the shards were damaged and are empty now; their memories can be
+            made again from the rows in SQL.
     """
 
     shards: int
@@ -74,8 +74,8 @@ class MemoryStore(Protocol):
     def erase(self, order: ErasureOrder) -> int:
         """Overwrite and delete the order's records; return how many were still there.
 
-        For a whole user, also every stray record under the pseudonym. Idempotent. What queues
-        and free pages keep goes with ``maintain``.
+        For a whole user, also every stray record under the pseudonym. Idempotent. ``maintain``
+        removes what queues and free pages still hold.
         """
 
     def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
@@ -101,16 +101,16 @@ class MemoryStore(Protocol):
         """Yield every record there is with its user, in portions."""
 
     def mark(self) -> int:
-        """Return the number last left by ``set_mark``; 0 where there is none.
+        """Return the number last stored by ``set_mark``, 0 if none was.
 
-        A copy of the store has it as it was then, so an old copy can be told.
+        A backup of the store holds an older number, so a restore can be detected.
         """
 
     def set_mark(self, mark: int) -> None:
-        """Keep a number with the store."""
+        """Store a number beside the memories."""
 
     def health(self) -> StoreHealth:
-        """Ask the store whether it is well."""
+        """Check the store."""
 
 
 class CatalogueIndex(Protocol):

@@ -13,7 +13,7 @@ _MAX_USERS: Final = 10_000
 
 
 class LocalCache:
-    """Keeps values in memory; the users used least recently make room.
+    """Keeps values in memory; when it is full, drops the least recently used user's.
 
     Args:
         max_users: users kept at most, >= 1.

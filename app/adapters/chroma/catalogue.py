@@ -32,7 +32,6 @@ class ChromaCatalogueIndex:
         self._items = Generations(database, families=frozenset({ITEMS}), spec=spec)
 
     def upsert(self, items: Sequence[Item], embeddings: NDArray[np.float32]) -> None:
-        """Index items; embeddings have shape (n, dim), unit norm. Repeats overwrite."""
         rows = {item.item_id: row for item, row in zip(items, embeddings, strict=True)}
         if not rows:
             return
@@ -43,7 +42,6 @@ class ChromaCatalogueIndex:
             self._items.write(ITEMS, partial(_upsert, rows=chunk))
 
     def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
-        """Return up to ``top_n`` items by cosine to ``query`` (shape (dim,)), ties by item id."""
         return self._items.read(
             ITEMS,
             partial(_search, query=query, top_n=top_n),
@@ -52,7 +50,6 @@ class ChromaCatalogueIndex:
         )
 
     def vectors(self, item_ids: Sequence[ItemId]) -> dict[ItemId, NDArray[np.float32]]:
-        """Return item embeddings by id; missing ids are left out."""
         unique = list(dict.fromkeys(item_ids))
         return self._items.read(
             ITEMS,

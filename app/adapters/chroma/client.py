@@ -1,4 +1,4 @@
-"""The one client object through which everything of ours talks to Chroma."""
+"""The client through which all our code talks to Chroma."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _PAGE: Final = 1_000
 
 @contextmanager
 def vendor_errors() -> Iterator[None]:
-    """Turn every error of Chroma or of the way to it into ours, without its text (it holds ids)."""
+    """Raise DependencyUnavailableError for any error of Chroma or the network, without its text.
+
+    The text may hold ids.
+    """
     try:
         yield
     except _VENDOR_ERRORS as exc:
@@ -43,7 +46,7 @@ def _settings() -> Settings:
 
 
 def _refuse_foreign_answers(response: httpx.Response) -> None:
-    """Raise httpx's own error where a failure is not in Chroma's words (a proxy's page).
+    """Raise httpx's error for a failure that is not Chroma's own answer, such as a proxy's page.
 
     Chroma's client would raise a bare Exception with the page as its text.
     """
@@ -80,7 +83,7 @@ class ChromaDatabase:
         self._sessions = sessions
         self.directory = directory
         self.damaged = damaged
-        """Collections that nothing may be read from or written to: it may end the process."""
+        """Names of collections that must not be read or written: that could crash the process."""
 
     @classmethod
     def embedded(cls, directory: Path) -> Self:
@@ -147,7 +150,7 @@ class ChromaDatabase:
                     return found
 
     def _unloadable(self) -> frozenset[str]:
-        """Return the names of collections that Chroma itself refuses to load; nobody writes yet."""
+        """Return the names of collections that Chroma refuses to load. Call it before any write."""
         found: set[str] = set()
         for collection in self.collections():
             if collection.name in self.damaged:
@@ -186,12 +189,12 @@ class ChromaDatabase:
         self.damaged -= {name}
 
     def mark(self) -> int:
-        """Return the number last left by ``set_mark``; 0 where there is none."""
+        """Return the number last stored by ``set_mark``, 0 if none was."""
         found = self.find(MARK)
         return 0 if found is None else int((found.metadata or {}).get("mark", 0))
 
     def set_mark(self, mark: int) -> None:
-        """Keep a number with the database, in the metadata of a collection without records."""
+        """Store a number in the metadata of a collection without records."""
         with vendor_errors():
             kept = self._client.get_or_create_collection(MARK, embedding_function=None)
             kept.modify(metadata={"mark": mark})
@@ -204,7 +207,7 @@ class ChromaDatabase:
         return (time.perf_counter() - started) * 1_000
 
     def close(self) -> None:
-        """Let go of the files or the connection. Idempotent."""
+        """Close the files or the connections. Idempotent."""
         self._client.close()
         for session in self._sessions:
             session.close()

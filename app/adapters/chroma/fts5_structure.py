@@ -67,8 +67,8 @@ def levels(structure: bytes) -> list[list[Segment]]:
 def is_purged(structure: bytes) -> bool:
     """Whether a merge of all segments has dropped the delete markers, too.
 
-    SQLite drops them only where it merges into the last level there is. Where levels above were
-    emptied before, it merges into one below, and every marker stays, with the term it is under.
+    SQLite drops them only when it merges into the last level. If levels above were emptied before,
+    it merges into a level below, and every marker stays, together with the deleted term.
     """
     found = levels(structure)
     n_segments = sum(map(len, found))

@@ -1,10 +1,10 @@
-"""Which collection of a family is the present one, while a re-index may replace it.
+"""Finds the present collection of a family, while a re-index may be replacing it.
 
 A family (``memory-07``, ``items``) is stored in numbered generations, so that a name is never
 used twice. The present generation is the highest that is marked ready. While a re-index fills
 the next one, writers do each write in both, the present one first; readers stay on the present
-one until it is dropped, then find the next. Chroma tells neither that a collection is being
-dropped under a call, so both look afterwards whether it is still there.
+one until it is dropped, then find the next. Chroma does not report that a collection was dropped
+during a call, so readers and writers check afterwards that it is still there.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Generation:
 
 
 class Generations:
-    """Handles of the present generations of some families, kept and renewed.
+    """Caches Chroma's handles of the present generations of some families.
 
     Args:
         database: where the collections are.
@@ -61,7 +61,7 @@ class Generations:
         self.refresh()
 
     def refresh(self) -> None:
-        """Look again which generations are present."""
+        """Read from Chroma which generations are present."""
         newest: dict[str, Generation] = {}
         for collection in self._database.collections():
             parsed = parse_name(collection.name)
@@ -99,10 +99,10 @@ class Generations:
 
         Args:
             family: which one.
-            action: reads; may be done more than once.
-            default: the answer of no collection.
-            is_whole: whether the answer lacks nothing. One that does may come from a generation
-                that is just being dropped, so it counts only if that is still there afterwards.
+            action: reads; may be called more than once.
+            default: the answer where there is no collection.
+            is_whole: whether an answer is complete. One that is not may come from a generation
+                that is being dropped, so it counts only if that is still there afterwards.
         """
         for _ in self._attempts():
             generation = self.present(family)
@@ -115,11 +115,11 @@ class Generations:
         raise DependencyUnavailableError(_BUSY)
 
     def write(self, family: str, action: Callable[[Collection], None]) -> None:
-        """Do ``action`` on the present generation and on every later one that is being made.
+        """Call ``action`` on the present generation and on every later one that is being made.
 
         A write into a generation that is being dropped may be accepted and lost, so the last one
-        written to must still be there afterwards, without a successor; else all is done again.
-        ``action`` must be idempotent; it is not done where there is no collection.
+        written to must still be there afterwards, without a successor; else all is repeated.
+        ``action`` must be idempotent; it is not called where there is no collection.
         """
         for _ in self._attempts():
             generation = self.present(family)
@@ -152,10 +152,10 @@ class Generations:
     def _try(
         self, collection: Collection, action: Callable[[Collection], T]
     ) -> tuple[bool, list[T]]:
-        """Return (True, [answer]), or (False, []) where it may work when tried again.
+        """Return (True, [answer]), or (False, []) if another attempt may succeed.
 
         Raises:
-            StoreDamagedError: its files cannot be read; trying may end the process.
+            StoreDamagedError: the collection's files are damaged; using it could crash the process.
         """
         if collection.name in self._database.damaged:
             raise StoreDamagedError(f"the files of {collection.name} are damaged: re-index it")

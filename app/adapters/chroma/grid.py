@@ -1,9 +1,10 @@
-"""Vectors on a grid that survives Chroma's normalisation, so that their bytes can be searched for.
+"""Rounds vectors so that Chroma's normalisation does not change the bytes a probe looks for.
 
 Chroma's cosine space gives back a vector divided by its norm, while its queue, its journals and
-freed pages hold the bytes that were written; without these a probe looks for something that was
-never there. Keeping 12 bits of each mantissa makes the written bytes follow from what comes back:
-the norm is off by 10^-5 at most, a tenth of half a step, and rounding to the grid undoes that.
+freed pages hold the bytes that were written; a probe for the returned vector would look for
+bytes that were never stored. With 12 bits of each mantissa kept, the written bytes follow from the
+returned vector: its norm is off by 10^-5 at most, a tenth of half a step, and rounding to the grid
+undoes that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes a process overwrite the heap it frees, so that no file picks up what was there.
+"""Makes a process overwrite the memory it frees, so that no old data get into Chroma's files.
 
 Chroma writes the first file of an index with 100 slots and fills the unused ones from
 uninitialised memory: texts, ids and vectors of anybody (docs/decisions/0008).
@@ -14,7 +14,7 @@ from typing import Final
 
 VARIABLE: Final = "MALLOC_PERTURB_"
 VALUE: Final = "165"
-"""glibc fills freed memory with this byte and new memory with its complement; any but 0 will do."""
+"""glibc fills freed memory with this byte, new memory with its complement; any but 0 works."""
 _TUNABLES: Final = "GLIBC_TUNABLES="
 _TUNABLE: Final = "glibc.malloc.perturb"
 
@@ -29,7 +29,7 @@ def is_heap_overwritten(pid: int | None = None) -> bool | None:
         pid: of the process that writes: the Chroma server, or None for this one (embedded).
 
     Returns:
-        None where it cannot be known: another container's process, or no Linux.
+        None if it cannot be known: a process in another container, or not Linux.
     """
     try:
         raw = Path(f"/proc/{os.getpid() if pid is None else pid}/environ").read_bytes()
@@ -43,10 +43,10 @@ def is_heap_overwritten(pid: int | None = None) -> bool | None:
 
 
 def require_overwritten_heap() -> None:
-    """Start this program anew, in the same process, unless its heap is overwritten already.
+    """Restart this program in the same process with the setting on, unless it is on already.
 
-    For the first line of a program that will open Chroma embedded; does not return where it acts.
-    Outside Linux, or with another C library, there is nothing it could do, and it returns.
+    Call it first in a program that will open Chroma embedded; if it restarts, it does not return.
+    Outside Linux, or with another C library, it does nothing.
     """
     is_new = os.environ.get(VARIABLE) is None
     if is_new and is_heap_overwritten() is False:

@@ -1,4 +1,4 @@
-"""The header of a Chroma index directory: how its slots lie in ``data_level0.bin``."""
+"""The header of a Chroma index directory: the layout of the slots in ``data_level0.bin``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SLOTS_FILE: Final = "data_level0.bin"
 
 @dataclass(frozen=True, slots=True)
 class HnswHeader:
-    """What ``header.bin`` says; all in bytes but the counts.
+    """The fields of ``header.bin``; sizes and offsets in bytes.
 
     Args:
         capacity: slots allocated in the file.
@@ -37,7 +37,7 @@ class HnswHeader:
 
     @property
     def is_sound(self) -> bool:
-        """Whether the numbers fit together."""
+        """Whether the numbers are consistent."""
         return (
             0 < self.data_offset < self.label_offset < self.slot_size
             and self.count <= self.capacity

@@ -1,8 +1,8 @@
-"""Whether Chroma's indexes can be walked: ``python -m app.adapters.chroma.index_check PATH``.
+"""Finds damaged indexes of Chroma: ``python -m app.adapters.chroma.index_check PATH``.
 
-Chroma loads overwritten slots without a word. A link that leads out of the graph then ends the
-process at the next write, and with it everybody's service. The program tells which collections
-are damaged; it opens the database, so it must not be a process that has Chroma open.
+Chroma loads an index with overwritten slots without an error. A link that leads out of the graph
+then crashes the process at the next write. This program names the damaged collections; it opens
+the database itself, so it must not run in a process that has Chroma open.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.adapters.chroma.hnsw_header import HEADER_FILE, SLOTS_FILE, HnswHeader,
 from app.adapters.chroma.maintenance import DATABASE_FILE
 
 _COUNT_BYTES: Final = 4
-"""Before the links of a slot: how many there are, 2 bytes, then flags."""
+"""Bytes before the links of a slot: how many links, 2 bytes, then flags."""
 _UPPER_FILE: Final = "link_lists.bin"
 _BLOCK_SLOTS: Final = 4_096
 _NORM_ERROR: Final = 0.01
@@ -32,15 +32,15 @@ _SEGMENTS: Final = """
 
 
 def unsound_segments(directory: Path) -> list[str]:
-    """Return the names of index directories that cannot be walked. Opens no database."""
+    """Return the names of damaged index directories. Opens no database."""
     headers = directory.glob(f"*/{HEADER_FILE}")
     return sorted(one.parent.name for one in headers if not is_sound(one.parent))
 
 
 def is_sound(segment: Path) -> bool:
-    """Whether the slots of an index are what its header says; True where there is none yet.
+    """Whether the slots of an index are as its header says; True if there is no index yet.
 
-    Nobody may write to it meanwhile.
+    Nothing may write to it meanwhile.
     """
     try:
         header = read_header(segment)
@@ -57,9 +57,9 @@ def is_sound(segment: Path) -> bool:
 
 
 def _is_upper_sound(path: Path, *, header: HnswHeader) -> bool:
-    """Check the graph's upper levels: of each slot a length, and links to slots in so many bytes.
+    """Check the graph's upper levels: for each slot, a length in bytes and so many bytes of links.
 
-    A word there is a link or a number of links, so none reaches the larger of both counts.
+    Every 32-bit word there is the number of a slot or a number of links, so both bound it.
     """
     words = np.fromfile(path, "<u4") if path.is_file() else np.empty(0, "<u4")
     most, at = max(header.count, header.data_offset), 0
@@ -74,7 +74,7 @@ def _is_upper_sound(path: Path, *, header: HnswHeader) -> bool:
 
 
 def _blocks(path: Path, *, header: HnswHeader) -> Iterator[bytes]:
-    """Yield the used slots, some thousands at once."""
+    """Yield the used slots in blocks of some thousands."""
     with path.open("rb") as stream:
         for start in range(0, header.count, _BLOCK_SLOTS):
             yield stream.read(min(_BLOCK_SLOTS, header.count - start) * header.slot_size)

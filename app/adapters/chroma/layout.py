@@ -1,4 +1,4 @@
-"""Where things are in Chroma: names, shards, generations, settings of a collection."""
+"""Names and settings of Chroma's collections: shards and generations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.domain.models import Pseudonym
 
 ITEMS: Final = "items"
 MARK: Final = "lethe-mark"
-"""Collection without records that keeps a number for the restore gate."""
+"""Name of a collection without records that stores a number for the restore guard."""
 _NAME: Final = re.compile(r"(?P<family>[a-z]+(?:-\d+)?)-g(?P<generation>\d+)")
 _SHARD_DIGITS: Final = 8
 
@@ -33,14 +33,14 @@ def collection_name(family: str, *, generation: int) -> str:
 
 
 def parse_name(name: str) -> tuple[str, int] | None:
-    """Return (family, generation), or None where the collection is not one of ours."""
+    """Return (family, generation), or None if the collection is not ours."""
     match = _NAME.fullmatch(name)
     return None if match is None else (match["family"], int(match["generation"]))
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionSpec:
-    """How the collections of a family are made, and what must not change under them.
+    """How a family's collections are created, and what a stored one must match.
 
     Args:
         embedder_id: the model whose vectors they hold.
@@ -60,7 +60,7 @@ class CollectionSpec:
     ef_construction: int = 100
 
     def metadata(self, *, is_ready: bool) -> dict[str, str | int | bool]:
-        """Return what is stored with a collection; a copy under construction is not ready."""
+        """Return a collection's metadata; the copy that a re-index is filling is not ready."""
         return {
             "embedder": self.embedder_id,
             "dim": self.dim,

@@ -1,6 +1,6 @@
-"""Clean the files of a Chroma database: ``python -m app.adapters.chroma.maintenance PATH``.
+"""Cleans the files of a Chroma database: ``python -m app.adapters.chroma.maintenance PATH``.
 
-A program of its own on purpose. Python's sqlite3 and Chroma's own SQLite in one process do not
+A program of its own, because Python's sqlite3 and Chroma's own SQLite in one process do not
 see each other's POSIX locks: "disk I/O error", then a corrupted database. So no process that has
 a Chroma client open may call anything in here; ``maintenance_process`` starts it.
 """
@@ -25,9 +25,9 @@ from app.adapters.chroma.hnsw_header import read_header
 DATABASE_FILE: Final = "chroma.sqlite3"
 LOCK_FILE: Final = "lethe-maintenance.lock"
 FILL_FILE: Final = "lethe-fill.json"
-"""What the last maintenance saw, for the metrics of any process."""
+"""File with the last maintenance's report, for the metrics of any process."""
 _BUSY_TIMEOUT_S: Final = 5.0
-"""Whoever waits for a reader to let go of the file keeps new readers out meanwhile."""
+"""Short, because while it waits for a reader to finish, new readers have to wait, too."""
 _SPACE_FACTOR: Final = 2  # VACUUM writes a copy and a journal of it
 _SEGMENT: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ZEROS: Final = bytes(1 << 20)
@@ -75,7 +75,7 @@ def clean(directory: Path) -> dict[str, object]:
         with closing(_open(database)) as connection:
             _purge_full_text(connection)
             connection.execute("VACUUM")
-            # Read after the directories were listed: a new one has had its row before.
+            # Read after the directories were listed: a directory's row is older than the directory.
             owned = {row[0] for row in connection.execute("SELECT id FROM segments")}
             rows = connection.execute(_FILL).fetchall()
         orphans = [segment for segment in segments if segment.name not in owned]
@@ -85,10 +85,10 @@ def clean(directory: Path) -> dict[str, object]:
 
 
 def _purge_full_text(connection: sqlite3.Connection) -> None:
-    """Merge the index's segments; build it anew where that has kept what was deleted.
+    """Merge the full-text index's segments; rebuild it if the merge has kept deleted terms.
 
-    In one transaction: a writer in between would look like something that was kept. A rebuild
-    costs 3.5 times a merge.
+    In one transaction, because a write in between would look like a deleted term that was kept. A
+    rebuild costs 3.5 times a merge.
     """
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(_FULL_TEXT, ("optimize",))
@@ -114,7 +114,7 @@ def _bytes(segment: Path) -> int:
 
 
 def _keep(file: Path, text: str) -> None:
-    """Replace a file as a whole: others read it."""
+    """Replace a file atomically, because other processes read it."""
     fresh = file.with_suffix(".new")
     fresh.write_text(text)
     fresh.replace(file)
@@ -143,7 +143,7 @@ def _slots(segment: Path) -> int:
 
 
 def _shred(segment: Path) -> int:
-    """Overwrite the files of an index directory with zeros, remove it; return its bytes."""
+    """Overwrite the files of an index directory with zeros and remove it; return its size."""
     freed = 0
     for file in segment.iterdir():
         size = file.stat().st_size

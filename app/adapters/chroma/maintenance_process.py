@@ -19,7 +19,7 @@ _ROOT: Final = Path(next(iter(app.__path__))).parent
 
 @dataclass(frozen=True, slots=True)
 class IndexFill:
-    """How full an index is.
+    """How many slots of an index are used, and by how many records.
 
     Args:
         slots: used slots, those of deleted records included; they are never given back.
@@ -40,7 +40,7 @@ class IndexFill:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceReport:
-    """What a maintenance did: bytes given back to the file system, directories removed.
+    """What a maintenance did: bytes returned to the file system, and directories removed.
 
     Args:
         damaged: collections whose index cannot be read, none of them in ``fill``.
@@ -53,7 +53,7 @@ class MaintenanceReport:
 
 
 def run_maintenance(directory: Path, *, timeout_s: float = 900.0) -> MaintenanceReport:
-    """Clean the database in ``directory``; returns when it is done.
+    """Clean the database in ``directory``; return when that is done.
 
     Safe beside a client or a server that has the database open: readers and writers stall for
     0.1 to 0.2 s at 10,000 records, about 1.5 s at 100,000. One at a time, by a file lock.
@@ -63,7 +63,7 @@ def run_maintenance(directory: Path, *, timeout_s: float = 900.0) -> Maintenance
         timeout_s: after which the process is killed; the database survives that.
 
     Raises:
-        DependencyUnavailableError: it did not finish; nothing may be said to be clean.
+        DependencyUnavailableError: it did not finish; the files may still hold erased data.
     """
     report = json.loads(_run(maintenance.__name__, directory, timeout_s=timeout_s))
     return MaintenanceReport(
@@ -75,7 +75,7 @@ def run_maintenance(directory: Path, *, timeout_s: float = 900.0) -> Maintenance
 
 
 def last_fill(directory: Path | None) -> tuple[IndexFill, ...]:
-    """Return what the last maintenance saw; nothing where none was, or the files are elsewhere."""
+    """Return the fill at the last maintenance; empty if it or the directory is missing."""
     file = None if directory is None else directory / maintenance.FILL_FILE
     if file is None or not file.is_file():
         return ()
@@ -83,7 +83,7 @@ def last_fill(directory: Path | None) -> tuple[IndexFill, ...]:
 
 
 def damaged_collections(directory: Path, *, timeout_s: float = 900.0) -> frozenset[str]:
-    """Return the names of collections whose index cannot be walked; nobody may write meanwhile.
+    """Return the names of collections with a damaged index. Nothing may write meanwhile.
 
     Raises:
         DependencyUnavailableError: the database cannot be read.

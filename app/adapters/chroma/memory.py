@@ -30,10 +30,10 @@ from app.domain.models import Pseudonym, RecordId
 from app.ports.memory_store import Memory, Reindexed, StoreHealth
 
 REINDEX_ABOVE: Final = 1_000
-"""Dead slots of a shard below which a re-index is not worth its copy."""
+"""Dead slots up to which a shard is not worth a re-index."""
 _MIN_NEIGHBORS, _MIN_WEIGHED = 4, 8
 REINDEXED_AT_ONCE: Final = 2
-"""Worn shards that one maintenance copies; the others wait for the next."""
+"""Worn shards that one maintenance re-indexes at most; the others wait for the next."""
 
 
 class ChromaMemoryStore:
@@ -58,7 +58,6 @@ class ChromaMemoryStore:
         self._shards = Generations(database, families=families, spec=spec)
 
     def add(self, memories: Sequence[Memory]) -> None:
-        """Write memories, any users; repeating a record id overwrites. Returns when durable."""
         by_family: dict[str, dict[RecordId, Memory]] = {}
         for memory in memories:
             by_family.setdefault(self._family(memory.pseudonym), {})[memory.record_id] = memory
@@ -71,7 +70,6 @@ class ChromaMemoryStore:
     def vectors(
         self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
     ) -> dict[RecordId, NDArray[np.float32]]:
-        """Return the embeddings of one user's records by id; missing ids are left out."""
         unique = list(dict.fromkeys(record_ids))
         return self._shards.read(
             self._family(pseudonym),
@@ -81,7 +79,6 @@ class ChromaMemoryStore:
         )
 
     def collect(self, order: ErasureOrder) -> list[Memory]:
-        """Return the order's records as stored, strays of a whole user included."""
         return self._shards.read(
             self._family(order.pseudonym),
             partial(_stored, order=order),
@@ -90,7 +87,6 @@ class ChromaMemoryStore:
         )
 
     def erase(self, order: ErasureOrder) -> int:
-        """Overwrite and delete the order's records; return how many were still there."""
         # Told apart by id: a re-index under way shows a record twice, in two generations.
         erased: set[RecordId] = set()
         erase = partial(_erase, order=order, dim=self._spec.dim, erased=erased)
@@ -98,7 +94,6 @@ class ChromaMemoryStore:
         return len(erased)
 
     def count(self, order: ErasureOrder) -> int:
-        """Return how many records of the order the store still knows."""
         return self._shards.read(
             self._family(order.pseudonym),
             partial(_n_ordered, order=order),
@@ -107,13 +102,9 @@ class ChromaMemoryStore:
         )
 
     def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
-        """Flush these users' shards and clean the database's files; return bytes freed.
+        """Also re-index worn shards, of any user, the most worn first, REINDEXED_AT_ONCE at most.
 
-        A shard, anybody's, with more dead slots than live ones (and over REINDEX_ABOVE) is
-        re-indexed as well, the most worn first and REINDEXED_AT_ONCE at most.
-
-        Raises:
-            DependencyUnavailableError: the files are out of reach, or the process failed.
+        A shard is worn that has more dead slots than live ones, and more than REINDEX_ABOVE.
         """
         directory = self._reachable_directory()
         drop_superseded(self._database, generations=self._shards)
@@ -136,14 +127,6 @@ class ChromaMemoryStore:
         return report
 
     def reindex(self, shards: Sequence[int] | None) -> Reindexed:
-        """Replace shards (None: all) by copies without dead slots, and remove the old files.
-
-        One whose files are damaged is replaced by an empty one.
-
-        Raises:
-            InvalidInputError: there is no such shard.
-            DependencyUnavailableError: the files are out of reach, or Chroma does not answer.
-        """
         wanted = range(self._spec.n_shards) if shards is None else shards
         if not set(wanted) <= set(range(self._spec.n_shards)):
             raise InvalidInputError(FieldError("shard", f"0 to {self._spec.n_shards - 1}"))
@@ -166,20 +149,16 @@ class ChromaMemoryStore:
         )
 
     def owners(self) -> Iterator[dict[RecordId, Pseudonym]]:
-        """Yield every record there is with its user, a shard at a time."""
         for generation in self._shards.all_present():
             yield self._shards.read(generation.family, _owners, default={}, is_whole=bool)
 
     def mark(self) -> int:
-        """Return the number last left by ``set_mark``; 0 where there is none."""
         return self._database.mark()
 
     def set_mark(self, mark: int) -> None:
-        """Keep a number with the store."""
         self._database.set_mark(mark)
 
     def health(self) -> StoreHealth:
-        """Ask Chroma whether it is well."""
         latency_ms = self._database.ping()
         damaged = self._database.damaged
         records = [

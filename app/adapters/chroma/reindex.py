@@ -1,9 +1,9 @@
-"""Replace a collection by a copy without its dead slots, while others read and write.
+"""Replaces a collection by a copy without its dead slots, while others read and write.
 
-An HNSW index never shrinks: each erased record leaves a slot of noise. The order of the moves
-is what loses and revives nothing: the next generation exists before the records are listed, so a
-writer that comes later writes to both; erasures go to both, present one first, so a record that
-is in the copy but not in the original was erased meanwhile.
+An HNSW index never shrinks: each erased record leaves a slot of noise. The order of the steps
+keeps records from being lost or revived: the next generation exists before the records are
+listed, so a later writer writes to both; erasures go to both, the present one first, so a record
+that is in the copy but not in the original was erased meanwhile.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def reindex(
 ) -> Reindexed:
     """Copy a family's records into its next generation and drop the present one.
 
-    The dropped one's files go with the next maintenance. A copy that was cut short is resumed.
-    Of one whose files are damaged nothing is copied.
+    The next maintenance removes the dropped generation's files. An interrupted copy is resumed.
+    Nothing is copied from a collection whose files are damaged.
 
     Args:
         database: where the collections are.
@@ -70,7 +70,7 @@ def reindex(
 
 
 def drop_superseded(database: ChromaDatabase, *, generations: Generations) -> int:
-    """Drop what a re-index that was killed left below the present generations; return how many."""
+    """Drop older generations that an interrupted re-index has left; return how many."""
     generations.refresh()
     present = {g.family: g.number for g in generations.all_present()}
     dropped = 0
@@ -100,7 +100,7 @@ def _fill(copy: Collection, *, present: Generation) -> int:
 
 
 def _records(collection: Collection, *, ids: Sequence[RecordId]) -> GetResult:
-    """Return what Chroma has of ``ids``; it fails where one is deleted between its two look-ups."""
+    """Return the records of ``ids``; Chroma fails if one is deleted between its two look-ups."""
     for attempt in range(_ATTEMPTS):
         time.sleep(attempt * _PAUSE_S)
         with suppress(InternalError):

@@ -1,4 +1,4 @@
-"""Scrub, delete, flush: the three moves after which Chroma's files can be cleaned.
+"""Scrub, delete and flush: the three steps before Chroma's files can be cleaned.
 
 A plain ``delete`` leaves the vector in the index file, the text in the full-text tables and
 everything in the write-ahead queue (docs/decisions/0008).
@@ -67,10 +67,10 @@ def scrub(collection: Collection, ids: Sequence[RecordId], *, dim: int) -> list[
 
 
 def flush(collection: Collection) -> None:
-    """Make Chroma persist its index and purge the queue, by updates of ids that do not exist.
+    """Make Chroma persist its index and purge its queue, by updating ids that do not exist.
 
-    Each is a no-op, but counts towards ``sync_threshold``. The queue always keeps its last row:
-    a constant one is left there.
+    Such an update changes nothing, but counts towards ``sync_threshold``. The queue always keeps
+    its last row, so the last update holds nothing personal.
     """
     threshold = int(collection.configuration_json["hnsw"]["sync_threshold"])
     unknown = [RecordId(f"~{secrets.token_hex(8)}") for _ in range(threshold + 1)]

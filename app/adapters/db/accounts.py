@@ -1,4 +1,4 @@
-"""Everything that the database says of each erasure request, side by side."""
+"""Each erasure request's row, transitions and audit leaves, merged from three tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SqlAccounts:
     session: Session
 
     def all(self) -> Iterator[Account]:
-        """Ids are hexadecimal, which every collation sorts as Python does."""
+        """Merging works because ids are hexadecimal: every collation sorts them as Python does."""
         merged = heapq.merge(self._rows(), self._moves(), self._leaves(), key=itemgetter(0))
         for request_id, entries in groupby(merged, key=itemgetter(0)):
             found = [entry for _, entry in entries]

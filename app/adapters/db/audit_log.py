@@ -27,11 +27,11 @@ _TRIGGERS: Final = {
     # "O": fires in ordinary sessions; "A": always. "D" and "R" would let an edit pass.
     True: sa.text("SELECT tgname AS name FROM pg_trigger WHERE tgenabled IN ('O', 'A')"),
 }
-"""The triggers that are in place, by whether it is PostgreSQL."""
+"""The query for the triggers in place; the key says whether it is PostgreSQL."""
 
 
 def _guards(*, is_postgres: bool) -> frozenset[str]:
-    """Return the triggers that the migrations made."""
+    """Return the names of the triggers that the migrations made."""
     if is_postgres:
         return _NOTING | {f"{table}_is_append_only" for table in _GUARDED}
     return _NOTING | {f"{table}_refuses_{verb}" for table in _GUARDED for verb in _VERBS}
@@ -58,7 +58,6 @@ class SqlAuditLog:
         return numbers
 
     def lock(self) -> None:
-        """SQLite has one writer anyway."""
         self._take_turn()
         if self.session.is_postgres:
             counters.lock(self.session, counters.AUDIT)

@@ -19,11 +19,11 @@ CHANGE: Final = "change"
 PRUNED: Final = "change_pruned"
 AUDIT: Final = "audit"
 MEMORY_MARK: Final = "memory_mark"
-"""The mark that the vector store carries, made by the first maintenance."""
+"""The number that the vector store must carry; the first maintenance makes the counter."""
 RETURNED: Final = "residue_returned"
-"""Later looks at finished erasures that were not clean; made by the first."""
+"""How many rechecks were not clean; the first of them makes the counter."""
 WORKER_SEEN_MS: Final = "worker_seen_ms"
-"""When a worker last did a task, in milliseconds since 1970; made by the first."""
+"""When a worker last did a task, in milliseconds since 1970; the first task makes the counter."""
 _FIND: Final = sa.select(counter.c.value).where(counter.c.name == sa.bindparam("name"))
 
 
@@ -36,13 +36,13 @@ def read(session: Session, name: str) -> int:
 
 
 def find(session: Session, name: str) -> int | None:
-    """Return the counter's value, None where it was never made."""
+    """Return the counter's value, None if there is no such counter."""
     row = session.first(_FIND, {"name": name})
     return None if row is None else int(row.value)
 
 
 def lock(session: Session, name: str) -> None:
-    """Keep others from the counter until the transaction ends (SQLite: they are kept already)."""
+    """Lock the counter until the transaction ends; on SQLite the only writer has it already."""
     statement = sa.select(counter.c.value).where(counter.c.name == name)
     session.first(statement.with_for_update())
 
@@ -57,13 +57,13 @@ def advance(session: Session, name: str, *, by: int) -> int:
 
 
 def raise_to(session: Session, name: str, value: int) -> None:
-    """Set the counter, but never back."""
+    """Set the counter to ``value`` unless it is higher already."""
     update = sa.update(counter).where(counter.c.name == name, counter.c.value < value)
     session.changed(update.values(value=value))
 
 
 def note_maximum(session: Session, name: str, value: int) -> None:
-    """Set the counter, but never back; make it where it is missing."""
+    """Do the same as ``raise_to``, and create a counter that is missing."""
     insert = session.insert(counter).values(name=name, value=value)
     session.connection.execute(
         insert.on_conflict_do_update(
@@ -75,7 +75,7 @@ def note_maximum(session: Session, name: str, value: int) -> None:
 
 
 def add(session: Session, name: str, n: int) -> None:
-    """Add to the counter; make it where it is missing. Whoever comes at once waits."""
+    """Add ``n``, and create a counter that is missing. Concurrent callers take turns."""
     insert = session.insert(counter).values(name=name, value=n)
     session.connection.execute(
         insert.on_conflict_do_update(

@@ -1,4 +1,4 @@
-"""What belongs to an erasure request besides its state."""
+"""Receipt, salt, sealed needles and certificate of each erasure request, in SQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens SQLite or PostgreSQL the way Lethe needs them, and speaks their errors in our words."""
+"""Opens SQLite or PostgreSQL with the options Lethe needs, and translates driver errors."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def open_engine(
     """
     parsed = make_url(url)
     options: dict[str, Any] = {
-        # Parameters are people's data; they may not get into a message.
+        # Parameters are personal data: no error message may show them.
         "hide_parameters": True,
         "pool_size": pool_size,
         "max_overflow": pool_size,
@@ -164,7 +164,7 @@ def alone(engine: Engine) -> Iterator[Connection]:
 
 
 def _translate(context: ExceptionContext) -> Exception | None:
-    """Turn the driver's error into ours; None keeps what is a bug as it is."""
+    """Return our error for the driver's; None leaves an error that is a bug as it is."""
     error = context.original_exception
     if isinstance(error, UnicodeEncodeError):
         return _unstorable()

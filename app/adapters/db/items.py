@@ -35,7 +35,7 @@ class SqlItems:
     session: Session
 
     def upsert(self, items: Sequence[Item], *, at: datetime) -> int:
-        # PostgreSQL refuses to touch a row twice in one statement: the last of a name stands.
+        # PostgreSQL refuses to touch a row twice in one statement: the last of an id counts.
         # Sorted, so that two batches cannot lock crosswise.
         latest = sorted({entry.item_id: entry for entry in items}.values(), key=lambda e: e.item_id)
         if not latest:

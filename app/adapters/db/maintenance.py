@@ -1,4 +1,4 @@
-"""Makes deleted rows leave the files of the database, too.
+"""Removes deleted rows from the files of the database, too.
 
 SQLite: ``secure_delete`` zeroes freed bytes in the pages, but the write-ahead log keeps old pages,
 and a page that was split keeps copies of rows that moved (in 22 of 60 random histories). VACUUM

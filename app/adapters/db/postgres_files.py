@@ -1,4 +1,4 @@
-"""Makes erased rows leave PostgreSQL's files: those of the tables, and the write-ahead log's.
+"""Removes erased rows from PostgreSQL's files: the tables' and the write-ahead log's.
 
 The log holds erased rows, and whole pages with erased rows in them. By default the server reuses
 old segments under new names, with their bytes; where it was told to remove them
@@ -19,7 +19,7 @@ from app.adapters.db import engine as engines
 
 _log = structlog.get_logger(__name__)
 _TRIES: Final = 2
-"""A segment that the checkpoint before still needs goes with the next one."""
+"""Two, because a segment that one checkpoint still needs is removed at the next."""
 _MAY: Final = """
     SELECT current_setting('wal_recycle', true) = 'off'
         AND has_function_privilege('pg_switch_wal()', 'execute')

@@ -18,7 +18,7 @@ _col = watch.c
 
 @dataclass(frozen=True, slots=True)
 class SqlRechecks:
-    """Fingerprints by request, until the last look."""
+    """Fingerprints by request, until the last recheck."""
 
     session: Session
 

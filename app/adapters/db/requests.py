@@ -124,7 +124,7 @@ class SqlErasureRequests:
         if target is RequestState.COMPLETED:
             values["completed_at"] = at
         if not {source, target} <= WORKABLE:
-            # Into or out of the workers' hands: no lease and no back-off is carried over.
+            # Into or out of the workable states: no lease and no back-off is carried over.
             values |= _NO_LEASE | {"not_before": None}
         condition = sa.and_(_col.request_id == request_id, _col.state == source.value)
         if fence is not None:
@@ -150,7 +150,7 @@ class SqlErasureRequests:
         return Claim(request_of(row), owner, fence=row.fence, lease_until=row.lease_until)
 
     def heartbeat(self, request_id: RequestId, *, fence: int, lease_until: datetime) -> bool:
-        # A beat that comes after the release must not take the lease again.
+        # A heartbeat that comes after the release must not take the lease again.
         held = sa.and_(_held(request_id, fence), _col.lease_owner.is_not(None))
         return self._update(held, {"lease_until": lease_until})
 

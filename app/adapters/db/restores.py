@@ -1,4 +1,4 @@
-"""What the restore gate keeps in SQL."""
+"""What the restore guard keeps in SQL."""
 
 from __future__ import annotations
 

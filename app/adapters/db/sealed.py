@@ -1,4 +1,4 @@
-"""The two repositories that hold users' own words, with the words sealed."""
+"""The two repositories that hold users' own words, storing them encrypted."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Texts = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class EncryptedInteractions(SqlInteractions):
-    """Interactions whose text is ciphertext. Who has a row here has a key in the vault."""
+    """Interactions whose text is ciphertext. Every user with a row here has a key in the vault."""
 
     cipher: Cipher
 
     def add(
         self, rows: Sequence[NewInteraction], *, pending_until: datetime, received_at: datetime
     ) -> list[NewInteraction]:
-        """The rows returned are those given, in clear."""
+        """The rows returned are in clear, as they were given."""
         self.cipher.prepare({row.interaction.pseudonym for row in rows})
         sealed = self._translated(rows, to_clear=False)
         inserted = SqlInteractions.add(
@@ -46,7 +46,7 @@ class EncryptedInteractions(SqlInteractions):
         return self._translated(rows, to_clear=True)
 
     def history(self, pseudonym: Pseudonym, *, with_texts: bool = True) -> list[HistoryEntry]:
-        """Most users have written nothing, and then there is nothing to open."""
+        """Takes no key for a user without texts, as most are."""
         entries = SqlInteractions.history(self, pseudonym, with_texts=with_texts)
         sealed: Texts = {one.record_id: one.text for one in entries if one.text is not None}
         if not sealed:
@@ -71,7 +71,7 @@ class EncryptedInteractions(SqlInteractions):
     def _translated(
         self, rows: Sequence[NewInteraction], *, to_clear: bool
     ) -> list[NewInteraction]:
-        """Return the rows with every text opened, or sealed."""
+        """Return the rows with every text decrypted, or encrypted."""
         translate = self.cipher.open if to_clear else self.cipher.seal
         given: dict[Pseudonym, Texts] = defaultdict(dict)
         for row in rows:

@@ -59,8 +59,8 @@ class Session:
     def within(self, column: ColumnElement[Any], values: Collection[str]) -> ColumnElement[bool]:
         """Return ``column IN values`` with one parameter, whatever the number of values.
 
-        A parameter a value would hit both databases' limits (32,766 and 65,535) and would
-        compile another statement for each length.
+        One parameter for each value would exceed the databases' limits (32,766 and 65,535) and
+        compile a statement for each number of values.
         """
         told: sa.BindParameter[Any] = sa.bindparam(None, self.listed(values)[_VALUES], unique=True)
         return _among(column, told, is_postgres=self.is_postgres)
@@ -71,9 +71,9 @@ class Session:
 
 
 def among(column: ColumnElement[Any], *, is_postgres: bool) -> ColumnElement[bool]:
-    """Return ``Session.within`` for a statement that is made once, whatever the values.
+    """Return ``Session.within`` for a statement that is built once and used with any values.
 
-    Making it takes longer than SQLite's answer to it.
+    Building a statement takes longer than SQLite takes to answer it.
     """
     return _among(column, sa.bindparam(_VALUES), is_postgres=is_postgres)
 

@@ -64,7 +64,7 @@ class SqlSubjects:
             found = _subject(self.session.first(insert)) or self.lock(pseudonym)
             if found is not None:
                 return found
-        raise DependencyUnavailableError("a user's row comes and goes; try again")
+        raise DependencyUnavailableError("a user's row was changed by others; try again")
 
     def raise_epoch(self, pseudonym: Pseudonym, *, status: SubjectStatus | None) -> int:
         values: dict[str, Any] = {"epoch": subject.c.epoch + 1}

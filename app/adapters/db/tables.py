@@ -51,7 +51,7 @@ subject: Final = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("rights", String(_CODE)),
 )
-# Nearly nobody has a right in force, and every reading of evidence asks who.
+# Few users have a right in force, and every read of evidence asks which.
 Index(
     "ix_subject_rights",
     subject.c.pseudonym,
@@ -159,7 +159,7 @@ erasure_step: Final = Table(
     Column("finished_at", UtcDateTime, nullable=False),
 )
 
-# Written by triggers on erasure_request, never by us: the database's own account of every move.
+# Written by triggers on erasure_request only: the database's own record of every transition.
 erasure_move: Final = Table(
     "erasure_move",
     metadata,
@@ -260,7 +260,7 @@ replay: Final = Table(
     Column("request_id", String(_RANDOM_ID), primary_key=True),
 )
 
-# What a finished erasure is watched by: keyed fingerprints, until the last look.
+# Keyed fingerprints that a finished erasure is rechecked by, until the last recheck.
 watch: Final = Table(
     "watch",
     metadata,

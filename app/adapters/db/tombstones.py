@@ -15,8 +15,8 @@ from app.domain.erasure.request import FINAL, RequestState, Tombstone
 from app.domain.models import RequestId
 
 _BEGINNING: Final = datetime(1, 1, 2, tzinfo=UTC)
-"""Kept for "from the beginning": part of the primary key, so it cannot be NULL. A day late, so
-that no zone turns it into a year zero, which Python does not have."""
+"""Stands for "from the beginning", since a column of the primary key cannot be NULL. A day after
+the first one, so that no time zone turns it into year 0, which Python does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def values_of(stone: Tombstone) -> dict[str, Any]:
 
 
 def tombstone_of(row: Record) -> Tombstone:
-    """Return what ``values_of`` made a row of."""
+    """Return the tombstone in a row; the inverse of ``values_of``."""
     return Tombstone(
         token=row.token,
         request_id=row.request_id,

@@ -1,4 +1,4 @@
-"""The one column type of our own: a moment in time."""
+"""Our only column type: a time in UTC."""
 
 from __future__ import annotations
 
@@ -13,26 +13,24 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware moment, always UTC when read.
+    """An aware time, always UTC when read.
 
     PostgreSQL keeps ``timestamptz``. SQLite has no such type, so it keeps whole microseconds
     since 1970 as an integer: exact, ordered, and an eighth of the cost of parsing text.
 
     Raises:
-        ValueError: a naive time was given, whose moment nobody can know.
+        ValueError: the time has no time zone.
     """
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Choose the column's type."""
         if dialect.name == "sqlite":
             return dialect.type_descriptor(BigInteger())
         return dialect.type_descriptor(DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ANN401 - as inherited
-        """Turn a moment into what the database keeps."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -43,7 +41,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401 - as inherited
-        """Turn what the database keeps into a moment."""
         if value is None:
             return None
         if dialect.name == "sqlite":

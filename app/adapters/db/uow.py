@@ -43,7 +43,7 @@ class SqlUnitsOfWork:
 
     Args:
         engine: from ``open_engine``; owned from here on.
-        cipher: seals users' own words; None keeps them as they come, for tests of SQL alone.
+        cipher: encrypts users' own words; None stores them in clear, for tests of SQL alone.
         lock_timeout_s: longest wait of a writer for the others of this process (SQLite), which
             may be a scrub: about 5 s for a million interactions.
     """
@@ -61,7 +61,6 @@ class SqlUnitsOfWork:
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
-        """The snapshot is taken by the first statement."""
         with _connected(self._readers) as connection, connection.begin():
             unit = self._unit(connection)
             yield unit
@@ -75,19 +74,18 @@ class SqlUnitsOfWork:
         _run(unit.actions)
 
     def ping(self) -> float:
-        """Reads a table, so a database that was never migrated is not well."""
+        """Reads a table, so that a database that was never migrated does not pass."""
         started = time.perf_counter()
         with _connected(self._readers) as connection, connection.begin():
             connection.execute(_PING).all()
         return (time.perf_counter() - started) * 1000
 
     def scrub(self) -> None:
-        """Remove from the database's files what was deleted; see ``maintenance.scrub``."""
         with self._turn():
             maintenance.scrub(self._engine)
 
     def close(self) -> None:
-        """Close all connections that are not in use. The next transaction opens new ones."""
+        """Close all idle connections. The next transaction opens new ones."""
         self._engine.dispose()
 
     @contextmanager
@@ -134,7 +132,7 @@ def _read_options(*, is_postgres: bool) -> dict[str, str | bool]:
 
 @contextmanager
 def _connected(engine: Engine) -> Iterator[Connection]:
-    """Yield a connection of the pool; an empty pool is an unavailable database."""
+    """Yield a connection of the pool; DependencyUnavailableError when all are in use."""
     try:
         connection = engine.connect()
     except sa.exc.TimeoutError as exc:
@@ -148,5 +146,5 @@ def _run(actions: list[Callable[[], None]]) -> None:
         try:
             action()
         except AppError as exc:
-            # The rows are committed, and the sweeper does what the action could not ring for.
+            # The rows are committed, and the sweeper finds what the action failed to announce.
             _log.warning("after_commit_failed", code=exc.code)

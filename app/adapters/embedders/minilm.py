@@ -57,15 +57,9 @@ class MiniLMEmbedder:
 
     @property
     def dim(self) -> int:
-        """Number of dimensions of every vector."""
         return self._dim
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one row per text, shape (n, dim), float32, L2 norm 1.
-
-        Raises:
-            DependencyUnavailableError: torch failed, for want of memory for one.
-        """
         vectors = blank_rows(len(texts), dim=self._dim)
         for row, text in enumerate(readable(texts)):
             if text.strip():

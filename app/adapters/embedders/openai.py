@@ -55,11 +55,10 @@ class OpenAICompatibleEmbedder:
 
     @property
     def dim(self) -> int:
-        """Number of dimensions of every vector."""
         return self._dim
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one row per text, shape (n, dim), float32, L2 norm 1. Blank texts are not sent.
+        """Send the texts that are not blank.
 
         Raises:
             DependencyUnavailableError: no answer in time, an error status, or an answer that is

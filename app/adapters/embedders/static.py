@@ -54,11 +54,9 @@ class StaticEmbedder:
 
     @property
     def dim(self) -> int:
-        """Number of dimensions of every vector."""
         return int(self._model.dim)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one row per text, shape (n, dim), float32, L2 norm 1; never raises."""
         vectors = blank_rows(len(texts), dim=self.dim)
         for start, batch in batches(readable(texts), size=_STATIC_BATCH):
             with self._lock:

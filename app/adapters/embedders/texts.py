@@ -1,6 +1,6 @@
-"""What every embedder does with texts, and the digest that names a model.
+"""What all embedders do with texts, and the digest that names a model.
 
-Common to all: a text that says nothing (blank, or of no known word piece) gets the last axis, so
+A text that says nothing (blank, or of no known word piece) gets the last axis, so
 that it is near nothing; a lone surrogate is read as a question mark; and no error carries a text.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 
 ID_DIGITS: Final = 12
-"""Digits of a SHA-256 in an embedder's id: 48 bits tell any models apart."""
+"""Hexadecimal digits of a SHA-256 in an embedder's id: 48 bits, enough to tell models apart."""
 
 
 def sha256_of(path: Path) -> str:

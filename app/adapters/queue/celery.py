@@ -1,4 +1,4 @@
-"""Celery on Redis: how it must be set up, and the doorbell over it."""
+"""Celery on Redis: its configuration, and the job queue over it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ FORGET_RUN: Final = "forget.run"
 SWEEP_RUN: Final = "sweep.run"
 TIME_LIMIT_S: Final = 600
 VISIBILITY_TIMEOUT_S: Final = 900
-"""Seconds until Redis hands an unacknowledged message out again; above every time limit, or
-work that is still going on starts a second time."""
+"""Seconds until Redis delivers an unacknowledged message again; above every time limit, else a
+task that is still running would be started a second time."""
 _RESTORE_INTERVAL_S: Final = 5
 
 
@@ -66,7 +66,7 @@ def make_celery(broker_url: str, *, sweep_s: float) -> Celery:
 
 
 class CeleryQueue:
-    """Rings for any worker. The message holds the request id and nothing else."""
+    """Sends a task to any worker. The message holds the request id and nothing else."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app

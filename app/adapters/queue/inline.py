@@ -1,4 +1,4 @@
-"""Threads that do something again and again, and survive what it raises."""
+"""Background threads of one process: periodic tasks, and the queue of the embedded mode."""
 
 from __future__ import annotations
 
@@ -31,15 +31,14 @@ class PeriodicTask:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Do not wait for the interval to pass."""
+        """Call the action at once instead of at the end of the interval."""
         self._wake.set()
 
     def stop(self) -> None:
-        """End after the present call."""
+        """End the thread after the present call."""
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():
@@ -56,9 +55,9 @@ class PeriodicTask:
 
 
 class InlineQueue:
-    """The doorbell of the embedded mode: one thread of this process drains it.
+    """The job queue of the embedded mode: one thread of this process handles the request ids.
 
-    What rings while the process dies is lost, and found again by the sweeper.
+    Ids that wait when the process dies are lost; the sweeper finds their requests again.
     """
 
     def __init__(self) -> None:
@@ -69,14 +68,14 @@ class InlineQueue:
         self._ids.put(request_id)
 
     def start(self, handle: Callable[[RequestId], object]) -> None:
-        """Begin to hand every id to ``handle``."""
+        """Start the thread, which calls ``handle`` with every id."""
         self._thread = threading.Thread(
             target=self._run, args=(handle,), name="erasure-queue", daemon=True
         )
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the present request; what still waits is left to the sweeper."""
+        """End the thread after the present request; the sweeper takes those that still wait."""
         if self._thread is not None:
             self._ids.put(None)
             self._thread.join()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """The present, as the operating system tells it."""
+    """The operating system's clocks."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -9,7 +9,7 @@ from app.domain.errors import ConflictError
 
 
 class DataDirLock:
-    """Holds a data directory for one process, because Chroma's files bear only one.
+    """Locks a data directory for one process, because Chroma's files may be open in only one.
 
     A second process would read erased records and lose writes without any error.
     """
@@ -27,9 +27,8 @@ class DataDirLock:
         except BlockingIOError:
             self._file.close()
             raise ConflictError(
-                "another Lethe works in this data directory; stop it, or use its API"
+                "another Lethe process uses this data directory; stop it, or use its API"
             ) from None
 
     def close(self) -> None:
-        """Give it back."""
         self._file.close()

@@ -54,7 +54,6 @@ class FileSigner:
     """
 
     def __init__(self, directory: Path, *, name: str) -> None:
-        """Keep the place; nothing is read yet."""
         self._directory = directory
         self._name = name
 
@@ -71,7 +70,6 @@ class FileSigner:
                     self._write(self._file(1, "pem"), _pem(Ed25519PrivateKey.generate()))
 
     def current(self) -> SigningKey:
-        """Return the key that signs now, with the rotations that lead to it."""
         with _answering(), self._lock(fcntl.LOCK_SH):
             number, private = self._load()
             notes = [self._file(each, "note").read_text() for each in range(2, number + 1)]
@@ -82,7 +80,6 @@ class FileSigner:
         return SigningKey(key, rotations, _sign_with(private, key=key))
 
     def rotate(self, *, at: datetime) -> SigningKey:
-        """Make a new key, let the old one name it, destroy the old one's private half."""
         with _answering(), self._lock(fcntl.LOCK_EX):
             number, old = self._load()
             new = Ed25519PrivateKey.generate()
@@ -116,7 +113,7 @@ class FileSigner:
         return self._directory / f"{number:04}.{suffix}"
 
     def _write(self, path: Path, content: bytes) -> None:
-        """Put a whole file in place, durably, or none."""
+        """Write a whole file durably, or nothing."""
         with tempfile.NamedTemporaryFile(dir=self._directory, delete=False) as draft:
             draft.write(content)  # the draft is made 0600
             draft.flush()
@@ -130,7 +127,7 @@ class FileSigner:
 
     @contextmanager
     def _lock(self, kind: int) -> Iterator[None]:
-        """Keep rotations apart from each other and from readers, who would see half of one."""
+        """Lock the directory, so that rotations take turns and nobody reads half of one."""
         flags = os.O_RDONLY if kind == fcntl.LOCK_SH else os.O_RDONLY | os.O_CREAT
         descriptor = os.open(self._directory / "lock", flags, 0o600)
         try:
@@ -142,7 +139,7 @@ class FileSigner:
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Turn an unreachable directory into our error, whose text names no path."""
+    """Raise DependencyUnavailableError for an unreachable directory, without naming its path."""
     try:
         yield
     except OSError as error:
@@ -165,7 +162,7 @@ def _pem(private: Ed25519PrivateKey) -> bytes:
 
 
 def _destroy(path: Path) -> None:
-    """Overwrite a file in place before it goes; media that remap blocks are out of reach."""
+    """Overwrite and remove a file; storage that remaps blocks may still keep the old bytes."""
     with path.open("r+b") as file:
         file.write(bytes(path.stat().st_size))
         file.flush()

@@ -1,4 +1,4 @@
-"""What the database has to say of each erasure request, for comparing it with the audit log.
+"""What the database holds of each erasure request, to be compared with the audit log.
 
 Every error of the database itself is DependencyUnavailableError.
 """

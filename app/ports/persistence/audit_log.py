@@ -32,10 +32,10 @@ class AuditLog(Protocol):
         """Return the number of leaves."""
 
     def lock(self) -> None:
-        """Keep other appenders and signers out until the transaction ends. May be repeated."""
+        """Lock the log against other appenders and signers until the transaction ends."""
 
     def unguarded(self) -> list[str]:
-        """Return what is not in place of that which makes the database refuse to edit the log."""
+        """Return which of the triggers that refuse edits of the log are missing."""
 
     def frontier(self) -> Frontier:
         """Return the tree's peaks, for the root over all leaves.
@@ -48,7 +48,7 @@ class AuditLog(Protocol):
         """Return hashes of perfect subtrees, level 0 being the leaves; missing ones left out."""
 
     def add_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
-        """Keep a signed checkpoint.
+        """Store a signed checkpoint.
 
         Raises:
             IntegrityError: there is one of that size.

@@ -43,19 +43,19 @@ class Documents(Protocol):
         """Return the documents."""
 
     def keep_needles(self, request_id: RequestId, sealed: str) -> None:
-        """Keep sealed needles for the time of the erasure; the first ones stay."""
+        """Store sealed needles until the erasure ends; does nothing if some are stored already."""
 
     def drop_salt(self, request_id: RequestId) -> None:
         """Destroy the salt."""
 
     def complete(self, request_id: RequestId, *, certificate: str) -> None:
-        """Keep the certificate.
+        """Store the certificate.
 
-        The needles stay until ``drop_needles``: the note that their key must still be destroyed.
+        The needles stay until ``drop_needles``, as a sign that their key is still to be destroyed.
         """
 
     def drop_needles(self, request_id: RequestId) -> None:
-        """Remove the sealed needles, once nobody can open them any more."""
+        """Remove the sealed needles, once their key is destroyed."""
 
     def certified_with_needles(self, *, limit: int) -> list[RequestId]:
         """Return requests that have their certificate and still their needles, too."""

@@ -42,7 +42,7 @@ class LiveProcess:
     """A process that serves from the change feed.
 
     Args:
-        state_hash: 64 hex digits, of the state it acknowledged; None where it told none.
+        state_hash: 64 hex digits, of the state it acknowledged; None if it reported none.
     """
 
     process_id: str
@@ -74,7 +74,7 @@ class Processes(Protocol):
         """Return when a worker last did a task, to the millisecond; None for never."""
 
     def remove(self, process_id: str) -> None:
-        """Take the process off the list (orderly shutdown)."""
+        """Remove a process that shuts down."""
 
     def remove_dead(self, *, before: datetime) -> int:
         """Remove processes whose lease ended before then."""

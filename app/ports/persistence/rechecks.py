@@ -11,10 +11,10 @@ from app.domain.models import RequestId
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """What a finished erasure is searched for by.
+    """The rechecks of a finished erasure.
 
     Args:
-        looks: how many were clean so far.
+        looks: rechecks that were clean so far.
         prints: encoded fingerprints.
     """
 
@@ -25,25 +25,25 @@ class Recheck:
 
 
 class Rechecks(Protocol):
-    """Fingerprints by request, until the last look."""
+    """Fingerprints by request, until the last recheck."""
 
     def add(self, watch: Recheck, *, due_at: datetime) -> None:
-        """Begin to watch."""
+        """Schedule the rechecks of an erasure."""
 
     def take_due(self, *, now: datetime, until: datetime, limit: int) -> list[Recheck]:
-        """Return those due at ``now``, and let no other process have them before ``until``."""
+        """Return those due at ``now``, and reserve them for this process until ``until``."""
 
     def looked(self, request_id: RequestId, *, looks: int, due_at: datetime) -> None:
-        """Note a look, and when the next one is due."""
+        """Record a recheck, and when the next one is due."""
 
     def remove(self, request_id: RequestId) -> None:
-        """Watch no longer."""
+        """End the rechecks of an erasure."""
 
     def note_returned(self, n: int) -> None:
-        """Count looks that found residue, or could not have found any."""
+        """Count rechecks that found residue, or whose probe did not find its canary."""
 
     def n_returned(self) -> int:
         """Return that count; it never falls."""
 
     def count(self) -> int:
-        """Return how many erasures are watched."""
+        """Return how many erasures have rechecks to come."""

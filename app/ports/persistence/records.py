@@ -64,10 +64,10 @@ class Subjects(Protocol):
         """Remove the row; return 0 or 1."""
 
     def known(self, pseudonyms: Collection[Pseudonym]) -> set[Pseudonym]:
-        """Return those that there is a subject of."""
+        """Return those of the pseudonyms that have a row."""
 
     def active(self) -> set[Pseudonym]:
-        """Return all whom no erasure of all is taking away."""
+        """Return all users but those whom an erasure of all their data is removing."""
 
     def count(self) -> int:
         """Return how many subjects there are."""
@@ -86,7 +86,7 @@ class NewInteraction:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What a row holds of a person, for a probe to look for.
+    """What a row holds of a user, for a probe to look for.
 
     Args:
         text: the user's words in clear, None where there are none.
@@ -101,7 +101,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What tombstones ask of a row."""
+    """The columns of a row that tombstones are compared with."""
 
     pseudonym: Pseudonym
     event_key: EventKey
@@ -178,7 +178,7 @@ class Interactions(Protocol):
         """Delete all rows of the user, flagged by whatever request or not; return how many."""
 
     def unflag(self, request_id: RequestId) -> int:
-        """Give back rows flagged by a request that was rejected; return how many."""
+        """Clear the flag of a rejected request from its rows; return how many."""
 
     def record_ids_of(self, pseudonym: Pseudonym) -> list[RecordId]:
         """Return all record ids of the user, flagged or not."""
@@ -187,13 +187,13 @@ class Interactions(Protocol):
         """Yield all live rows in order of pseudonym, in constant memory."""
 
     def mark_unstored(self, stored: Collection[RecordId], *, due_at: datetime) -> int:
-        """Make all live rows but these pending since ``due_at``; return how many.
+        """Mark all live rows but these as pending since ``due_at``; return how many.
 
-        Their memories are written again, as after a write that was broken off.
+        Their memories are then written again, as after an interrupted write.
         """
 
     def missing(self, record_ids: Collection[RecordId]) -> set[RecordId]:
-        """Return those that no row has, flagged or not."""
+        """Return those of the ids that no row has, flagged or not."""
 
     def count(self, pseudonym: Pseudonym | None = None) -> int:
         """Return how many live rows there are, of one user or of all."""
@@ -201,7 +201,7 @@ class Interactions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ItemVersion:
-    """Which version of an item stands in the catalogue.
+    """Which version of an item the catalogue holds.
 
     Args:
         content_hash: of everything that an item says.
@@ -219,22 +219,22 @@ class Items(Protocol):
         """Insert or replace; mark changed ones as not indexed; return how many changed."""
 
     def get_many(self, item_ids: Collection[ItemId]) -> dict[ItemId, Item]:
-        """Return the known ones."""
+        """Return the items by id; missing ids are left out."""
 
     def versions(self, item_ids: Collection[ItemId]) -> dict[ItemId, ItemVersion]:
-        """Return which versions of the known ones stand there."""
+        """Return the stored versions by item id; missing ids are left out."""
 
     def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:
-        """Return those that are not in the catalogue."""
+        """Return those of the ids that are not in the catalogue."""
 
     def unindexed(self, *, limit: int) -> list[Item]:
         """Return items whose catalogue-index entry is missing or old, by item id."""
 
     def mark_indexed(self, items: Sequence[Item]) -> None:
-        """Note that the index holds exactly these versions (no-op where the item changed since)."""
+        """Record that the index holds these versions; skips items that have changed since."""
 
     def version(self) -> str:
-        """Return what changes whenever an item is added or changed."""
+        """Return a text that differs whenever an item was added or changed."""
 
     def all_items(self) -> Iterator[Item]:
         """Yield the catalogue by item id, in constant memory."""

@@ -154,7 +154,7 @@ class ErasureRequests(Protocol):
         """Return how many requests are in each state."""
 
     def waiting_by_code(self) -> Mapping[str, int]:
-        """Return how many unfinished requests there are by what their last attempt ended with."""
+        """Return the number of unfinished requests by the error code of their last attempt."""
 
     def extend(self, request_id: RequestId, *, due_at: datetime, at: datetime) -> bool:
         """Set a later due date of a request that is not final; return whether it did."""
@@ -186,7 +186,7 @@ class Tombstones(Protocol):
         """Return the requests that left tombstones, but for those on hold."""
 
     def unknown(self, request_ids: Collection[RequestId]) -> set[RequestId]:
-        """Return those of which there is neither a request nor a tombstone here."""
+        """Return those of the ids that neither a request nor a tombstone has."""
 
     def remove_of(self, request_id: RequestId) -> int:
-        """Remove those of a request that was rejected."""
+        """Remove those of a rejected request."""

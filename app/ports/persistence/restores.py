@@ -1,4 +1,4 @@
-"""What the restore gate keeps in SQL. Every error of the database: DependencyUnavailableError."""
+"""What the restore guard stores in SQL. Every error of the database: DependencyUnavailableError."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from app.domain.models import RequestId
 
 
 class Restores(Protocol):
-    """Erasures that are repeated after a restore, and how old the vector store must not be."""
+    """Erasures that are repeated after a restore, and the vector store's least mark."""
 
     def add(self, request_id: RequestId) -> None:
-        """Note that a request repeats an erasure, in the transaction that accepts it."""
+        """Record, in the transaction that accepts it, that a request repeats an erasure."""
 
     def n_open(self) -> int:
         """Return how many of these requests are not final."""
@@ -20,4 +20,4 @@ class Restores(Protocol):
         """Return the number that the vector store must have; 0 at first."""
 
     def note_memory_mark(self, mark: int) -> None:
-        """Keep that number; never back."""
+        """Set that number unless it is higher already."""

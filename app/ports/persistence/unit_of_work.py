@@ -46,7 +46,7 @@ class UnitOfWork:
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run ``action`` once the transaction is durable; never on rollback.
 
-        An AppError raised by it is logged by code and dropped: the sweeper repairs.
+        An AppError it raises is logged by its code and dropped: the sweeper makes up for it.
         """
         self.actions.append(action)
 
@@ -80,7 +80,7 @@ class UnitsOfWork(Protocol):
         """
 
     def ping(self) -> float:
-        """Ask the database whether it is well; return milliseconds.
+        """Check the database; return milliseconds.
 
         Raises:
             DependencyUnavailableError: it does not answer.
