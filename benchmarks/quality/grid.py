@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,7 +74,8 @@ class Run:
         document["test"] = {metric: float(np.nanmean(values)) for metric, values in test.items()}
         path = self.path(setting)
         self.out.mkdir(parents=True, exist_ok=True)
-        np.savez(path.with_name(f"{path.name.removesuffix('.json')}.npz"), users=self.users, **test)
+        arrays: dict[str, Any] = {"users": self.users, **test}
+        np.savez(path.with_suffix(".npz"), **arrays)
         path.write_text(json.dumps(document) + "\n", encoding="utf-8")
         shown = ("valid_ndcg@10", "best_epoch", "stopped", "cpu_s", "wall_s", "test")
         print(path.name, {key: document[key] for key in shown}, flush=True)

@@ -106,7 +106,8 @@ def lenskit_knn(interactions: csr_matrix, *, seed: int, setting: dict[str, Any])
 
 def _scored(model: ItemKNNScorer, history: np.ndarray, everything: ItemList) -> np.ndarray:
     query = RecQuery(user_items=ItemList(item_ids=history))
-    return np.nan_to_num(np.asarray(model(query, everything).scores()), nan=0.0)
+    scores: np.ndarray = np.asarray(model(query, everything).scores())
+    return np.asarray(np.nan_to_num(scores, nan=0.0))
 
 
 def _dataset(interactions: csr_matrix) -> Dataset:
@@ -139,7 +140,7 @@ def fused(train: list[Ints], other: Scorer, *, n_items: int, share: float) -> Sc
 
     def standard(scores: np.ndarray) -> np.ndarray:
         centred = scores - scores.mean(axis=1, keepdims=True)
-        return centred / (centred.std(axis=1, keepdims=True) + 1e-12)
+        return np.asarray(centred / (centred.std(axis=1, keepdims=True) + 1e-12))
 
     return lambda users: standard(scorer(users)) + share * standard(other(users))
 
@@ -168,7 +169,7 @@ class Peers:
         self, fit: Fit, settings: list[dict[str, Any]], *, version: str = implicit.__version__
     ) -> dict[str, Any]:
         """Return the facts of the setting that is best on the validation part."""
-        tried = []
+        tried: list[dict[str, Any]] = []
         interactions = sparse(self._parts.train, n_items=self._dataset.n_items)
         for setting in settings:
             begun = time.process_time()
@@ -177,7 +178,7 @@ class Peers:
             facts = {"setting": setting, "cpu_s": cpu_s, "valid_ndcg@10": self.valid(scorer)}
             tried.append(facts)
             print(facts, flush=True)
-        best = max(tried, key=lambda facts: facts["valid_ndcg@10"])
+        best = max(tried, key=lambda facts: float(facts["valid_ndcg@10"]))
         return {**best, "settings_tried": len(tried), "version": version}
 
     def choose_share(self, fit: Fit, setting: dict[str, Any]) -> dict[str, Any]:
@@ -208,7 +209,8 @@ class Peers:
                 seen = [self._parts.train, self._parts.valid]
                 test = evaluate(scorer, users=users, seen=seen, wanted=self._parts.test)
                 stem = f"{self._data}-{name}-s{seed}-f{forgotten:g}"
-                np.savez(self._out / f"{stem}.npz", users=users, **test)
+                arrays: dict[str, Any] = {"users": users, **test}
+                np.savez(self._out / f"{stem}.npz", **arrays)
                 text = json.dumps(facts) + "\n"
                 (self._out / f"{stem}.json").write_text(text, encoding="utf-8")
                 print(

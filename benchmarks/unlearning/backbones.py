@@ -49,9 +49,5 @@ def backbone(setup: Setup, *, seed: int | None = None) -> Backbone:
         return closed(setup.backbone, setup.backbone_setting)
     # torch is in an environment of its own; what is closed runs without it
     trained = import_module("benchmarks.unlearning.trained")
-    made: Backbone = trained.Trained(
-        setup.backbone,
-        setting=setup.backbone_setting,
-        seed=setup.seed if seed is None else seed,
-    )
+    made: Backbone = trained.learned_backbone(setup, seed=seed)
     return made

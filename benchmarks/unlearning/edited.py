@@ -8,10 +8,9 @@ import numpy as np
 import torch
 
 from benchmarks.data import Ints
-from benchmarks.unlearning.backbones import backbone
 from benchmarks.unlearning.influence import Objective, Propagation, Triples
 from benchmarks.unlearning.protocol import PAIR_BYTES, Floats, Interactions, Setup
-from benchmarks.unlearning.trained import LAYERS, Trained
+from benchmarks.unlearning.trained import LAYERS, learned_backbone
 
 
 class Edited(ABC):
@@ -22,7 +21,7 @@ class Edited(ABC):
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self.backbone: Trained = backbone(setup)
+        self.backbone = learned_backbone(setup)
 
     def fit(self, train: Interactions) -> None:
         """Train the backbone."""

@@ -7,6 +7,7 @@ code does otherwise is told in the method that uses it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.optimize
@@ -84,7 +85,7 @@ def _rank_within(groups: Ints) -> Ints:
 
 
 def balanced_k_means(
-    views: list[Floats], *, parts: int, slack: float, seed: int, rounds: int = ROUNDS
+    views: Sequence[Floats], *, parts: int, slack: float, seed: int, rounds: int = ROUNDS
 ) -> Ints:
     """Cluster points into parts of at most ``slack * n / parts``.
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from benchmarks.data import Dataset, Ints
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
+"""Scores, vectors and tables: float32, but for a sum that a method takes in float64."""
 Value = int | float | str
 Setting = Mapping[str, Value]
 

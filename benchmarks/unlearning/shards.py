@@ -13,9 +13,8 @@ import numpy as np
 import torch
 
 from benchmarks.data import Ints
-from benchmarks.unlearning.backbones import backbone
 from benchmarks.unlearning.protocol import PAIR_BYTES, Floats, Interactions, Setup
-from benchmarks.unlearning.trained import Trained
+from benchmarks.unlearning.trained import Trained, learned_backbone
 from benchmarks.unlearning.wmf import fold_in
 
 
@@ -110,7 +109,7 @@ class Shards:
         """Return the size of all tables, checkpoints and pairs."""
         tables = sum(model.state_bytes() for _, model in self.models())
         kept = sum(table.nbytes for shard in self.shards for table in shard.checkpoints)
-        return tables + kept + sum(PAIR_BYTES * len(shard.pairs) for shard in self.shards)
+        return tables + int(kept) + sum(PAIR_BYTES * len(shard.pairs) for shard in self.shards)
 
     def _train(self, number: int, *, first: int) -> None:
         shard = self.shards[number]
@@ -121,7 +120,7 @@ class Shards:
             learned = shard.pairs.where(shard.slices <= slice_number)
             if len(learned):
                 seed = _seed(self._setup.seed, number * (not self._is_one_start), slice_number)
-                shard.model = backbone(self._setup, seed=seed)
+                shard.model = learned_backbone(self._setup, seed=seed)
                 shard.model.fit(learned, valid=self._setup.valid_of(learned), start=start)
                 start = shard.model.model.table.detach().clone()
             if slice_number < self._slices - 1 and start is not None:

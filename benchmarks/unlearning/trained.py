@@ -121,6 +121,15 @@ class Trained:
         return int(self.model.table.nbytes)
 
 
+def learned_backbone(setup: protocol.Setup, *, seed: int | None = None) -> Trained:
+    """Return the set-up's backbone, unfitted; ``seed`` in place of the set-up's."""
+    return Trained(
+        setup.backbone,
+        setting=setup.backbone_setting,
+        seed=setup.seed if seed is None else seed,
+    )
+
+
 def _padded(valid: Interactions, *, n_users: int) -> list[Ints]:
     none = np.empty(0, dtype=np.int64)
     return [*valid.histories, *([none] * (n_users - valid.n_users))]

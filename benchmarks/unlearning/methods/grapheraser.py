@@ -78,7 +78,7 @@ class GraphEraser:
 
     def state_bytes(self) -> int:
         """Return shards, partition and weights."""
-        return self.shards.state_bytes() + self.shard_of_user.nbytes + self.weights.nbytes
+        return self.shards.state_bytes() + self.shard_of_user.nbytes + int(self.weights.nbytes)
 
     def personal_data_in_weights(self) -> str:
         """Name the partition."""

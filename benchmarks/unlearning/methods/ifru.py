@@ -51,7 +51,7 @@ class Ifru(Edited):
             whole = self.objective(every, graph=self.left, each=1)
             kept = every.where(~_of(every, gone))
             rest = self.objective(kept, graph=left, each=1)
-            target = whole.gradient(table) - rest.gradient(table)
+            target: Table = whole.gradient(table) - rest.gradient(table)
         else:
             near = every.where(_near(every, moves, n_users=gone.n_users))
             whole = self.objective(near, graph=self.left, each=1)
