@@ -94,6 +94,7 @@ fmt: setup-dev ## Format, and repair what can be repaired by machine
 .PHONY: docs
 docs: setup-dev ## Make the pages that are made from the code
 	@$(BIN)/python -m tests.architecture.settings_page
+	@$(BIN)/python -m tests.architecture.decisions_page
 
 .PHONY: lock
 lock: setup-dev ## Choose versions anew, none younger than COOL_DOWN (P3D: three days)

@@ -228,7 +228,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("ml-100k", "ml-1m", "million"):
         parser.add_argument(f"--{name}", type=Path)
-    parser.add_argument("--turns", action="store_true", help="of --ml-100k only the comparison")
+    parser.add_argument("--limiter", action="store_true", help="only this, of --ml-100k")
     options = parser.parse_args()
     known = [str(user) for user in random.Random(SEED).sample(range(1, 944), N_ASKERS)]  # noqa: S311 - a sample, not a secret
     askers = [asker(n) for n in range(N_ASKERS)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import environment_names
-from tests.architecture.settings_page import PAGE, render
+from tests.architecture import decisions_page, settings_page
 from tests.architecture.sources import ROOT
 
 SECRET_NAMES = ("TOKEN", "API_KEY", "PEPPER", "KEK", "DATABASE__URL", "VAULT__URL", "REDIS__URL")
@@ -27,7 +27,9 @@ def _tracked(*patterns: str) -> list[Path]:
 
 
 def test_page_of_settings_is_fresh() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render(), "run make docs"
+    page = settings_page.PAGE.read_text(encoding="utf-8")
+
+    assert page == settings_page.render(), "run make docs"
 
 
 def test_every_setting_says_what_it_means() -> None:
@@ -58,7 +60,7 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 def test_decisions_have_numbers_of_their_own_and_the_agreed_parts() -> None:
-    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    pages = decisions_page.pages()
     numbers = [page.name[:4] for page in pages]
     parts = ("Status:", "Date:", "## Context", "## Decision", "## Consequences", "## Alternatives")
 
@@ -66,6 +68,23 @@ def test_decisions_have_numbers_of_their_own_and_the_agreed_parts() -> None:
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert [part for part in parts if part not in text] == [], page.name
+
+
+def test_decisions_open_with_what_was_decided_and_are_listed_with_it() -> None:
+    page = decisions_page.PAGE.read_text(encoding="utf-8")
+    silent = [path.name for path in decisions_page.pages() if not decisions_page.opening(path)]
+
+    assert silent == []
+    assert page == decisions_page.render(), "run make docs"
+
+
+def test_every_benchmark_and_every_result_is_in_their_readme() -> None:
+    folder = ROOT / "benchmarks"
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    asked = {path.relative_to(folder).parts[0] for path in _tracked("benchmarks/*/*.py")}
+    results = {path.stem for path in (folder / "results").glob("*.json")}
+
+    assert {name for name in asked | results if f"`{name}`" not in readme} == set()
 
 
 def test_make_help_lists_every_target() -> None:
