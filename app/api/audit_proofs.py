@@ -54,7 +54,6 @@ class CheckpointOut(Out):
 
     @classmethod
     def of(cls, signed: SignedCheckpoint) -> Self:
-        """Return the wire form."""
         checkpoint = signed.checkpoint
         return cls(
             origin=checkpoint.origin,

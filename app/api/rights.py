@@ -49,7 +49,6 @@ class RightsOut(BaseModel):
 
     @classmethod
     def of(cls, rights: frozenset[Right]) -> Self:
-        """Return the wire form."""
         return cls(restriction=Right.RESTRICTION in rights, objection=Right.OBJECTION in rights)
 
 
@@ -68,7 +67,6 @@ class ExportedOut(BaseModel):
 
     @classmethod
     def of(cls, one: HistoryEntry, export: Export, *, with_embedding: bool) -> Self:
-        """Return the wire form."""
         item = export.items.get(one.item_id) if one.item_id else None
         return cls(
             item_id=one.item_id,

@@ -103,7 +103,6 @@ class PreviewEntryOut(BaseModel):
 
     @classmethod
     def from_domain(cls, one: PreviewEntry) -> Self:
-        """Return the wire form."""
         return cls(
             item_id=one.entry.item_id,
             title=one.item.title if one.item else None,

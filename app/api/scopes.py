@@ -56,7 +56,6 @@ class AllScopeIn(In):
     kind: Literal["all"] = Field(description="Which scope this is.")
 
     def to_domain(self, _identity: Identity, _pseudonym: Pseudonym) -> Scope:
-        """Return the domain's value."""
         return AllScope()
 
 
@@ -111,7 +110,6 @@ class PeriodScopeIn(In):
         return self
 
     def to_domain(self, _identity: Identity, _pseudonym: Pseudonym) -> Scope:
-        """Return the domain's value."""
         return PeriodScope(self.start, self.end)
 
 
@@ -125,7 +123,6 @@ class TopicScopeIn(In):
     ] = Field(description="What the memories are about; 2 to 256 printable characters.")
 
     def to_domain(self, _identity: Identity, _pseudonym: Pseudonym) -> Scope:
-        """Return the domain's value."""
         return TopicScope(self.text)
 
 

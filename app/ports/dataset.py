@@ -93,7 +93,6 @@ class Dataset(Protocol):
     @property
     def file_names(self) -> tuple[str, str]:
         """The names of the files, without folders, of items and of interactions."""
-        ...
 
     @property
     def items_total(self) -> int:

@@ -50,4 +50,3 @@ class Explainer(Protocol):
             DependencyUnavailableError: no answer in time.
             RankerError: an answer from which no reasons can be read.
         """
-        ...

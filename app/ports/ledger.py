@@ -18,16 +18,12 @@ class ErasureLedger(Protocol):
 
     def note(self, tombstones: Sequence[Tombstone]) -> None:
         """Keep these; a repeat changes nothing. Durable when it returns."""
-        ...
 
     def drop(self, request_id: RequestId) -> None:
         """Forget a request whose data stay after all: rejected, or held."""
-        ...
 
     def request_ids(self) -> set[RequestId]:
         """Return the requests that it knows."""
-        ...
 
     def tombstones(self, request_ids: Collection[RequestId]) -> list[Tombstone]:
         """Return what was kept of these requests."""
-        ...

@@ -28,4 +28,3 @@ class Probe(Protocol):
         Raises:
             DependencyUnavailableError: a store's files could not be read to the end.
         """
-        ...

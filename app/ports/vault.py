@@ -49,7 +49,6 @@ class KeyVault(Protocol):
         Raises:
             IntegrityError: a wrapped key is damaged.
         """
-        ...
 
     def get(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, DataKey]:
         """Return these users' keys; users without one are left out.
@@ -57,30 +56,24 @@ class KeyVault(Protocol):
         Raises:
             IntegrityError: a wrapped key is damaged.
         """
-        ...
 
     def wrapped(self, pseudonym: Pseudonym) -> bytes | None:
         """Return the wrapped key as the vault's files hold it, for a probe to search for."""
-        ...
 
     def shred(self, pseudonym: Pseudonym) -> int:
         """Overwrite the user's key, delete it and drop it from memory; return 0 or 1.
 
         From here on no process uses it; ``flush`` cleans the vault's files.
         """
-        ...
 
     def flush(self) -> None:
         """Remove from the vault's files whatever was shredded, old page contents included."""
-        ...
 
     def count(self, pseudonym: Pseudonym | None = None) -> int:
         """Return how many keys there are, of one user or of all."""
-        ...
 
     def owners(self) -> set[Pseudonym]:
         """Return whose keys there are."""
-        ...
 
     def rewrap(self) -> int:
         """Wrap every key by the present key-encryption key; return how many were another's.
@@ -90,7 +83,6 @@ class KeyVault(Protocol):
         Raises:
             IntegrityError: a wrapped key is damaged.
         """
-        ...
 
 
 class KeyEncryption(Protocol):
@@ -102,12 +94,10 @@ class KeyEncryption(Protocol):
     @property
     def key_id(self) -> str:
         """Return the name, at most 64 characters, of the key that ``wrap`` uses now."""
-        ...
 
     @property
     def key_ids(self) -> frozenset[str]:
         """Return the names of all keys that ``unwrap`` knows."""
-        ...
 
     def wrap(self, secret: bytes, *, context: str) -> bytes:
         """Encrypt ``secret``, bound to ``context``.
@@ -115,7 +105,6 @@ class KeyEncryption(Protocol):
         Raises:
             KeyUnavailableError: the service does not answer.
         """
-        ...
 
     def unwrap(self, wrapped: bytes, *, context: str, key_id: str) -> bytes:
         """Decrypt what ``wrap`` made with the key of this name.
@@ -124,4 +113,3 @@ class KeyEncryption(Protocol):
             KeyUnavailableError: no such key, or the service does not answer.
             IntegrityError: it was made with another key or context, or is damaged.
         """
-        ...

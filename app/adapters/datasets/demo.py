@@ -46,11 +46,9 @@ class DemoDataset:
         self.remarks = ("The readers are simulated: their names and ratings belong to nobody.",)
 
     def items(self, *, after: Position = START) -> Iterator[ItemRecord | BadLine]:
-        """Yield the books; see Dataset."""
         return read_records(self._books, make=item_record, after=after)
 
     def interactions(self, *, after: Position = START) -> Iterator[InteractionRecord | BadLine]:
-        """Yield what the simulated readers did; see Dataset."""
         behind = itertools.islice(enumerate(self._interactions, start=1), after.offset, None)
         for count, interaction in behind:
             yield InteractionRecord(interaction, Position(line=count, offset=count))

@@ -61,14 +61,12 @@ class NdjsonDataset:
         self.interactions_total = file_size(self._interactions) if self._interactions else 0
 
     def items(self, *, after: Position = START) -> Iterator[ItemRecord | BadLine]:
-        """Yield the items; see Dataset."""
         if self._items:
             yield from read_records(
                 self._items, make=item_record, after=after, encoding=self._encoding
             )
 
     def interactions(self, *, after: Position = START) -> Iterator[InteractionRecord | BadLine]:
-        """Yield the interactions; see Dataset."""
         if self._interactions:
             yield from read_records(
                 self._interactions,

@@ -113,7 +113,6 @@ class _ItemMaker:
         return lenient_item(wire, position=position, left_out=tuple(left_out))
 
     def remarks(self) -> Iterator[str]:
-        """Say what of the file is not loaded."""
         file = self.header.table.path.name
         vectors = sorted(name for name, type_ in self.header.types.items() if type_ == "float_seq")
         if vectors:

@@ -131,13 +131,11 @@ class RowDataset:
         )
 
     def items(self, *, after: Position = START) -> Iterator[ItemRecord | BadLine]:
-        """Yield the items; see Dataset."""
         if self._items:
             table, make = self._items
             yield from table.read(make, after=after)
 
     def interactions(self, *, after: Position = START) -> Iterator[InteractionRecord | BadLine]:
-        """Yield the interactions; see Dataset."""
         if self._interactions:
             table, events = self._interactions
             yield from table.read(events.record, after=after)

@@ -44,7 +44,7 @@ class SqlSubjects:
         return _subject(self.session.first(_LOCK_SUBJECT, {"pseudonym": pseudonym}))
 
     def lock_all(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, Subject]:
-        """See the port. Two statements, whatever the number of users."""
+        """Two statements, whatever the number of users."""
         ordered = sorted(pseudonyms)
         if self.session.is_postgres:
             self.session.rows(_LOCK_NAMES, {"keys": [_signed_64_bits(one) for one in ordered]})

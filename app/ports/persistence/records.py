@@ -41,7 +41,6 @@ class Subjects(Protocol):
 
     def lock_all(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, Subject]:
         """Do as ``lock`` with each, in the order of pseudonyms; return the subjects there are."""
-        ...
 
     def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:
         """Insert an active subject; if a concurrent writer was first, return (and lock) theirs."""
