@@ -87,7 +87,8 @@ class Adapters:
         self.diversity = diversity(settings.llm, self.embedder)
         self.opinions = _opinions(settings.opinions)
         self.neighbours = _neighbours(settings.neighbours)
-        self.signer = FileSigner(_keys_dir(settings), name=settings.audit.origin)
+        keys_dir = settings.audit.keys_dir or settings.data_dir / "keys"
+        self.signer = FileSigner(keys_dir, name=settings.audit.origin)
         self.signer.create()
         self.probe: Probe = FileProbe(_probed_stores(settings))
         self.cache = _cache(settings, closing, clock=self.clock)
@@ -101,10 +102,6 @@ class Adapters:
 
 def _celery(settings: Settings) -> CeleryQueue:
     return CeleryQueue(make_celery(broker_url(settings), sweep_s=settings.forget.sweep_s))
-
-
-def _keys_dir(settings: Settings) -> Path:
-    return settings.audit.keys_dir or settings.data_dir / "keys"
 
 
 def chroma_directory(settings: Settings) -> Path | None:

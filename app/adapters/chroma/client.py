@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -133,12 +132,6 @@ class ChromaDatabase:
             session.event_hooks = {"response": [_refuse_foreign_answers]}
         return cls(_concrete(client), sessions=sessions, directory=directory)
 
-    @property
-    def max_batch(self) -> int:
-        """Return how many records one call may carry."""
-        with vendor_errors():
-            return int(self._client.get_max_batch_size())
-
     def collections(self) -> list[Collection]:
         """Return all collections."""
         found: list[Collection] = []
@@ -215,12 +208,7 @@ class ChromaDatabase:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
 import sqlalchemy as sa
 
-from app.adapters.db.session import Session
+from app.adapters.db.session import Repository
 from app.adapters.db.tables import audit_leaf, erasure_document, erasure_move, erasure_request
 from app.domain.audit.entries import StoredLeaf
 from app.domain.audit.reconciliation import Account, Move, RequestRow
@@ -19,11 +18,8 @@ from app.domain.models import RequestId
 _Entry = tuple[RequestId, RequestRow | Move | StoredLeaf]
 
 
-@dataclass(frozen=True, slots=True)
-class SqlAccounts:
+class SqlAccounts(Repository):
     """The accounts of all requests: three tables read in the order of request ids."""
-
-    session: Session
 
     def all(self) -> Iterator[Account]:
         """Merging works because ids are hexadecimal: every collation sorts them as Python does."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypedDict
 
 import sqlalchemy as sa
 
 from app.adapters.db import counters
-from app.adapters.db.session import Record, Session
+from app.adapters.db.session import Record, Repository
 from app.adapters.db.tables import audit_checkpoint, audit_leaf, audit_node
 from app.domain.audit.checkpoint import Checkpoint, SignedCheckpoint, SignedNote
 from app.domain.audit.entries import Leaf, StoredLeaf
@@ -37,11 +36,8 @@ def _guards(*, is_postgres: bool) -> frozenset[str]:
     return _NOTING | {f"{table}_refuses_{verb}" for table in _GUARDED for verb in _VERBS}
 
 
-@dataclass(frozen=True, slots=True)
-class SqlAuditLog:
+class SqlAuditLog(Repository):
     """The append-only log."""
-
-    session: Session
 
     def append(self, leaves: Sequence[Leaf]) -> list[int]:
         if not leaves:

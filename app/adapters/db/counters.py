@@ -56,14 +56,8 @@ def advance(session: Session, name: str, *, by: int) -> int:
     return int(row.value)
 
 
-def raise_to(session: Session, name: str, value: int) -> None:
-    """Set the counter to ``value`` unless it is higher already."""
-    update = sa.update(counter).where(counter.c.name == name, counter.c.value < value)
-    session.changed(update.values(value=value))
-
-
 def note_maximum(session: Session, name: str, value: int) -> None:
-    """Do the same as ``raise_to``, and create a counter that is missing."""
+    """Set the counter to ``value`` unless it is higher already; create it if it is missing."""
     insert = session.insert(counter).values(name=name, value=value)
     session.connection.execute(
         insert.on_conflict_do_update(

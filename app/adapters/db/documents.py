@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import sqlalchemy as sa
 
-from app.adapters.db.session import Session
+from app.adapters.db.session import Repository
 from app.adapters.db.tables import erasure_document
 from app.domain.models import RequestId
 from app.ports.persistence.documents import ErasureDocuments
 
 
-@dataclass(frozen=True, slots=True)
-class SqlDocuments:
+class SqlDocuments(Repository):
     """Documents by request."""
-
-    session: Session
 
     def add(self, request_id: RequestId, documents: ErasureDocuments) -> None:
         self.session.connection.execute(

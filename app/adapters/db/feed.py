@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from app.adapters.db import counters
-from app.adapters.db.session import Session
+from app.adapters.db.session import Repository
 from app.adapters.db.tables import change, process
 from app.domain.models import Pseudonym
 from app.ports.persistence.feed import LiveProcess
 
 
-@dataclass(frozen=True, slots=True)
-class SqlChanges:
+class SqlChanges(Repository):
     """The ordered change feed."""
-
-    session: Session
 
     def append(self, pseudonyms: Collection[Pseudonym]) -> int:
         changed = sorted(set(pseudonyms))
@@ -50,15 +46,12 @@ class SqlChanges:
 
     def prune(self, *, upto: int) -> int:
         bound = min(upto, self.head())
-        counters.raise_to(self.session, counters.PRUNED, bound)
+        counters.note_maximum(self.session, counters.PRUNED, bound)
         return self.session.changed(sa.delete(change).where(change.c.seq <= bound))
 
 
-@dataclass(frozen=True, slots=True)
-class SqlProcesses:
+class SqlProcesses(Repository):
     """Processes that hold neighbours in memory."""
-
-    session: Session
 
     def beat(
         self,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
 
-from app.adapters.db.session import Record, Session, among
+from app.adapters.db.session import Record, Repository, among
 from app.adapters.db.tables import item
 from app.domain.models import Item, ItemId
 from app.ports.persistence.records import ItemVersion
@@ -24,15 +23,12 @@ _VERSIONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SqlItems:
+class SqlItems(Repository):
     """The catalogue.
 
     ``content_hash`` tells versions apart; ``indexed_hash`` is the version that the catalogue
     index holds, NULL as soon as a newer one is stored.
     """
-
-    session: Session
 
     def upsert(self, items: Sequence[Item], *, at: datetime) -> int:
         # PostgreSQL refuses to touch a row twice in one statement: the last of an id counts.

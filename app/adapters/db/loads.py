@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from app.adapters.db.session import Session
+from app.adapters.db.session import Repository
 from app.adapters.db.tables import load_progress
 
 
-@dataclass(frozen=True, slots=True)
-class SqlLoads:
+class SqlLoads(Repository):
     """Positions by name of the data set."""
-
-    session: Session
 
     def get(self, dataset: str) -> tuple[int, int] | None:
         row = self.session.first(

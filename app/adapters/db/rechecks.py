@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from app.adapters.db import counters
-from app.adapters.db.session import Session
+from app.adapters.db.session import Repository
 from app.adapters.db.tables import watch
 from app.domain.models import RequestId
 from app.ports.persistence.rechecks import Recheck
@@ -16,11 +15,8 @@ from app.ports.persistence.rechecks import Recheck
 _col = watch.c
 
 
-@dataclass(frozen=True, slots=True)
-class SqlRechecks:
+class SqlRechecks(Repository):
     """Fingerprints by request, until the last recheck."""
-
-    session: Session
 
     def add(self, watch: Recheck, *, due_at: datetime) -> None:
         insert = self.session.insert(_col.request_id.table).values(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -12,7 +11,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
-from app.adapters.db.session import Record, Session
+from app.adapters.db.session import Record, Repository
 from app.adapters.db.tables import interaction, subject
 from app.domain.models import (
     EventKey,
@@ -58,11 +57,8 @@ _EVIDENCE: Final = sa.select(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SqlInteractions:
+class SqlInteractions(Repository):
     """Interactions. Live rows are those that no erasure has flagged."""
-
-    session: Session
 
     def add(
         self, rows: Sequence[NewInteraction], *, pending_until: datetime, received_at: datetime

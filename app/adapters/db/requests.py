@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
 from app.adapters.db.request_rows import request_of, step_of, values_of
-from app.adapters.db.session import Session
+from app.adapters.db.session import Repository
 from app.adapters.db.tables import erasure_request, erasure_step
 from app.domain.erasure.request import (
     FINAL,
@@ -45,11 +44,8 @@ def _may_claim(now: datetime) -> ColumnElement[bool]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SqlErasureRequests:
+class SqlErasureRequests(Repository):
     """Erasure requests. Every move, claim and release is one conditional UPDATE."""
-
-    session: Session
 
     def add(self, new: NewRequest) -> None:
         insert = (

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import sqlalchemy as sa
 
 from app.adapters.db import counters
-from app.adapters.db.session import Session
+from app.adapters.db.session import Repository
 from app.adapters.db.tables import erasure_request, replay
 from app.domain.erasure.request import FINAL
 from app.domain.models import RequestId
 
 
-@dataclass(frozen=True, slots=True)
-class SqlRestores:
+class SqlRestores(Repository):
     """Erasures that are repeated after a restore, and the vector store's mark."""
-
-    session: Session
 
     def add(self, request_id: RequestId) -> None:
         self.session.changed(self.session.insert(replay).values(request_id=request_id))

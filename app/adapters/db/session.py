@@ -70,6 +70,13 @@ class Session:
         return {_VALUES: list(values) if self.is_postgres else json.dumps(list(values))}
 
 
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Some tables as a port of ``app.ports.persistence``, inside one transaction."""
+
+    session: Session
+
+
 def among(column: ColumnElement[Any], *, is_postgres: bool) -> ColumnElement[bool]:
     """Return ``Session.within`` for a statement that is built once and used with any values.
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from app.adapters.db.session import Record, Session
+from app.adapters.db.session import Record, Repository
 from app.adapters.db.tables import metadata, subject
 from app.domain.errors import DependencyUnavailableError, IntegrityError
 from app.domain.models import Pseudonym, Right, Subject, SubjectStatus
@@ -27,11 +26,8 @@ _LOCK_NAMES: Final = sa.select(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SqlSubjects:
+class SqlSubjects(Repository):
     """Users."""
-
-    session: Session
 
     def get(self, pseudonym: Pseudonym) -> Subject | None:
         return _subject(self.session.first(_GET_SUBJECT, {"pseudonym": pseudonym}))

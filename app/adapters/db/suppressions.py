@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
 
-from app.adapters.db.session import Session, among
+from app.adapters.db.session import Repository, among
 from app.adapters.db.tables import suppression
 from app.domain.models import Pseudonym, RequestId
 from app.domain.recommendation.topic import Topic
@@ -24,11 +23,8 @@ _OF: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SqlSuppressions:
+class SqlSuppressions(Repository):
     """Suppressed topics by user."""
-
-    session: Session
 
     def add(
         self, pseudonym: Pseudonym, topic: Topic, *, request_id: RequestId, at: datetime

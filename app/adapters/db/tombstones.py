@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from app.adapters.db.session import Record, Session
+from app.adapters.db.session import Record, Repository
 from app.adapters.db.tables import erasure_request, tombstone
 from app.domain.erasure.request import FINAL, RequestState, Tombstone
 from app.domain.models import RequestId
@@ -19,11 +18,8 @@ _BEGINNING: Final = datetime(1, 1, 2, tzinfo=UTC)
 the first one, so that no time zone turns it into year 0, which Python does not have."""
 
 
-@dataclass(frozen=True, slots=True)
-class SqlTombstones:
+class SqlTombstones(Repository):
     """Keyed traces of erased data, a row for each (token, request, lower bound)."""
-
-    session: Session
 
     def add(self, tombstones: Sequence[Tombstone]) -> None:
         widest: dict[tuple[str, str, datetime], dict[str, Any]] = {}
