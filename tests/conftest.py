@@ -46,7 +46,7 @@ OPTIONAL: dict[str, Callable[[], bool]] = {
     "movielens": lambda: "LETHE_MOVIELENS_DIR" in os.environ,
     "small_disk": may_mount,
 }
-"""What no service is needed for, but torch, data of another licence, or the right to mount."""
+"""Markers of tests that need torch, data under another licence, or the right to mount."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -71,14 +71,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup() -> Generator[None, None, None]:
-    """A fixture may ask for a server that is missing."""
+    """Skip or fail a test whose fixture needs a server that is missing."""
     with missing_server_is_a_skip():
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None, None, None]:
-    """A test may, too."""
+    """Skip or fail a test that itself needs a server that is missing."""
     with missing_server_is_a_skip():
         return (yield)
 

@@ -1,4 +1,4 @@
-"""Walks a running system for places that no store answers for."""
+"""Looks in a running system for places that no store is responsible for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.bootstrap.data_inventory import InventoryKind, Store, owner_of
 
 
 class Walk:
-    """What was met, by kind and name, with its owner; None is a place without one."""
+    """The places found, by kind and name, with the store responsible; None if there is none."""
 
     def __init__(self) -> None:
         self.met: dict[tuple[InventoryKind, str], Store | None] = {}

@@ -47,7 +47,7 @@ def an_order(memories: Sequence[Memory], *, is_whole_user: bool = True) -> Erasu
 
 
 def needles_of(memories: Sequence[Memory], *, is_whole_user: bool = True) -> Needles:
-    """Return what must be gone; the pseudonym stays in use where only a part is erased."""
+    """Return what must be gone: the pseudonym only where the whole user is erased."""
     users = sorted({memory.pseudonym for memory in memories}) if is_whole_user else []
     return Needles(
         documents=tuple(memory.document for memory in memories),

@@ -1,4 +1,4 @@
-"""Which tests are run by one and the same of the processes that run them."""
+"""Which tests have to run in the same process when several processes run the tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 ROOT: Final = Path(__file__).parents[1]
 ORDER: Final = {"crash": 0, "vllm": 1}
-"""Groups that take longest, longest first."""
+"""The slowest groups, the slowest first."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Catalogues and filters made at random, from few values, so that they meet."""
+"""Random catalogues and filters, made of so few values that filters find something."""
 
 from __future__ import annotations
 

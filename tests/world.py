@@ -105,7 +105,7 @@ class MovedClock(SystemClock):
 
 
 class StandIn:
-    """Stands before a store: answers the calls that a test speaks for, and passes on all others."""
+    """A proxy before a store: a test answers some calls itself, all others go to the store."""
 
     def __init__(self, real: object) -> None:
         self.real = real
@@ -249,5 +249,5 @@ def open_world(
 
 
 def unavailable(*_: object, **__: object) -> None:
-    """Stand in for a dependency that does not answer."""
+    """Raise the error of a dependency that does not answer."""
     raise DependencyUnavailableError("not there")

@@ -1,11 +1,11 @@
-"""Every place where a running system keeps something, and the store that answers for it.
+"""The data inventory: every place where the service keeps data, and the store responsible for it.
 
-A test walks a running system, embedded and distributed, and fails on a place that is not in here
+A test walks a running system, embedded and distributed, and fails on a place that is missing here
 (``tests/places.py``). So nobody adds a table, a collection, a key or a file without saying who
-erases in it, who counts what is left, and who searches its bytes.
+erases its data, who counts what is left, and who searches its bytes.
 
-Standard output is no place: a log line of ours never names anybody (``app.observability``), and
-``tests/e2e/test_no_traces.py`` reads all that two running systems wrote.
+Standard output is not listed: no log line names a user (``app.observability``), and
+``tests/e2e/test_no_traces.py`` reads everything that two running systems wrote.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 
 
 class InventoryKind(StrEnum):
-    """What a place is."""
+    """The kind of a place."""
 
     TABLE = "table"
     COLLECTION = "collection"
@@ -26,7 +26,7 @@ class InventoryKind(StrEnum):
 
 
 class Store(StrEnum):
-    """Who answers for a place."""
+    """The store responsible for a place."""
 
     ROWS = "rows"
     """Erased by ``UnitOfWork`` and ``scrub``, counted by ``POST /admin/prove``, its files probed
@@ -40,16 +40,17 @@ class Store(StrEnum):
     QUEUE = "queue"
     """Messages hold a request id and nothing else, so there is nothing to erase."""
     AUDIT = "audit"
-    """Leaves, papers and tombstones: keyed hashes and counts that stay; their rows are probed."""
+    """Audit leaves, receipts, certificates and tombstones: keyed hashes and counts that stay; their
+    rows are probed."""
     CATALOGUE = "catalogue"
-    """Items, which belong to nobody; their files are probed with those they lie among."""
+    """Items, which are not personal; they lie in files of other stores, which are probed."""
     SERVICE = "service"
-    """Of the service itself: secrets, locks, versions, counters. Nothing is about a user."""
+    """Secrets, locks, versions and counters of the service itself; nothing about a user."""
 
 
 @dataclass(frozen=True, slots=True)
 class InventoryEntry:
-    """A place and its owner.
+    """A place and the store responsible for it.
 
     Args:
         pattern: a regular expression for the whole name; of a file, its path from the data
@@ -101,7 +102,7 @@ PLACES: Final = (
 
 
 def owner_of(kind: InventoryKind, name: str) -> Store | None:
-    """Return the store that answers for a place; None where none does."""
+    """Return the store responsible for a place; None if there is none."""
     for place in PLACES:
         if place.kind is kind and re.fullmatch(place.pattern, name):
             return place.store

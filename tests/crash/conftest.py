@@ -1,4 +1,4 @@
-"""The run that nothing disturbs, which all others are compared with."""
+"""The run without crashes, with which all others are compared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.e2e.processes import serving
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Everybody who is forgotten in the other runs is forgotten in peace."""
+    """Everybody who is forgotten in the other runs is forgotten without a crash."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with serving(environment_of(folder), folder=folder) as running, calling(running.url) as api:
         api.load([*FORGOTTEN, *BYSTANDERS])

@@ -31,7 +31,7 @@ Statuses = dict[str, dict[str, Any]]
 
 
 def _stop_at(running: Running, point: str) -> int:
-    """Let a worker under ``*`` go on from point to point; return the child that came to this."""
+    """Let a worker that stops at every point run to this one; return the child that reached it."""
     for passed in POINTS:
         child = wait_for(f"it stops at {passed}", running.stopped)
         if passed == point:

@@ -16,12 +16,12 @@ import pytest
 
 
 class ServerMissingError(Exception):
-    """No server answers and none can be started; the message says what to install or set."""
+    """A server is missing and cannot be started; the message says what to install or set."""
 
 
 @contextmanager
 def missing_server_is_a_skip() -> Iterator[None]:
-    """Skip for want of a server, wherever it was to be started, or fail where all must be there."""
+    """Skip the test because a server is missing, or fail it where all servers are required."""
     try:
         yield
     except ServerMissingError as missing:

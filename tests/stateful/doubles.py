@@ -1,4 +1,4 @@
-"""What the machine hands in: time that it moves, a ledger and a queue that do nothing."""
+"""The state machine's doubles: a clock that it moves, a ledger and a queue that do nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SetClock:
 
 
 class NoLedger:
-    """A ledger that keeps nothing: what is told apart here is whose turn it is."""
+    """A ledger that keeps nothing, because these tests are about leases only."""
 
     def note(self, tombstones: Sequence[Tombstone]) -> None:
         pass
@@ -43,7 +43,7 @@ class NoLedger:
 
 
 class SilentQueue:
-    """A doorbell that nobody hears: the row alone must do."""
+    """A queue that drops everything: the row alone must be enough."""
 
     def ring(self, request_id: RequestId) -> None:
         pass

@@ -18,7 +18,7 @@ WAY: Final = (
     *(State.SUPPRESSED, State.ERASING, State.SCRUBBED, State.VERIFYING),
     State.COMPLETED,
 )
-"""States in the order in which the work comes to them; in all but the last it may be claimed."""
+"""States in the order of the work; in all but the last a request may be claimed."""
 WORKABLE: Final = WAY[:-1]
 Write = State | Literal["step"]
 """A state to enter, or a step to journal."""

@@ -53,7 +53,7 @@ NO_RULE: Final = {
         )
     },
 }
-"""What is no matter of turns, and why."""
+"""What the rules of leases leave out, and why."""
 
 
 def _methods(kind: type) -> set[str]:

@@ -1,4 +1,4 @@
-"""Every world that the rules allow, looked at one by one: three workers, one request."""
+"""Explores every state that the rules allow for three workers and one request."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_request_completes_from_everywhere_when_crashes_stop() -> None:
 
 
 def _can_complete(row: Row) -> bool:
-    """Let one worker do the obvious thing; with all others frozen where they are."""
+    """Let one worker finish the request while all others stand still."""
     for _ in range(2 * len(PLAN) + 10):
         row = row.retried() or row.let_go() or row
         claimed = row.claimed()
