@@ -244,15 +244,13 @@ class ForgetSettings(Group):
     """How erasures are carried out."""
 
     lease_s: Seconds = 30.0
-    """Seconds without a heartbeat after which another worker may take a request over; at least
-    three heartbeats."""
+    """Seconds without a heartbeat until another worker may take over; three heartbeats or more."""
     heartbeat_s: Seconds = 5.0
     """Seconds between two heartbeats of a worker."""
     max_attempts: Annotated[int, Field(ge=1, le=1000)] = 12
     """Attempts after which a request is `failed` and waits for an administrator."""
     batch: Annotated[int, Field(ge=1, le=1000)] = 50
-    """Requests that a worker processes together at most, sharing the cleaning and the search of
-    the files."""
+    """Requests that a worker processes together at most, cleaning and searching files once."""
     look_again_days: tuple[Annotated[float, Field(gt=0, le=365)], ...] = (1.0, 30.0)
     """Days after its completion at which an erasure is searched for again, as a JSON
     list; each search is recorded in the audit log. `[]` means never."""
@@ -261,11 +259,9 @@ class ForgetSettings(Group):
     backoff_s: Seconds = 0.5
     """Seconds before the second attempt, doubled for each further one; a minute at most."""
     take_over_s: Seconds = 30.0
-    """Seconds without a sign of life from any Celery worker after which an API process carries out
-    erasures itself."""
+    """Seconds without any sign of a Celery worker until an API process carries out erasures."""
     process_lease_s: Seconds = 15.0
-    """Seconds for which an API process counts as serving after its last sign of life; an erasure
-    waits for it that long."""
+    """Seconds after its last sign of life for which an erasure waits for an API process."""
     stop_at: Annotated[str, Field(pattern=r"^(\*|!?[a-z]+:(before|done))$")] | None = None
     """For crash tests: the process stops itself (SIGSTOP) when the first attempt of an erasure
     reaches this point, such as `memory:before` or `complete:done`; `*` is every point, and
