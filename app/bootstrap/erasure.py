@@ -55,7 +55,7 @@ def sweep_of(adapters: Adapters, shared: SharedServices, erase: EraseService) ->
     )
 
 
-def watch_of(adapters: Adapters, shared: SharedServices) -> RecheckService:
+def rechecks_of(adapters: Adapters, shared: SharedServices) -> RecheckService:
     """Return what searches again for erased data, days later."""
     return RecheckService(
         uows=adapters.uows,
@@ -67,7 +67,7 @@ def watch_of(adapters: Adapters, shared: SharedServices) -> RecheckService:
     )
 
 
-def erase_of(adapters: Adapters, shared: SharedServices, watch: RecheckService) -> EraseService:
+def erase_of(adapters: Adapters, shared: SharedServices, rechecks: RecheckService) -> EraseService:
     """Return what carries erasures out."""
     forget, audit_services = adapters.settings.forget, shared.audit_services
     return EraseService(
@@ -83,7 +83,7 @@ def erase_of(adapters: Adapters, shared: SharedServices, watch: RecheckService) 
             config=StepsConfig(),
         ),
         certificates=audit_services.certificates,
-        watch=watch,
+        rechecks=rechecks,
         clock=adapters.clock,
         owner=adapters.process_id,
         config=EraseConfig(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.administration import operations_of, overview_of, prove_of, rights_of
-from app.bootstrap.erasure import erase_of, forget_of, restore_of, sweep_of, watch_of
+from app.bootstrap.erasure import erase_of, forget_of, rechecks_of, restore_of, sweep_of
 from app.bootstrap.recommendation import recommend_of
 from app.bootstrap.shared import SharedServices
 from app.container import Container
@@ -26,7 +26,7 @@ def container_of(adapters: Adapters) -> Container:
     uows, clock = adapters.uows, adapters.clock
     shared = SharedServices.over(adapters)
     audit_services = shared.audit_services
-    watch = watch_of(adapters, shared)
+    watch = rechecks_of(adapters, shared)
     erase = erase_of(adapters, shared, watch)
     forget = forget_of(adapters, shared)
     restore = restore_of(adapters, shared, forget)

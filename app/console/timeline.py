@@ -11,7 +11,7 @@ from typing import Final
 from app.domain.audit.entries import StoredLeaf
 from app.domain.erasure.request import (
     FINAL,
-    LEGAL_MOVES,
+    TRANSITIONS,
     ErasureRequest,
     RequestState,
     StepRecord,
@@ -135,7 +135,7 @@ _TARGETS: Final = {
 def actions(request: ErasureRequest) -> list[Action]:
     """Return what may be done with a request as it stands."""
     state = request.state
-    names = [name for name, target in _TARGETS.items() if target in LEGAL_MOVES[state]]
+    names = [name for name, target in _TARGETS.items() if (state, target) in TRANSITIONS]
     if state is RequestState.FAILED:
         names.append("retry")
     if state is RequestState.ON_HOLD:

@@ -14,12 +14,12 @@ from app.adapters.db.session import Session
 from app.adapters.db.tables import audit_leaf, erasure_document, erasure_move, erasure_request
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.audit.entries import Leaf, LeafKind
-from app.domain.audit.reconciliation import contradictions
+from app.domain.erasure.reconciliation import contradictions
 from app.domain.erasure.request import Ground, RequestState
 from app.domain.errors import AppError
 from app.ports.persistence.documents import ErasureDocuments
 from app.services.audit.reconciliation import ReconcileService
-from app.services.erasure.transitions import move
+from app.services.erasure.transitions import transition
 from tests.contract.persistence.sql_rows import NOW, new_request, request_id
 from tests.contract.persistence.test_audit_tree import no_triggers
 
@@ -55,7 +55,7 @@ def go(uows: SqlUnitsOfWork, name: str, *way: RequestState, ground: Ground | Non
             request = uow.requests.get(request_id(name))
             assert request is not None
             facts = {"ground": ground.value} if ground else {}
-            move(uow, request, target, at=NOW, fence=None, facts=facts, ground=ground)
+            transition(uow, request, target, at=NOW, fence=None, facts=facts, ground=ground)
             if target is S.COMPLETED:
                 uow.documents.complete(request_id(name), certificate="{}")
 
@@ -91,7 +91,7 @@ def test_a_rolled_back_move_is_in_neither_account(
         with uows.write() as uow:
             request = uow.requests.get(request_id("open"))
             assert request is not None
-            move(uow, request, S.ERASING, at=NOW, fence=None, facts={})
+            transition(uow, request, S.ERASING, at=NOW, fence=None, facts={})
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

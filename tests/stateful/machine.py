@@ -19,12 +19,12 @@ from hypothesis.stateful import (
 
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.audit.entries import LeafKind
-from app.domain.erasure.request import Claim, ErasureRequest, Ground, RequestState, Step
+from app.domain.erasure.request import ErasureRequest, Ground, RequestState, Step
 from app.domain.errors import IllegalMoveError
 from app.domain.models import RequestId
 from app.services.administration.erasure_requests import ErasureRequestAdmin
 from app.services.erasure.journal import ErasureJournal
-from app.services.erasure.transitions import LeaseLostError, move
+from app.services.erasure.transitions import LeaseLostError, transition
 from tests.contract.persistence.sql_rows import new_request, request_id
 from tests.stateful.doubles import NoLedger, SetClock, SilentQueue
 from tests.stateful.leases import BACKOFF_TICKS, LEASE_TICKS, Row, Write
@@ -49,10 +49,10 @@ _SERIAL: Final = itertools.count()
 
 @dataclass
 class Worker:
-    """What a worker knows: its claim, and what it writes next."""
+    """What a worker knows: its fence, and what it writes next."""
 
     request: int
-    claim: Claim
+    fence: int
     run: ErasureJournal = field(repr=False)
     writes: Iterator[None] = field(repr=False)
 
@@ -95,26 +95,28 @@ class ErasureMachine(RuleBasedStateMachine):
         if claim is not None and expected is not None:
             assert claim.fence == expected.fence
             self.rows[n] = expected
-            run = ErasureJournal(uows=self.uows, clock=self.clock, claim=claim, check=lambda: None)
-            self.workers[worker] = Worker(n, claim, run, self._writes(run, claim))
+            run = ErasureJournal(
+                uows=self.uows, clock=self.clock, request=claim, check=lambda: None
+            )
+            self.workers[worker] = Worker(n, claim.fence, run, self._writes(run))
 
-    def _writes(self, run: ErasureJournal, claim: Claim) -> Iterator[None]:
+    def _writes(self, run: ErasureJournal) -> Iterator[None]:
         for write in WRITES:
             if isinstance(write, Step):
                 run.step(write, "store", lambda: 1, is_repeated=write is Step.PROBE)
             elif write is RequestState.COMPLETED:
-                self._complete(run, claim)
+                self._complete(run)
             else:
                 run.enter(write)
             yield
 
-    def _complete(self, run: ErasureJournal, claim: Claim) -> None:
+    def _complete(self, run: ErasureJournal) -> None:
         """Close the request as the service does, but for its certificate."""
         at = self.clock.now()
         with self.uows.write() as uow:
-            request = run.require_fence(uow)
-            move(uow, request, RequestState.COMPLETED, at=at, fence=claim.fence, facts={})
-            assert uow.requests.clear_subject(request.request_id, fence=claim.fence)
+            run.transition(uow, RequestState.COMPLETED, at=at, facts={})
+            fence = run.request.fence
+            assert uow.requests.clear_subject(run.request.request_id, fence=fence)
 
     @precondition(lambda machine: any(machine.workers))
     @rule(worker=st.integers(0, N_WORKERS - 1))
@@ -124,7 +126,7 @@ class ErasureMachine(RuleBasedStateMachine):
         if at_work is None:
             return
         row = self.rows[at_work.request]
-        expected = row.written(fence=at_work.claim.fence)
+        expected = row.written(fence=at_work.fence)
         before = self._progress(at_work.request)
         try:
             while self._progress(at_work.request) == before:
@@ -149,11 +151,11 @@ class ErasureMachine(RuleBasedStateMachine):
         at_work = self.workers[worker]
         if at_work is None:
             return
-        expected = self.rows[at_work.request].beaten(fence=at_work.claim.fence)
+        expected = self.rows[at_work.request].beaten(fence=at_work.fence)
         lease_until = self.clock.now() + LEASE_TICKS * TICK
         with self.uows.write() as uow:
             held = uow.requests.heartbeat(
-                self.ids[at_work.request], fence=at_work.claim.fence, lease_until=lease_until
+                self.ids[at_work.request], fence=at_work.fence, lease_until=lease_until
             )
         assert held == (expected is not None)
         self.rows[at_work.request] = expected or self.rows[at_work.request]
@@ -171,7 +173,7 @@ class ErasureMachine(RuleBasedStateMachine):
         self.workers[worker] = None
         if how == "dead":
             return
-        row, fence = self.rows[at_work.request], at_work.claim.fence
+        row, fence = self.rows[at_work.request], at_work.fence
         stop, expected = {
             "released": (self._release, row.released(fence=fence)),
             "put_off": (self._put_off, row.put_off(fence=fence)),
@@ -188,10 +190,10 @@ class ErasureMachine(RuleBasedStateMachine):
         if at_work is None:
             return
         row = self.rows[at_work.request]
-        if row.fence == at_work.claim.fence and row.state is not RequestState.VERIFYING:
+        if row.fence == at_work.fence and row.state is not RequestState.VERIFYING:
             return  # the service searches while it verifies, and at no other time
         self.workers[worker] = None
-        expected = row.started_over(fence=at_work.claim.fence)
+        expected = row.started_over(fence=at_work.fence)
         assert _is_done(at_work.run.start_over) == (expected is not None)
         self.rows[at_work.request] = expected or row
 
@@ -210,7 +212,7 @@ class ErasureMachine(RuleBasedStateMachine):
 
         def give_up() -> None:
             with self.uows.write() as uow:
-                move(uow, request, RequestState.FAILED, at=at, fence=fence, facts={})
+                transition(uow, request, RequestState.FAILED, at=at, fence=fence, facts={})
 
         return _is_done(give_up)
 

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from app.adapters.db.session import Repository
 from app.adapters.db.tables import audit_leaf, erasure_document, erasure_move, erasure_request
 from app.domain.audit.entries import StoredLeaf
-from app.domain.audit.reconciliation import Account, Move, RequestRow
+from app.domain.erasure.reconciliation import Account, RequestRow, Transition
 from app.domain.models import RequestId
 
-_Entry = tuple[RequestId, RequestRow | Move | StoredLeaf]
+_Entry = tuple[RequestId, RequestRow | Transition | StoredLeaf]
 
 
 class SqlAccounts(Repository):
@@ -30,7 +30,7 @@ class SqlAccounts(Repository):
             yield Account(
                 request_id=request_id,
                 row=rows[0] if rows else None,
-                moves=[entry for entry in found if isinstance(entry, Move)],
+                moves=[entry for entry in found if isinstance(entry, Transition)],
                 leaves=[entry for entry in found if isinstance(entry, StoredLeaf)],
             )
 
@@ -60,7 +60,7 @@ class SqlAccounts(Repository):
         for request_id, source, target in self.session.stream(
             statement.order_by(move.request_id, move.number)
         ):
-            yield request_id, Move(source, target)
+            yield request_id, Transition(source, target)
 
     def _leaves(self) -> Iterator[_Entry]:
         leaf = audit_leaf.c

@@ -15,13 +15,12 @@ from app.adapters.db.tables import erasure_request, erasure_step
 from app.domain.erasure.request import (
     FINAL,
     WORKABLE,
-    Claim,
     ErasureRequest,
     Ground,
     RequestState,
     Step,
     StepRecord,
-    require_legal,
+    leaf_of,
 )
 from app.domain.errors import ConflictError
 from app.domain.models import Pseudonym, RequestId
@@ -45,7 +44,7 @@ def _may_claim(now: datetime) -> ColumnElement[bool]:
 
 
 class SqlErasureRequests(Repository):
-    """Erasure requests. Every move, claim and release is one conditional UPDATE."""
+    """Erasure requests. Every transition, claim and release is one conditional UPDATE."""
 
     def add(self, new: NewRequest) -> None:
         insert = (
@@ -98,7 +97,7 @@ class SqlErasureRequests(Repository):
         )
         return [request_of(row) for row in rows]
 
-    def move(
+    def transition(
         self,
         request_id: RequestId,
         *,
@@ -109,7 +108,7 @@ class SqlErasureRequests(Repository):
         ground: Ground | None = None,
         error_code: str | None = None,
     ) -> bool:
-        require_legal(source=source, target=target)
+        leaf_of(source=source, target=target)  # raises for what the table does not have
         values: dict[str, Any] = {
             "state": target.value,
             "updated_at": at,
@@ -129,7 +128,7 @@ class SqlErasureRequests(Repository):
 
     def claim(
         self, request_id: RequestId, *, owner: str, now: datetime, lease_until: datetime
-    ) -> Claim | None:
+    ) -> ErasureRequest | None:
         row = self.session.first(
             sa.update(erasure_request)
             .where(_col.request_id == request_id, _may_claim(now))
@@ -141,9 +140,7 @@ class SqlErasureRequests(Repository):
             )
             .returning(*_col)
         )
-        if row is None:
-            return None
-        return Claim(request_of(row), owner, fence=row.fence, lease_until=row.lease_until)
+        return None if row is None else request_of(row)
 
     def heartbeat(self, request_id: RequestId, *, fence: int, lease_until: datetime) -> bool:
         # A heartbeat that comes after the release must not take the lease again.

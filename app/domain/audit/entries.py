@@ -16,7 +16,6 @@ LeafValue = str | int | float | bool | None
 class LeafKind(StrEnum):
     """What happened."""
 
-    SERVICE_STARTED = "service.started"
     FORGET_RECEIVED = "forget.received"
     FORGET_SUPPRESSED = "forget.suppressed"
     FORGET_ERASING = "forget.erasing"
@@ -24,7 +23,6 @@ class LeafKind(StrEnum):
     FORGET_VERIFYING = "forget.verifying"
     FORGET_COMPLETED = "forget.completed"
     FORGET_FAILED = "forget.failed"
-    FORGET_RETRIED = "forget.retried"
     FORGET_HELD = "forget.on_hold"
     FORGET_RELEASED = "forget.released"
     FORGET_REJECTED = "forget.rejected"

@@ -1,4 +1,4 @@
-"""The life of an erasure request: states, the one table of legal moves, the steps of the work."""
+"""The life of an erasure request: its states, the one table of transitions, the work's steps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from app.domain.audit.entries import LeafKind
 from app.domain.erasure.scope import Scope
 from app.domain.errors import IllegalMoveError
 from app.domain.models import Pseudonym, RecordId, RequestId
@@ -18,8 +19,6 @@ from app.domain.models import Pseudonym, RecordId, RequestId
 class RequestState(StrEnum):
     """Where an erasure request stands."""
 
-    RECEIVED = "received"
-    NEEDS_IDENTITY = "needs_identity"
     ON_HOLD = "on_hold"
     SUPPRESSED = "suppressed"
     ERASING = "erasing"
@@ -31,38 +30,48 @@ class RequestState(StrEnum):
 
 
 _S = RequestState
-LEGAL_MOVES: Final[Mapping[RequestState, frozenset[RequestState]]] = MappingProxyType(
-    {
-        _S.RECEIVED: frozenset({_S.SUPPRESSED, _S.NEEDS_IDENTITY, _S.ON_HOLD, _S.REJECTED}),
-        _S.NEEDS_IDENTITY: frozenset({_S.SUPPRESSED, _S.REJECTED}),
-        # Held or refused data are still in place, so both only before the first byte is scrubbed.
-        _S.SUPPRESSED: frozenset({_S.ERASING, _S.ON_HOLD, _S.REJECTED, _S.FAILED}),
-        _S.ON_HOLD: frozenset({_S.SUPPRESSED, _S.REJECTED}),
-        _S.ERASING: frozenset({_S.SCRUBBED, _S.FAILED}),
-        # Residue found while verifying sends the work back to the scrub, never forward.
-        _S.SCRUBBED: frozenset({_S.VERIFYING, _S.FAILED}),
-        _S.VERIFYING: frozenset({_S.COMPLETED, _S.ERASING, _S.FAILED}),
-        _S.FAILED: frozenset({_S.ERASING}),
-        _S.COMPLETED: frozenset(),
-        _S.REJECTED: frozenset(),
-    }
-)
-"""State -> states it may move to. Enforced again in SQL by a conditional UPDATE."""
-
 WORKABLE: Final = frozenset({_S.SUPPRESSED, _S.ERASING, _S.SCRUBBED, _S.VERIFYING})
 """States in which a worker may claim the request."""
-FINAL: Final = frozenset(state for state, moves in LEGAL_MOVES.items() if not moves)
+TRANSITIONS: Final[Mapping[tuple[RequestState | None, RequestState], LeafKind]] = MappingProxyType(
+    {
+        (None, _S.SUPPRESSED): LeafKind.FORGET_SUPPRESSED,
+        # Held or refused data are still in place, so both only before the first byte is scrubbed.
+        (_S.SUPPRESSED, _S.ON_HOLD): LeafKind.FORGET_HELD,
+        (_S.ON_HOLD, _S.SUPPRESSED): LeafKind.FORGET_RELEASED,
+        (_S.SUPPRESSED, _S.REJECTED): LeafKind.FORGET_REJECTED,
+        (_S.ON_HOLD, _S.REJECTED): LeafKind.FORGET_REJECTED,
+        (_S.SUPPRESSED, _S.ERASING): LeafKind.FORGET_ERASING,
+        (_S.ERASING, _S.SCRUBBED): LeafKind.FORGET_SCRUBBED,
+        (_S.SCRUBBED, _S.VERIFYING): LeafKind.FORGET_VERIFYING,
+        (_S.VERIFYING, _S.COMPLETED): LeafKind.FORGET_COMPLETED,
+        # Residue found while verifying sends the work back to the scrub, never forward.
+        (_S.VERIFYING, _S.ERASING): LeafKind.FORGET_ERASING,
+        (_S.FAILED, _S.ERASING): LeafKind.FORGET_ERASING,
+        **{(state, _S.FAILED): LeafKind.FORGET_FAILED for state in WORKABLE},
+    }
+)
+"""Every legal transition (source, None for a new request; target) and the audit leaf it leaves.
+
+Enforced again in SQL by a conditional UPDATE.
+"""
+STATE_OF_LEAF: Final[Mapping[LeafKind, RequestState]] = MappingProxyType(
+    {leaf: target for (_, target), leaf in TRANSITIONS.items()}
+)
+"""The state that a leaf says a request entered. Other leaf kinds tell of no transition."""
+FINAL: Final = frozenset(RequestState) - {source for source, _ in TRANSITIONS}
 """States that nothing leads out of."""
 
 
-def require_legal(*, source: RequestState, target: RequestState) -> None:
-    """Check a move against the table.
+def leaf_of(*, source: RequestState, target: RequestState) -> LeafKind:
+    """Return the leaf that a transition leaves in the audit log.
 
     Raises:
-        IllegalMoveError: the table has no such move.
+        IllegalMoveError: the table has no such transition.
     """
-    if target not in LEGAL_MOVES[source]:
+    leaf = TRANSITIONS.get((source, target))
+    if leaf is None:
         raise IllegalMoveError(f"a request cannot go from {source} to {target}")
+    return leaf
 
 
 class Step(StrEnum):
@@ -110,7 +119,9 @@ class Ground(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErasureRequest:
-    """An erasure request as stored.
+    """An erasure request as its row holds it: the only truth about how far it has come.
+
+    A worker claims it by raising ``fence``; what ``claim`` returns is the row with its own fence.
 
     Args:
         pseudonym: None once a completed erasure has cleared it.
@@ -119,8 +130,8 @@ class ErasureRequest:
         attempts: how often a worker has claimed it.
         fence: raised by every claim; a writer with an older one has lost its lease.
         change_seq: the change feed's number that every live process must have acknowledged.
-        outages: how many of the attempts ended because something the service stands on was down;
-            they say nothing against the request.
+        outages: how many of the attempts ended because a dependency was down; they do not count
+            towards the limit of attempts.
         error_code: code of the last failure, None while there is none.
     """
 
@@ -164,16 +175,6 @@ class StepRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A worker's hold on a request, good until ``lease_until`` and while ``fence`` is newest."""
-
-    request: ErasureRequest
-    owner: str
-    fence: int
-    lease_until: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Tombstone:
     """A keyed trace of erased data that stops it from coming back.
 
@@ -198,7 +199,7 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class ErasureOrder:
-    """What a store is asked to erase.
+    """What a store is asked to erase: all that it may know of the request.
 
     Args:
         record_ids: ids of the memories in scope, random, from SQL.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from app.domain.audit.reconciliation import Account
+from app.domain.erasure.reconciliation import Account
 
 
 class Accounts(Protocol):

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Protocol
 
 from app.domain.erasure.request import (
-    Claim,
     ErasureRequest,
     Ground,
     RequestState,
@@ -77,7 +76,7 @@ class ErasureRequests(Protocol):
     def unfinished_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
         """Return the user's requests that are not final, held and failed ones too, oldest first."""
 
-    def move(
+    def transition(
         self,
         request_id: RequestId,
         *,
@@ -88,23 +87,24 @@ class ErasureRequests(Protocol):
         ground: Ground | None = None,
         error_code: str | None = None,
     ) -> bool:
-        """Move by conditional UPDATE (id, source state and, unless None, fence must match).
+        """Change the state by conditional UPDATE (id, source and, unless None, fence must match).
 
-        Returns whether the row moved. COMPLETED sets ``completed_at``; every move clears
-        ``error_code`` unless given. A move into or out of the workable states ends any lease
-        and back-off, so that a retried or released request may be claimed at once.
+        Returns whether the row changed. COMPLETED sets ``completed_at``; every transition clears
+        ``error_code`` unless given. One into or out of the workable states ends any lease and
+        back-off, so that a retried or released request may be claimed at once.
 
         Raises:
-            IllegalMoveError: the table of legal moves has no such move.
+            IllegalMoveError: the table has no such transition.
         """
 
     def claim(
         self, request_id: RequestId, *, owner: str, now: datetime, lease_until: datetime
-    ) -> Claim | None:
+    ) -> ErasureRequest | None:
         """Take the lease if the state is workable and no other lease is valid at ``now``.
 
         A valid lease keeps out its own owner as well, and ``not_before`` keeps out everyone.
-        Adds 1 to ``fence`` and ``attempts``. Returns None where somebody else has it.
+        Adds 1 to ``fence`` and ``attempts``. Returns the request with both, the fence being the
+        caller's from now on; None where somebody else has it.
         """
 
     def heartbeat(self, request_id: RequestId, *, fence: int, lease_until: datetime) -> bool:

@@ -16,7 +16,7 @@ from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.ledger import ErasureLedger
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
-from app.services.erasure.transitions import LeaseLostError, move
+from app.services.erasure.transitions import LeaseLostError, transition
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class ErasureRequestAdmin:
             # The table lets a worker come to erasing from elsewhere, too.
             if request.state is not RequestState.FAILED:
                 raise IllegalMoveError("only a failed request can be retried")
-            self._move(uow, request, RequestState.ERASING)
+            self._transition(uow, request, RequestState.ERASING)
             uow.after_commit(partial(self._queue.ring, request_id))
             return self._get(uow, request_id)
 
@@ -73,7 +73,7 @@ class ErasureRequestAdmin:
             IllegalMoveError: the scrub has begun, or the request is final.
         """
         with self._uows.write() as uow:
-            self._move(uow, self._get(uow, request_id), RequestState.ON_HOLD)
+            self._transition(uow, self._get(uow, request_id), RequestState.ON_HOLD)
             uow.after_commit(partial(self._ledger.drop, request_id))
             return self._get(uow, request_id)
 
@@ -85,7 +85,7 @@ class ErasureRequestAdmin:
             IllegalMoveError: it is not on hold.
         """
         with self._uows.write() as uow:
-            self._move(uow, self._get(uow, request_id), RequestState.SUPPRESSED)
+            self._transition(uow, self._get(uow, request_id), RequestState.SUPPRESSED)
             uow.after_commit(partial(self._queue.ring, request_id))
             return self._get(uow, request_id)
 
@@ -104,7 +104,7 @@ class ErasureRequestAdmin:
                 # What both cover would come back with the one that is rejected.
                 raise ConflictError("another request of the same user is open; it comes first")
             doomed = uow.interactions.flagged(request_id)
-            self._move(uow, request, RequestState.REJECTED, ground=ground)
+            self._transition(uow, request, RequestState.REJECTED, ground=ground)
             uow.interactions.unflag(request_id)
             uow.tombstones.remove_of(request_id)
             uow.after_commit(partial(self._ledger.drop, request_id))
@@ -150,7 +150,7 @@ class ErasureRequestAdmin:
             raise NotFoundError("no erasure request has this id")
         return request
 
-    def _move(
+    def _transition(
         self,
         uow: UnitOfWork,
         request: ErasureRequest,
@@ -160,7 +160,7 @@ class ErasureRequestAdmin:
     ) -> None:
         facts = {"by": "admin"} | ({"ground": ground.value} if ground else {})
         try:
-            move(
+            transition(
                 uow,
                 request,
                 target,

@@ -140,11 +140,11 @@ class ProofService:
         order = ErasureOrder(RequestId(""), pseudonym, is_whole_user=True, record_ids=())
         with self._uows.read() as uow:
             rows = uow.subjects.mentions(pseudonym)
-        box = self._search.collect(order)
+        manifest = self._search.collect(order)
         yield Check(Claim.ROWS, examined=len(rows), against=sum(rows.values()))
         for claim, store in _STORES.items():
-            yield Check(claim, examined=1, against=box.counts[store])
-        (reports,) = self._search.search([box.needles])
+            yield Check(claim, examined=1, against=manifest.counts[store])
+        (reports,) = self._search.search([manifest.needles])
         unsure = sum(not report.control_found for report in reports)
         residue = sum(report.residue for report in reports)
         scanned = sum(report.bytes_read for report in reports)
@@ -170,4 +170,4 @@ _STORES: Final[Mapping[Claim, str]] = {
     Claim.CACHE: "cache",
     Claim.KEYS: "vault",
 }
-"""The claim and the name under which a needle box counts it."""
+"""The claim and the name under which a manifest counts it."""

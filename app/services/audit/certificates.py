@@ -1,4 +1,4 @@
-"""The papers of an erasure: receipt at acceptance, needles meanwhile, certificate at the end."""
+"""Issues receipts and certificates, and keeps the sealed manifest of an erasure until then."""
 
 from __future__ import annotations
 
@@ -129,8 +129,8 @@ class CertificateService:
         documents = uow.documents.get(request_id)
         return documents.certificate if documents else None
 
-    def box(self, request_id: RequestId) -> ErasureManifest | None:
-        """Return what an earlier attempt collected.
+    def manifest(self, request_id: RequestId) -> ErasureManifest | None:
+        """Return what an earlier attempt collected; None where none has.
 
         Raises:
             KeyUnavailableError: the vault does not answer.
@@ -143,20 +143,20 @@ class CertificateService:
         opened = self._cipher.open(sealed, pseudonym=self._owner(request_id), purpose=_NEEDLES)
         return ErasureManifest.decode(opened[request_id], request_id=request_id)
 
-    def keep(self, box: ErasureManifest) -> None:
-        """Seal needles under a key of their own, for the time of the erasure."""
-        request_id = box.order.request_id
+    def keep(self, manifest: ErasureManifest) -> None:
+        """Seal the manifest under a key of its own, for the time of the erasure."""
+        request_id = manifest.order.request_id
         owner = self._owner(request_id)
         self._cipher.prepare([owner])
-        texts: dict[str, str] = {request_id: box.encode()}
+        texts: dict[str, str] = {request_id: manifest.encode()}
         sealed = self._cipher.seal(texts, pseudonym=owner, purpose=_NEEDLES)
         with self._uows.write() as uow:
             uow.documents.keep_needles(request_id, sealed[request_id])
 
     def shred_needles(self, request_id: RequestId) -> None:
-        """Destroy the needles' key, last of all, and then the needles.
+        """Destroy the manifest's key, last of all, and then the manifest.
 
-        They are kept until their key is gone: whoever dies in between leaves the note of it.
+        In this order, so that a worker that dies in between leaves a trace of the unfinished work.
         """
         self._vault.shred(self._owner(request_id))
         self._vault.flush()
@@ -179,7 +179,7 @@ class CertificateService:
         uow: UnitOfWork,
         request: ErasureRequest,
         *,
-        box: ErasureManifest,
+        manifest: ErasureManifest,
         reports: Sequence[ProbeReport],
     ) -> CertificateStatement:
         """Return what can be certified; refuses to state what would not be an erasure.
@@ -201,7 +201,7 @@ class CertificateService:
             completed_at=now,
             stores=tuple(
                 StoreCount(store, before=count, after=0)
-                for store, count in sorted(box.counts.items())
+                for store, count in sorted(manifest.counts.items())
             ),
             probes=tuple(_finding(report) for report in reports),
             state_before=bytes.fromhex(before) if before else _UNKNOWN_STATE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.audit.reconciliation import contradictions
+from app.domain.erasure.reconciliation import contradictions
 from app.ports.persistence.unit_of_work import UnitsOfWork
 
 _MAX_PROBLEMS: Final = 20

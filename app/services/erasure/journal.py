@@ -1,14 +1,15 @@
-"""One claimed erasure as it moves through its states: journal, fence, audit leaves."""
+"""One claimed erasure as its worker carries it out: state, journal, fence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
 from typing import Final
 
 from app.domain.audit.entries import LeafValue
 from app.domain.erasure.manifest import ErasureManifest
 from app.domain.erasure.request import (
-    Claim,
     ErasureOrder,
     ErasureRequest,
     RequestState,
@@ -20,9 +21,7 @@ from app.domain.erasure.scope import AllScope
 from app.domain.errors import IntegrityError
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
-from app.services.audit.certificates import CertificateService
-from app.services.erasure.rechecks import RecheckService
-from app.services.erasure.transitions import LeaseLostError, move
+from app.services.erasure.transitions import LeaseLostError, transition
 
 _WAY: Final = (
     RequestState.SUPPRESSED,
@@ -31,8 +30,6 @@ _WAY: Final = (
     RequestState.VERIFYING,
     RequestState.COMPLETED,
 )
-
-
 OnPoint = Callable[[str, int], None]
 """Called with a point of the work, such as ``memory:before``, and the attempt that passes it."""
 
@@ -41,41 +38,52 @@ def pass_by(_point: str, _attempt: int, /) -> None:
     """Do nothing at any point."""
 
 
-Reports = Sequence[ProbeReport]
-
-
 class ErasureJournal:
-    """The state and journal of one claimed request; every write checks the fence."""
+    """One attempt at a claimed request: what is done, and what the later steps need to know.
+
+    Every write checks that the claim's fence is still the newest.
+
+    Args:
+        request: as ``claim`` returned it.
+        check: raises LeaseLostError once the lease is lost.
+
+    ``manifest`` is what the probe must look for, None until it was collected; ``reports`` is what
+    the probe found, one report a store.
+    """
 
     def __init__(
         self,
         *,
         uows: UnitsOfWork,
         clock: Clock,
-        claim: Claim,
+        request: ErasureRequest,
         check: Callable[[], None],
         on_point: OnPoint = pass_by,
     ) -> None:
-        """Read how far earlier attempts came; ``check`` raises once the lease is lost."""
         self._uows = uows
         self._clock = clock
-        self._claim = claim
         self._check = check
         self._on_point = on_point
-        self._request_id = claim.request.request_id
-        self._state = claim.request.state
-        with uows.read() as uow:
-            self._done = {record.step for record in uow.requests.steps(self._request_id)}
+        self._state = request.state
+        self.request = request
+        self.manifest: ErasureManifest | None = None
+        self.reports: Sequence[ProbeReport] = ()
 
-    def order(self, *, box: ErasureManifest | None) -> ErasureOrder:
-        """Return what the stores are to erase, as an earlier attempt found it if one did.
+    @cached_property
+    def _done(self) -> set[Step]:
+        with self._uows.read() as uow:
+            return {record.step for record in uow.requests.steps(self.request.request_id)}
+
+    @cached_property
+    def order(self) -> ErasureOrder:
+        """What the stores are to erase, as an earlier attempt found it if one did.
 
         Raises:
             IntegrityError: the row of an unfinished request has lost its subject.
         """
-        if box is not None:
-            return box.order
-        request = self._claim.request
+        request = self.request
+        if self.manifest is not None:
+            return self.manifest.order
         if request.pseudonym is None:
             raise IntegrityError("an unfinished erasure request has no subject")
         is_whole_user = isinstance(request.scope, AllScope)
@@ -83,25 +91,48 @@ class ErasureJournal:
             record_ids = (
                 uow.interactions.record_ids_of(request.pseudonym)
                 if is_whole_user
-                else uow.interactions.flagged(self._request_id)
+                else uow.interactions.flagged(request.request_id)
             )
         return ErasureOrder(
-            request_id=self._request_id,
+            request_id=request.request_id,
             pseudonym=request.pseudonym,
             is_whole_user=is_whole_user,
             record_ids=tuple(record_ids),
         )
 
+    def require_manifest(self) -> ErasureManifest:
+        """Return the manifest.
+
+        Raises:
+            IntegrityError: there is none, so nothing could be searched for.
+        """
+        if self.manifest is None:
+            raise IntegrityError("what the probe must look for was not kept")
+        return self.manifest
+
     def enter(self, target: RequestState) -> None:
-        """Move on to ``target``, unless an earlier attempt was there already."""
+        """Go on to the state ``target``, unless an earlier attempt was there already."""
         if _WAY.index(self._state) < _WAY.index(target):
             with self._uows.write() as uow:
-                self._move(uow, target, {"attempt": self._claim.request.attempts})
+                facts = {"attempt": self.request.attempts}
+                self.transition(uow, target, at=self._clock.now(), facts=facts)
             self._state = target
 
-    def _move(self, uow: UnitOfWork, target: RequestState, facts: Mapping[str, LeafValue]) -> None:
+    def transition(
+        self,
+        uow: UnitOfWork,
+        target: RequestState,
+        *,
+        at: datetime,
+        facts: Mapping[str, LeafValue],
+    ) -> int:
+        """Change the state in the caller's transaction; return the leaf's number.
+
+        Raises:
+            LeaseLostError: another worker has claimed the request since.
+        """
         request = self.require_fence(uow)
-        move(uow, request, target, at=self._clock.now(), fence=self._claim.fence, facts=facts)
+        return transition(uow, request, target, at=at, fence=request.fence, facts=facts)
 
     def step(
         self, step: Step, store: str, action: Callable[[], int], *, is_repeated: bool = False
@@ -110,18 +141,18 @@ class ErasureJournal:
         self._check()
         if step in self._done and not is_repeated:
             return
-        self._pass(f"{step}:before")
+        self.pass_point(f"{step}:before")
         started_s = self._clock.monotonic_s()
         touched = action()
-        self._pass(f"{step}:done")
+        self.pass_point(f"{step}:done")
         self._check()
         record = StepRecord(
-            request_id=self._request_id,
+            request_id=self.request.request_id,
             step=step,
             store=store,
             touched=touched,
             duration_ms=round(1_000 * (self._clock.monotonic_s() - started_s), 3),
-            attempt=self._claim.request.attempts,
+            attempt=self.request.attempts,
             finished_at=self._clock.now(),
         )
         with self._uows.write() as uow:
@@ -129,54 +160,24 @@ class ErasureJournal:
             uow.requests.record_step(record)
         self._done.add(step)
 
-    def _pass(self, point: str) -> None:
-        self._on_point(point, self._claim.request.attempts)
+    def pass_point(self, point: str) -> None:
+        """Say that the work has come to ``point``, where a test may stop the process."""
+        self._on_point(point, self.request.attempts)
 
     def require_fence(self, uow: UnitOfWork) -> ErasureRequest:
-        """Return the request as it is now, once nobody has claimed it since.
+        """Return the request as it is now.
 
         Raises:
-            LeaseLostError: somebody has.
+            LeaseLostError: another worker has claimed it since.
         """
-        request = uow.requests.get(self._request_id)
-        if request is None or request.fence != self._claim.fence:
+        request = uow.requests.get(self.request.request_id)
+        if request is None or request.fence != self.request.fence:
             raise LeaseLostError
         return request
 
     def start_over(self) -> None:
-        """Send the work back to the scrub: residue was found."""
+        """Send the work back to the first step: residue was found."""
         with self._uows.write() as uow:
-            self._move(uow, RequestState.ERASING, {"residue": True})
-            uow.requests.clear_steps(self._request_id)
-
-    def complete(
-        self,
-        certificates: CertificateService,
-        *,
-        box: ErasureManifest,
-        probed: Reports,
-        watch: RecheckService,
-    ) -> None:
-        """Close the request, forget whom it was about and certify it, in one transaction.
-
-        Raises:
-            InvalidInputError: there is residue, or a search could not have found any.
-            DependencyUnavailableError: the key store does not answer.
-        """
-        self._pass("complete:before")
-        with self._uows.write() as uow:
-            request = self.require_fence(uow)
-            statement = certificates.statement(uow, request, box=box, reports=probed)
-            seq = move(
-                uow,
-                request,
-                RequestState.COMPLETED,
-                at=statement.completed_at,
-                fence=self._claim.fence,
-                facts=statement.leaf_payload(),
-            )
-            certificates.certify(uow, statement, seq=seq)
-            uow.requests.clear_subject(self._request_id, fence=self._claim.fence)
-            watch.keep_fingerprints(uow, box, at=statement.completed_at)
-        self._pass("complete:done")
-        certificates.shred_needles(self._request_id)
+            facts = {"residue": True}
+            self.transition(uow, RequestState.ERASING, at=self._clock.now(), facts=facts)
+            uow.requests.clear_steps(self.request.request_id)

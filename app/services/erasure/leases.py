@@ -1,4 +1,4 @@
-"""Whose turn it is: claims of erasure requests, kept alive, given back, given up."""
+"""Leases on erasure requests: taken, extended, given back, given up."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Final
 import structlog
 
 from app.domain.audit.entries import LeafKind
-from app.domain.erasure.request import Claim, ErasureRequest, RequestState
+from app.domain.erasure.request import ErasureRequest, RequestState
 from app.domain.errors import AppError, DependencyUnavailableError
 from app.domain.models import RequestId
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
-from app.services.erasure.transitions import LeaseLostError, move
+from app.services.erasure.transitions import LeaseLostError, transition
 
 _log = structlog.get_logger(__name__)
 _EXHAUSTED: Final = "attempts_exhausted"
-"""Code of a request whose attempts ended without a word, as when each one killed its worker."""
+"""Error code when every attempt died without reporting one (for example, killed its worker)."""
 _MOST_FAILURES: Final = 1_000
 _COUNTED: Final = "attempts_counted"
 _MOST_DOUBLINGS: Final = 20  # of the back-off; a thousand would not fit a float
@@ -52,20 +52,23 @@ class EraseConfig:
 
 
 Checks = Mapping[RequestId, Callable[[], None]]
-"""Of each claimed request, what raises once its lease is lost."""
+"""Maps each claimed request id to a callable that raises LeaseLostError once its lease is lost."""
 
 
 class ErasureLeases:
-    """Claims requests for one worker, and says in SQL how its work on them ended."""
+    """Claims requests for one worker, and says in SQL how its work on them ended.
+
+    Args:
+        owner: a random name of this process.
+    """
 
     def __init__(self, *, uows: UnitsOfWork, clock: Clock, owner: str, config: EraseConfig) -> None:
-        """Keep the collaborators; ``owner`` is a random name of this process."""
         self._uows = uows
         self._clock = clock
         self._owner = owner
         self._config = config
 
-    def claim(self, request_id: RequestId) -> list[Claim]:
+    def claim(self, request_id: RequestId) -> list[ErasureRequest]:
         """Claim a request, and with it others that wait, to share what costs by store.
 
         A request that has been tried before without an outage to explain its end is worked on
@@ -74,12 +77,12 @@ class ErasureLeases:
         first = self._claim(request_id)
         if first is None:
             return []
-        claims = [first]
-        if _is_untried(first.request, n_claims=1):
-            claims += filter(None, map(self._claim, self._waiting()))
-        return [claim for claim in claims if self._is_allowed(claim)]
+        claimed = [first]
+        if _is_untried(first, n_claims=1):
+            claimed += filter(None, map(self._claim, self._waiting()))
+        return [request for request in claimed if self._is_allowed(request)]
 
-    def _claim(self, request_id: RequestId) -> Claim | None:
+    def _claim(self, request_id: RequestId) -> ErasureRequest | None:
         now = self._clock.now()
         lease_until = now + timedelta(seconds=self._config.lease_s)
         with self._uows.write() as uow:
@@ -94,24 +97,24 @@ class ErasureLeases:
             found = [request for one in ids if (request := uow.requests.get(one)) is not None]
         return [request.request_id for request in found if _is_untried(request, n_claims=0)]
 
-    def _is_allowed(self, claim: Claim) -> bool:
+    def _is_allowed(self, request: ErasureRequest) -> bool:
         """Whether the request has an attempt left; fail it where not."""
-        if _used(claim.request) <= self._allowed(claim):
+        if _used(request) <= self._allowed(request):
             return True
-        self._fail(claim, code=_EXHAUSTED)
+        self._fail(request, code=_EXHAUSTED)
         return False
 
     @contextmanager
-    def held(self, claims: Sequence[Claim]) -> Iterator[Checks]:
-        """Extend the leases in the background; yield what tells that one is lost."""
+    def held(self, claimed: Sequence[ErasureRequest]) -> Iterator[Checks]:
+        """Extend the leases in the background; yield the checks that tell when one is lost."""
         stop = threading.Event()
-        lost = {claim.request.request_id: threading.Event() for claim in claims}
+        lost = {request.request_id: threading.Event() for request in claimed}
 
         def beat() -> None:
             while not stop.wait(self._config.heartbeat_s):
-                for claim in claims:
-                    gone = lost[claim.request.request_id]
-                    if not gone.is_set() and not self._extend(claim):
+                for request in claimed:
+                    gone = lost[request.request_id]
+                    if not gone.is_set() and not self._extend(request):
                         gone.set()
 
         thread = threading.Thread(target=beat, name="erasure-heartbeat", daemon=True)
@@ -122,21 +125,20 @@ class ErasureLeases:
             stop.set()
             thread.join()
 
-    def _extend(self, claim: Claim) -> bool:
+    def _extend(self, request: ErasureRequest) -> bool:
         lease_until = self._clock.now() + timedelta(seconds=self._config.lease_s)
         try:
             with self._uows.write() as uow:
                 return uow.requests.heartbeat(
-                    claim.request.request_id, fence=claim.fence, lease_until=lease_until
+                    request.request_id, fence=request.fence, lease_until=lease_until
                 )
         except DependencyUnavailableError as error:
             # One missed beat is not a lost lease; the next write finds out.
             _log.warning("erasure_heartbeat_missed", code=error.code)
             return True
 
-    def put_off(self, claim: Claim, error: AppError) -> None:
+    def put_off(self, request: ErasureRequest, error: AppError) -> None:
         """Give a request back to be tried later, or fail it where it has been tried enough."""
-        request = claim.request
         _log.warning(
             "erasure_put_off",
             request_id=request.request_id,
@@ -144,13 +146,13 @@ class ErasureLeases:
             code=error.code,
         )
         is_outage = isinstance(error, DependencyUnavailableError)
-        if not is_outage and _used(request) >= self._allowed(claim):
-            self._fail(claim, code=error.code)
+        if not is_outage and _used(request) >= self._allowed(request):
+            self._fail(request, code=error.code)
             return
         with self._uows.write() as uow:
             uow.requests.postpone(
                 request.request_id,
-                fence=claim.fence,
+                fence=request.fence,
                 not_before=self._clock.now() + self._backoff(request.attempts),
                 error_code=error.code,
                 is_outage=is_outage,
@@ -160,7 +162,7 @@ class ErasureLeases:
         delay_s = self._config.backoff_s * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS)
         return timedelta(seconds=min(delay_s, self._config.backoff_limit_s))
 
-    def _allowed(self, claim: Claim) -> int:
+    def _allowed(self, request: ErasureRequest) -> int:
         """Return how many attempts there may be: one more than at the last failure, if any.
 
         A failed request is claimed again only because an admin retried it.
@@ -170,27 +172,24 @@ class ErasureLeases:
                 after=-1,
                 limit=_MOST_FAILURES,
                 kind=LeafKind.FORGET_FAILED,
-                request_id=claim.request.request_id,
+                request_id=request.request_id,
             )
         if not failures:
             return self._config.max_attempts
         return int(json.loads(failures[-1].body)["payload"][_COUNTED]) + 1
 
-    def _fail(self, claim: Claim, *, code: str) -> None:
+    def _fail(self, claimed: ErasureRequest, *, code: str) -> None:
+        counted = {"attempts": claimed.attempts, _COUNTED: _used(claimed)}
         with self._uows.write() as uow:
-            request = uow.requests.get(claim.request.request_id)
-            if request is not None and request.fence == claim.fence:
-                move(
+            request = uow.requests.get(claimed.request_id)
+            if request is not None and request.fence == claimed.fence:
+                transition(
                     uow,
                     request,
                     RequestState.FAILED,
                     at=self._clock.now(),
-                    fence=claim.fence,
-                    facts={
-                        "code": code,
-                        "attempts": request.attempts,
-                        _COUNTED: _used(claim.request),
-                    },
+                    fence=claimed.fence,
+                    facts={"code": code, **counted},
                     error_code=code,
                 )
 

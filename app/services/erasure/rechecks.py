@@ -1,4 +1,4 @@
-"""What is kept so that the erased stays erased: the ledger's entry, and later searches."""
+"""Searches again, days after an erasure, for what was erased."""
 
 from __future__ import annotations
 
@@ -56,21 +56,23 @@ class RecheckService:
         self._after = tuple(after)
         self._key = key
 
-    def witness(self, request_id: RequestId) -> None:
-        """Keep away from the data that this is erased, before the first byte goes.
+    def note_in_ledger(self, request_id: RequestId) -> None:
+        """Copy the request's tombstones to the ledger, which lies apart from the data.
 
-        A backup that is older is told by it when it comes back.
+        A backup of the data that is restored later lacks them; the ledger does not.
         """
         with self._uows.read() as uow:
             stones = uow.tombstones.of([request_id])
         self._ledger.note(stones)
 
-    def keep_fingerprints(self, uow: UnitOfWork, box: ErasureManifest, *, at: datetime) -> None:
+    def keep_fingerprints(
+        self, uow: UnitOfWork, manifest: ErasureManifest, *, at: datetime
+    ) -> None:
         """Keep fingerprints of what was erased, in the transaction that completes it."""
         if not self._after:
             return
-        prints = fingerprint.encode(fingerprint.fingerprints_of(box.needles, key=self._key))
-        watch = Recheck(box.order.request_id, at, looks=0, prints=prints)
+        prints = fingerprint.encode(fingerprint.fingerprints_of(manifest.needles, key=self._key))
+        watch = Recheck(manifest.order.request_id, at, looks=0, prints=prints)
         uow.rechecks.add(watch, due_at=at + self._after[0])
 
     def look(self) -> int:

@@ -205,11 +205,11 @@ class RestoreService:
     def _scrub(self, orders: Sequence[ErasureOrder]) -> None:
         if not orders:
             return
-        boxes = [self._search.collect(order) for order in orders]
+        manifests = [self._search.collect(order) for order in orders]
         for order in orders:
             self._memory.erase(order)
         self._memory.maintain(sorted({order.pseudonym for order in orders}))
-        reports = self._search.search([box.needles for box in boxes])
+        reports = self._search.search([one.needles for one in manifests])
         if not all(report.is_clean for found in reports for report in found):
             raise IntegrityError("memories that a backup brought back are still found")
 

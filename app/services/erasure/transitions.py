@@ -1,32 +1,20 @@
-"""Moving a request from one state to another, with the leaf that says so."""
+"""Changing a request's state, with the audit leaf that records it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
 
-from app.domain.audit.entries import Leaf, LeafKind, LeafValue
-from app.domain.erasure.request import ErasureRequest, Ground, RequestState
+from app.domain.audit.entries import Leaf, LeafValue
+from app.domain.erasure.request import ErasureRequest, Ground, RequestState, leaf_of
 from app.ports.persistence.unit_of_work import UnitOfWork
-
-_LEAF_OF: Final = {
-    RequestState.SUPPRESSED: LeafKind.FORGET_RELEASED,
-    RequestState.ON_HOLD: LeafKind.FORGET_HELD,
-    RequestState.REJECTED: LeafKind.FORGET_REJECTED,
-    RequestState.ERASING: LeafKind.FORGET_ERASING,
-    RequestState.SCRUBBED: LeafKind.FORGET_SCRUBBED,
-    RequestState.VERIFYING: LeafKind.FORGET_VERIFYING,
-    RequestState.COMPLETED: LeafKind.FORGET_COMPLETED,
-    RequestState.FAILED: LeafKind.FORGET_FAILED,
-}
 
 
 class LeaseLostError(Exception):
-    """Another worker has the request now; this one must stop without a word in SQL."""
+    """Another worker holds the request; this one must stop and write nothing more to SQL."""
 
 
-def move(
+def transition(
     uow: UnitOfWork,
     request: ErasureRequest,
     target: RequestState,
@@ -37,16 +25,17 @@ def move(
     ground: Ground | None = None,
     error_code: str | None = None,
 ) -> int:
-    """Move a request and append the leaf that says so, in the caller's transaction.
+    """Change the state and append the leaf that records it, in the caller's transaction.
 
     Returns:
         The leaf's number.
 
     Raises:
-        IllegalMoveError: the table of legal moves has no such move.
+        IllegalMoveError: the table has no such transition.
         LeaseLostError: the row is not where ``request`` says, or the fence is old.
     """
-    moved = uow.requests.move(
+    leaf = leaf_of(source=request.state, target=target)
+    is_changed = uow.requests.transition(
         request.request_id,
         source=request.state,
         target=target,
@@ -55,7 +44,7 @@ def move(
         ground=ground,
         error_code=error_code,
     )
-    if not moved:
+    if not is_changed:
         raise LeaseLostError
-    (seq,) = uow.audit.append([Leaf(_LEAF_OF[target], at, request.request_id, facts)])
+    (seq,) = uow.audit.append([Leaf(leaf, at, request.request_id, facts)])
     return seq

@@ -1,77 +1,56 @@
 """Carrying out erasures: claimed by lease, step by step, each step idempotent and journalled.
 
-Requests that wait are worked on together: what costs by store and not by request (waiting for
-other processes, cleaning files, searching them) is done once for all. Each keeps its own lease,
-journal and certificate, and what one of them meets ends its own attempt only.
+Requests that wait are worked on together, so that what costs by store and not by request is done
+once for all. Each keeps its own lease, journal and certificate, and an error that concerns one of
+them ends the attempt of that one only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Generic, TypeVar
 
 import structlog
 
-from app.domain.erasure.manifest import ErasureManifest
-from app.domain.erasure.request import Claim, ErasureOrder, RequestState, Step
-from app.domain.erasure.residue import ProbeReport
+from app.domain.erasure.request import RequestState, Step
 from app.domain.errors import AppError, IntegrityError
 from app.domain.models import RequestId
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.services.audit.certificates import CertificateService
-from app.services.erasure.journal import ErasureJournal, OnPoint, Reports, pass_by
-from app.services.erasure.leases import Checks, EraseConfig, ErasureLeases
+from app.services.erasure.journal import ErasureJournal, OnPoint, pass_by
+from app.services.erasure.leases import EraseConfig, ErasureLeases
 from app.services.erasure.rechecks import RecheckService
-from app.services.erasure.steps import ErasureSteps
+from app.services.erasure.steps import STEPS, ErasureSteps, StepDefinition
 from app.services.erasure.transitions import LeaseLostError
 
 _log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class _Work:
-    """One request of a batch.
+class _Shared:
+    """Work that the first of several callers does; the others get its result or its error."""
 
-    Args:
-        box: what the probe must look for, once it is collected.
-    """
-
-    claim: Claim
-    run: ErasureJournal
-    order: ErasureOrder
-    box: ErasureManifest | None
-
-    @property
-    def request_id(self) -> RequestId:
-        return self.claim.request.request_id
-
-
-class _Once(Generic[T]):
-    """An action that the first of several callers does and all share, its error, too."""
-
-    def __init__(self, action: Callable[[], T]) -> None:
+    def __init__(self, action: Callable[[], int]) -> None:
         self._action = action
-        self._results: list[T] = []
-        self._error: AppError | None = None
+        self._result: int | AppError | None = None
 
-    def __call__(self) -> T:
-        if self._error is not None:
-            raise self._error
-        if not self._results:
+    def __call__(self) -> int:
+        if self._result is None:
             try:
-                self._results.append(self._action())
+                self._result = self._action()
             except AppError as error:
-                self._error = error
-                raise
-        return self._results[0]
+                self._result = error
+        if isinstance(self._result, AppError):
+            raise self._result
+        return self._result
 
 
 class EraseService:
-    """Works on erasure requests. Safe to call for any id, any number of times, anywhere."""
+    """Works on erasure requests. Safe to call for any id, any number of times, anywhere.
+
+    Args:
+        owner: a random name of this process.
+    """
 
     def __init__(
         self,
@@ -79,17 +58,16 @@ class EraseService:
         uows: UnitsOfWork,
         steps: ErasureSteps,
         certificates: CertificateService,
-        watch: RecheckService,
+        rechecks: RecheckService,
         clock: Clock,
         owner: str,
         config: EraseConfig,
         on_point: OnPoint = pass_by,
     ) -> None:
-        """Keep the collaborators; ``owner`` is a random name of this process."""
         self._uows = uows
         self._steps = steps
         self._certificates = certificates
-        self._watch = watch
+        self._rechecks = rechecks
         self._clock = clock
         self._leases = ErasureLeases(uows=uows, clock=clock, owner=owner, config=config)
         self._on_point = on_point
@@ -98,20 +76,30 @@ class EraseService:
         """Do all that is left of a request, and of others that wait; return what is completed.
 
         Nothing happens when another worker holds it or there is nothing to do. A dependency
-        that is down puts a request off; too many attempts of other ends fail it.
+        that is down puts a request off; too many attempts that ended otherwise fail it.
         """
-        claims = self._leases.claim(request_id)
-        if not claims:
+        claimed = self._leases.claim(request_id)
+        if not claimed:
             return frozenset()
-        with self._leases.held(claims) as checks:
-            erased = self._each(claims, _itself, partial(self._erase, checks))
-            follow = _Once(lambda: self._steps.await_neighbours([_claim_of(w) for w in erased]))
-            deleted = self._each(erased, _claim_of, partial(self._delete_rows, follow))
-            maintain = _Once(lambda: self._steps.maintain([work.order for work in deleted]))
-            cleaned = self._each(deleted, _claim_of, partial(self._maintain, maintain))
-            search = _Once(lambda: self._steps.search([_box_of(work) for work in cleaned]))
-            completed = self._each(cleaned, _claim_of, partial(self._certify, search))
-        return frozenset(work.request_id for work in completed)
+        with self._leases.held(claimed) as checks:
+            batch = [
+                ErasureJournal(
+                    uows=self._uows,
+                    clock=self._clock,
+                    request=request,
+                    check=checks[request.request_id],
+                    on_point=self._on_point,
+                )
+                for request in claimed
+            ]
+            batch = self._each(batch, self._admit)
+            for definition in STEPS:
+                batch = self._each(batch, partial(self._prepare, definition))
+                batch = self._each(
+                    batch, partial(self._do, definition, self._shared(definition, batch))
+                )
+            batch = self._each(batch, self._complete)
+        return frozenset(erasure.request.request_id for erasure in batch)
 
     def tidy(self) -> int:
         """Destroy what completed requests needed for their proof; return of how many.
@@ -122,105 +110,75 @@ class EraseService:
         return self._certificates.shred_leftovers()
 
     def _each(
-        self, batch: Sequence[T], claim_of: Callable[[T], Claim], act: Callable[[T], _Work]
-    ) -> list[_Work]:
+        self, batch: Sequence[ErasureJournal], act: Callable[[ErasureJournal], None]
+    ) -> list[ErasureJournal]:
         """Do ``act`` on each; return those that may go on, and end the others' attempts."""
-        going_on: list[_Work] = []
-        for one in batch:
-            request_id = claim_of(one).request.request_id
+        going_on: list[ErasureJournal] = []
+        for erasure in batch:
             try:
-                going_on.append(act(one))
+                act(erasure)
             except LeaseLostError:
-                _log.warning("erasure_lease_lost", request_id=request_id)
+                _log.warning("erasure_lease_lost", request_id=erasure.request.request_id)
             except AppError as error:
-                self._leases.put_off(claim_of(one), error)
+                self._leases.put_off(erasure.request, error)
+            else:
+                going_on.append(erasure)
         return going_on
 
-    def _erase(self, checks: Checks, claim: Claim) -> _Work:
-        """Take out of the stores, one by one, what the request is about."""
-        request_id = claim.request.request_id
-        run = ErasureJournal(
-            uows=self._uows,
-            clock=self._clock,
-            claim=claim,
-            check=checks[request_id],
-            on_point=self._on_point,
-        )
-        steps = self._steps
-        box = self._certificates.box(request_id)
-        order = run.order(box=box)
-        steps.require_alone(order)
-        if claim.request.state is RequestState.SUPPRESSED:
-            self._watch.witness(request_id)
-        run.enter(RequestState.ERASING)
-        run.step(Step.DRAIN, "interaction", partial(steps.drain, order))
-        # What an earlier attempt kept stands, also where it died before it could journal that.
-        collect = partial(steps.collect, order) if box is None else partial(steps.kept, box)
-        run.step(Step.COLLECT, "all", collect, is_repeated=box is None)
-        run.step(Step.MEMORY, "memory", partial(steps.erase_memory, order))
-        run.step(Step.CACHES, "cache", partial(steps.erase_cache, order))
-        run.step(
-            Step.KEYS, "vault", partial(steps.shred_key, order, require_fence=run.require_fence)
-        )
-        return _Work(claim, run, order, box)
+    def _admit(self, erasure: ErasureJournal) -> None:
+        """Read what earlier attempts left, and write the ledger before the first byte goes."""
+        request = erasure.request
+        erasure.manifest = self._certificates.manifest(request.request_id)
+        self._steps.require_alone(erasure)
+        if request.state is RequestState.SUPPRESSED:
+            self._rechecks.note_in_ledger(request.request_id)
 
-    def _delete_rows(self, follow: Callable[[], int], work: _Work) -> _Work:
-        """Once every process has taken note, delete the rows that say whom it is about."""
-        run = work.run
-        run.step(Step.NEIGHBOURS, "neighbours", follow)
-        run.step(
-            Step.ROWS,
-            "interaction",
-            partial(
-                self._steps.delete_rows,
-                work.order,
-                require_fence=run.require_fence,
-                fence=work.claim.fence,
-            ),
-        )
-        return work
+    def _prepare(self, definition: StepDefinition, erasure: ErasureJournal) -> None:
+        """Enter the states of a step; before the probe, read the kept manifest once more."""
+        for state in definition.enters:
+            erasure.enter(state)
+        if definition.step is Step.PROBE:
+            self._steps.require_unnamed(erasure)
+            erasure.manifest = self._certificates.manifest(erasure.request.request_id)
+            erasure.require_manifest()
 
-    def _maintain(self, maintain: Callable[[], int], work: _Work) -> _Work:
-        """Clean the files, together with the others, and read what must not be in them."""
-        work.run.step(Step.MAINTENANCE, "all", maintain)
-        work.run.enter(RequestState.SCRUBBED)
-        work.run.enter(RequestState.VERIFYING)
-        self._steps.require_unnamed(work.order)
-        work.box = self._certificates.box(work.request_id)
-        _box_of(work)
-        return work
+    def _shared(self, definition: StepDefinition, batch: Sequence[ErasureJournal]) -> _Shared:
+        together = definition.together
+        return _Shared(lambda: together(self._steps, batch) if together else 0)
 
-    def _certify(self, search: Callable[[], Mapping[RequestId, Reports]], work: _Work) -> _Work:
-        """Look at what the search found, and complete the request if that is nothing."""
-        found: list[ProbeReport] = []
+    def _do(self, definition: StepDefinition, shared: _Shared, erasure: ErasureJournal) -> None:
+        """Do a step; what its probe finds sends the work back to the first one."""
 
-        def look() -> int:
-            found[:] = search()[work.request_id]
-            return self._steps.require_gone(work.order, found)
+        def act() -> int:
+            touched = shared()
+            return definition.each(self._steps, erasure) if definition.each else touched
 
         try:
-            work.run.step(Step.PROBE, "all", look, is_repeated=True)
+            erasure.step(definition.step, definition.store, act, is_repeated=definition.is_repeated)
         except IntegrityError:
-            work.run.start_over()
+            if definition.step is Step.PROBE:
+                erasure.start_over()
             raise
-        work.run.complete(self._certificates, box=_box_of(work), probed=found, watch=self._watch)
-        _log.info(
-            "erasure_completed",
-            request_id=work.request_id,
-            attempt=work.claim.request.attempts,
-        )
-        return work
 
+    def _complete(self, erasure: ErasureJournal) -> None:
+        """Close the request, forget whom it was about and certify it, in one transaction.
 
-def _itself(claim: Claim) -> Claim:
-    return claim
-
-
-def _claim_of(work: _Work) -> Claim:
-    return work.claim
-
-
-def _box_of(work: _Work) -> ErasureManifest:
-    if work.box is None:
-        raise IntegrityError("what the probe must look for was not kept")
-    return work.box
+        Raises:
+            InvalidInputError: there is residue, or a search could not have found any.
+            DependencyUnavailableError: the key store does not answer.
+        """
+        request_id, manifest = erasure.request.request_id, erasure.require_manifest()
+        erasure.pass_point("complete:before")
+        with self._uows.write() as uow:
+            request = erasure.require_fence(uow)
+            statement = self._certificates.statement(
+                uow, request, manifest=manifest, reports=erasure.reports
+            )
+            at, facts = statement.completed_at, statement.leaf_payload()
+            seq = erasure.transition(uow, RequestState.COMPLETED, at=at, facts=facts)
+            self._certificates.certify(uow, statement, seq=seq)
+            uow.requests.clear_subject(request_id, fence=request.fence)
+            self._rechecks.keep_fingerprints(uow, manifest, at=at)
+        erasure.pass_point("complete:done")
+        self._certificates.shred_needles(request_id)
+        _log.info("erasure_completed", request_id=request_id, attempt=erasure.request.attempts)

@@ -12,7 +12,7 @@ import pytest
 
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
-from app.domain.erasure.request import Claim, Tombstone
+from app.domain.erasure.request import ErasureRequest, Tombstone
 from app.domain.errors import ConflictError, DependencyUnavailableError
 from app.domain.models import Pseudonym, Subject
 from app.ports.persistence.unit_of_work import UnitOfWork
@@ -38,7 +38,7 @@ def test_one_of_many_claims_wins(uows: SqlUnitsOfWork) -> None:
         for name in names:
             uow.requests.add(new_request(name))
 
-    def claim(number: int) -> list[Claim | None]:
+    def claim(number: int) -> list[ErasureRequest | None]:
         claims = []
         for name in names:
             with uows.write() as uow:

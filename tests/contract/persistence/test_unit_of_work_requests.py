@@ -11,7 +11,6 @@ from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.erasure.request import (
     FINAL,
     WORKABLE,
-    Claim,
     ErasureRequest,
     Ground,
     Reason,
@@ -63,7 +62,7 @@ def _get(uows: SqlUnitsOfWork, name: str = "r") -> ErasureRequest:
     return found
 
 
-def _claim(uows: SqlUnitsOfWork, *, owner: str = "a", now: datetime = NOW) -> Claim | None:
+def _claim(uows: SqlUnitsOfWork, *, owner: str = "a", now: datetime = NOW) -> ErasureRequest | None:
     with uows.write() as uow:
         return uow.requests.claim(R, owner=owner, now=now, lease_until=now + 10 * SECOND)
 
@@ -155,11 +154,11 @@ def test_a_move_needs_the_source_state(uows: SqlUnitsOfWork) -> None:
     later = NOW + SECOND
 
     with uows.write() as uow:
-        move = uow.requests.move
+        transition = uow.requests.transition
         scrubbed, verifying = RequestState.SCRUBBED, RequestState.VERIFYING
-        assert not move(R, source=scrubbed, target=verifying, at=later, fence=None)
+        assert not transition(R, source=scrubbed, target=verifying, at=later, fence=None)
         erasing = RequestState.ERASING
-        assert move(R, source=RequestState.SUPPRESSED, target=erasing, at=later, fence=None)
+        assert transition(R, source=RequestState.SUPPRESSED, target=erasing, at=later, fence=None)
 
     moved = _get(uows)
     assert (moved.state, moved.updated_at, moved.completed_at) == (erasing, later, None)
@@ -169,7 +168,7 @@ def test_an_illegal_move_is_refused(uows: SqlUnitsOfWork) -> None:
     _add(uows, new_request("r"))
 
     with pytest.raises(IllegalMoveError), uows.write() as uow:
-        uow.requests.move(
+        uow.requests.transition(
             R, source=RequestState.SUPPRESSED, target=RequestState.COMPLETED, at=NOW, fence=None
         )
 
@@ -179,7 +178,9 @@ def test_completion_has_a_time(uows: SqlUnitsOfWork) -> None:
 
     with uows.write() as uow:
         done = RequestState.COMPLETED
-        assert uow.requests.move(R, source=RequestState.VERIFYING, target=done, at=NOW, fence=None)
+        assert uow.requests.transition(
+            R, source=RequestState.VERIFYING, target=done, at=NOW, fence=None
+        )
 
     assert _get(uows).completed_at == NOW
 
@@ -189,7 +190,7 @@ def test_a_ground_stays_and_an_error_goes(uows: SqlUnitsOfWork) -> None:
     erasing, failed = RequestState.ERASING, RequestState.FAILED
 
     with uows.write() as uow:
-        uow.requests.move(
+        uow.requests.transition(
             R,
             source=erasing,
             target=failed,
@@ -199,7 +200,7 @@ def test_a_ground_stays_and_an_error_goes(uows: SqlUnitsOfWork) -> None:
             ground=Ground.ARCHIVING,
         )
         failure = uow.requests.get(R)
-        uow.requests.move(R, source=failed, target=erasing, at=NOW, fence=None)
+        uow.requests.transition(R, source=failed, target=erasing, at=NOW, fence=None)
         retried = uow.requests.get(R)
 
     assert failure is not None

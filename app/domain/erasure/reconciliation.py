@@ -1,8 +1,8 @@
-"""Whether the audit log tells of every move of a request that the database made, and of no other.
+"""Compares the audit log with the transitions that the database recorded, request by request.
 
-Two accounts are kept of each request: the leaves, written by the service in the transaction of the
-move, and the moves, written by the database itself. Whoever changes a state behind the service's
-back writes in the second only; whoever invents a leaf writes in the first only.
+Each transition is recorded twice: as a leaf, by the service in the same transaction, and as a row,
+by a trigger of the database. Changing a state behind the service's back writes only the row;
+inventing a leaf writes only the leaf.
 """
 
 from __future__ import annotations
@@ -12,32 +12,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from app.domain.audit.entries import LeafKind, StoredLeaf
-from app.domain.erasure.request import LEGAL_MOVES, RequestState
+from app.domain.erasure.request import STATE_OF_LEAF, TRANSITIONS, RequestState
 from app.domain.models import RequestId
-
-STATE_OF: Final[Mapping[LeafKind, RequestState]] = MappingProxyType(
-    {
-        LeafKind.FORGET_SUPPRESSED: RequestState.SUPPRESSED,
-        LeafKind.FORGET_RELEASED: RequestState.SUPPRESSED,
-        LeafKind.FORGET_HELD: RequestState.ON_HOLD,
-        LeafKind.FORGET_REJECTED: RequestState.REJECTED,
-        LeafKind.FORGET_ERASING: RequestState.ERASING,
-        LeafKind.FORGET_SCRUBBED: RequestState.SCRUBBED,
-        LeafKind.FORGET_VERIFYING: RequestState.VERIFYING,
-        LeafKind.FORGET_COMPLETED: RequestState.COMPLETED,
-        LeafKind.FORGET_FAILED: RequestState.FAILED,
-    }
-)
-"""The state that a leaf says a request moved to. Other kinds tell of no move."""
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """One change of a request's state, as the database noted it; source None for the insert."""
+class Transition:
+    """A change of a request's state, as the database recorded it; source None for the insert."""
 
     source: str | None
     target: str
@@ -62,12 +46,12 @@ class Account:
 
     request_id: RequestId
     row: RequestRow | None
-    moves: Sequence[Move]
+    moves: Sequence[Transition]
     leaves: Sequence[StoredLeaf]
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _LeafStatement:
     """What a leaf says, ``state`` None where it tells of no move."""
 
     seq: int
@@ -92,7 +76,7 @@ def contradictions(account: Account) -> Iterator[str]:
     yield from (f"{name}: {problem}" for problem in _row_and_leaves(account, told))
 
 
-def _read(leaf: StoredLeaf, *, request_id: RequestId) -> _Told | None:
+def _read(leaf: StoredLeaf, *, request_id: RequestId) -> _LeafStatement | None:
     """Read a leaf's body; None where it is not one of this request, or none at all."""
     try:
         body = json.loads(leaf.body)
@@ -100,12 +84,12 @@ def _read(leaf: StoredLeaf, *, request_id: RequestId) -> _Told | None:
             return None
         kind = LeafKind(body["kind"])
         at = datetime.fromisoformat(body["at"])
-        return _Told(leaf.seq, kind, at, dict(body["payload"]), STATE_OF.get(kind))
+        return _LeafStatement(leaf.seq, kind, at, dict(body["payload"]), STATE_OF_LEAF.get(kind))
     except (ValueError, TypeError, KeyError):
         return None
 
 
-def _moves_and_leaves(moves: Sequence[Move], told: Sequence[_Told]) -> Iterator[str]:
+def _moves_and_leaves(moves: Sequence[Transition], told: Sequence[_LeafStatement]) -> Iterator[str]:
     moved = [move.target for move in moves]
     said = [one.state.value for one in told if one.state is not None]
     if moved == said:
@@ -127,25 +111,18 @@ def _leaves_claim(n: int) -> str:
     return "a leaf says" if n == 1 else f"{n} leaves say"
 
 
-def _chain(moves: Sequence[Move]) -> Iterator[str]:
-    """Check each move by the table of legal moves, and that it begins where the last ended."""
+def _chain(moves: Sequence[Transition]) -> Iterator[str]:
+    """Check that each transition is legal and begins in the state where the last one ended."""
     before: str | None = None
     for move in moves:
         if move.source != before:
             yield f"it was in {before}, and the next move began in {move.source}"
-        elif move.source is not None and move.target not in _legal(move.source):
+        elif (move.source, move.target) not in TRANSITIONS:
             yield f"it was moved from {move.source} to {move.target}, which is no legal move"
         before = move.target
 
 
-def _legal(source: str) -> frozenset[str]:
-    try:
-        return frozenset(LEGAL_MOVES[RequestState(source)])
-    except ValueError:
-        return frozenset()
-
-
-def _row_and_leaves(account: Account, told: Sequence[_Told]) -> Iterator[str]:
+def _row_and_leaves(account: Account, told: Sequence[_LeafStatement]) -> Iterator[str]:
     row = account.row
     if row is None:
         yield "its row is gone"
@@ -164,7 +141,7 @@ def _row_and_leaves(account: Account, told: Sequence[_Told]) -> Iterator[str]:
 
 
 def _facts(
-    row: RequestRow, told: Sequence[_Told], *, received: _Told
+    row: RequestRow, told: Sequence[_LeafStatement], *, received: _LeafStatement
 ) -> Iterator[tuple[str, object, object]]:
     """Yield facts that both a leaf and the row state: name, what the leaf says, the row's."""
     due = [one.payload.get("due_at") for one in told if "due_at" in one.payload]
