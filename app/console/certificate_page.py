@@ -121,7 +121,7 @@ def _limits(statement: CertificateStatement) -> str:
 
 def _evidence(certificate: Certificate) -> str:
     checkpoint = escape(certificate.proof.checkpoint.encode())
-    key = escape(certificate.seal.key.encode())
+    key = escape(certificate.signature.key.encode())
     return (
         "<h2>How to check it</h2>\n"
         "<p>This page is for reading; what counts is the file <code>certificate.json</code> that "

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 from app.domain.audit.checkpoint import CheckpointError, SignedNote
 from app.domain.audit.merkle import HASH_BYTES
-from app.domain.canonical_json import canonical_json, parse_canonical
 from app.domain.certificates.signed_document import (
-    SALT_BYTES,
-    Seal,
+    SignedDocument,
     SignedDocumentError,
     SigningKey,
-    require_salt,
-    salt_to_json,
-    sealed_message,
+    read_document,
+    read_envelope,
+    sign_document,
 )
 from app.domain.certificates.statement import CERTIFICATE_FORMAT, CertificateStatement
 from app.domain.strict_fields import Fields, decode_base64
@@ -64,23 +62,12 @@ class LogProof:
         return proof
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """A signed certificate.
+@dataclass(frozen=True)
+class Certificate(SignedDocument[CertificateStatement]):
+    """A signed certificate."""
 
-    Args:
-        salt: opens the commitment to the user; not signed itself (its hash is), so that it can
-            be taken out. None where it has been.
-    """
-
-    statement: CertificateStatement
     proof: LogProof
-    seal: Seal
-    salt: bytes | None
-
-    def __post_init__(self) -> None:
-        """Refuse a salt that opens nothing."""
-        require_salt(self.salt, subject=self.statement.subject)
+    document_format: ClassVar[str] = CERTIFICATE_FORMAT
 
     @classmethod
     def issue(
@@ -92,31 +79,12 @@ class Certificate:
         signer: SigningKey,
     ) -> Self:
         """Sign ``statement`` with ``proof`` that its leaf stands in the log."""
-        body = {"proof": proof.to_json(), "statement": statement.to_json()}
-        seal = Seal.make(signer, document_format=CERTIFICATE_FORMAT, body=body)
-        return cls(statement, proof, seal, salt)
+        signature = sign_document(CERTIFICATE_FORMAT, _body(statement, proof), signer=signer)
+        return cls(statement, signature, salt, proof)
 
-    def _body(self) -> dict[str, object]:
-        return {"proof": self.proof.to_json(), "statement": self.statement.to_json()}
-
-    def signed_message(self) -> bytes:
-        """Return the bytes under the signature."""
-        return sealed_message(
-            CERTIFICATE_FORMAT, body=self._body(), key=self.seal.key, rotations=self.seal.rotations
-        )
-
-    def without_salt(self) -> Self:
-        """Return the form that ties nobody to it; its signature holds all the same."""
-        return replace(self, salt=None)
-
-    def to_json(self) -> Mapping[str, object]:
-        """Return the JSON form, names in canonical order."""
-        document = {**self.seal.to_json(), **self._body(), "salt": salt_to_json(self.salt)}
-        return dict(sorted(document.items()))
-
-    def encode(self) -> bytes:
-        """Return the file to hand out: canonical JSON and a line feed."""
-        return canonical_json(self.to_json()) + b"\n"
+    def body(self) -> dict[str, object]:
+        """Return the statement and the proof that its leaf stands in the log."""
+        return _body(self.statement, self.proof)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -125,13 +93,15 @@ class Certificate:
         Raises:
             InvalidInputError: it is not that; names the field.
         """
-        fields = Fields(parse_canonical(data.removesuffix(b"\n"), name="certificate"), path="")
+        fields = read_document(data, name="certificate")
         statement = CertificateStatement.from_fields(fields.inner("statement"))
         proof = LogProof.from_fields(fields.inner("proof"))
-        seal = Seal.from_fields(fields)
-        salt = fields.optional_hex_bytes("salt", n_bytes=SALT_BYTES)
-        fields.finish()
+        signature, salt = read_envelope(fields)
         try:
-            return cls(statement, proof, seal, salt)
+            return cls(statement, signature, salt, proof)
         except SignedDocumentError as error:
             fields.refuse("salt", error.message)
+
+
+def _body(statement: CertificateStatement, proof: LogProof) -> dict[str, object]:
+    return {"proof": proof.to_json(), "statement": statement.to_json()}

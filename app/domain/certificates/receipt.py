@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
-from app.domain.canonical_json import canonical_json, parse_canonical
 from app.domain.certificates.signed_document import (
-    SALT_BYTES,
-    Seal,
+    SignedDocument,
     SignedDocumentError,
     SigningKey,
     SubjectCommitment,
-    require_salt,
-    salt_to_json,
-    sealed_message,
+    read_document,
+    read_envelope,
+    sign_document,
 )
 from app.domain.erasure.scope import SCOPE_KINDS
 from app.domain.errors import FieldError, InvalidInputError
@@ -85,56 +82,21 @@ class ReceiptStatement:
         return statement
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """A signed receipt.
+@dataclass(frozen=True)
+class Receipt(SignedDocument[ReceiptStatement]):
+    """A signed receipt."""
 
-    Args:
-        salt: opens the commitment to the user; not signed itself (its hash is), so that it can
-            be taken out. None where it has been.
-    """
-
-    statement: ReceiptStatement
-    seal: Seal
-    salt: bytes | None
-
-    def __post_init__(self) -> None:
-        """Refuse a salt that opens nothing."""
-        require_salt(self.salt, subject=self.statement.subject)
+    document_format: ClassVar[str] = RECEIPT_FORMAT
 
     @classmethod
     def issue(cls, statement: ReceiptStatement, *, salt: bytes | None, signer: SigningKey) -> Self:
         """Sign ``statement``."""
-        seal = Seal.make(
-            signer, document_format=RECEIPT_FORMAT, body={"statement": statement.to_json()}
-        )
-        return cls(statement, seal, salt)
+        body = {"statement": statement.to_json()}
+        return cls(statement, sign_document(RECEIPT_FORMAT, body, signer=signer), salt)
 
-    def signed_message(self) -> bytes:
-        """Return the bytes under the signature."""
-        return sealed_message(
-            RECEIPT_FORMAT,
-            body={"statement": self.statement.to_json()},
-            key=self.seal.key,
-            rotations=self.seal.rotations,
-        )
-
-    def without_salt(self) -> Self:
-        """Return the form that ties nobody to it; its signature holds all the same."""
-        return replace(self, salt=None)
-
-    def to_json(self) -> Mapping[str, object]:
-        """Return the JSON form, names in canonical order."""
-        document = {
-            **self.seal.to_json(),
-            "salt": salt_to_json(self.salt),
-            "statement": self.statement.to_json(),
-        }
-        return dict(sorted(document.items()))
-
-    def encode(self) -> bytes:
-        """Return the file to hand out: canonical JSON and a line feed."""
-        return canonical_json(self.to_json()) + b"\n"
+    def body(self) -> dict[str, object]:
+        """Return the statement."""
+        return {"statement": self.statement.to_json()}
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -143,12 +105,10 @@ class Receipt:
         Raises:
             InvalidInputError: it is not that; names the field.
         """
-        fields = Fields(parse_canonical(data.removesuffix(b"\n"), name="receipt"), path="")
+        fields = read_document(data, name="receipt")
         statement = ReceiptStatement.from_fields(fields.inner("statement"))
-        seal = Seal.from_fields(fields)
-        salt = fields.optional_hex_bytes("salt", n_bytes=SALT_BYTES)
-        fields.finish()
+        signature, salt = read_envelope(fields)
         try:
-            return cls(statement, seal, salt)
+            return cls(statement, signature, salt)
         except SignedDocumentError as error:
             fields.refuse("salt", error.message)

@@ -1,4 +1,4 @@
-"""What receipts and certificates share: who signed them, and whom they are about.
+"""Signed documents: what receipts and certificates have in common.
 
 A document is a *statement* in a signed envelope. The signature covers
 ``<format> LF <canonical JSON of the envelope without signature and salt>``. The first line keeps
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar, Final, Self
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Final, Generic, Protocol, Self, TypeVar
 
 from app.domain.audit.checkpoint import (
     SIGNATURE_BYTES,
@@ -24,7 +25,7 @@ from app.domain.audit.checkpoint import (
     VerifierKey,
     successors,
 )
-from app.domain.canonical_json import canonical_json
+from app.domain.canonical_json import canonical_json, parse_canonical
 from app.domain.errors import IntegrityError
 from app.domain.strict_fields import Fields
 
@@ -82,7 +83,7 @@ def commit_subject(user: str, *, salt: bytes) -> SubjectCommitment:
             destroyed. Without it the commitment is noise, even to someone who can guess ids.
 
     Raises:
-        SealError: the salt has another length.
+        SignedDocumentError: the salt has another length.
     """
     if len(salt) != SALT_BYTES:
         raise SignedDocumentError(f"the salt must have {SALT_BYTES} bytes")
@@ -124,26 +125,12 @@ def trusted_chain(signer: SigningKey, *, is_signed: IsSigned) -> tuple[VerifierK
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
+class DocumentSignature:
     """Who signed a document, and the signature (64 bytes, Ed25519)."""
 
     key: VerifierKey
     rotations: tuple[SignedNote, ...]
     signature: bytes
-
-    @classmethod
-    def make(cls, signer: SigningKey, *, document_format: str, body: Mapping[str, object]) -> Self:
-        """Sign ``body``.
-
-        Raises:
-            SealError: the signer answers with another key's signature.
-        """
-        made = signer.sign(
-            sealed_message(document_format, body=body, key=signer.key, rotations=signer.rotations)
-        )
-        if made != NoteSignature(signer.key.name, signer.key.key_id, made.signature):
-            raise SignedDocumentError("the signer signed with another key than it says")
-        return cls(signer.key, signer.rotations, made.signature)
 
     def to_json(self) -> dict[str, object]:
         """Return the envelope's fields that say who signed."""
@@ -166,10 +153,25 @@ class Seal:
         return cls(key, rotations, fields.base64_bytes("signature", n_bytes=SIGNATURE_BYTES))
 
 
-def sealed_message(
+def sign_document(
+    document_format: str, body: Mapping[str, object], *, signer: SigningKey
+) -> DocumentSignature:
+    """Sign ``body`` under the format's name.
+
+    Raises:
+        SignedDocumentError: the signer answers with another key's signature.
+    """
+    message = _message(document_format, body, key=signer.key, rotations=signer.rotations)
+    made = signer.sign(message)
+    if made != NoteSignature(signer.key.name, signer.key.key_id, made.signature):
+        raise SignedDocumentError("the signer signed with another key than it says")
+    return DocumentSignature(signer.key, signer.rotations, made.signature)
+
+
+def _message(
     document_format: str,
-    *,
     body: Mapping[str, object],
+    *,
     key: VerifierKey,
     rotations: tuple[SignedNote, ...],
 ) -> bytes:
@@ -183,16 +185,79 @@ def _signer_json(key: VerifierKey, rotations: tuple[SignedNote, ...]) -> dict[st
     return {"key": key.encode(), "key_history": [note.encode() for note in rotations]}
 
 
-def require_salt(salt: bytes | None, *, subject: SubjectCommitment) -> None:
-    """Check that a salt, where there is one, is the one that was committed with.
+class Statement(Protocol):
+    """What a document says."""
+
+    @property
+    def subject(self) -> SubjectCommitment:
+        """Whom it is about."""
+        ...
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON form."""
+        ...
+
+
+S = TypeVar("S", bound=Statement)
+
+
+@dataclass(frozen=True)
+class SignedDocument(ABC, Generic[S]):
+    """A statement in its signed envelope.
+
+    Args:
+        salt: opens the commitment to the user; not signed itself (its hash is), so that it can
+            be taken out. None where it has been.
+    """
+
+    statement: S
+    signature: DocumentSignature
+    salt: bytes | None
+    document_format: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        """Refuse a salt that is not the one that was committed with."""
+        if self.salt is not None and _salt_hash(self.salt) != self.statement.subject.salt_hash:
+            raise SignedDocumentError("the salt is not the one that was committed with")
+
+    @abstractmethod
+    def body(self) -> dict[str, object]:
+        """Return the fields that are signed, but for those that say who signed."""
+
+    def signed_message(self) -> bytes:
+        """Return the bytes under the signature."""
+        signature = self.signature
+        return _message(
+            self.document_format, self.body(), key=signature.key, rotations=signature.rotations
+        )
+
+    def without_salt(self) -> Self:
+        """Return the form that ties nobody to it; its signature holds all the same."""
+        return replace(self, salt=None)
+
+    def to_json(self) -> Mapping[str, object]:
+        """Return the JSON form, names in canonical order."""
+        salt = None if self.salt is None else self.salt.hex()
+        document = {**self.signature.to_json(), **self.body(), "salt": salt}
+        return dict(sorted(document.items()))
+
+    def encode(self) -> bytes:
+        """Return the file to hand out: canonical JSON and a line feed."""
+        return canonical_json(self.to_json()) + b"\n"
+
+
+def read_document(data: bytes, *, name: str) -> Fields:
+    """Return the fields of a document of which ``data`` is the file.
 
     Raises:
-        SealError: it is not.
+        InvalidInputError: it is not canonical JSON.
     """
-    if salt is not None and _salt_hash(salt) != subject.salt_hash:
-        raise SignedDocumentError("the salt is not the one that was committed with")
+    return Fields(parse_canonical(data.removesuffix(b"\n"), name=name), path="")
 
 
-def salt_to_json(salt: bytes | None) -> str | None:
-    """Return the envelope's ``salt``."""
-    return None if salt is None else salt.hex()
+def read_envelope(fields: Fields) -> tuple[DocumentSignature, bytes | None]:
+    """Return who signed, and the salt; nothing else may be left in the document."""
+    signature = DocumentSignature.from_fields(fields)
+    salt = fields.optional_hex_bytes("salt", n_bytes=SALT_BYTES)
+    fields.finish()
+    return signature, salt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final, Self
 
@@ -137,27 +137,15 @@ class CertificateStatement:
             "completed_at": format_time(self.completed_at),
             "due_at": format_time(self.due_at),
             "format": CERTIFICATE_FORMAT,
-            "limits": [{"code": each.code, "text": each.text} for each in self.limits],
+            "limits": [asdict(each) for each in self.limits],
             "origin": self.origin,
-            "probes": [
-                {
-                    "control_found": each.control_found,
-                    "needles": each.needles,
-                    "residue": each.residue,
-                    "scanned_bytes": each.scanned_bytes,
-                    "store": each.store,
-                }
-                for each in self.probes
-            ],
+            "probes": [asdict(each) for each in self.probes],
             "received_at": format_time(self.received_at),
             "request_id": self.request_id,
             "scope_kind": self.scope_kind,
             "state_after": self.state_after.hex(),
             "state_before": self.state_before.hex(),
-            "stores": [
-                {"after": each.after, "before": each.before, "store": each.store}
-                for each in self.stores
-            ],
+            "stores": [asdict(each) for each in self.stores],
             "subject": self.subject.to_json(),
         }
 

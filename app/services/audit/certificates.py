@@ -41,17 +41,17 @@ _NO_STATE: Final = Limit(
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
+class SaltedCommitment:
     """Whom a request is about, in a form that only the salt's holder can open."""
 
     subject: SubjectCommitment
     salt: bytes
 
 
-def commit(user: str) -> Committed:
+def commit(user: str) -> SaltedCommitment:
     """Commit to the caller's user id under a new random salt; at the edge, where it is known."""
     salt = secrets.token_bytes(SALT_BYTES)
-    return Committed(commit_subject(user, salt=salt), salt)
+    return SaltedCommitment(commit_subject(user, salt=salt), salt)
 
 
 class CertificateService:
@@ -80,7 +80,13 @@ class CertificateService:
         self._limits = (*STANDARD_LIMITS, *limits)
 
     def acknowledge(
-        self, uow: UnitOfWork, request: ErasureRequest, *, about: Committed, seq: int, leaf: Leaf
+        self,
+        uow: UnitOfWork,
+        request: ErasureRequest,
+        *,
+        about: SaltedCommitment,
+        seq: int,
+        leaf: Leaf,
     ) -> Receipt:
         """Sign and keep the receipt, in the transaction that accepts the request.
 

@@ -88,9 +88,9 @@ class CheckpointService:
             IntegrityError: the log does not continue what was signed; nothing is signed any more.
         """
         with self._uows.write() as uow:
-            return self.seal(uow) if uow.audit.size() else None
+            return self.sign(uow) if uow.audit.size() else None
 
-    def seal(self, uow: UnitOfWork) -> SignedCheckpoint:
+    def sign(self, uow: UnitOfWork) -> SignedCheckpoint:
         """Sign the log as ``uow`` leaves it, what it appended included.
 
         The log is locked from here to the end of the transaction, so of all signers one signs
@@ -108,9 +108,9 @@ class CheckpointService:
                 return newest
         checkpoint = Checkpoint(self._origin, frontier.size, frontier.root())
         note = SignedNote(checkpoint.text()).signed(self._signer.current().sign)
-        sealed = SignedCheckpoint(checkpoint, note, self._clock.now())
-        uow.audit.add_checkpoint(sealed)
-        return sealed
+        signed = SignedCheckpoint(checkpoint, note, self._clock.now())
+        uow.audit.add_checkpoint(signed)
+        return signed
 
     def _require_continued(
         self, uow: UnitOfWork, newest: SignedCheckpoint, frontier: Frontier
@@ -150,7 +150,7 @@ class CheckpointService:
             if not 0 <= seq < uow.audit.size():
                 raise NotFoundError(f"the log has no leaf {seq}")
         with self._uows.write() as uow:
-            return _prove(uow, seq, checkpoint=self.seal(uow))
+            return _prove(uow, seq, checkpoint=self.sign(uow))
 
     def prove_consistency(self, *, first: int, second: int) -> ConsistencyProof:
         """Prove that the log of ``first`` leaves begins that of ``second``; 0 < first <= second.
@@ -191,7 +191,7 @@ class CheckpointService:
             DependencyUnavailableError: the key store does not answer; nothing may be completed.
             IntegrityError: the log does not continue what was signed before.
         """
-        proof = _prove(uow, seq, checkpoint=self.seal(uow))
+        proof = _prove(uow, seq, checkpoint=self.sign(uow))
         leaf = uow.audit.page(after=seq - 1, limit=1, kind=None, request_id=None)[0]
         evidence = LogProof(leaf.body, seq, proof.path, proof.checkpoint.note)
         return Certificate.issue(

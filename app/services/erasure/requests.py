@@ -35,7 +35,7 @@ from app.ports.job_queue import JobQueue
 from app.ports.ledger import ErasureLedger
 from app.ports.persistence.requests import KnownRequest, NewRequest
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
-from app.services.audit.certificates import CertificateService, Committed, commit
+from app.services.audit.certificates import CertificateService, SaltedCommitment, commit
 from app.services.concurrency import InFlightAnswers
 from app.services.erasure.scope_resolution import ScopeResolver, entries_in_scope
 from app.services.ingestion.tombstone_filter import tombstones
@@ -60,7 +60,7 @@ class ForgetCommand:
     reason: Reason | None = None
     idempotency_key: str | None = None
     subject_request_id: str | None = None
-    about: Committed | None = None
+    about: SaltedCommitment | None = None
     is_replay: bool = False
 
 

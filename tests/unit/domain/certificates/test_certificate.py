@@ -43,8 +43,8 @@ def test_documents_survive_the_round_trip() -> None:
 
 def test_signature_covers_everything_but_the_salt() -> None:
     for document in (CERTIFICATE, RECEIPT, CERTIFICATE.without_salt(), RECEIPT.without_salt()):
-        seal = document.seal
-        assert is_signed(seal.key, seal.signature, document.signed_message())
+        signature = document.signature
+        assert is_signed(signature.key, signature.signature, document.signed_message())
 
 
 @pytest.mark.parametrize(
