@@ -10,18 +10,14 @@ from app.services.administration.dashboard import DashboardService
 from app.services.administration.erasure_requests import ErasureRequestAdmin
 from app.services.administration.health import HealthService
 from app.services.administration.proof import ProofService
-from app.services.administration.reindex import ReindexService
 from app.services.audit.checkpoints import CheckpointService
-from app.services.audit.export import AuditExportService
 from app.services.audit.integrity_check import AuditCheckService
 from app.services.audit.log import AuditService
 from app.services.audit.reconciliation import ReconcileService
-from app.services.audit.signing_keys import KeyService
 from app.services.catalogue.clusters import ItemClusters
 from app.services.catalogue.held_catalogue import HeldCatalogue
 from app.services.catalogue.service import CatalogueService
 from app.services.data_subjects.rights import RightsService
-from app.services.data_subjects.topic_suppressions import SuppressionService
 from app.services.erasure.rechecks import RecheckService
 from app.services.erasure.requests import ForgetService
 from app.services.erasure.residue_search import ResidueSearch
@@ -47,13 +43,10 @@ class Container:
     load: LoadService
     resolver: ScopeResolver
     rights: RightsService
-    suppressions: SuppressionService
     forget: ForgetService
     checkpoints: CheckpointService
     audit_check: AuditCheckService
     reconcile: ReconcileService
-    audit_export: AuditExportService
-    keys: KeyService
     search: ResidueSearch
     prove: ProofService
     erase: EraseService
@@ -66,5 +59,4 @@ class Container:
     overview: DashboardService
     health: HealthService
     restore: RestoreService
-    reindex: ReindexService
     watch: RecheckService

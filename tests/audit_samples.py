@@ -21,7 +21,7 @@ from app.domain.certificates.receipt import Receipt, ReceiptStatement
 from app.domain.certificates.signed_document import SigningKey, commit_subject
 from app.domain.certificates.statement import CertificateStatement, ProbeFinding, StoreCount
 from app.domain.models import RequestId
-from app.services.audit.export import export_line
+from app.services.audit.log import export_line
 
 ORIGIN = "lethe.example/log"
 USER = "user-ärger@example.org"

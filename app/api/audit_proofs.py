@@ -150,5 +150,5 @@ def reconcile_audit_log(_caller: Admin, state: StateDep) -> ReconciliationOut:
 )
 def export_audit_log(_caller: Admin, state: StateDep, *, size: Size) -> StreamingResponse:
     """Return the first `size` leaves, one a line; take a checkpoint's size."""
-    lines = state.container.audit_export.export(size=size)
+    lines = state.container.audit.export(size=size)
     return _Lines(lines)

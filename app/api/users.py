@@ -24,7 +24,7 @@ def get_suppressions(
 ) -> list[SuppressionOut]:
     """List the topics the user does not want: neither remembered nor recommended."""
     caller.require_user(user)
-    topics = state.container.suppressions.list(state.container.identity.pseudonym(user))
+    topics = state.container.rights.suppressed_topics(state.container.identity.pseudonym(user))
     return [SuppressionOut.model_validate(topic) for topic in topics]
 
 
@@ -45,4 +45,4 @@ def delete_suppression(
     """Lift a topic: from now on it may be remembered and recommended again."""
     caller.require_user(user)
     pseudonym = state.container.identity.pseudonym(user)
-    state.container.suppressions.lift(pseudonym, topic_id=topic_id)
+    state.container.rights.lift_suppression(pseudonym, topic_id=topic_id)

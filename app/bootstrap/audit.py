@@ -8,7 +8,7 @@ from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters, limits_of
 from app.services.audit.certificates import CertificateService
 from app.services.audit.checkpoints import CheckpointService
-from app.services.erasure.residue_search import Canary, Collector, ResidueSearch
+from app.services.erasure.residue_search import ResidueSearch
 from app.services.ingestion.service import IngestService
 
 
@@ -45,14 +45,13 @@ def audit_services_of(adapters: Adapters) -> AuditServices:
 
 def search_of(adapters: Adapters, ingest: IngestService) -> ResidueSearch:
     """Return the byte search, with its canary."""
-    collector = Collector(
-        uows=adapters.uows, memory=adapters.memory, cache=adapters.cache, vault=adapters.vault
-    )
-    canary = Canary(
+    return ResidueSearch(
         uows=adapters.uows,
+        memory=adapters.memory,
+        cache=adapters.cache,
+        vault=adapters.vault,
         ingest=ingest,
-        collector=collector,
+        probe=adapters.probe,
         identity=adapters.identity,
         clock=adapters.clock,
     )
-    return ResidueSearch(collector=collector, canary=canary, probe=adapters.probe)

@@ -10,13 +10,9 @@ from app.bootstrap.recommendation import recommend_of
 from app.bootstrap.shared import SharedServices
 from app.container import Container
 from app.services.administration.health import HealthService
-from app.services.administration.reindex import ReindexService
-from app.services.audit.export import AuditExportService
 from app.services.audit.integrity_check import AuditCheckService
 from app.services.audit.log import AuditService
 from app.services.audit.reconciliation import ReconcileService
-from app.services.audit.signing_keys import KeyService
-from app.services.data_subjects.topic_suppressions import SuppressionService
 from app.services.erasure.restore_guard import RestoreService
 from app.services.ingestion.dataset_loader import LoadService
 
@@ -39,17 +35,13 @@ def container_of(adapters: Adapters) -> Container:
         catalogue=shared.catalogue,
         load=_load(adapters, shared),
         resolver=shared.resolver,
-        suppressions=SuppressionService(uows=uows),
         rights=rights_of(adapters, in_flight=shared.in_flight),
         forget=forget,
         restore=restore,
-        reindex=ReindexService(memory=adapters.memory, restore=restore),
         watch=watch,
         checkpoints=audit_services.checkpoints,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
         reconcile=ReconcileService(uows=uows),
-        audit_export=AuditExportService(uows=uows, clock=clock),
-        keys=KeyService(uows=uows, signer=adapters.signer, clock=clock),
         search=shared.search,
         prove=prove_of(adapters, recommend=recommend, feed=shared.feed, search=shared.search),
         erase=erase,

@@ -52,7 +52,7 @@ def keys_show(*, data_dir: DataDir = None) -> None:
     from app.cli.runtime import open_runtime
 
     with open_runtime(data_dir) as runtime:
-        print(runtime.container.keys.public_key())
+        print(runtime.container.checkpoints.public_key())
 
 
 @keys.command("rotate")
@@ -61,7 +61,7 @@ def keys_rotate(*, data_dir: DataDir = None) -> None:
     from app.cli.runtime import open_runtime
 
     with open_runtime(data_dir) as runtime:
-        print(runtime.container.keys.rotate())
+        print(runtime.container.checkpoints.rotate_key())
 
 
 def probe(

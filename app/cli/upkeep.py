@@ -26,7 +26,7 @@ def reindex(
     from app.cli.runtime import open_runtime
 
     with open_runtime(data_dir) as runtime:
-        done = runtime.container.reindex.reindex(None if is_all else shard)
+        done = runtime.container.restore.reindex(None if is_all else shard)
     print(
         f"{done.shards} shards re-indexed, {done.copied} memories copied, "
         f"{done.emptied} damaged shards written anew"

@@ -98,7 +98,7 @@ def get_leaves(
     size: Annotated[int, Query(ge=1, le=_MOST_LEAVES)],
 ) -> StreamingResponse:
     """Return the first `size` leaves, one a line. The export is itself a leaf."""
-    lines = state.container.audit_export.export(size=size)
+    lines = state.container.audit.export(size=size)
     return StreamingResponse(lines, media_type="application/x-ndjson")
 
 

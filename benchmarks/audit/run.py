@@ -32,8 +32,8 @@ from app.domain.audit.merkle import Frontier, extend, inclusion_nodes, leaf_hash
 from app.domain.certificates.statement import CertificateStatement
 from app.domain.models import RequestId
 from app.services.audit.checkpoints import CheckpointService
-from app.services.audit.export import export_line
 from app.services.audit.integrity_check import AuditCheckService
+from app.services.audit.log import export_line
 from benchmarks.audit.picture import draw
 from benchmarks.harness import write_result
 from tests.audit_samples import ORIGIN, SALT, completion_leaf, make_statement

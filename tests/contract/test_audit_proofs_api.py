@@ -19,8 +19,8 @@ from app.api.errors import add_error_handlers
 from app.data.verify_lethe import parse_key, root_of_path, verify_log
 from app.domain.audit.merkle import verify_consistency
 from app.services.audit.checkpoints import CheckpointService
-from app.services.audit.export import AuditExportService
 from app.services.audit.integrity_check import AuditCheckService
+from app.services.audit.log import AuditService
 from tests.audit_samples import ORIGIN
 from tests.contract.persistence.sql_rows import leaf
 
@@ -58,7 +58,7 @@ def client(uows: SqlUnitsOfWork, signer: FileSigner) -> Iterator[TestClient]:
         SimpleNamespace(
             checkpoints=checkpoints,
             audit_check=AuditCheckService(uows=uows, signer=signer, is_signed=is_signed),
-            audit_export=AuditExportService(uows=uows, clock=SystemClock()),
+            audit=AuditService(uows=uows, clock=SystemClock()),
         )
     )
     add_error_handlers(app)

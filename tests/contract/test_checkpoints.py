@@ -20,8 +20,8 @@ from app.domain.audit.merkle import leaf_hash, verify_consistency, verify_inclus
 from app.domain.certificates.certificate import Certificate
 from app.domain.errors import DependencyUnavailableError, IntegrityError, NotFoundError
 from app.services.audit.checkpoints import CheckpointService
-from app.services.audit.export import export_line
 from app.services.audit.integrity_check import AuditCheckService
+from app.services.audit.log import export_line
 from tests.audit_samples import ORIGIN, SALT, completion_leaf, make_receipt, make_statement
 from tests.contract.persistence.sql_rows import at_once, leaf
 from tests.contract.persistence.test_audit_tree import without_triggers

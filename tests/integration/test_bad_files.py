@@ -283,7 +283,7 @@ def test_a_damaged_shard_is_left_alone_until_it_is_renewed(folder: Path, file: s
         assert completed <= {theirs}
         assert completed or status(world, theirs).error_code == "store_damaged"
 
-        done = world.container.reindex.reindex([0])
+        done = world.container.restore.reindex([0])
 
         assert (done.shards, done.copied, done.emptied) == (1, 0, 1)
         assert world.container.health.readiness().dependencies["memory"].is_well

@@ -19,7 +19,7 @@ from app.services.erasure.restore_guard import RestoreService
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One thing the service stands on.
+    """One dependency.
 
     Args:
         is_required: without it the service is not ready; without the others it degrades.
@@ -47,7 +47,11 @@ class Readiness:
 
 
 class HealthService:
-    """Answers ``GET /readyz``."""
+    """Answers ``GET /readyz``.
+
+    Args:
+        workers_silent_after_s: seconds without a task; None where there are no workers.
+    """
 
     def __init__(
         self,
@@ -60,7 +64,6 @@ class HealthService:
         clock: Clock,
         workers_silent_after_s: float | None,
     ) -> None:
-        """Keep the collaborators; ``workers_silent_after_s`` is None where there are no workers."""
         self._workers_silent_after_s = workers_silent_after_s
         self._uows = uows
         self._memory = memory

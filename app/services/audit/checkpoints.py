@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.domain.audit.checkpoint import Checkpoint, IsSigned, SignedCheckpoint, SignedNote
+from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.audit.merkle import (
     Frontier,
     NodeId,
@@ -127,6 +128,21 @@ class CheckpointService:
             first_root=newest.checkpoint.root,
             second_root=frontier.root(),
         )
+
+    def rotate_key(self) -> str:
+        """Make a new signing key that the old one vouches for; return its public half.
+
+        The rotation is a leaf in the audit log.
+        """
+        now = self._clock.now()
+        key = self._signer.rotate(at=now).key.encode()
+        with self._uows.write() as uow:
+            uow.audit.append([Leaf(LeafKind.KEY_ROTATED, now, None, {"key": key})])
+        return key
+
+    def public_key(self) -> str:
+        """Return the key that signs now, in the form that verifiers take."""
+        return self._signer.current().key.encode()
 
     def newest(self) -> SignedCheckpoint:
         """Return the newest signed checkpoint.

@@ -1,4 +1,4 @@
-"""What users may ask for besides erasure: their data, a restriction, an objection."""
+"""What users may ask for besides erasure: their data, a restriction, an objection, topics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.erasure.request import ErasureRequest
-from app.domain.errors import ConflictError
+from app.domain.errors import ConflictError, NotFoundError
 from app.domain.models import (
     HistoryEntry,
     Item,
@@ -49,7 +49,7 @@ class Export:
 
 
 class RightsService:
-    """Answers ``/users/{user}/export``, ``…/restriction`` and ``…/objection``.
+    """Answers ``/users/{user}/export``, ``…/restriction``, ``…/objection``, ``…/suppressions``.
 
     Every exercise is a leaf that says which right, and is tied to nobody.
     """
@@ -105,6 +105,21 @@ class RightsService:
             if subject is None or right not in subject.rights:
                 return subject.rights if subject else frozenset()
             return self._set(uow, subject, subject.rights - {right}, right=right, is_on=False)
+
+    def suppressed_topics(self, pseudonym: Pseudonym) -> Sequence[Topic]:
+        """Return the topics the user does not want, by id."""
+        with self._uows.read() as uow:
+            return uow.suppressions.of([pseudonym]).get(pseudonym, [])
+
+    def lift_suppression(self, pseudonym: Pseudonym, *, topic_id: str) -> None:
+        """Let a topic be remembered and recommended again; what was erased stays erased.
+
+        Raises:
+            NotFoundError: the user has no such topic.
+        """
+        with self._uows.write() as uow:
+            if not uow.suppressions.remove(pseudonym, topic_id=topic_id):
+                raise NotFoundError("no suppressed topic has this id")
 
     def _arrive(self, uow: UnitOfWork, pseudonym: Pseudonym) -> Subject:
         # Nothing is held of the erased and nothing is taken in; a row of theirs would let them in.

@@ -1,16 +1,16 @@
-"""Collecting what a probe must look for, and keeping a canary that it must find."""
+"""Searching the bytes of every store for what must be gone, with a canary that must be found."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from app.domain.erasure.fingerprint import fingerprints_of
 from app.domain.erasure.manifest import ErasureManifest
 from app.domain.erasure.request import ErasureOrder
 from app.domain.erasure.residue import Needles, ProbeReport
-from app.domain.models import Interaction, Kind, RequestId
+from app.domain.models import Interaction, Kind, Pseudonym, RecordId, RequestId
 from app.domain.privacy.pseudonyms import Identity
 from app.domain.recommendation.memory import describe_item
 from app.ports.cache import Cache
@@ -22,20 +22,35 @@ from app.ports.vault import KeyVault
 from app.services.ingestion.service import IngestService
 
 
-class Collector:
-    """Reads, before the scrub, every form in which the stores hold what is to go."""
+class ResidueSearch:
+    """Collects, before the scrub, what must be gone, and searches for it afterwards.
+
+    The canary is a user of our own in every store: a search that does not find it proves nothing.
+    """
 
     def __init__(
-        self, *, uows: UnitsOfWork, memory: MemoryStore, cache: Cache, vault: KeyVault
+        self,
+        *,
+        uows: UnitsOfWork,
+        memory: MemoryStore,
+        cache: Cache,
+        vault: KeyVault,
+        ingest: IngestService,
+        probe: Probe,
+        identity: Identity,
+        clock: Clock,
     ) -> None:
-        """Keep the stores."""
         self._uows = uows
         self._memory = memory
         self._cache = cache
         self._vault = vault
+        self._ingest = ingest
+        self._probe = probe
+        self._identity = identity
+        self._clock = clock
 
     def collect(self, order: ErasureOrder) -> ErasureManifest:
-        """Return the needles and counts of an order. Reads only."""
+        """Return what must be gone afterwards, in every form the stores hold it. Reads only."""
         stored = self._memory.collect(order)
         with self._uows.read() as uow:
             known = uow.interactions.record_ids_of(order.pseudonym) if order.is_whole_user else ()
@@ -53,17 +68,13 @@ class Collector:
             keys=(wrapped,) if wrapped else (),
             vectors=tuple(memory.embedding for memory in stored),
         )
-        return ErasureManifest(
-            order, needles, self._counts(order, stored=len(stored), rows=len(traces))
-        )
-
-    def _counts(self, order: ErasureOrder, *, stored: int, rows: int) -> Mapping[str, int]:
-        return {
-            "memory": stored,
-            "rows": rows,
+        counts = {
+            "memory": len(stored),
+            "rows": len(traces),
             "cache": self._cache.count(order.pseudonym),
             "vault": self._vault.count(order.pseudonym) if order.is_whole_user else 0,
         }
+        return ErasureManifest(order, needles, counts)
 
     def _own_words(self, texts: list[str]) -> tuple[str, ...]:
         """Leave out texts that the catalogue says as well: finding those proves nothing."""
@@ -72,72 +83,6 @@ class Collector:
         with self._uows.read() as uow:
             said = [describe_item(item) + item.description for item in uow.items.all_items()]
         return tuple(text for text in texts if not any(text in words for words in said))
-
-
-class Canary:
-    """A user of our own in every store, so that a probe that finds nothing can be believed."""
-
-    def __init__(
-        self,
-        *,
-        uows: UnitsOfWork,
-        ingest: IngestService,
-        collector: Collector,
-        identity: Identity,
-        clock: Clock,
-    ) -> None:
-        """Keep the collaborators."""
-        self._uows = uows
-        self._ingest = ingest
-        self._collector = collector
-        self._identity = identity
-        self._clock = clock
-
-    def needles(self) -> Needles:
-        """Return what every probe must find, planting it where it is missing.
-
-        Raises:
-            DependencyUnavailableError: it cannot be planted, so no probe can be believed.
-        """
-        pseudonym = self._identity.canary()
-        with self._uows.read() as uow:
-            planted = uow.interactions.record_ids_of(pseudonym)
-        if not planted:
-            self._plant()
-            with self._uows.read() as uow:
-                planted = uow.interactions.record_ids_of(pseudonym)
-        order = ErasureOrder(
-            RequestId(""), pseudonym, is_whole_user=True, record_ids=tuple(planted)
-        )
-        return self._collector.collect(order).needles
-
-    def _plant(self) -> None:
-        pseudonym = self._identity.canary()
-        self._ingest.record(
-            [
-                Interaction(
-                    pseudonym=pseudonym,
-                    event_key=self._identity.event_key(pseudonym, "canary"),
-                    kind=Kind.NOTE,
-                    occurred_at=self._clock.now(),
-                    text=f"canary {secrets.token_hex(24)}",
-                )
-            ]
-        )
-
-
-class ResidueSearch:
-    """The byte search of every store, with the canary that it must find."""
-
-    def __init__(self, *, collector: Collector, canary: Canary, probe: Probe) -> None:
-        """Keep the collaborators."""
-        self._collector = collector
-        self._canary = canary
-        self._probe = probe
-
-    def collect(self, order: ErasureOrder) -> ErasureManifest:
-        """Return what must be gone afterwards. Reads only."""
-        return self._collector.collect(order)
 
     def search(
         self, groups: Sequence[Needles], *, key: bytes = b""
@@ -149,7 +94,28 @@ class ResidueSearch:
         Raises:
             DependencyUnavailableError: a store cannot be read, or the canary not be planted.
         """
-        control = self._canary.needles()
+        control = self._canary()
         if key:
             control = replace(control, prints=fingerprints_of(control, key=key))
         return self._probe.search(groups, control=control, key=key)
+
+    def _canary(self) -> Needles:
+        """Return what every search must find, planting it where it is missing."""
+        pseudonym = self._identity.canary()
+        record_ids = self._records_of(pseudonym)
+        if not record_ids:
+            note = Interaction(
+                pseudonym=pseudonym,
+                event_key=self._identity.event_key(pseudonym, "canary"),
+                kind=Kind.NOTE,
+                occurred_at=self._clock.now(),
+                text=f"canary {secrets.token_hex(24)}",
+            )
+            self._ingest.record([note])
+            record_ids = self._records_of(pseudonym)
+        order = ErasureOrder(RequestId(""), pseudonym, is_whole_user=True, record_ids=record_ids)
+        return self.collect(order).needles
+
+    def _records_of(self, pseudonym: Pseudonym) -> tuple[RecordId, ...]:
+        with self._uows.read() as uow:
+            return tuple(uow.interactions.record_ids_of(pseudonym))

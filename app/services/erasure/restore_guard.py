@@ -22,7 +22,7 @@ from app.domain.models import Pseudonym, RecordId, RequestId
 from app.domain.privacy.pseudonyms import Identity
 from app.ports.clock import Clock
 from app.ports.ledger import ErasureLedger
-from app.ports.memory_store import MemoryStore
+from app.ports.memory_store import MemoryStore, Reindexed
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.ports.vault import KeyVault
 from app.services.erasure.requests import ForgetCommand, ForgetService
@@ -44,7 +44,10 @@ class RestoreStores:
 
 
 class RestoreService:
-    """Finds that a store was restored, has its erasures repeated, and keeps the gate meanwhile."""
+    """Finds that a store was restored and has its erasures repeated.
+
+    Nothing is served meanwhile, nor before the first ``check``.
+    """
 
     def __init__(
         self,
@@ -57,7 +60,6 @@ class RestoreService:
         identity: Identity,
         clock: Clock,
     ) -> None:
-        """Keep the collaborators. The gate is closed until the first ``check``."""
         self._uows = uows
         self._memory = stores.memory
         self._vault = stores.vault
@@ -177,6 +179,23 @@ class RestoreService:
             if self._identity.tombstone_all(user) in by_token:
                 scopes[user] = AllScope()
         return scopes
+
+    def reindex(self, shards: Sequence[int] | None) -> Reindexed:
+        """Replace shards (None: all) by copies without dead slots, and remove the old files.
+
+        What was in a shard whose files are damaged is written anew from the rows.
+
+        Raises:
+            InvalidInputError: there is no such shard.
+            DependencyUnavailableError: a store does not answer, or its files are out of reach.
+        """
+        done = self._memory.reindex(shards)
+        if done.emptied:
+            self.match_memories()
+        _log.warning(
+            "reindexed", n_shards=done.shards, n_copied=done.copied, n_emptied=done.emptied
+        )
+        return done
 
     def match_memories(self) -> None:
         """Give every row its memory again, and scrub every memory without a row.

@@ -49,7 +49,7 @@ def test_the_certificate_is_verified_without_the_service(
     assert text is not None
     file = tmp_path / "certificate.json"
     file.write_text(text + "\n")
-    key = shared_world.container.keys.public_key()
+    key = shared_world.container.checkpoints.public_key()
     assert verify_lethe.main([str(file), "--key", key]) == 0
     file.write_text(text.replace('"residue":0', '"residue":1') + "\n")
     assert verify_lethe.main([str(file), "--key", key]) == 1

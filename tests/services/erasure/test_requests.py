@@ -240,12 +240,12 @@ def test_a_topic_is_not_recommended_to_someone_without_other_memories(
 def test_a_lifted_topic_comes_back(shared_world: World) -> None:
     shared_world.read("forgiving", [*SEA[:3], "crime-01"])
     forget(shared_world, "forgiving", TopicScope("detective"))
-    user, suppressions = shared_world.user("forgiving"), shared_world.container.suppressions
+    user, rights = shared_world.user("forgiving"), shared_world.container.rights
 
-    (topic,) = suppressions.list(user)
-    suppressions.lift(user, topic_id=topic.topic_id)
+    (topic,) = rights.suppressed_topics(user)
+    rights.lift_suppression(user, topic_id=topic.topic_id)
 
-    assert suppressions.list(user) == []
+    assert rights.suppressed_topics(user) == []
     now = shared_world.adapters.clock.now()
     assert shared_world.read("forgiving", ["crime-09"], at=now) == (1, 0, 0)
 
