@@ -35,12 +35,14 @@ def _environment() -> Environment:
     )
     environment.globals["version"] = VERSION
     environment.filters |= {
+        "binary_size": words.binary_size,
         "bytes": words.size,
         "clock": words.clock,
         "count": words.count,
         "day": words.day,
         "fact": words.fact,
         "fact_name": words.fact_name,
+        "long_time": words.long_time,
         "ms": words.milliseconds,
         "seconds": words.duration,
         "short": words.short,
@@ -51,7 +53,7 @@ def _environment() -> Environment:
     return environment
 
 
-_TEMPLATES: Final = _environment()
+TEMPLATES: Final = _environment()
 
 
 def page(request: Request, name: str, *, status: int = 200, **values: object) -> HTMLResponse:
@@ -64,7 +66,7 @@ def page(request: Request, name: str, *, status: int = 200, **values: object) ->
         "notice": _NOTICES.get(request.query_params.get("done", "")),
         "now": state_of(request).container.clock.now(),
     }
-    text = _TEMPLATES.get_template(name).render({**shared, **values})
+    text = TEMPLATES.get_template(name).render({**shared, **values})
     return HTMLResponse(text, status_code=status)
 
 

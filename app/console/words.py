@@ -77,6 +77,21 @@ def size(n_bytes: float) -> str:
     return f"{n_bytes:.1f} {_SIZES[-1]}"
 
 
+def binary_size(n_bytes: float) -> str:
+    """Return a number of bytes, in powers of 1,024."""
+    value, unit = n_bytes, "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:  # noqa: PLR2004 - the binary step between these units
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def long_time(moment: datetime) -> str:
+    """Return the time to the second, UTC, with the month in words."""
+    return moment.astimezone(UTC).strftime("%-d %B %Y, %H:%M:%S UTC")
+
+
 def short(text: str) -> str:
     """Return the beginning of a long id or hash."""
     return text if len(text) <= 12 else f"{text[:8]}…"  # noqa: PLR2004 - shorter is no shorter
