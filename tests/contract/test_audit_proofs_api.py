@@ -16,6 +16,7 @@ from app.adapters.system.clock import SystemClock
 from app.adapters.system.signing import FileSigner, is_signed
 from app.api.audit_proofs import router
 from app.api.errors import add_error_handlers
+from app.api.state import Limits
 from app.data.verify_lethe import parse_key, root_of_path, verify_log
 from app.domain.audit.merkle import verify_consistency
 from app.services.audit.checkpoints import CheckpointService
@@ -34,6 +35,7 @@ class _Security:
 
 class _State:
     security = _Security()
+    limits = Limits()
 
     def __init__(self, container: object) -> None:
         self.container = container

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Self
 
 from app.domain.audit.checkpoint import CheckpointError, SignedNote
 from app.domain.audit.merkle import HASH_BYTES
@@ -67,7 +67,6 @@ class Certificate(SignedDocument[CertificateStatement]):
     """A signed certificate."""
 
     proof: LogProof
-    document_format: ClassVar[str] = CERTIFICATE_FORMAT
 
     @classmethod
     def issue(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Final, Self
+from typing import Final, Self
 
 from app.domain.certificates.signed_document import (
     SignedDocument,
@@ -85,8 +85,6 @@ class ReceiptStatement:
 @dataclass(frozen=True)
 class Receipt(SignedDocument[ReceiptStatement]):
     """A signed receipt."""
-
-    document_format: ClassVar[str] = RECEIPT_FORMAT
 
     @classmethod
     def issue(cls, statement: ReceiptStatement, *, salt: bytes | None, signer: SigningKey) -> Self:

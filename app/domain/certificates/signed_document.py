@@ -69,10 +69,6 @@ class SubjectCommitment:
         fields.finish()
         return subject
 
-    def is_about(self, user: str, *, salt: bytes) -> bool:
-        """Whether ``user`` is the one committed to."""
-        return commit_subject(user, salt=salt) == self
-
 
 def commit_subject(user: str, *, salt: bytes) -> SubjectCommitment:
     """Commit to a user; at the edge, for the id goes no further.
@@ -161,24 +157,11 @@ def sign_document(
     Raises:
         SignedDocumentError: the signer answers with another key's signature.
     """
-    message = _message(document_format, body, key=signer.key, rotations=signer.rotations)
-    made = signer.sign(message)
+    content = canonical_json({**body, **_signer_json(signer.key, signer.rotations)})
+    made = signer.sign(f"{document_format}\n".encode() + content)
     if made != NoteSignature(signer.key.name, signer.key.key_id, made.signature):
         raise SignedDocumentError("the signer signed with another key than it says")
     return DocumentSignature(signer.key, signer.rotations, made.signature)
-
-
-def _message(
-    document_format: str,
-    body: Mapping[str, object],
-    *,
-    key: VerifierKey,
-    rotations: tuple[SignedNote, ...],
-) -> bytes:
-    """Return the bytes that are signed: ``body`` with the signer, under the format's name."""
-    return f"{document_format}\n".encode() + canonical_json(
-        {**body, **_signer_json(key, rotations)}
-    )
 
 
 def _signer_json(key: VerifierKey, rotations: tuple[SignedNote, ...]) -> dict[str, object]:
@@ -213,7 +196,6 @@ class SignedDocument(ABC, Generic[S]):
     statement: S
     signature: DocumentSignature
     salt: bytes | None
-    document_format: ClassVar[str]
 
     def __post_init__(self) -> None:
         """Refuse a salt that is not the one that was committed with."""
@@ -223,13 +205,6 @@ class SignedDocument(ABC, Generic[S]):
     @abstractmethod
     def body(self) -> dict[str, object]:
         """Return the fields that are signed, but for those that say who signed."""
-
-    def signed_message(self) -> bytes:
-        """Return the bytes under the signature."""
-        signature = self.signature
-        return _message(
-            self.document_format, self.body(), key=signature.key, rotations=signature.rotations
-        )
 
     def without_salt(self) -> Self:
         """Return the form that ties nobody to it; its signature holds all the same."""
