@@ -59,4 +59,4 @@ class Container:
     overview: DashboardService
     health: HealthService
     restore: RestoreService
-    watch: RecheckService
+    rechecks: RecheckService

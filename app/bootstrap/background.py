@@ -43,7 +43,7 @@ class Background:
             container.clusters.refresh()
         container.restore.check()
         if is_inline:
-            container.watch.look()
+            container.rechecks.run_due()
         container.held_catalogue.refresh()
 
     def start(self) -> None:
@@ -70,7 +70,7 @@ class Background:
             self._llm.start()
 
     def _check_restore(self) -> None:
-        """Look for a restore before anybody is served; the sweeper looks again."""
+        """Look for a restore before anybody is served; the sweeper checks again."""
         try:
             self._runtime.container.restore.check()
         except AppError as error:

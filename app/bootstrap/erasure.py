@@ -1,4 +1,4 @@
-"""The flow of an erasure, from the request to the certificate, and what watches over it."""
+"""The flow of an erasure, from the request to the certificate and its rechecks."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ def container_of(adapters: Adapters) -> Container:
     uows, clock = adapters.uows, adapters.clock
     shared = SharedServices.over(adapters)
     audit_services = shared.audit_services
-    watch = rechecks_of(adapters, shared)
-    erase = erase_of(adapters, shared, watch)
+    rechecks = rechecks_of(adapters, shared)
+    erase = erase_of(adapters, shared, rechecks)
     forget = forget_of(adapters, shared)
     restore = restore_of(adapters, shared, forget)
     recommend = recommend_of(adapters, shared)
@@ -38,7 +38,7 @@ def container_of(adapters: Adapters) -> Container:
         rights=rights_of(adapters, in_flight=shared.in_flight),
         forget=forget,
         restore=restore,
-        watch=watch,
+        rechecks=rechecks,
         checkpoints=audit_services.checkpoints,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
         reconcile=ReconcileService(uows=uows),

@@ -31,7 +31,7 @@ from app.adapters.chroma.layout import CollectionSpec
 from app.adapters.chroma.memory import ChromaMemoryStore
 from app.adapters.vault.encrypted_memory_store import EncryptedMemoryStore
 from app.domain.models import Pseudonym, RecordId
-from app.domain.privacy.rotation import on_grid
+from app.domain.privacy.rotation import quantise
 from app.ports.memory_store import Memory, MemoryStore
 from benchmarks.erasure.certificates import spread
 from benchmarks.harness import write_result
@@ -66,7 +66,7 @@ class World:
         noise[: PER_USER * N_ASKED] = 0
         vectors = books[rows] + noise
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        self.vectors: Floats = on_grid(vectors)
+        self.vectors: Floats = quantise(vectors)
         self.ids = [RecordId(rng.bytes(16).hex()) for _ in rows]
         self.users = [Pseudonym(rng.bytes(32).hex()) for _ in range(n_records // PER_USER)]
         self.questions: Floats = books[rng.integers(0, len(books), N_ASKED)]

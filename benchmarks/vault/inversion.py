@@ -23,11 +23,11 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from app.adapters.chroma.grid import on_grid as on_mantissa_grid
+from app.adapters.chroma.grid import on_grid
 from app.adapters.datasets.registry import open_dataset
 from app.adapters.embedders.static import StaticEmbedder
 from app.adapters.system.clock import SystemClock
-from app.domain.privacy.rotation import on_grid, rotate
+from app.domain.privacy.rotation import quantise, rotate
 from app.domain.recommendation.memory import describe_item
 from app.ports.dataset import BadLine, DatasetKind
 from benchmarks.harness import write_result
@@ -60,7 +60,7 @@ def catalogue_vectors() -> Floats:
     """Return the demo books' vectors as the service rounds them, shape (n, dim), each once."""
     dataset = open_dataset(DatasetKind.DEMO, None, now=SystemClock().now())
     texts = [describe_item(one.item) for one in dataset.items() if not isinstance(one, BadLine)]
-    return _unit(np.unique(on_grid(StaticEmbedder().embed(texts)), axis=0))
+    return _unit(np.unique(quantise(StaticEmbedder().embed(texts)), axis=0))
 
 
 def _unit(vectors: NDArray[np.float32]) -> Floats:
@@ -70,7 +70,7 @@ def _unit(vectors: NDArray[np.float32]) -> Floats:
 
 def stored_plain(vectors: Floats) -> Floats:
     """Store as they are, as every vector database does."""
-    return _unit(on_mantissa_grid(vectors.astype(np.float32)))
+    return _unit(on_grid(vectors.astype(np.float32)))
 
 
 def stored_by_user(vectors: Floats) -> Floats:
@@ -85,9 +85,9 @@ def stored_by_record(vectors: Floats) -> Floats:
 
 def _rotated(vectors: Floats, *, labels: Sequence[str]) -> Floats:
     """Return what lies in Chroma's index, which normalises what it is given."""
-    plain = on_grid(vectors.astype(np.float32))
+    plain = quantise(vectors.astype(np.float32))
     keys = [secrets.token_bytes(32)] * len(labels)
-    return _unit(on_mantissa_grid(rotate(plain, keys=keys, labels=labels)))
+    return _unit(on_grid(rotate(plain, keys=keys, labels=labels)))
 
 
 STORES: Final[dict[str, Store]] = {

@@ -18,7 +18,7 @@ from app.adapters.system.clock import SystemClock
 from app.adapters.vault.encrypted_memory_store import EncryptedMemoryStore
 from app.domain.errors import KeyMissingError
 from app.domain.models import Pseudonym, RecordId
-from app.domain.privacy.rotation import on_grid
+from app.domain.privacy.rotation import quantise
 from app.domain.recommendation.memory import describe_item
 from app.ports.dataset import BadLine, DatasetKind
 from app.ports.memory_store import Memory, MemoryStore
@@ -70,7 +70,7 @@ def test_vectors_come_back_as_they_were(
         assert found.keys() == lying.keys() == set(ids_of(memories))
         for memory in memories:
             np.testing.assert_allclose(found[memory.record_id], memory.embedding, atol=2**-14)
-            assert found[memory.record_id].tobytes() == on_grid(memory.embedding).tobytes()
+            assert found[memory.record_id].tobytes() == quantise(memory.embedding).tobytes()
             assert found[memory.record_id].dtype == np.float32
             assert abs(float(lying[memory.record_id] @ memory.embedding)) < 0.4
 

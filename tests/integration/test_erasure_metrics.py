@@ -49,7 +49,7 @@ def test_residue_and_dead_slots_are_shown(tmp_path: Path) -> None:
         assert shown(metrics, "lethe_residue") == {"open": 0, "returned": 0}
 
         (chroma / "stray.bin").write_bytes(name.encode())
-        assert world.container.watch.look() == 1
+        assert world.container.rechecks.run_due() == 1
         assert shown(metrics, "lethe_residue") == {"open": 0, "returned": 1}
         records = shown(metrics, "lethe_shard_records")
         with world.adapters.uows.read() as uow:

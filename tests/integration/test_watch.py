@@ -83,12 +83,12 @@ def test_each_look_leaves_a_leaf_and_what_returns_is_an_alarm(tmp_path: Path) ->
         world.container.catalogue.upsert(catalogue())
         world.container.feed.start()
         clean = _erased(world, "anna")
-        assert world.container.watch.look() == 1
+        assert world.container.rechecks.run_due() == 1
         haunted = _erased(world, "bert")
         stray = tmp_path / "chroma" / "copy.bin"
         stray.write_bytes(b"..." + world.user("bert").encode())
 
-        assert world.container.watch.look() == 2
+        assert world.container.rechecks.run_due() == 2
 
         assert [(one["residue"], one["control_found"]) for one in _looks(world, clean)] == [
             (0, True),
@@ -99,4 +99,4 @@ def test_each_look_leaves_a_leaf_and_what_returns_is_an_alarm(tmp_path: Path) ->
         ]
         with world.adapters.uows.read() as uow:
             assert uow.rechecks.count() == 1  # the clean one has been looked for often enough
-        assert world.container.watch.look() == 0  # the alarm is repeated in an hour
+        assert world.container.rechecks.run_due() == 0  # the alarm is repeated in an hour

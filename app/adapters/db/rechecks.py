@@ -18,13 +18,13 @@ _col = watch.c
 class SqlRechecks(Repository):
     """Fingerprints by request, until the last recheck."""
 
-    def add(self, watch: Recheck, *, due_at: datetime) -> None:
-        insert = self.session.insert(_col.request_id.table).values(
-            request_id=watch.request_id,
-            completed_at=watch.completed_at,
+    def add(self, recheck: Recheck, *, due_at: datetime) -> None:
+        insert = self.session.insert(watch).values(
+            request_id=recheck.request_id,
+            completed_at=recheck.completed_at,
             due_at=due_at,
-            looks=watch.looks,
-            prints=watch.prints,
+            looks=recheck.n_clean,
+            prints=recheck.fingerprints,
         )
         self.session.changed(insert.on_conflict_do_nothing())
 
@@ -38,9 +38,9 @@ class SqlRechecks(Repository):
         )
         return [Recheck(*row) for row in rows]
 
-    def looked(self, request_id: RequestId, *, looks: int, due_at: datetime) -> None:
+    def reschedule(self, request_id: RequestId, *, n_clean: int, due_at: datetime) -> None:
         mine = sa.update(watch).where(_col.request_id == request_id)
-        self.session.changed(mine.values(looks=looks, due_at=due_at))
+        self.session.changed(mine.values(looks=n_clean, due_at=due_at))
 
     def remove(self, request_id: RequestId) -> None:
         self.session.changed(sa.delete(watch).where(_col.request_id == request_id))

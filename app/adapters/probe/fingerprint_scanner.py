@@ -29,8 +29,8 @@ class FingerprintScanner:
         self._factor = np.uint64(factor(key))
         self._owners: dict[bytes, list[tuple[int, int]]] = {}
         self._table = np.zeros(1 << BUCKET_BITS, dtype=np.bool_)
-        for group, prints in enumerate(groups):
-            for place, (number, code) in enumerate(prints.pairs):
+        for group, fingerprints in enumerate(groups):
+            for place, (number, code) in enumerate(fingerprints.pairs):
                 self._table[number] = True
                 self._owners.setdefault(code, []).append((group, place))
 

@@ -30,7 +30,9 @@ def encode_task(
         ],
         "groups": [needles_to_json(needles) for needles in groups],
         "control": needles_to_json(control),
-        "prints": [fingerprint.encode(needles.prints) for needles in (*groups, control)],
+        "fingerprints": [
+            fingerprint.encode(needles.fingerprints) for needles in (*groups, control)
+        ],
         "key": key.hex(),
     }
     return json.dumps(task).encode()
@@ -49,8 +51,10 @@ def decode_task(raw: bytes) -> tuple[list[ProbedStore], list[Needles], Needles, 
         for store in task["stores"]
     ]
     *groups, control = (
-        replace(needles_from_json(needles), prints=fingerprint.decode(prints))
-        for needles, prints in zip((*task["groups"], task["control"]), task["prints"], strict=True)
+        replace(needles_from_json(needles), fingerprints=fingerprint.decode(fingerprints))
+        for needles, fingerprints in zip(
+            (*task["groups"], task["control"]), task["fingerprints"], strict=True
+        )
     )
     return stores, groups, control, bytes.fromhex(task["key"])
 

@@ -81,8 +81,10 @@ class StoreSearch:
             (group, pattern) for group, side in self._sides for pattern in patterns(side)
         ]
         self._scanner = Scanner([pattern.data for _, pattern in self._patterns])
-        self._n_prints = {group: len(side.prints.pairs) for group, side in self._sides}
-        self._print_scanner = FingerprintScanner([side.prints for _, side in self._sides], key=key)
+        self._n_fingerprints = {group: len(side.fingerprints.pairs) for group, side in self._sides}
+        self._fingerprint_scanner = FingerprintScanner(
+            [side.fingerprints for _, side in self._sides], key=key
+        )
 
     def search(self, store: ProbedStore) -> list[ProbeReport]:
         """Search one store; return a report for each group.
@@ -114,7 +116,7 @@ class StoreSearch:
                 store=store.name,
                 files=n_files,
                 bytes_read=n_bytes,
-                patterns=n_patterns[group] + self._n_prints[group],
+                patterns=n_patterns[group] + self._n_fingerprints[group],
                 findings=_findings(hits, group=group),
                 left=_left(hits, group=group),
                 control_found=self._is_controlled(hits, store=store),
@@ -126,7 +128,7 @@ class StoreSearch:
     def _scan(self, file: Path, *, name: str) -> tuple[set[_Hit], int]:
         try:
             indices, n_read = self._scanner.scan(file)
-            traces = self._print_scanner.scan(file)
+            traces = self._fingerprint_scanner.scan(file)
         except FileNotFoundError:
             return set(), 0  # a journal, or a rotated log: what is gone holds nothing
         met = (self._patterns[index] for index in indices)
@@ -156,7 +158,9 @@ class StoreSearch:
 
     def _is_controlled(self, hits: set[_Hit], *, store: ProbedStore) -> bool:
         met = {hit.kind for hit in hits if hit.group == _CONTROL}
-        wanted = store.control | ({NeedleKind.TRACE} if any(self._n_prints.values()) else set())
+        wanted = store.control | (
+            {NeedleKind.TRACE} if any(self._n_fingerprints.values()) else set()
+        )
         return bool(store.control) and wanted <= met
 
     @contextmanager

@@ -12,7 +12,7 @@ from app.adapters.vault.cipher import seal
 from app.domain.erasure.request import ErasureOrder
 from app.domain.errors import KeyMissingError
 from app.domain.models import Pseudonym, RecordId
-from app.domain.privacy.rotation import on_grid, rotate, unrotate
+from app.domain.privacy.rotation import quantise, rotate, unrotate
 from app.ports.memory_store import Memory, MemoryStore, Reindexed, StoreHealth
 from app.ports.vault import DataKey, KeyVault
 
@@ -50,7 +50,7 @@ class EncryptedMemoryStore:
     def vectors(
         self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
     ) -> dict[RecordId, NDArray[np.float32]]:
-        """See the port: the bits of the embeddings as added, rounded (see ``on_grid``).
+        """See the port: the bits of the embeddings as added, rounded (see ``quantise``).
 
         Raises:
             KeyUnavailableError: as the vault, or the user has vectors and no key.
@@ -64,7 +64,7 @@ class EncryptedMemoryStore:
         ids = list(found)
         rotated = np.stack([found[record_id] for record_id in ids])
         plain = unrotate(rotated, keys=[key.subkey(_ROTATION)] * len(ids), labels=ids)
-        return dict(zip(ids, on_grid(plain), strict=True))
+        return dict(zip(ids, quantise(plain), strict=True))
 
     def collect(self, order: ErasureOrder) -> list[Memory]:
         """See the port: sealed documents and rotated vectors, for so they lie in the files."""
@@ -107,7 +107,7 @@ def _sealed(memories: Sequence[Memory], *, keys: Mapping[Pseudonym, DataKey]) ->
     """Return memories of any users as they may be stored."""
     subkeys = {user: key.subkey(_ROTATION) for user, key in keys.items()}
     rotated = rotate(
-        on_grid(np.stack([memory.embedding for memory in memories])),
+        quantise(np.stack([memory.embedding for memory in memories])),
         keys=[subkeys[memory.pseudonym] for memory in memories],
         labels=[memory.record_id for memory in memories],
     )

@@ -54,9 +54,9 @@ def mac(window: bytes, *, key: bytes) -> bytes:
     return hmac.digest(key, b"print" + window[:WINDOW_BYTES], "sha256")[:_MAC_BYTES]
 
 
-def encode(prints: Fingerprints) -> str:
+def encode(fingerprints: Fingerprints) -> str:
     """Return ASCII that ``decode`` reads."""
-    raw = b"".join(number.to_bytes(4, "big") + code for number, code in prints.pairs)
+    raw = b"".join(number.to_bytes(4, "big") + code for number, code in fingerprints.pairs)
     return base64.b64encode(raw).decode()
 
 

@@ -49,7 +49,7 @@ class Needles:
         pseudonyms: likewise.
         keys: raw key bytes; also searched in hexadecimal and base64.
         vectors: each of shape (dim,), as given to the store.
-        prints: all that is left of the needles of a finished erasure.
+        fingerprints: all that is left of the needles of a finished erasure.
     """
 
     texts: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Needles:
     pseudonyms: tuple[str, ...] = ()
     keys: tuple[bytes, ...] = ()
     vectors: tuple[NDArray[np.float32], ...] = ()
-    prints: Fingerprints = Fingerprints()
+    fingerprints: Fingerprints = Fingerprints()
 
     def count(self, kind: NeedleKind) -> int:
         """Return how many needles of a kind there are."""
@@ -70,7 +70,7 @@ class Needles:
                 NeedleKind.PSEUDONYM: self.pseudonyms,
                 NeedleKind.KEY: self.keys,
                 NeedleKind.VECTOR: self.vectors,
-                NeedleKind.TRACE: self.prints.pairs,
+                NeedleKind.TRACE: self.fingerprints.pairs,
             }[kind]
         )
 

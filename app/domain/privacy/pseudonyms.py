@@ -71,7 +71,7 @@ class Identity:
         return Pseudonym(_mac(self._key("needles"), request_id))
 
     def fingerprint_key(self) -> bytes:
-        """Return the key of the fingerprints that finished erasures are watched by."""
+        """Return the key of the fingerprints that finished erasures are rechecked by."""
         return self._key("print")
 
     def event_key(self, pseudonym: Pseudonym, event_id: str) -> EventKey:

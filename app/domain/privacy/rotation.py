@@ -1,4 +1,4 @@
-"""Hiding embeddings: each is turned by an orthogonal transform that only its owner's key gives.
+"""Hides embeddings: each is rotated by an orthogonal transform that only its owner's key gives.
 
 One transform is three rounds of random signs and a normalised Walsh-Hadamard transform, a fast
 stand-in for a random rotation (Andoni et al., NeurIPS 2015, section 5). It is drawn anew for
@@ -26,13 +26,13 @@ _RATE_BYTES: Final = 136  # one block of SHAKE-256, FIPS 202
 _GRID: Final = np.float32(2.0**-13)
 
 
-def on_grid(vectors: Floats) -> Floats:
+def quantise(vectors: Floats) -> Floats:
     """Round every coordinate of unit vectors to a multiple of 2^-13.
 
-    On the grid before it is turned and again after it is turned back, a vector keeps its bits,
-    whatever its key, if it has 128 dimensions or more: a transform and a store that keeps 12 bits
-    of each coordinate move it by less than half a step. Without that, the last bits of a user's
-    memories would depend on a random key, and so would the order of items that are nearly tied.
+    Quantised before it is rotated and again after it is rotated back, a vector of 128 dimensions or
+    more keeps its bits whatever its key: a transform and a store that keeps 12 bits of each
+    coordinate move it by less than half a step. Without that, the last bits of a user's memories
+    would depend on a random key, and so would the order of items that are nearly tied.
     It changes a cosine by some 2e-5, and by 3e-4 at most on the demo's books.
     """
     steps = np.round(vectors / _GRID)

@@ -14,26 +14,26 @@ class Recheck:
     """The rechecks of a finished erasure.
 
     Args:
-        looks: rechecks that were clean so far.
-        prints: encoded fingerprints.
+        n_clean: rechecks that were clean so far.
+        fingerprints: encoded.
     """
 
     request_id: RequestId
     completed_at: datetime
-    looks: int
-    prints: str
+    n_clean: int
+    fingerprints: str
 
 
 class Rechecks(Protocol):
     """Fingerprints by request, until the last recheck."""
 
-    def add(self, watch: Recheck, *, due_at: datetime) -> None:
+    def add(self, recheck: Recheck, *, due_at: datetime) -> None:
         """Schedule the rechecks of an erasure."""
 
     def take_due(self, *, now: datetime, until: datetime, limit: int) -> list[Recheck]:
         """Return those due at ``now``, and reserve them for this process until ``until``."""
 
-    def looked(self, request_id: RequestId, *, looks: int, due_at: datetime) -> None:
+    def reschedule(self, request_id: RequestId, *, n_clean: int, due_at: datetime) -> None:
         """Record a recheck, and when the next one is due."""
 
     def remove(self, request_id: RequestId) -> None:

@@ -171,4 +171,4 @@ class ErasureRequestAdmin:
             )
         except LeaseLostError:
             # A worker moved the row between our look and our move.
-            raise ConflictError("the request is being worked on; look again") from None
+            raise ConflictError("the request changed meanwhile; reload it and try again") from None

@@ -96,7 +96,7 @@ class ResidueSearch:
         """
         control = self._canary()
         if key:
-            control = replace(control, prints=fingerprints_of(control, key=key))
+            control = replace(control, fingerprints=fingerprints_of(control, key=key))
         return self._probe.search(groups, control=control, key=key)
 
     def _canary(self) -> Needles:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.privacy.rotation import Floats, on_grid, rotate, unrotate
+from app.domain.privacy.rotation import Floats, quantise, rotate, unrotate
 
 DIMS = (2, 3, 31, 256, 257, 384, 511, 768)
 KEY = bytes(range(32))
@@ -56,12 +56,12 @@ def test_a_vector_on_the_grid_keeps_its_bits_when_a_store_keeps_12(
     dim: int, key: bytes, seed: int
 ) -> None:
     vectors = unit_vectors(4, dim=dim, seed=seed)
-    gridded, labels = on_grid(vectors), labels_of(4)
+    gridded, labels = quantise(vectors), labels_of(4)
 
     turned = rotate(gridded, keys=[key] * 4, labels=labels)
     mantissas, exponents = np.frexp(turned)
     stored = np.ldexp(np.round(mantissas * 2**12) / 2**12, exponents)
-    back = on_grid(unrotate(stored, keys=[key] * 4, labels=labels))
+    back = quantise(unrotate(stored, keys=[key] * 4, labels=labels))
 
     assert back.tobytes() == gridded.tobytes()
     np.testing.assert_allclose(gridded @ gridded.T, vectors @ vectors.T, atol=1e-3)
