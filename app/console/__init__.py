@@ -1,4 +1,4 @@
-"""The console at ``/admin``: pages for administrators, made here, with hardly a script."""
+"""The console at ``/admin``: pages for administrators, rendered on the server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ for module in (overview, sign_in, requests, log, proof):
 
 @router.get("/admin/console/static/{version}/{name}")
 def get_file(version: str, name: str) -> Response:
-    """Hand out a script or a style; a page of another release gets this one's, and keeps none."""
+    """Return a script or a style; browsers cache it only under this release's version."""
     if name not in FILES:
         raise NotFoundError("no such file")
     keep = {"Cache-Control": "public, max-age=31536000, immutable"} if version == VERSION else {}

@@ -1,4 +1,4 @@
-"""The console's door: who is let in and what a form must carry."""
+"""Access to the console: sessions, forms, and errors as pages."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ Form = Mapping[str, str]
 
 
 class NotSignedInError(UnauthenticatedError):
-    """A page was asked for without a session; the answer is the way to one."""
+    """A page was asked for without a session; answered by a redirect to the sign-in."""
 
 
 class ConsoleRoute(APIRoute):
-    """A page: errors are pages, too."""
+    """Route of a page; its errors are pages, too."""
 
     def get_route_handler(self) -> Handler:
         """Return the handler with the errors of the console."""
@@ -157,7 +157,7 @@ def require_own(form: Form, *, state: State, holder: str) -> None:
 
 
 def set_session(request: Request, response: Response, session: Session) -> None:
-    """Hand the session to the browser."""
+    """Set the session's cookie."""
     value = sessions_of(state_of(request)).encode(session)
     set_cookie(request, response, COOKIE, value)
 

@@ -1,4 +1,4 @@
-"""What every answer under the addresses of console and documents says, whoever makes it."""
+"""Security headers of every answer of the console and of ``/docs``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit log: its leaves, and what a browser needs to check all of it by itself."""
+"""The audit log: its leaves, and the data with which a browser can verify it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def get_log(
     kind: LeafKind | _Blank | None = None,
     request_id: _Id | _Blank | None = None,
 ) -> Response:
-    """Show leaves: the newest, or from a number on. The look is itself a leaf."""
+    """Show leaves: the newest, or from a number on. The read is itself a leaf."""
     container = state.container
     log = container.overview.log()
     is_filtered = bool(kind or request_id)

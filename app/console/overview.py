@@ -1,4 +1,4 @@
-"""The first page: how things stand, and charts; and the page of the stores."""
+"""The overview with its charts, and the page of the stores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
 
 @router.get(HOME)
 def get_overview(request: Request, _session: SignedIn, state: StateDep) -> Response:
-    """Show how things stand."""
+    """Show figures, charts and dependencies."""
     container = state.container
     figures = container.overview.figures()
     durations = figures.durations_s

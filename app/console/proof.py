@@ -1,4 +1,4 @@
-"""Asking for proof: that a user is forgotten, and that the log tells all that was done."""
+"""Proofs on demand: that a user is forgotten, and that the log agrees with the rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Erasure requests: the list, one of them step by step, and what may be done with it."""
+"""Erasure requests: the list, one of them step by step, and the actions on it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ IdIn = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
 class ActionName(StrEnum):
-    """What may be done with a request."""
+    """An action on a request."""
 
     RETRY = "retry"
     HOLD = "hold"
@@ -97,7 +97,7 @@ def get_requests(
 def get_request(
     request_id: IdIn, request: Request, _session: SignedIn, state: StateDep
 ) -> Response:
-    """Show one request's way, step by step. Its leaves are read, and the log says so."""
+    """Show one request step by step. Reading its leaves is itself a leaf."""
     container = state.container
     found = container.forget.status(RequestId(request_id))
     log = container.audit.page(AuditQuery(limit=_MOST_LEAVES, request_id=RequestId(request_id)))
@@ -123,7 +123,7 @@ def get_certificate(request_id: IdIn, _session: SignedIn, state: StateDep) -> Re
 
 @router.get("/{request_id}/certificate.json")
 def get_certificate_file(request_id: IdIn, _session: SignedIn, state: StateDep) -> Response:
-    """Hand out the certificate, byte for byte as a verifier wants it."""
+    """Return the certificate's file, byte for byte as a verifier needs it."""
     headers = {"Content-Disposition": f'attachment; filename="certificate-{request_id}.json"'}
     content = _certificate(state, request_id)
     return Response(content, media_type="application/json", headers=headers)
@@ -140,7 +140,7 @@ def _certificate(state: State, request_id: str) -> str:
 def ask(
     request_id: IdIn, name: ActionName, request: Request, _session: SignedIn, state: StateDep
 ) -> Response:
-    """Ask whether an action is meant."""
+    """Ask to confirm an action."""
     found = state.container.forget.status(RequestId(request_id))
     action = _allowed(found.request, name)
     return page(
@@ -161,7 +161,7 @@ def _allowed(request: ErasureRequest, name: ActionName) -> Action:
 
 @router.post("/{request_id}/{name}")
 def act(request_id: IdIn, name: ActionName, form: OwnForm, state: StateDep) -> Response:
-    """Do it, and go back to the request."""
+    """Do the action and redirect to the request."""
     _acts(state, form)[name](RequestId(request_id))
     return RedirectResponse(f"{_LIST}/{request_id}?done={name}", 303)
 

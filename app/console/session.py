@@ -1,4 +1,4 @@
-"""Who is signed in to the console: a signed cookie, checked by any process, kept by none.
+"""Console sessions: a signed cookie that every process can check and none has to store.
 
 A cookie is ``v1.<session id>.<started>.<seen>.<HMAC-SHA-256>``. Its key comes from the pepper and
 the admin token, so every API process can check it, and a new token signs everybody out.
@@ -44,7 +44,7 @@ class Session:
     seen: int
 
     def is_over(self, now: datetime) -> bool:
-        """Whether it has ended; one from the future was signed by nobody's clock."""
+        """Whether it has ended; sessions dated in the future are rejected."""
         at = now.timestamp()
         is_idle = at - self.seen > IDLE_S or at - self.started > LONGEST_S
         return is_idle or self.seen - at > IDLE_S
@@ -57,7 +57,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """Makes and checks what the console hands out.
+    """Makes and checks session cookies and form tokens.
 
     Args:
         key: 32 bytes, from ``Identity.console_key``.

@@ -41,7 +41,7 @@ router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
 
 @router.get(SIGN_IN)
 def get_sign_in(request: Request, state: StateDep) -> Response:
-    """Show the form, or go on where somebody is signed in already."""
+    """Show the form, or redirect where somebody is signed in already."""
     if session_of(request, state) is not None:
         return RedirectResponse(_next(request.query_params.get("next")), 303)
     return _form(request, state, wanted=request.query_params.get("next"))
@@ -49,7 +49,7 @@ def get_sign_in(request: Request, state: StateDep) -> Response:
 
 @router.post(SIGN_IN)
 async def sign_in(request: Request, form: FormDep, state: StateDep) -> Response:
-    """Take the admin token for a session."""
+    """Start a session if the admin token is right."""
     visitor = request.cookies.get(VISITOR_COOKIE, "")
     require_own(form, state=state, holder=_holder(visitor))
     given, expected = form.get("token", "").strip(), state.security.admin_token
@@ -66,7 +66,7 @@ async def sign_in(request: Request, form: FormDep, state: StateDep) -> Response:
 
 @router.post("/admin/console/sign-out")
 def sign_out(_form: OwnForm) -> Response:
-    """Take the session from the browser."""
+    """Delete the session's cookie."""
     response = RedirectResponse(SIGN_IN, 303)
     response.delete_cookie(COOKIE, path=HOME)
     return response

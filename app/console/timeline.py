@@ -1,4 +1,4 @@
-"""One request's way, from its leaves and its journal, and what its certificate says."""
+"""The timeline of one request, from its leaves and its journal, and the actions on it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def events(
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something an administrator may do with a request, and what comes of it."""
+    """An action of an administrator, and its consequence."""
 
     name: str
     verb: str

@@ -1,4 +1,4 @@
-"""Users' words under their own keys: AES-256-GCM, written as text."""
+"""Encrypts users' texts under their own keys: AES-256-GCM, written as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands before the vector store: nothing gets past it that reads without the user's key."""
+"""Encrypts memories before the vector store gets them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ROTATION = "rotation"
 
 
 class EncryptedMemoryStore:
-    """MemoryStore over another: documents sealed and vectors rotated on the way in.
+    """MemoryStore over another: documents are sealed and vectors rotated on the way in.
 
-    Makes no keys: those of all users with memories exist, and one that is missing belongs to a
-    user whose erasure has come that far. A probe has to search for what ``store`` itself holds.
+    Never creates keys. A missing key means that the user's erasure has already destroyed it. A
+    probe has to search for what ``store`` itself holds.
 
     Args:
-        store: keeps what cannot be read.
-        vault: keeps the keys.
+        store: holds the encrypted memories.
+        vault: holds the keys.
     """
 
     def __init__(self, store: MemoryStore, *, vault: KeyVault) -> None:
@@ -36,7 +36,7 @@ class EncryptedMemoryStore:
         self._vault = vault
 
     def add(self, memories: Sequence[Memory]) -> None:
-        """See the port.
+        """Encrypt and store the memories.
 
         Raises:
             KeyUnavailableError: as the vault, or a user has no key; nothing was written.
@@ -50,7 +50,7 @@ class EncryptedMemoryStore:
     def vectors(
         self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
     ) -> dict[RecordId, NDArray[np.float32]]:
-        """See the port: the bits of the embeddings as added, rounded (see ``quantise``).
+        """Return the embeddings as added, quantised.
 
         Raises:
             KeyUnavailableError: as the vault, or the user has vectors and no key.
@@ -67,11 +67,10 @@ class EncryptedMemoryStore:
         return dict(zip(ids, quantise(plain), strict=True))
 
     def collect(self, order: ErasureOrder) -> list[Memory]:
-        """See the port: sealed documents and rotated vectors, for so they lie in the files."""
+        """Return sealed documents and rotated vectors, the form that the files hold."""
         return self._store.collect(order)
 
     def erase(self, order: ErasureOrder) -> int:
-        """See the port. Needs no key."""
         return self._store.erase(order)
 
     def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
@@ -79,7 +78,6 @@ class EncryptedMemoryStore:
         return self._store.maintain(pseudonyms)
 
     def reindex(self, shards: Sequence[int] | None) -> Reindexed:
-        """See the port. Needs no key."""
         return self._store.reindex(shards)
 
     def count(self, order: ErasureOrder) -> int:
@@ -104,7 +102,7 @@ class EncryptedMemoryStore:
 
 
 def _sealed(memories: Sequence[Memory], *, keys: Mapping[Pseudonym, DataKey]) -> list[Memory]:
-    """Return memories of any users as they may be stored."""
+    """Return the memories, of any users, in the form to store."""
     subkeys = {user: key.subkey(_ROTATION) for user, key in keys.items()}
     rotated = rotate(
         quantise(np.stack([memory.embedding for memory in memories])),

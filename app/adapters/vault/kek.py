@@ -65,7 +65,7 @@ class LocalKeyEncryption:
         return frozenset(self._ciphers)
 
     def wrap(self, secret: bytes, *, context: str) -> bytes:
-        """See the port. Nonce, ciphertext and tag."""
+        """Return nonce, ciphertext and tag."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         cipher = self._ciphers[self._key_id]
         return nonce + cipher.encrypt(nonce, secret, _bound(context, self._key_id))

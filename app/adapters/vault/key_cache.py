@@ -1,4 +1,4 @@
-"""Unwrapped keys in memory: few, for a short time, and none once anything was shredded."""
+"""Caches unwrapped keys: few, for a short time, and none of before the last shred."""
 
 from __future__ import annotations
 

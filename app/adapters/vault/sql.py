@@ -125,7 +125,7 @@ class SqlKeyVault:
         return 0 if row is None else 1
 
     def flush(self) -> None:
-        """See the port.
+        """Remove shredded keys from the files.
 
         PostgreSQL's plain VACUUM clears nothing, so the table is written anew, and the server's
         log, which has the wrapped keys, is retired where that may be done. On SQLite

@@ -1,4 +1,4 @@
-"""The certificate's statement: what was erased where, and what a search found."""
+"""The statement that a certificate signs: what was erased where, and what the search found."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class CertificateStatement:
     limits: tuple[Limit, ...] = STANDARD_LIMITS
 
     def __post_init__(self) -> None:
-        """Refuse to state what would not be an erasure: fail closed."""
+        """Refuse a statement of an incomplete erasure: fail closed."""
         problems = tuple(self._problems())
         if problems:
             raise InvalidInputError(*problems)

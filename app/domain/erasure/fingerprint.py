@@ -1,8 +1,8 @@
-"""Keyed fingerprints of needles: they recognise what must be gone, and give nothing of it back.
+"""Keyed fingerprints of needles: they recognise what must be gone and cannot be reversed.
 
-An erasure destroys its needles at the end, so a later search needs something else. Of each byte
-form two values are kept: a bucket, which rules out nearly every place of a file, and a MAC. The
-key comes from the pepper and is not kept with them.
+An erasure destroys its needles at the end, so a later search uses fingerprints. For each byte
+form two values are kept: a bucket, which rules out nearly every position of a file, and a MAC. The
+key is derived from the pepper and stored nowhere.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Final
 from app.domain.erasure.residue import Fingerprints, NeedleKind, Needles, patterns
 
 WINDOW_BYTES: Final = 16
-"""What a fingerprint is of: the first bytes of a form. Ids in binary are as short as that."""
+"""Bytes of a form that are fingerprinted, from its beginning. Binary ids are as short as that."""
 BUCKET_BITS: Final = 22
 MOST: Final = 1_000
-"""Fingerprints of one erasure; of more forms every n-th is taken, so every kind is there."""
+"""Most fingerprints of one erasure; of more forms every n-th is taken, so each kind is covered."""
 _WORD_BYTES: Final = 8
 _MAC_BYTES: Final = 16
 _WORDS: Final = 1 << 64
 
 
 def fingerprints_of(needles: Needles, *, key: bytes) -> Fingerprints:
-    """Return fingerprints of all needles but words, which somebody could guess."""
+    """Return fingerprints of all needles but texts, which somebody could guess."""
     forms = [
         pattern.data[:WINDOW_BYTES]
         for pattern in patterns(needles)

@@ -1,4 +1,4 @@
-"""What an erasure keeps of its user until it is certified: sealed, and destroyed last."""
+"""The manifest of an erasure: what the probe must not find. Kept sealed, destroyed last."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def needles_from_json(fields: Mapping[str, Any]) -> Needles:
 
 @dataclass(frozen=True, slots=True)
 class ErasureManifest:
-    """What the later steps need of what the earlier ones destroy.
+    """What an erasure keeps of its user until it is certified, because its steps destroy the rest.
 
     Args:
         order: what is to be erased.

@@ -77,9 +77,7 @@ def leaf_of(*, source: RequestState, target: RequestState) -> LeafKind:
 class Step(StrEnum):
     """The steps of an erasure, in the order they are done; each is idempotent.
 
-    What the probe must look for is collected before the first byte goes, because afterwards
-    nothing of ours may know it. The probe itself is repeated by every attempt: a finding of an
-    earlier one proves nothing about now.
+    How each is done is listed in ``app.services.erasure.steps``.
     """
 
     DRAIN = "drain"
@@ -94,7 +92,7 @@ class Step(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why erasure is asked for; a code, never free text, because text would be personal data."""
+    """Why erasure is requested; a code, because free text would be personal data."""
 
     CONSENT_WITHDRAWN = "consent_withdrawn"
     NO_LONGER_NEEDED = "no_longer_needed"

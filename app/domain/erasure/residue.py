@@ -1,4 +1,4 @@
-"""What must be gone (needles), in which byte forms, and what a probe found of it (residue)."""
+"""Needles (what must be gone), their byte forms, and residue (needles that a probe still found)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Fingerprints:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Needles:
-    """Everything of a user that no file may hold any more. Lives in memory only.
+    """Everything of a user that no file may hold any more. Kept in memory only, or sealed.
 
     Args:
         texts: in clear; searched whole, because a part of one may be anybody's words.

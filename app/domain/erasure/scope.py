@@ -1,4 +1,4 @@
-"""What an erasure request is about: the five scopes and their wire forms."""
+"""The five scopes of an erasure request, and their JSON forms."""
 
 from __future__ import annotations
 

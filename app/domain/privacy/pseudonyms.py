@@ -1,4 +1,4 @@
-"""Keyed hashes: the only forms in which anything the caller calls a person by is stored."""
+"""Keyed hashes: the only stored forms of user ids and of other ids that callers choose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the console shows of many requests at once, and of the log's state."""
+"""Figures over many requests, and the state of the audit log, for the console."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """How much the relational stores hold, and who serves from them.
+    """Row counts of the relational stores, and the processes that serve from them.
 
     Args:
         feed_head: newest number of the change feed; a process that acknowledged less is behind.
@@ -124,7 +124,7 @@ class Evidence:
 
 
 class DashboardService:
-    """Reads for the console; only ``evidence`` writes, a checkpoint."""
+    """Reads for the console; only ``evidence`` writes: it signs a checkpoint."""
 
     def __init__(
         self,

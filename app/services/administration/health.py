@@ -1,4 +1,4 @@
-"""Telling whether the service can do its work."""
+"""Reports whether the service is ready."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class HealthService:
         self._clock = clock
 
     def readiness(self) -> Readiness:
-        """Ask every dependency once."""
+        """Check every dependency once."""
         return Readiness(
             {
                 "database": self._check(self._uows.ping),
@@ -97,7 +97,7 @@ class HealthService:
         )
 
     def _memories(self) -> Dependency:
-        """Tell of the vector store; where a part of it is damaged, the rest still serves."""
+        """Report on the vector store; where a part of it is damaged, the rest still serves."""
         found: list[StoreHealth] = []
         checked = self._check(lambda: found.append(self._memory.health()))
         if not any(health.is_damaged for health in found):
@@ -117,7 +117,7 @@ class HealthService:
         return Dependency(status, is_well=is_open, is_required=True, latency_ms=0.0)
 
     def _workers(self) -> Dependency:
-        """Tell whether a task came through the queue to a worker lately.
+        """Report whether a queued task has reached a worker lately.
 
         Without workers erasures still complete: this process takes them over.
         """

@@ -1,4 +1,4 @@
-"""Showing, now and against a rebuild, that a user is to the service one it has never seen."""
+"""Checks that the service treats an erased user like one it has never seen."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Claim(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One claim, and what stands against it: 0 of what, or so many.
+    """One claim, and how much contradicts it.
 
     Args:
-        examined: how much was looked at, in the claim's own unit: lists, tables, bytes …
-        against: how much of it says that the user is known.
+        examined: how much was examined, in the claim's own unit: lists, tables, bytes …
+        against: how much of it shows that the user is known; 0 where the claim holds.
     """
 
     claim: Claim
@@ -51,7 +51,7 @@ class Check:
 
     @property
     def is_held(self) -> bool:
-        """Whether nothing stands against it."""
+        """Whether nothing contradicts it."""
         return self.against == 0
 
 
@@ -77,7 +77,7 @@ class Proof:
 
 
 class ProofService:
-    """Answers ``POST /admin/prove``: everything is looked up and computed at the moment."""
+    """Answers ``POST /admin/prove`` from the stores as they are now."""
 
     def __init__(
         self,
@@ -98,9 +98,9 @@ class ProofService:
         self._clock = clock
 
     def prove(self, pseudonym: Pseudonym) -> Proof:
-        """Check every claim, and append the leaf that says so; it is tied to nobody.
+        """Check every claim, and append a leaf with the result that names nobody.
 
-        Somebody who was never seen passes as one who was erased: that is the claim.
+        Somebody who was never seen passes, too: to be like them is what is claimed.
 
         Raises:
             ConflictError: the state changed faster than it could be compared.
@@ -115,7 +115,7 @@ class ProofService:
         return self._record(checks, state=state, rebuilt=rebuilt)
 
     def _answers(self, pseudonym: Pseudonym) -> Check:
-        """Compare the user's lists with those of somebody whom nobody has ever heard of."""
+        """Compare the user's lists with those of a user id that was never used."""
         queries = [
             RecommendQuery(pseudonym, n=n, strategy=strategy)
             for n in _LENGTHS

@@ -42,7 +42,7 @@ _NO_STATE: Final = Limit(
 
 @dataclass(frozen=True, slots=True)
 class SaltedCommitment:
-    """Whom a request is about, in a form that only the salt's holder can open."""
+    """A commitment to the user a request is about, and the salt that opens it."""
 
     subject: SubjectCommitment
     salt: bytes
@@ -55,7 +55,11 @@ def commit(user: str) -> SaltedCommitment:
 
 
 class CertificateService:
-    """Issues receipts and certificates, and keeps what the probe needs in between."""
+    """Issues receipts and certificates, and keeps the sealed manifest in between.
+
+    Args:
+        limits: what certificates of this installation do not claim, besides the standard ones.
+    """
 
     def __init__(
         self,
@@ -69,7 +73,6 @@ class CertificateService:
         origin: str,
         limits: Sequence[Limit] = (),
     ) -> None:
-        """Keep the collaborators; ``limits`` are those of this installation."""
         self._uows = uows
         self._checkpoints = checkpoints
         self._cipher = cipher
@@ -170,7 +173,7 @@ class CertificateService:
             uow.documents.drop_needles(request_id)
 
     def shred_leftovers(self) -> int:
-        """Destroy the needles of completed requests whose worker died then; return how many."""
+        """Shred the manifests of completed requests whose worker died before; return how many."""
         with self._uows.read() as uow:
             left = uow.documents.certified_with_needles(limit=_LEFTOVERS)
         for request_id in left:
@@ -188,7 +191,7 @@ class CertificateService:
         manifest: ErasureManifest,
         reports: Sequence[ProbeReport],
     ) -> CertificateStatement:
-        """Return what can be certified; refuses to state what would not be an erasure.
+        """Return the statement to certify; raise if it would not state a complete erasure.
 
         Raises:
             InvalidInputError: residue, or a search that did not find its control.

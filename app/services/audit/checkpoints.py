@@ -1,4 +1,4 @@
-"""Signing the audit log's state, and proving what stands in it."""
+"""Signs checkpoints of the audit log and proves that entries are in it."""
 
 from __future__ import annotations
 

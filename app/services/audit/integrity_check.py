@@ -26,8 +26,8 @@ class LogReport:
         n_leaves: leaves read.
         n_checkpoints: checkpoints whose root and signature were checked.
         root: root over the leaves as they are now.
-        problems: what is wrong, in the order of the log; empty for a log that is whole. At most
-            20, for after a dropped leaf all others are in the wrong place.
+        problems: what is wrong, in the order of the log; empty for an intact log. At most
+            20, because a dropped leaf puts all later ones in the wrong place.
     """
 
     n_leaves: int
@@ -55,10 +55,13 @@ class _Walk:
 
 
 class AuditCheckService:
-    """Recomputes the log; at start-up, from the command line, and from the console."""
+    """Recomputes the log; at start-up, from the command line, and from the console.
+
+    Args:
+        is_signed: checks one Ed25519 signature.
+    """
 
     def __init__(self, *, uows: UnitsOfWork, signer: Signer, is_signed: IsSigned) -> None:
-        """Keep the collaborators; ``is_signed`` checks one Ed25519 signature."""
         self._uows = uows
         self._signer = signer
         self._is_signed = is_signed

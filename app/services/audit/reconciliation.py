@@ -1,4 +1,4 @@
-"""Comparing the audit log with the rows: every move has exactly one leaf, and the reverse."""
+"""Compares the audit log with the rows: every transition has exactly one leaf, and vice versa."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Reconciliation:
     """What the comparison found.
 
     Args:
-        n_requests: requests that have a row, a move or a leaf.
-        n_moves: changes of state that the database noted.
-        n_contradicted: requests whose accounts say something against each other.
-        problems: what that is, by request id; at most 20.
+        n_requests: requests that have a row, a transition or a leaf.
+        n_moves: transitions that the database recorded.
+        n_contradicted: requests whose row, transitions and leaves disagree.
+        problems: how they disagree, by request id; at most 20.
     """
 
     n_requests: int
@@ -29,7 +29,7 @@ class Reconciliation:
 
     @property
     def is_consistent(self) -> bool:
-        """Whether nothing contradicts anything."""
+        """Whether no request is contradicted."""
         return not self.n_contradicted
 
 

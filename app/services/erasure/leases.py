@@ -31,7 +31,7 @@ _MOST_DOUBLINGS: Final = 20  # of the back-off; a thousand would not fit a float
 
 @dataclass(frozen=True, slots=True)
 class EraseConfig:
-    """How workers work.
+    """Leases, attempts and batches of workers.
 
     Args:
         lease_s: seconds a claim holds without a heartbeat.
@@ -98,7 +98,7 @@ class ErasureLeases:
         return [request.request_id for request in found if _is_untried(request, n_claims=0)]
 
     def _is_allowed(self, request: ErasureRequest) -> bool:
-        """Whether the request has an attempt left; fail it where not."""
+        """Whether the request has an attempt left; fail it if it has none."""
         if _used(request) <= self._allowed(request):
             return True
         self._fail(request, code=_EXHAUSTED)

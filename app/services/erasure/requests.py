@@ -1,4 +1,4 @@
-"""Accepting an erasure request: from the commit in here on, the data count no more."""
+"""Accepts erasure requests: from the commit made here on, no recommendation uses the data."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class ForgetStatus:
 
 
 class ForgetService:
-    """Accepts erasure requests and tells how they stand."""
+    """Accepts erasure requests and reports their state."""
 
     def __init__(
         self,
@@ -182,7 +182,7 @@ class ForgetService:
         subject: Subject | None,
         now: datetime,
     ) -> tuple[ErasureRequest, int]:
-        """Take what is in scope out of use; return the request, and how many memories it is."""
+        """Flag what is in scope, leave tombstones; return the request and how many memories."""
         request_id = RequestId(secrets.token_hex(16))
         is_whole_user, epoch = isinstance(command.scope, AllScope), 0
         if subject is not None:
@@ -221,10 +221,10 @@ class ForgetService:
         return known or uow.requests.find_open(command.pseudonym, body_hash=body_hash)
 
     def _request_key(self, command: ForgetCommand, purpose: str, value: str | None) -> str | None:
-        """Return what a key is stored as: each user's own, so that nobody takes another's.
+        """Return the stored form of a caller's key, distinct for each user.
 
-        A stranger who has seen the controller's id, and sends it first for somebody else, would
-        otherwise get the person refused, or later answered with an erasure that is not theirs.
+        Otherwise a stranger who sends a known id first, for somebody else, would get the person
+        refused, or answered with an erasure that is not theirs.
         """
         if value is None:
             return None

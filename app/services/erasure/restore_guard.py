@@ -1,7 +1,7 @@
-"""The restore gate: data that are older than an erasure are not served before it was repeated.
+"""The restore guard: after a restore from backup, nothing is served before erasures are repeated.
 
-Three copies watch each other. The ledger lies with the keys and knows every erasure; SQL knows
-the mark that the vector store was last given. Whichever was restored from a backup knows less.
+The ledger lies with the keys and lists every erasure; SQL holds the number last written to the
+vector store. Whichever of the three was restored from a backup lacks what the others know.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class RestoreService:
         return self._is_open
 
     def require_open(self) -> None:
-        """Refuse to serve what is older than an erasure.
+        """Refuse to serve data that a finished erasure should have removed.
 
         Raises:
             RestoreInProgressError: until everything was erased again.
@@ -87,9 +87,9 @@ class RestoreService:
             raise RestoreInProgressError("erasures are being repeated after a restore")
 
     def check(self) -> bool:
-        """Compare the stores, repeat what one of them lacks; return whether the gate is open.
+        """Compare the stores, repeat the erasures one of them lacks; return whether all is open.
 
-        Cheap while nothing was restored: a number of each store.
+        Cheap while nothing was restored: it reads one number of each store.
 
         Raises:
             DependencyUnavailableError: a store does not answer, or its files are out of reach
@@ -115,7 +115,10 @@ class RestoreService:
         return self._is_open
 
     def _teach_the_ledger(self) -> None:
-        """Keep what only SQL knows: the vault is new, or was restored, and then has old keys."""
+        """Copy tombstones that only SQL has to the ledger, and shred restored keys of the erased.
+
+        The vault is then new, or was restored and has keys that were destroyed.
+        """
         known = self._ledger.request_ids()
         with self._uows.read() as uow:
             stones = uow.tombstones.of(uow.tombstones.request_ids() - known)
@@ -133,7 +136,7 @@ class RestoreService:
         _log.info("ledger_taught", n_tombstones=len(stones), n_keys=shredded)
 
     def _repeat_missing(self) -> bool:
-        """Ask anew for every erasure that SQL does not know; return whether there was one."""
+        """Request every erasure again that SQL does not know; return whether there was one."""
         known = self._ledger.request_ids()
         with self._uows.read() as uow:
             missing = uow.tombstones.unknown(known)
@@ -151,7 +154,7 @@ class RestoreService:
         return True
 
     def _covered(self, stones: Sequence[Tombstone]) -> dict[Pseudonym, Scope]:
-        """Return what of each user is there and must not be."""
+        """Return for each user the scope of rows that exist although a tombstone covers them."""
         by_token: dict[str, list[Tombstone]] = defaultdict(list)
         for stone in stones:
             by_token[stone.token].append(stone)
@@ -198,7 +201,7 @@ class RestoreService:
         return done
 
     def match_memories(self) -> None:
-        """Give every row its memory again, and scrub every memory without a row.
+        """Store a memory for every row that lacks one, and scrub every memory without a row.
 
         Rows come first and go last, so a memory without one was erased, or its row was lost.
 

@@ -1,4 +1,4 @@
-"""What a scope covers of a user's memories, and showing it before anything is erased."""
+"""Resolves a scope to a user's memories, also as a preview before anything is erased."""
 
 from __future__ import annotations
 

@@ -31,11 +31,11 @@ _POLL_S: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class StepsConfig:
-    """How steps wait.
+    """Time limits of steps that wait.
 
     Args:
-        wait_s: most seconds a step waits for other processes before it is put off.
-        drain_s: the same for writers; others in the batch wait meanwhile.
+        wait_s: most seconds a step waits for other processes before the request is put off.
+        drain_s: the same for writers; the rest of the batch waits meanwhile.
     """
 
     wait_s: float = 30.0
@@ -105,7 +105,7 @@ class ErasureSteps:
         return self._memory.erase(erasure.order)
 
     def erase_cache(self, erasure: ErasureJournal) -> int:
-        """Drop everything cached for the user; what was cached may rest on what must go."""
+        """Drop everything cached for the user: answers may derive from the erased memories."""
         return self._cache.erase(erasure.order.pseudonym)
 
     def shred_key(self, erasure: ErasureJournal) -> int:
@@ -209,7 +209,7 @@ class ErasureSteps:
         return 0
 
     def require_unnamed(self, erasure: ErasureJournal) -> None:
-        """Let an erasure of all wait until no other request of the user names them.
+        """Put an erasure of all off while another request of the user still names them.
 
         Raises:
             OtherRequestError: one does; the probe would find it.
@@ -223,7 +223,7 @@ class ErasureSteps:
             raise OtherRequestError("another request of the same user is not over")
 
     def require_alone(self, erasure: ErasureJournal) -> None:
-        """Let an erasure of all wait for the user's requests for a part.
+        """Put an erasure of all off while a request of the user for a part is open.
 
         Their rows name the user, so the probe would find them; and what one of them has on hold
         must not be erased by another. A request for all no longer names anybody once its rows

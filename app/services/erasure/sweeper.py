@@ -1,4 +1,4 @@
-"""Finding work that nobody does: the row is the truth, the queue only a doorbell."""
+"""Finds erasure requests that no worker handles: the row is the truth, the queue only a hint."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SweepResult:
     """What a sweep did.
 
     Args:
-        rung: requests announced again.
+        rung: requests put into the queue again.
         completed: requests this process finished itself.
         repaired: writes to the vector store made good, and leftovers of erasures destroyed.
     """
@@ -39,7 +39,7 @@ class SweepResult:
 
 
 class SweepService:
-    """Re-issues erasure requests that do not move, and makes deferred writes good."""
+    """Queues stalled erasure requests again, and completes deferred writes."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class SweepService:
         self._clock = clock
 
     def sweep(self, *, take_over_after_s: float) -> SweepResult:
-        """Look once over everything that waits.
+        """Check once everything that waits.
 
         Args:
             take_over_after_s: where no worker has done a task for this long, a request that has
@@ -79,12 +79,12 @@ class SweepService:
         return SweepResult(rung=rung, completed=completed, repaired=self._repair())
 
     def note_worker(self) -> None:
-        """Note that a task has come through the queue to a worker, and the worker to SQL."""
+        """Record that a queued task reached a worker, and that the worker reaches SQL."""
         with self._uows.write() as uow:
             uow.processes.note_worker(at=self._clock.now())
 
     def _ring(self, requests: Sequence[ErasureRequest]) -> int:
-        """Ring for each; after one failure the others would only wait for it again."""
+        """Queue each; after one failure the others would wait for the same outage."""
         for rung, request in enumerate(requests):
             try:
                 self._queue.ring(request.request_id)
