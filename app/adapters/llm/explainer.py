@@ -40,7 +40,6 @@ class LlmExplainer:
         self._is_vllm: bool | None = None
 
     def explain(self, task: ExplainTask) -> dict[ItemId, Reason]:
-        """See the port."""
         deadline = monotonic() + task.timeout_s
         if self._is_vllm is None:
             model = self._server.describe_model(timeout_s=task.timeout_s)
@@ -104,7 +103,6 @@ class ExplainerPool:
         self._queue = queue
 
     def explain(self, task: ExplainTask) -> dict[ItemId, Reason]:
-        """See the port."""
         deadline = monotonic() + task.timeout_s
         with (
             self._queue.admitted(timeout_s=task.timeout_s),

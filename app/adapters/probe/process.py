@@ -36,7 +36,6 @@ class FileProbe:
     def search(
         self, groups: Sequence[Needles], *, control: Needles, key: bytes = b""
     ) -> list[tuple[ProbeReport, ...]]:
-        """See the port."""
         task = encode_task(self._stores, groups=groups, control=control, key=key)
         # A traceback of the child may quote a needle: its words are dropped, never logged.
         try:

@@ -26,19 +26,16 @@ class VaultCipher:
         self._vault = vault
 
     def prepare(self, pseudonyms: Collection[Pseudonym]) -> None:
-        """See the port."""
         self._vault.ensure(pseudonyms)
 
     def seal(
         self, texts: Mapping[str, str], *, pseudonym: Pseudonym, purpose: str
     ) -> dict[str, str]:
-        """See the port."""
         return seal(texts, key=self._key(pseudonym), purpose=purpose)
 
     def open(
         self, sealed: Mapping[str, str], *, pseudonym: Pseudonym, purpose: str
     ) -> dict[str, str]:
-        """See the port."""
         aead = AESGCM(self._key(pseudonym).subkey(purpose))
         return {label: _open(aead, text, label=label) for label, text in sealed.items()}
 

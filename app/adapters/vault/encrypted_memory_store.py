@@ -74,30 +74,24 @@ class EncryptedMemoryStore:
         return self._store.erase(order)
 
     def maintain(self, pseudonyms: Sequence[Pseudonym]) -> int:
-        """See the port."""
         return self._store.maintain(pseudonyms)
 
     def reindex(self, shards: Sequence[int] | None) -> Reindexed:
         return self._store.reindex(shards)
 
     def count(self, order: ErasureOrder) -> int:
-        """See the port."""
         return self._store.count(order)
 
     def owners(self) -> Iterator[dict[RecordId, Pseudonym]]:
-        """See the port."""
         return self._store.owners()
 
     def mark(self) -> int:
-        """See the port."""
         return self._store.mark()
 
     def set_mark(self, mark: int) -> None:
-        """See the port."""
         self._store.set_mark(mark)
 
     def health(self) -> StoreHealth:
-        """See the port."""
         return self._store.health()
 
 

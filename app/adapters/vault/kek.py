@@ -71,7 +71,6 @@ class LocalKeyEncryption:
         return nonce + cipher.encrypt(nonce, secret, _bound(context, self._key_id))
 
     def unwrap(self, wrapped: bytes, *, context: str, key_id: str) -> bytes:
-        """See the port."""
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise KeyUnavailableError("a key is wrapped by a key-encryption key that is not here")

@@ -24,7 +24,6 @@ class SqlErasureLedger:
         self._vault = vault
 
     def note(self, tombstones: Sequence[Tombstone]) -> None:
-        """See the port."""
         values = [values_of(stone) for stone in tombstones]
         if not values:
             return
@@ -32,18 +31,15 @@ class SqlErasureLedger:
             session.changed(session.insert(witness).on_conflict_do_nothing(), values)
 
     def drop(self, request_id: RequestId) -> None:
-        """See the port."""
         with self._vault.session(is_write=True) as session:
             session.changed(sa.delete(witness).where(witness.c.request_id == request_id))
 
     def request_ids(self) -> set[RequestId]:
-        """See the port."""
         with self._vault.session() as session:
             rows = session.rows(sa.select(witness.c.request_id).distinct())
         return {RequestId(row.request_id) for row in rows}
 
     def tombstones(self, request_ids: Collection[RequestId]) -> list[Tombstone]:
-        """See the port."""
         with self._vault.session() as session:
             mine = session.within(witness.c.request_id, request_ids)
             rows = session.rows(sa.select(witness).where(mine).order_by(witness.c.token))

@@ -66,7 +66,6 @@ class SqlKeyVault:
         self._engine.dispose()
 
     def ensure(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, DataKey]:
-        """See the port."""
         keys = self.get(pseudonyms)
         missing = set(pseudonyms) - keys.keys()
         if missing:
@@ -91,7 +90,6 @@ class SqlKeyVault:
         }
 
     def get(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, DataKey]:
-        """See the port."""
         with self.session() as session:
             n_shreds = session.number(_STATE)
             keys = self._cache.find(pseudonyms, n_shreds=n_shreds)
@@ -106,13 +104,11 @@ class SqlKeyVault:
         return self._key_encryption.unwrap(row.wrapped, context=row.pseudonym, key_id=row.kek_id)
 
     def wrapped(self, pseudonym: Pseudonym) -> bytes | None:
-        """See the port."""
         with self.session() as session:
             rows = _rows(session, [pseudonym])
         return bytes(rows[0].wrapped) if rows else None
 
     def shred(self, pseudonym: Pseudonym) -> int:
-        """See the port."""
         mine = _col.pseudonym == pseudonym
         with self.session(is_write=True) as session:
             row = session.first(sa.select(sa.func.length(_col.wrapped).label("n")).where(mine))
@@ -137,7 +133,6 @@ class SqlKeyVault:
                 postgres_files.rewrite(self._engine, ["data_key"])
 
     def count(self, pseudonym: Pseudonym | None = None) -> int:
-        """See the port."""
         statement = sa.select(sa.func.count()).select_from(data_key)
         if pseudonym is not None:
             statement = statement.where(_col.pseudonym == pseudonym)
@@ -145,12 +140,10 @@ class SqlKeyVault:
             return session.number(statement)
 
     def owners(self) -> set[Pseudonym]:
-        """See the port."""
         with self.session() as session:
             return {Pseudonym(row.pseudonym) for row in session.rows(sa.select(_col.pseudonym))}
 
     def rewrap(self) -> int:
-        """See the port."""
         done = 0
         while rows := self._wrapped_by_others():
             done += self._rewrap(rows)

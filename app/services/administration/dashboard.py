@@ -134,7 +134,6 @@ class DashboardService:
         signer: Signer,
         clock: Clock,
     ) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._checkpoints = checkpoints
         self._signer = signer

@@ -33,7 +33,6 @@ class ErasureRequestAdmin:
     def __init__(
         self, *, uows: UnitsOfWork, queue: JobQueue, ledger: ErasureLedger, clock: Clock
     ) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._queue = queue
         self._ledger = ledger

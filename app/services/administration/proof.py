@@ -89,7 +89,6 @@ class ProofService:
         identity: Identity,
         clock: Clock,
     ) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._recommend = recommend
         self._feed = feed

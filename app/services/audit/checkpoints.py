@@ -74,7 +74,6 @@ class CheckpointService:
         origin: str,
         is_signed: IsSigned,
     ) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._signer = signer
         self._clock = clock

@@ -47,7 +47,6 @@ class AuditService:
     """Answers ``GET /admin/audit`` and its export."""
 
     def __init__(self, *, uows: UnitsOfWork, clock: Clock) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._clock = clock
 

@@ -37,7 +37,6 @@ class ReconcileService:
     """Reconciles; at start-up, from the command line, through the API and from the console."""
 
     def __init__(self, *, uows: UnitsOfWork) -> None:
-        """Keep the database."""
         self._uows = uows
 
     def check(self) -> Reconciliation:

@@ -28,7 +28,6 @@ class CatalogueService:
     def __init__(
         self, *, uows: UnitsOfWork, index: CatalogueIndex, embedder: Embedder, clock: Clock
     ) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._items_index = index
         self._embedder = embedder

@@ -63,7 +63,6 @@ class RightsService:
         identity: Identity,
         clock: Clock,
     ) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._memory = memory
         self._in_flight = in_flight

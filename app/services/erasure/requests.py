@@ -108,7 +108,6 @@ class ForgetService:
         identity: Identity,
         clock: Clock,
     ) -> None:
-        """Keep the collaborators."""
         self._in_flight = in_flight
         self._uows = uows
         self._resolver = resolver

@@ -36,7 +36,6 @@ class ScopeResolver:
     """Resolves scopes against live memories; changes nothing."""
 
     def __init__(self, *, uows: UnitsOfWork, topics: TopicMatcher) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._topics = topics
 

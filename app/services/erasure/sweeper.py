@@ -51,7 +51,6 @@ class SweepService:
         catalogue: CatalogueService,
         clock: Clock,
     ) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._queue = queue
         self._erase = erase

@@ -90,7 +90,6 @@ class IngestService:
         clock: Clock,
         config: IngestConfig,
     ) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._memory = memory
         self._embedder = embedder

@@ -85,7 +85,6 @@ class MemorySelection:
         ranking: Reranker,
         config: MemorySelectionConfig,
     ) -> None:
-        """Keep the collaborators."""
         self._memory = memory
         self._clusters = clusters
         self._ranking = ranking

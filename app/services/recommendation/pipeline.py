@@ -115,7 +115,6 @@ class RecommendationPipeline:
         clock: Clock,
         config: PipelineConfig,
     ) -> None:
-        """Keep the collaborators."""
         self._recall = recall
         self._shelf = shelf
         self._candidates = candidates

@@ -99,7 +99,6 @@ class RecommendService:
         traffic: Traffic,
         clock: Clock,
     ) -> None:
-        """Keep the collaborators."""
         self._traffic = traffic
         self._uows = uows
         self._feed = feed
