@@ -24,7 +24,7 @@ from app.domain.erasure.request import (
 )
 from app.domain.errors import ConflictError
 from app.domain.models import Pseudonym, RequestId
-from app.ports.persistence.requests import KnownRequest, NewRequest
+from app.ports.persistence.requests import NewRequest, RequestMatch
 
 _col = erasure_request.c
 _IS_WORKABLE: Final = _col.state.in_(sorted(WORKABLE))
@@ -62,7 +62,7 @@ class SqlErasureRequests(Repository):
 
     def find(
         self, *, idempotency_hash: str | None, subject_request_hash: str | None
-    ) -> KnownRequest | None:
+    ) -> RequestMatch | None:
         keys = (
             (_col.idempotency_hash, idempotency_hash),
             (_col.subject_request_hash, subject_request_hash),
@@ -71,17 +71,17 @@ class SqlErasureRequests(Repository):
             if value is not None:
                 row = self.session.first(sa.select(erasure_request).where(column == value))
                 if row is not None:
-                    return KnownRequest(request_of(row), row.body_hash)
+                    return RequestMatch(request_of(row), row.body_hash)
         return None
 
-    def find_open(self, pseudonym: Pseudonym, *, body_hash: str) -> KnownRequest | None:
+    def find_open(self, pseudonym: Pseudonym, *, body_hash: str) -> RequestMatch | None:
         row = self.session.first(
             sa.select(erasure_request)
             .where(_col.pseudonym == pseudonym, _col.body_hash == body_hash, _IS_OPEN)
             .order_by(_col.received_at, _col.request_id)
             .limit(1)
         )
-        return None if row is None else KnownRequest(request_of(row), row.body_hash)
+        return None if row is None else RequestMatch(request_of(row), row.body_hash)
 
     def open_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
         return self._of(pseudonym, _IS_WORKABLE)

@@ -37,7 +37,7 @@ class NewRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownRequest:
+class RequestMatch:
     """An earlier request found by one of its keys.
 
     Args:
@@ -64,10 +64,10 @@ class ErasureRequests(Protocol):
 
     def find(
         self, *, idempotency_hash: str | None, subject_request_hash: str | None
-    ) -> KnownRequest | None:
+    ) -> RequestMatch | None:
         """Return the request stored under one of the keys; the idempotency key is asked first."""
 
-    def find_open(self, pseudonym: Pseudonym, *, body_hash: str) -> KnownRequest | None:
+    def find_open(self, pseudonym: Pseudonym, *, body_hash: str) -> RequestMatch | None:
         """Return the oldest request of this user for the same body that is not final yet."""
 
     def open_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:

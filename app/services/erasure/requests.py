@@ -33,7 +33,7 @@ from app.domain.recommendation.topic import Topic
 from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.ledger import ErasureLedger
-from app.ports.persistence.requests import KnownRequest, NewRequest
+from app.ports.persistence.requests import NewRequest, RequestMatch
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.audit.certificates import CertificateService, SaltedCommitment, commit
 from app.services.concurrency import InFlightAnswers
@@ -65,7 +65,7 @@ class ForgetCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class Acceptance:
     """An accepted request.
 
     Args:
@@ -117,7 +117,7 @@ class ForgetService:
         self._identity = identity
         self._clock = clock
 
-    def accept(self, command: ForgetCommand) -> Accepted:
+    def accept(self, command: ForgetCommand) -> Acceptance:
         """Record that data must be forgotten, and suppress them, in one transaction.
 
         When this returns, no recommendation that starts uses the data, and none that is under
@@ -143,7 +143,7 @@ class ForgetService:
 
     def _accept(
         self, uow: UnitOfWork, command: ForgetCommand, *, about: frozenset[RecordId]
-    ) -> Accepted:
+    ) -> Acceptance:
         body_hash = self._body_hash(command)
         subject = uow.subjects.lock(command.pseudonym)
         known = self._find(uow, command, body_hash=body_hash)
@@ -210,7 +210,7 @@ class ForgetService:
 
     def _find(
         self, uow: UnitOfWork, command: ForgetCommand, *, body_hash: str
-    ) -> KnownRequest | None:
+    ) -> RequestMatch | None:
         known = uow.requests.find(
             idempotency_hash=self._request_key(command, "idempotency", command.idempotency_key),
             subject_request_hash=self._request_key(command, "subject", command.subject_request_id),
@@ -241,11 +241,11 @@ class ForgetService:
 
     def _answer(
         self, uow: UnitOfWork, request: ErasureRequest, receipt: Receipt, *, is_new: bool
-    ) -> Accepted:
+    ) -> Acceptance:
         is_period = request.scope_kind == PeriodScope.kind
         stones = uow.tombstones.of([request.request_id]) if is_period else []
         periods = [(one.erased_from, one.erased_before) for one in stones if one.erased_from]
-        return Accepted(
+        return Acceptance(
             request,
             receipt,
             self._identity.capability(request.request_id),

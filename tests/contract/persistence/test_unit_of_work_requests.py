@@ -27,7 +27,7 @@ from app.domain.erasure.scope import (
 )
 from app.domain.errors import ConflictError, IllegalMoveError
 from app.domain.models import EventKey, ItemId
-from app.ports.persistence.requests import KnownRequest, NewRequest
+from app.ports.persistence.requests import NewRequest, RequestMatch
 from tests.contract.persistence.sql_rows import (
     NOW,
     SECOND,
@@ -114,13 +114,13 @@ def test_a_key_is_used_once(uows: SqlUnitsOfWork, second: NewRequest) -> None:
 def test_a_request_is_found_by_either_key(uows: SqlUnitsOfWork) -> None:
     one, other = new_request("r", key="key"), new_request("s", subject_key="subject key")
     _add(uows, one, other)
-    known = KnownRequest(one.request, one.body_hash)
+    known = RequestMatch(one.request, one.body_hash)
 
     with uows.read() as uow:
         find = uow.requests.find
         assert find(idempotency_hash=hashed("key"), subject_request_hash=None) == known
         by_subject = find(idempotency_hash=None, subject_request_hash=hashed("subject key"))
-        assert by_subject == KnownRequest(other.request, other.body_hash)
+        assert by_subject == RequestMatch(other.request, other.body_hash)
         both = find(idempotency_hash=hashed("key"), subject_request_hash=hashed("subject key"))
         assert both == known
         assert find(idempotency_hash=hashed("no"), subject_request_hash=hashed("no")) is None
@@ -141,7 +141,7 @@ def test_a_request_is_joined_until_it_is_final(uows: SqlUnitsOfWork, state: Requ
 
     with uows.read() as uow:
         found = uow.requests.find_open(user("anna"), body_hash=new.body_hash)
-        assert found == (None if state in FINAL else KnownRequest(new.request, new.body_hash))
+        assert found == (None if state in FINAL else RequestMatch(new.request, new.body_hash))
         assert uow.requests.find_open(user("anna"), body_hash=hashed("other")) is None
         assert uow.requests.find_open(user("bert"), body_hash=new.body_hash) is None
         opened = [request.request_id for request in uow.requests.open_of(user("anna"))]
@@ -233,7 +233,7 @@ def test_a_cleared_request_names_nobody(uows: SqlUnitsOfWork) -> None:
     assert (cleared.pseudonym, cleared.scope, cleared.scope_kind) == (None, None, "topic")
     with uows.read() as uow:
         found = uow.requests.find(idempotency_hash=hashed("key"), subject_request_hash=None)
-        assert found == KnownRequest(cleared, None)
+        assert found == RequestMatch(cleared, None)
         assert uow.requests.find_open(user("anna"), body_hash=new.body_hash) is None
 
 

@@ -16,13 +16,13 @@ from app.domain.erasure.residue import Finding, NeedleKind, Needles, ProbeReport
 from app.domain.erasure.scope import AllScope
 from app.domain.models import RequestId
 from app.services.audit.certificates import commit
-from app.services.erasure.requests import Accepted, ForgetCommand
+from app.services.erasure.requests import Acceptance, ForgetCommand
 from tests.world import World
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
 
 
-def forget(world: World, name: str, *, key: str | None = None) -> Accepted:
+def forget(world: World, name: str, *, key: str | None = None) -> Acceptance:
     command = ForgetCommand(
         pseudonym=world.user(name), scope=AllScope(), idempotency_key=key, about=commit(name)
     )

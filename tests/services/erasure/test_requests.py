@@ -22,7 +22,7 @@ from app.domain.errors import IdempotencyConflictError, IllegalMoveError
 from app.domain.models import Item, ItemId, RequestId
 from app.domain.recommendation.topic import MatchedBy
 from app.ports.dataset import ItemRecord
-from app.services.erasure.requests import Accepted, ForgetCommand
+from app.services.erasure.requests import Acceptance, ForgetCommand
 from app.services.recommendation.service import Recommendation, RecommendQuery
 from tests.world import START, World, open_world
 
@@ -49,7 +49,7 @@ def forget(
     *,
     idempotency_key: str | None = None,
     subject_request_id: str | None = None,
-) -> Accepted:
+) -> Acceptance:
     command = ForgetCommand(
         pseudonym=world.user(name),
         scope=scope or AllScope(),
