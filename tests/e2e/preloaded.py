@@ -13,12 +13,20 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
+HEAP_AND_THREADS: Final = {
+    "MALLOC_PERTURB_": "165",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
+"""As the Makefile sets them. Without the first, the service would start its program anew: here,
+the one that forks."""
 
 
 class Forked:
@@ -56,7 +64,7 @@ def _parent() -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        env=os.environ | HEAP_AND_THREADS,
     )
 
 
@@ -87,10 +95,13 @@ def _become(order: dict[str, object], command_line: object) -> None:
     sys.argv = ["lethe", *order["arguments"]]  # type: ignore[misc] # from our own JSON
     try:
         command_line()  # type: ignore[operator] # app.cli.main
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(1)
+        os._exit(1)  # nothing of the process that was forked is to be closed here
 
 
 def _serve_orders() -> None:

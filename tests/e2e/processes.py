@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 import httpx
 
-from tests.e2e.preloaded import Forked, start
+from tests.e2e.preloaded import HEAP_AND_THREADS, Forked, start
 from tests.servers.ports import free_port
 
 ROOT: Final = Path(__file__).parents[2]
@@ -132,8 +132,7 @@ def _start(
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{arguments[0]}-{time.monotonic_ns()}.log"
     inherited = {name: value for name, value in os.environ.items() if not _is_setting(name)}
-    threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    complete = inherited | threads | dict(environment)
+    complete = inherited | HEAP_AND_THREADS | {"PYTHONPATH": str(ROOT)} | dict(environment)
     if arguments[0] == "serve":
         forked = start(arguments, environment=complete, folder=folder, log=log)
         return Running(forked, url, log)
