@@ -114,7 +114,11 @@ class FilterSql:
             is_list = sa.func.jsonb_typeof(held) == "array"
             listed = sa.case((is_list, held), else_=sa.func.jsonb_build_array(held))
             rows = sa.func.jsonb_array_elements(listed).table_valued(sa.column("value", JSONB))
-            return rows, sa.func.jsonb_typeof(rows.c.value), rows.c.value.op("#>>")(sa.text("'{}'"))
+            return (
+                rows,
+                sa.func.jsonb_typeof(rows.c.value),
+                rows.c.value.op("#>>", return_type=sa.Text())(sa.text("'{}'")),
+            )
         named = sa.func.json_each(self.table.c.attributes).table_valued("key", "value", "type")
         is_list = named.c.type == "array"
         # A scalar is not looked at through a list: JSON that SQLite writes rounds to 15 digits.
