@@ -74,8 +74,8 @@ def recommend(
         departing=departing,
     )
     state.metrics.recommendation(
-        ranked_by=answer.ranked_by,
+        ranked_by=answer.provenance.ranked_by,
         is_personalised=answer.is_personalised,
-        is_degraded=answer.is_degraded,
+        is_degraded=answer.provenance.is_degraded,
     )
     return RecommendationOut.from_domain(answer, user=user)

@@ -102,10 +102,10 @@ class RecommendationOut(BaseModel):
         return cls(
             user=user,
             items=[RecommendedItemOut.from_domain(one) for one in answer.items],
-            ranked_by=answer.ranked_by.value,
+            ranked_by=answer.provenance.ranked_by.value,
             personalised=answer.is_personalised,
-            degraded=answer.is_degraded,
+            degraded=answer.provenance.is_degraded,
             epoch=answer.epoch,
-            prompt_id=answer.prompt_id,
+            prompt_id=answer.provenance.prompt_id,
             timings_ms=answer.timings_ms,
         )

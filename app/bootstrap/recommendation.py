@@ -7,7 +7,7 @@ from app.bootstrap.shared import SharedServices
 from app.services.catalogue.snapshot import Shelf
 from app.services.recommendation.candidates import CandidateConfig, Candidates
 from app.services.recommendation.explanations import ExplanationConfig, ExplanationService
-from app.services.recommendation.memory_selection import MemorySelection, MemorySelectionConfig
+from app.services.recommendation.memory_selection import MemorySelection
 from app.services.recommendation.pipeline import PipelineConfig, RecommendationPipeline
 from app.services.recommendation.reranking import Reranker, RerankerConfig
 from app.services.recommendation.service import RecommendService, Traffic
@@ -52,8 +52,8 @@ def _pipeline(
     recall = MemorySelection(
         memory=adapters.memory,
         clusters=shared.clusters,
-        ranking=ranking,
-        config=MemorySelectionConfig(memory_tokens=llm.memory_tokens),
+        token_costs=adapters.prompting.costs,
+        token_budget=llm.memory_tokens,
     )
     return RecommendationPipeline(
         recall=recall,
@@ -62,5 +62,5 @@ def _pipeline(
         ranking=ranking,
         topics=shared.topics,
         clock=adapters.clock,
-        config=PipelineConfig(window=llm.candidates, opinions=adapters.opinions),
+        config=PipelineConfig(candidates=llm.candidates, opinions=adapters.opinions),
     )

@@ -74,7 +74,6 @@ def _health(adapters: Adapters, restore: RestoreService) -> HealthService:
         memory=adapters.memory,
         ranker=adapters.ranker,
         restore=restore,
-        breakers=adapters.llm.ranker.breakers if adapters.llm else dict,
         clock=adapters.clock,
         workers_silent_after_s=silent_after_s,
     )

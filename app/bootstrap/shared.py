@@ -66,7 +66,7 @@ class SharedServices:
         return cls(
             index=index,
             topics=topics,
-            clusters=ItemClusters(uows=uows, index=index, fixed=adapters.diversity),
+            clusters=ItemClusters(uows=uows, index=index),
             resolver=ScopeResolver(uows=uows, topics=topics),
             feed=feed,
             catalogue=CatalogueService(uows=uows, index=index, embedder=embedder, clock=clock),

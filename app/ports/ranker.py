@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from app.domain.models import Item, ItemId
 from app.domain.recommendation.prompt import ShownMemory
+
+
+class RankingForm(StrEnum):
+    """How a model is asked, and what is read of its answer."""
+
+    LABEL = "label"
+    """The label of the best candidate; the log-probabilities of all labels rank them all."""
+    JSON = "json"
+    """A JSON object of scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,48 +45,47 @@ class LlmRanking:
 
     Args:
         log_probabilities: one natural log-probability (<= 0) for each candidate.
-        prompt_tokens: tokens read.
-        completion_tokens: tokens generated.
+        form: how it was asked.
         prompt_id: the wording it was asked in: language, version, hash of the template.
+        prompt_tokens: tokens read; 0 where the ranking comes from the answer cache.
+        completion_tokens: tokens generated; likewise.
         cached_tokens: of those read, the ones that the server had in its prefix cache; 0 where
             it does not tell.
     """
 
     log_probabilities: dict[ItemId, float]
-    prompt_tokens: int
-    completion_tokens: int
+    form: RankingForm
     prompt_id: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
     cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RankerHealth:
+    """How the servers behind a ranker are.
+
+    Args:
+        status: ``ready``, ``cold`` (no server was warmed up yet) or ``open`` (all failed since).
+        servers: how many there are by the state of their circuit breaker.
+    """
+
+    status: str
+    servers: Mapping[str, int] = field(default_factory=dict)
 
 
 class Ranker(Protocol):
     """Scores candidates against memories with a frozen LLM."""
 
-    def warm_up(self) -> None:
-        """Check the server and the model, and pay one-off costs. Idempotent.
-
-        Raises:
-            DependencyUnavailableError: the server does not answer.
-            RankerError: it answers but cannot rank (wrong model, labels not one token).
-        """
-        ...
-
     def rank(self, task: RankingTask) -> LlmRanking:
         """Score every candidate within ``task.timeout_s``.
 
         Raises:
-            DependencyUnavailableError: no answer in time, or the breaker is open.
+            DependencyUnavailableError: no answer in time, or no server is ready.
             RankerError: an answer from which no ranking can be read.
         """
         ...
 
-    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
-        """Return about how many tokens of the served model each memory takes in a prompt.
-
-        Costs no call to the server, works before the warm-up, and is meant to be right in sums.
-        """
-        ...
-
-    def status(self) -> str:
-        """Return ``ready``, ``cold`` (not warmed up), ``open`` (breaker) or ``absent``."""
+    def health(self) -> RankerHealth:
+        """Return how the servers are, as far as is known without asking one."""
         ...

@@ -21,15 +21,16 @@ from typing import Final
 
 import numpy as np
 
-from app.adapters.llm.prompts import Prompting, load_template
+from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
+from app.bootstrap.llm import prompting_of
 from app.domain.models import Item, ItemId
 from app.domain.recommendation.fusion import blend
 from app.domain.recommendation.memory_selection import Strategy
 from app.domain.recommendation.prompt import LABELS
 from app.ports.dataset import DatasetKind
-from app.ports.ranker import Ranker, RankingTask
-from app.services.recommendation.reranking import RerankerConfig
+from app.ports.ranker import RankingTask
+from app.settings_groups import LlmSettings
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, People, Raw
 from benchmarks.llm.served import served_reader
@@ -89,7 +90,7 @@ def place_of(item_id: ItemId, ordered: Sequence[ItemId]) -> int:
     return list(ordered).index(item_id)
 
 
-def shifts(ranker: Ranker, case: Case, *, rng: random.Random, weight: float) -> dict[str, Shift]:
+def shifts(ranker: Form, case: Case, *, rng: random.Random, weight: float) -> dict[str, Shift]:
     """Return what each attack does for one person and one attacker."""
 
     def orders(candidates: Sequence[Item]) -> tuple[list[ItemId], list[ItemId]]:
@@ -150,8 +151,8 @@ def main() -> None:
     rng = random.Random(options.seed)  # noqa: S311 - a choice of attackers, no secret
     raw = Raw.read(DatasetKind.DEMO)
     chosen = rng.sample(range(len(raw.interactions)), options.persons)
-    prompting = Prompting(load_template("en"))
-    weight = RerankerConfig().weight
+    prompting = prompting_of(LlmSettings())
+    weight = LlmSettings().weight
     with served_reader() as llm:
         ranker = SinglePassRanker(llm, prompting=prompting)
         ranker.warm_up()

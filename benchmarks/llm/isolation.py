@@ -61,7 +61,7 @@ def ask(world: World, name: str) -> None:
     """Ask for a list that the LLM ranks."""
     query = RecommendQuery(pseudonym=world.user(name), n=8)
     answer = world.container.recommend.recommend(query)
-    if answer.ranked_by is not RankedBy.LLM:
+    if answer.provenance.ranked_by is not RankedBy.LLM:
         message = "the LLM did not rank; nothing is measured"
         raise RuntimeError(message)
 

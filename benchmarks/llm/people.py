@@ -40,7 +40,7 @@ from app.domain.recommendation.prompt import ShownMemory
 from app.ports.dataset import DatasetKind, InteractionRecord, ItemRecord
 from app.services.catalogue.clusters import N_CLUSTERS
 from app.services.recommendation.candidates import CandidateConfig, Candidates
-from app.services.recommendation.memory_selection import MemorySelectionConfig, SelectableMemories
+from app.services.recommendation.memory_selection import NEWEST, SelectableMemories
 from benchmarks.data import Ints, split
 from tests.fakes_memory import FakeCatalogueIndex
 
@@ -171,7 +171,7 @@ class People:
         return Case(person, candidates, shown, cosine)
 
     def _recalled(self, person: Person) -> SelectableMemories:
-        entries = person.history[: MemorySelectionConfig().newest]
+        entries = person.history[:NEWEST]
         texts = [embedded_text(_interaction(one), self._item(one)) for one in entries]
         strength = np.asarray(strengths(entries), dtype=np.float32)
         return SelectableMemories(entries, self._embedder.embed(texts), strength)

@@ -22,7 +22,6 @@ IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 FORMS: Final = {
     "one_pass_held": ("one pass, prompt held in the cache", "#9db7c9"),
     "one_pass": ("one pass", "#1f5673"),
-    "pointwise": ("pointwise, yes or no", "#6a994e"),
     "json_labels": ("JSON, our fallback", "#ee9b00"),
     "json_item_ids": ("JSON as CRAGRU asks", "#d1495b"),
 }
@@ -64,8 +63,8 @@ def draw_speed(result: dict[str, Any]) -> None:
                 result["races"][f"{size} candidates, {clients} clients"] for clients in CLIENTS
             ]
             heights = [race[form]["median_ms"] for race in races]
-            places = [index + 0.16 * (number - 2) for index in range(len(CLIENTS))]
-            axis.bar(places, heights, width=0.15, color=colour, label=label)
+            places = [index + 0.2 * (number - 1.5) for index in range(len(CLIENTS))]
+            axis.bar(places, heights, width=0.18, color=colour, label=label)
             for place, height, race in zip(places, heights, races, strict=True):
                 if ratio := race[form].get("times_one_pass"):
                     text = f"{ratio:.1f}x"

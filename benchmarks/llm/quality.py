@@ -22,14 +22,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.adapters.llm.prompts import Prompting, load_template
+from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
+from app.bootstrap.llm import prompting_of
 from app.domain.models import ItemId
 from app.domain.recommendation.fusion import blend
 from app.domain.recommendation.memory_selection import Strategy
 from app.ports.dataset import DatasetKind
-from app.ports.ranker import Ranker, RankingTask
-from app.services.recommendation.reranking import RerankerConfig
+from app.ports.ranker import RankingTask
+from app.settings_groups import LlmSettings
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, Part, People, Raw
 from benchmarks.llm.served import served_reader
@@ -57,7 +59,7 @@ def ndcg(ordered: Sequence[ItemId], wanted: frozenset[ItemId]) -> float:
     return float(gained / discounts[: len(wanted)].sum())
 
 
-def ask(ranker: Ranker, cases: Sequence[Case], strategy: Strategy) -> list[Scores]:
+def ask(ranker: Form, cases: Sequence[Case], strategy: Strategy) -> list[Scores]:
     """Return the model's log-probabilities of each case's candidates."""
 
     def one(case: Case) -> Scores:
@@ -132,7 +134,7 @@ def told(values: Floats, *, reference: Floats) -> dict[str, object]:
     }
 
 
-def best_weight(ranker: Ranker, cases: Sequence[Case]) -> tuple[float, dict[str, float]]:
+def best_weight(ranker: Form, cases: Sequence[Case]) -> tuple[float, dict[str, float]]:
     """Return the weight with the best mean on validation cases; 0 is the fused order."""
     scores = ask(ranker, cases, Strategy.ATTENTION)
     tried = {0.0: float(by_person(cases, fused).mean())}
@@ -143,7 +145,7 @@ def best_weight(ranker: Ranker, cases: Sequence[Case]) -> tuple[float, dict[str,
 
 
 def measure(
-    ranker: Ranker, prompting: Prompting, raw: Raw, *, users: Sequence[int], choose: int
+    ranker: Form, prompting: Prompting, raw: Raw, *, users: Sequence[int], choose: int
 ) -> dict[str, object]:
     """Return every figure."""
 
@@ -153,7 +155,7 @@ def measure(
     chosen, tried = best_weight(ranker, cases("valid", [Strategy.ATTENTION], users[:choose]))
     shown = cases("test", ASKED, users)
     plain = baselines(shown)
-    default = RerankerConfig().weight
+    default = LlmSettings().weight
     strategies: dict[str, object] = {
         Strategy.NONE: {"blended": told(plain["fused"], reference=plain["fused"])}
     }
@@ -188,7 +190,7 @@ def main() -> None:
     options = parser.parse_args()
     raw = Raw.read(DatasetKind(options.data))
     order = np.random.default_rng(SEED).permutation(len(raw.interactions)).tolist()
-    prompting = Prompting(load_template("en"))
+    prompting = prompting_of(LlmSettings())
     with served_reader() as llm:
         ranker = SinglePassRanker(llm, prompting=prompting)
         ranker.warm_up()

@@ -8,17 +8,15 @@ from structlog.testing import capture_logs
 
 from app.adapters.llm.client import MAX_ANSWER_BYTES, LlmRefusedError
 from app.adapters.llm.json_scores import JsonRanker
-from app.adapters.llm.pointwise import PointwiseRanker
+from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
-from app.ports.ranker import Ranker
 from tests.contract.ranker_suite import new_prompting, ranking_task
 from tests.servers.vllm_replay import Replay, Respond, edited, replaying
 
 MEMORY, ANSWER = "a-memory-nobody-may-see", "an-answer-nobody-may-see"
-FORMS: dict[str, Callable[..., Ranker]] = {
+FORMS: dict[str, Callable[..., Form]] = {
     "one_pass": SinglePassRanker,
-    "pointwise": PointwiseRanker,
     "json": JsonRanker,
 }
 
@@ -62,19 +60,6 @@ ONE_PASS: dict[str, Respond] = {
     "token a number": edited("one_pass_4", *TOP, 0, "token", to=1),
     "no usage": edited("one_pass_4", "usage", to=None),
     "negative usage": edited("one_pass_4", "usage", "prompt_tokens", to=-1),
-}
-POINTWISE: dict[str, Respond] = {
-    "no data": edited("scoring", "data", to=None),
-    "data no list": edited("scoring", "data", to=ANSWER),
-    "too many": replaying("scoring"),
-    "an index twice": edited("scoring", "data", to=[{"index": 0, "score": 0.5}] * 4),
-    "score a string": edited(
-        "scoring", "data", to=[{"index": n, "score": ANSWER} for n in range(4)]
-    ),
-    "score above one": edited("scoring", "data", to=[{"index": n, "score": 2} for n in range(4)]),
-    "score not a number": edited(
-        "scoring", "data", to=[{"index": n, "score": float("nan")} for n in range(4)]
-    ),
 }
 JSON: dict[str, Respond] = {
     "cut": replaying("json_cut"),
@@ -130,11 +115,6 @@ def test_no_ranking_is_read_from_a_wrong_one_pass_answer(case: str) -> None:
     assert type(fails("one_pass", ONE_PASS[case])) is RankerError
 
 
-@pytest.mark.parametrize("case", POINTWISE)
-def test_no_ranking_is_read_from_a_wrong_pointwise_answer(case: str) -> None:
-    assert type(fails("pointwise", POINTWISE[case])) is RankerError
-
-
 @pytest.mark.parametrize("case", JSON)
 def test_no_ranking_is_read_from_a_wrong_json_answer(case: str) -> None:
     assert type(fails("json", JSON[case])) is RankerError
@@ -142,7 +122,7 @@ def test_no_ranking_is_read_from_a_wrong_json_answer(case: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_answer_is_not_read_beyond_its_largest_size(form: str) -> None:
-    names = {"one_pass": "one_pass_4", "pointwise": "scoring", "json": "json_4"}
+    names = {"one_pass": "one_pass_4", "json": "json_4"}
     right = replaying(names[form])
 
     def padded(request: httpx.Request) -> httpx.Response:

@@ -48,32 +48,15 @@ class Replay:
         if request.url.path == "/v1/models":
             return self._models()
         body = json.loads(request.content)
-        if request.url.path in {"/tokenize", "/detokenize"}:
-            return self._tokens(body) if self.is_vllm else httpx.Response(404)
+        if request.url.path == "/tokenize":
+            return saved("tokenize") if self.is_vllm else httpx.Response(404)
         self.bodies.append(body)
-        if request.url.path == "/generative_scoring" and self.chat is None:
-            return self._score(body) if self.is_vllm else httpx.Response(404)
         return self.chat(request) if self.chat else self._rank(body)
 
     def _models(self) -> httpx.Response:
         body = copy.deepcopy(SAVED["models"]["body"])
         body["data"][0]["owned_by"] = "vllm" if self.is_vllm else "someone"
         return httpx.Response(200, json=body)
-
-    @staticmethod
-    def _tokens(body: dict[str, Any]) -> httpx.Response:
-        if "tokens" in body:
-            return saved("detokenize")
-        if "messages" in body:
-            return saved("tokenize_chat")
-        name = f"tokenize_{body['prompt']}"
-        return saved(name if name in SAVED else "tokenize")
-
-    @staticmethod
-    def _score(body: dict[str, Any]) -> httpx.Response:
-        answer = copy.deepcopy(SAVED["scoring"]["body"])
-        answer["data"] = answer["data"][: len(body["items"])]
-        return httpx.Response(200, json=answer)
 
     def _rank(self, body: dict[str, Any]) -> httpx.Response:
         if not self.is_vllm and body.keys() & {"structured_outputs", "cache_salt"}:

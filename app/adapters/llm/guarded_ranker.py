@@ -1,4 +1,4 @@
-"""A ranker behind a circuit breaker: a server that does not work costs a request nothing."""
+"""One server behind a circuit breaker: one that does not work costs a request nothing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from threading import Thread
 import structlog
 
 from app.adapters.llm.circuit_breaker import BreakerState, CircuitBreaker
+from app.adapters.llm.ranker import Form, FormUnsupportedError
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
-from app.domain.recommendation.prompt import ShownMemory
-from app.ports.ranker import LlmRanking, Ranker, RankingTask
+from app.ports.ranker import LlmRanking, RankingTask
 
 Background = Callable[[Callable[[], None]], object]
 """Runs a function later, or on another thread, and returns at once."""
@@ -24,14 +24,15 @@ def in_thread(work: Callable[[], None]) -> None:
 
 
 class GuardedRanker:
-    """Keeps a ranker that does not work from costing a request anything.
+    """Ranks in the first form that the server can, and refuses while the server does not work.
 
     While the breaker is open a call is refused at once. The trial after the cool-down is a
     warm-up in the background, set off by a call and paid by none; so a server that starts
     late, or comes back with a cold grammar cache, is picked up by itself.
 
     Args:
-        ranker: what is guarded.
+        forms: ways of ranking over this server, the best first. A server that could rank in a
+            form and is set too tight for it is an error, and no reason to take the next one.
         breaker: its counts and cool-down.
         background: runs the trial.
         ping: asks the server whether it is there; raises where it is not.
@@ -39,13 +40,14 @@ class GuardedRanker:
 
     def __init__(
         self,
-        ranker: Ranker,
+        forms: Sequence[Form],
         *,
         breaker: CircuitBreaker,
         background: Background = in_thread,
         ping: Callable[[], object] = lambda: None,
     ) -> None:
-        self._ranker = ranker
+        self._forms = forms
+        self._form = forms[0]
         self._breaker = breaker
         self._background = background
         self._was_ready = False
@@ -75,7 +77,7 @@ class GuardedRanker:
             self._background(self._quiet_trial)
 
     def warm_up(self) -> None:
-        """Warm the ranker up now, unless it is ready; refuse while it cools down."""
+        """Warm the server up now, unless it is ready; refuse while it cools down."""
         if self._breaker.begin_trial():
             self._trial()
         elif self._breaker.state is not BreakerState.CLOSED:
@@ -87,16 +89,12 @@ class GuardedRanker:
             self.wake()
             raise _not_ready()
         try:
-            ranking = self._ranker.rank(task)
+            ranking = self._form.rank(task)
         except (DependencyUnavailableError, RankerError) as exc:
             self._count_failure(exc)
             raise
         self._breaker.succeeded()
         return ranking
-
-    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
-        """Return about how many tokens each takes in a prompt."""
-        return self._ranker.memory_tokens(memories)
 
     def status(self) -> str:
         """Return ``ready``, ``cold`` (never worked yet) or ``open``."""
@@ -111,7 +109,7 @@ class GuardedRanker:
     def _trial(self) -> None:
         is_ready = False
         try:
-            self._ranker.warm_up()
+            self._form = self._warm_form()
             is_ready = True
         finally:
             # Also after an error that is none of ours: else the breaker stays half open.
@@ -121,6 +119,19 @@ class GuardedRanker:
                 log.info("ranker_ready")
             else:
                 self._breaker.failed(in_trial=True)
+
+    def _warm_form(self) -> Form:
+        """Warm up and return the first form that the server can rank in."""
+        *better, last = self._forms
+        for form in better:
+            try:
+                form.warm_up()
+            except FormUnsupportedError as exc:
+                log.warning("ranker_falls_back_to_json", reason=exc.message)
+            else:
+                return form
+        last.warm_up()
+        return last
 
     def _quiet_trial(self) -> None:
         try:

@@ -104,7 +104,6 @@ def ranking_prompt(
     seed: int,
     form: AnswerForm,
     labels: Sequence[str] = LABELS,
-    is_reversed: bool = False,
     limits: PromptLimits = DEFAULT_LIMITS,
 ) -> RankingPrompt:
     """Build the prompt that asks which of ``candidates`` suit a person with ``memories``.
@@ -119,7 +118,6 @@ def ranking_prompt(
         seed: of the shuffle.
         form: how the model shall answer.
         labels: one character each, unique.
-        is_reversed: show the shuffle backwards, to average the liking for a place out.
         limits: caps in characters.
 
     Raises:
@@ -129,7 +127,7 @@ def ranking_prompt(
     if not shown or len({item.item_id for item in shown}) != len(shown):
         message = "a ranking prompt needs at least one candidate, and each only once"
         raise ValueError(message)
-    shuffled = sorted(shown, key=lambda item: _place(item.item_id, seed=seed), reverse=is_reversed)
+    shuffled = sorted(shown, key=lambda item: _place(item.item_id, seed=seed))
     labelled = dict(zip(labels, shuffled, strict=False))
     lines = [
         *taste_lines(memories, template=template, limits=limits),
@@ -145,20 +143,6 @@ def ranking_prompt(
         messages=(Message("system", template.system), Message("user", "\n".join(lines))),
         items={label: item.item_id for label, item in labelled.items()},
     )
-
-
-def pointwise_parts(
-    memories: Sequence[ShownMemory],
-    *,
-    candidates: Sequence[Item],
-    template: PromptTemplate,
-    limits: PromptLimits = DEFAULT_LIMITS,
-) -> tuple[str, list[str]]:
-    """Return what all candidates share of a yes-or-no question, and the rest for each of them."""
-    taste = taste_lines(memories, template=template, limits=limits)
-    shared = "\n".join([*taste, template.item, ""])
-    lines = [candidate_line(item, template=template, limits=limits) for item in candidates]
-    return shared, [f"{line}\n{template.end}\n{template.ask_yes_no}" for line in lines]
 
 
 def _place(item_id: ItemId, *, seed: int) -> bytes:

@@ -60,7 +60,6 @@ class HealthService:
         memory: MemoryStore,
         ranker: Ranker | None,
         restore: RestoreService,
-        breakers: Callable[[], Mapping[str, int]],
         clock: Clock,
         workers_silent_after_s: float | None,
     ) -> None:
@@ -69,7 +68,6 @@ class HealthService:
         self._memory = memory
         self._ranker = ranker
         self._restore = restore
-        self._breakers = breakers
         self._clock = clock
 
     def readiness(self) -> Readiness:
@@ -105,10 +103,15 @@ class HealthService:
         return replace(checked, status=StoreDamagedError.code, is_well=False, is_required=False)
 
     def _llm(self) -> Dependency:
-        status = "absent" if self._ranker is None else self._ranker.status()
-        is_well = status in {"ready", "absent"}
+        if self._ranker is None:
+            return Dependency("absent", is_well=True, is_required=False, latency_ms=0.0)
+        health = self._ranker.health()
         return Dependency(
-            status, is_well=is_well, is_required=False, latency_ms=0.0, breakers=self._breakers()
+            health.status,
+            is_well=health.status == "ready",
+            is_required=False,
+            latency_ms=0.0,
+            breakers=health.servers,
         )
 
     def _gate(self) -> Dependency:

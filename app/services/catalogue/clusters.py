@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from heapq import nsmallest
 from typing import Final
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import ItemId
-from app.domain.recommendation.clusters import SharedOut, nearest, spherical_k_means
+from app.domain.recommendation.clusters import nearest, spherical_k_means
 from app.ports.memory_store import CatalogueIndex
 from app.ports.persistence.unit_of_work import UnitsOfWork
 
@@ -28,20 +27,12 @@ class ItemClusters:
     user ever had a part in them. Two processes with one catalogue have the same ones.
     """
 
-    def __init__(
-        self, *, uows: UnitsOfWork, index: CatalogueIndex, fixed: SharedOut | None = None
-    ) -> None:
-        """Start without any, so that everything is one cluster; ``fixed`` ones never change."""
+    def __init__(self, *, uows: UnitsOfWork, index: CatalogueIndex) -> None:
+        """Start without any, so that everything is one cluster."""
         self._uows = uows
         self._index = index
-        self._fixed = fixed
-        self._centres = _NO_CENTRES if fixed is None else fixed.centres
+        self._centres = _NO_CENTRES
         self._version = ""
-
-    @property
-    def shares(self) -> Sequence[float] | None:
-        """The share of a prompt that each cluster gets; None where no table says so."""
-        return None if self._fixed is None else self._fixed.shares
 
     def refresh(self) -> bool:
         """Cluster the catalogue anew where it has changed; return whether that was done.
@@ -49,8 +40,6 @@ class ItemClusters:
         Raises:
             DependencyUnavailableError: the catalogue cannot be read; the old clusters stay.
         """
-        if self._fixed is not None:
-            return False
         with self._uows.read() as uow:
             version = uow.items.version()
             if version == self._version:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +16,9 @@ from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.topic import Topic
 from app.ports.memory_store import MemoryStore
 from app.services.catalogue.clusters import ItemClusters
-from app.services.recommendation.reranking import Reranker
 
-
-@dataclass(frozen=True, slots=True)
-class MemorySelectionConfig:
-    """How much of a user's memory takes part.
-
-    Args:
-        newest: memories that make the profile and compete for the prompt.
-        memory_tokens: most tokens of the LLM that the memories shown to it may take.
-    """
-
-    newest: int = 64
-    memory_tokens: int = 800
+NEWEST: Final = 64
+"""Memories that make the profile and compete for the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +72,20 @@ class MemorySelection:
         *,
         memory: MemoryStore,
         clusters: ItemClusters,
-        ranking: Reranker,
-        config: MemorySelectionConfig,
+        token_costs: Callable[[Sequence[ShownMemory]], list[int]],
+        token_budget: int,
     ) -> None:
+        """Take the stores; ``token_costs`` tells about how many tokens each memory takes in a prompt, meant to be
+        right in sums; those shown may take ``token_budget``.
+        """
         self._memory = memory
         self._clusters = clusters
-        self._ranking = ranking
-        self._config = config
+        self._token_costs = token_costs
+        self._token_budget = token_budget
 
     def recall(self, known: UserSnapshot) -> SelectableMemories:
         """Fetch the embeddings of the newest memories; those not stored yet are left out."""
-        newest = [entry for entry in known.history[: self._config.newest] if not entry.is_pending]
+        newest = [entry for entry in known.history[:NEWEST] if not entry.is_pending]
         found = self._memory.vectors(known.subject.pseudonym, [entry.record_id for entry in newest])
         entries = [entry for entry in newest if entry.record_id in found]
         return SelectableMemories(
@@ -123,12 +116,11 @@ class MemorySelection:
             vectors=memories.vectors,
             strength=memories.strength,
             clusters=self._clusters.of(_by_item(memories, vectors)),
-            costs=self._ranking.memory_tokens(memories.as_shown(items)),
-            budget=self._config.memory_tokens,
+            costs=self._token_costs(memories.as_shown(items)),
+            budget=self._token_budget,
         )
         queries = _matrix([vectors[item_id] for item_id in candidates if item_id in vectors])
-        shares = self._clusters.shares
-        indices = select_memories(strategy, choice, candidates=queries, shares=shares)
+        indices = select_memories(strategy, choice, candidates=queries)
         return SelectableMemories(
             [memories.entries[index] for index in indices],
             memories.vectors[indices],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -24,25 +24,25 @@ from app.services.recommendation.memory_selection import (
     SelectableMemories,
     UserSnapshot,
 )
-from app.services.recommendation.reranking import RankedBy, Reranker, RerankingRequest
+from app.services.recommendation.reranking import Provenance, Reranker, RerankingRequest
 
+_BECAUSE: Final = 2
+"""Most memories named with each recommended item."""
 _OVERFETCH: Final = 2
 """How many times the candidates are gathered for someone who wants some of them not."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineConfig:
-    """How long the lists are.
+    """What a list is made of.
 
     Args:
-        window: candidates shown to the LLM, 1 to 52.
-        because: most memories named with each recommended item.
+        candidates: how many are ordered at most, by the LLM or as they are.
         opinions: what of the history speaks for an item.
     """
 
-    window: int = 50
-    because: int = 2
-    opinions: OpinionRule = field(default_factory=OpinionRule)
+    candidates: int
+    opinions: OpinionRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +66,12 @@ class RankedList:
 
     Args:
         shown: the memories that were chosen for the LLM, most telling first; none without one.
-        prompt_id: the wording the LLM ranked under; None where it did not.
         timings_ms: wall milliseconds by stage.
     """
 
     items: Sequence[RecommendedItem]
-    ranked_by: RankedBy
-    is_degraded: bool
+    provenance: Provenance
     shown: Sequence[ShownMemory]
-    prompt_id: str | None
     timings_ms: dict[str, float]
 
 
@@ -156,9 +153,7 @@ class RecommendationPipeline:
             for one in best
         ]
         watch.lap("because")
-        return RankedList(
-            chosen, ordered.ranked_by, ordered.is_degraded, shown, ordered.prompt_id, watch.laps_ms
-        )
+        return RankedList(chosen, ordered.provenance, shown, watch.laps_ms)
 
     def _shown(
         self, memories: SelectableMemories, pool: _Pool, *, strategy: Strategy
@@ -188,7 +183,7 @@ class RecommendationPipeline:
         seen = {entry.item_id for entry in known.history if entry.item_id is not None}
         liked = [one for one, stance in opinions.items() if stance is Stance.FOR]
         disliked = [one for one, stance in opinions.items() if stance is Stance.AGAINST]
-        wanted = max(self._config.window, n)
+        wanted = max(self._config.candidates, n)
         found = self._candidates.gather(
             evidence=liked,
             disliked=disliked,
@@ -233,7 +228,7 @@ class RecommendationPipeline:
         least = np.array([min(strengths[one]) for one in remembered])
         nearness = np.where(cosines > 0, cosines * most, cosines * least)
         # Stable over ascending ids, so ties go by id.
-        order = np.argsort(-nearness, axis=1, kind="stable")[:, : self._config.because]
+        order = np.argsort(-nearness, axis=1, kind="stable")[:, :_BECAUSE]
         return {
             target: [pool.items[remembered[at]] for at in row]
             for target, row in zip(targets, order.tolist(), strict=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Self
 
 import structlog
 
@@ -18,7 +17,7 @@ from app.domain.recommendation.fusion import blend, by_position
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.tally import Tally
 from app.ports.cache import Cache
-from app.ports.ranker import Ranker, RankingTask
+from app.ports.ranker import LlmRanking, Ranker, RankingForm, RankingTask
 from app.services.concurrency import ConcurrencyLimiter
 
 _log = structlog.get_logger(__name__)
@@ -32,6 +31,32 @@ class RankedBy(StrEnum):
     POPULARITY = "popularity"
 
 
+class Regime(StrEnum):
+    """What an answer rests on; each kind has a weight of the LLM of its own."""
+
+    HISTORY = "history"
+    """What the user did."""
+    STRANGER = "stranger"
+    """Nothing of the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How an order came about, as the answer and the metrics tell it.
+
+    Args:
+        is_degraded: a part (the LLM, the vector store) should have taken part, and could not.
+        form: how the LLM was asked; None where it did not rank.
+        prompt_id: the wording it was asked in; likewise.
+    """
+
+    ranked_by: RankedBy
+    regime: Regime
+    is_degraded: bool = False
+    form: RankingForm | None = None
+    prompt_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RerankerConfig:
     """How the LLM takes part.
@@ -42,9 +67,9 @@ class RerankerConfig:
         cache_ttl_s: seconds for which the same evidence need not be ranked again; 0 for never.
     """
 
-    weight: float = 0.3
-    timeout_s: float = 5.0
-    cache_ttl_s: float = 60.0
+    weight: float
+    timeout_s: float
+    cache_ttl_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +90,10 @@ class RerankingRequest:
 
 @dataclass(frozen=True, slots=True)
 class OrderedCandidates:
-    """Candidates in their final order.
-
-    Args:
-        is_degraded: the LLM should have ranked, and could not.
-        prompt_id: the wording the LLM was asked in; None where it did not rank.
-    """
+    """Candidates in their final order."""
 
     items: list[Scored]
-    ranked_by: RankedBy
-    is_degraded: bool
-    prompt_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """The LLM's view of the candidates, as it is cached."""
-
-    scores: dict[ItemId, float]
-    prompt_id: str
-
-    def to_bytes(self) -> bytes:
-        return json.dumps([self.prompt_id, self.scores]).encode()
-
-    @classmethod
-    def from_bytes(cls, raw: bytes) -> Self:
-        prompt_id, scores = json.loads(raw)
-        return cls({ItemId(one): float(score) for one, score in scores.items()}, prompt_id)
+    provenance: Provenance
 
 
 class Reranker:
@@ -123,28 +125,30 @@ class Reranker:
         """Whether there is an LLM, however it is at the moment."""
         return self._ranker is not None
 
-    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
-        """Return about how many tokens each memory takes in a prompt; nothing without an LLM."""
-        return [1] * len(memories) if self._ranker is None else self._ranker.memory_tokens(memories)
-
     def order(self, request: RerankingRequest) -> OrderedCandidates:
         """Return the candidates, best first.
 
         The LLM is asked only where there is something to choose and something to choose by.
         """
         fused = [item.item_id for item in request.candidates]
+        plain = Provenance(RankedBy.RETRIEVAL, Regime.HISTORY)
         has_choice = len(fused) > 1 and bool(request.memories)
         if self._ranker is None or self._config.weight <= 0 or not has_choice:
-            return OrderedCandidates(by_position(fused), RankedBy.RETRIEVAL, is_degraded=False)
+            return OrderedCandidates(by_position(fused), plain)
         try:
-            view = self._view(self._ranker, request)
+            ranking = self._rank(self._ranker, request)
         except (DependencyUnavailableError, RankerError) as error:
             _log.warning("ranking_degraded", code=error.code)
-            return OrderedCandidates(by_position(fused), RankedBy.RETRIEVAL, is_degraded=True)
-        blended = blend(fused, view.scores, weight=self._config.weight)
-        return OrderedCandidates(blended, RankedBy.LLM, is_degraded=False, prompt_id=view.prompt_id)
+            return OrderedCandidates(by_position(fused), replace(plain, is_degraded=True))
+        return OrderedCandidates(
+            blend(fused, ranking.log_probabilities, weight=self._config.weight),
+            Provenance(
+                RankedBy.LLM, Regime.HISTORY, form=ranking.form, prompt_id=ranking.prompt_id
+            ),
+        )
 
-    def _view(self, ranker: Ranker, request: RerankingRequest) -> _View:
+    def _rank(self, ranker: Ranker, request: RerankingRequest) -> LlmRanking:
+        """Ask the LLM, unless the same evidence was ranked a moment ago."""
         key = _evidence_key(request)
         cached = self._cached(request.pseudonym, key)
         self._answers.add("miss" if cached is None else "hit")
@@ -159,11 +163,10 @@ class Reranker:
         )
         with self._limiter.given_up():
             ranking = ranker.rank(task)
-        view = _View(ranking.log_probabilities, ranking.prompt_id)
-        self._keep(request.pseudonym, key, view)
-        return view
+        self._keep(request.pseudonym, key, ranking)
+        return ranking
 
-    def _cached(self, pseudonym: Pseudonym, key: str) -> _View | None:
+    def _cached(self, pseudonym: Pseudonym, key: str) -> LlmRanking | None:
         if self._config.cache_ttl_s <= 0:
             return None
         try:
@@ -171,13 +174,13 @@ class Reranker:
         except DependencyUnavailableError as error:
             _log.warning("cache_unavailable", code=error.code)
             return None
-        return None if raw is None else _View.from_bytes(raw)
+        return None if raw is None else _from_bytes(raw)
 
-    def _keep(self, pseudonym: Pseudonym, key: str, view: _View) -> None:
+    def _keep(self, pseudonym: Pseudonym, key: str, ranking: LlmRanking) -> None:
         if self._config.cache_ttl_s <= 0:
             return
         try:
-            self._cache.put(pseudonym, key, view.to_bytes(), ttl_s=self._config.cache_ttl_s)
+            self._cache.put(pseudonym, key, _to_bytes(ranking), ttl_s=self._config.cache_ttl_s)
         except DependencyUnavailableError as error:
             _log.warning("cache_unavailable", code=error.code)
 
@@ -190,3 +193,13 @@ def _evidence_key(request: RerankingRequest) -> str:
     ]
     body = [request.epoch, memories, [one.item_id for one in request.candidates]]
     return hashlib.sha256(json.dumps(body).encode()).hexdigest()
+
+
+def _to_bytes(ranking: LlmRanking) -> bytes:
+    return json.dumps([ranking.form, ranking.prompt_id, ranking.log_probabilities]).encode()
+
+
+def _from_bytes(raw: bytes) -> LlmRanking:
+    form, prompt_id, scores = json.loads(raw)
+    by_item = {ItemId(one): float(score) for one, score in scores.items()}
+    return LlmRanking(by_item, RankingForm(form), prompt_id)

@@ -24,7 +24,7 @@ from app.services.recommendation.explanations import ExplanationService
 from app.services.recommendation.memory_selection import UserSnapshot
 from app.services.recommendation.neighbour_sync import NeighbourSync
 from app.services.recommendation.pipeline import RankedList, RecommendationPipeline, RecommendedItem
-from app.services.recommendation.reranking import RankedBy
+from app.services.recommendation.reranking import Provenance, RankedBy, Regime
 
 _log = structlog.get_logger(__name__)
 _TOPIC_OVERFETCH: Final = 3
@@ -56,18 +56,14 @@ class Recommendation:
     """An answer.
 
     Args:
-        is_degraded: a part (the LLM, the vector store) did not answer; a simpler list is given.
         epoch: the user's when the answer was made; 0 for a stranger.
-        prompt_id: the wording the LLM ranked under; None where it did not.
         timings_ms: wall milliseconds by stage.
     """
 
     items: Sequence[RecommendedItem]
-    ranked_by: RankedBy
+    provenance: Provenance
     is_personalised: bool
-    is_degraded: bool
     epoch: int
-    prompt_id: str | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -203,9 +199,8 @@ class RecommendService:
                 RecommendedItem(chosen[one.item_id], round(one.score, 6))
                 for one in by_position(list(chosen)[: query.n])
             ],
-            ranked_by=RankedBy.POPULARITY,
+            provenance=Provenance(RankedBy.POPULARITY, Regime.STRANGER, is_degraded=is_degraded),
             is_personalised=False,
-            is_degraded=is_degraded,
             epoch=0,
         )
 
@@ -228,10 +223,8 @@ class RecommendService:
 def _personalised(made: RankedList, known: UserSnapshot) -> Recommendation:
     return Recommendation(
         items=made.items,
-        ranked_by=made.ranked_by,
+        provenance=made.provenance,
         is_personalised=True,
-        is_degraded=made.is_degraded,
         epoch=known.subject.epoch,
-        prompt_id=made.prompt_id,
         timings_ms=dict(made.timings_ms),
     )

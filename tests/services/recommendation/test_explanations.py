@@ -59,7 +59,7 @@ def test_the_first_items_get_a_reason_that_cites_memories(
         assert memory.item is not None
         assert memory.item.item_id in SEA
     assert answer.timings_ms["reasons"] >= 0
-    assert not answer.is_degraded
+    assert not answer.provenance.is_degraded
 
 
 def test_nothing_is_explained_unless_it_is_asked_for(
@@ -83,8 +83,8 @@ def test_a_list_without_reasons_is_better_than_none(
         answer = ask(world)
 
     assert [one.item for one in answer.items] == [one.item for one in plain.items]
-    assert answer.ranked_by is RankedBy.LLM
-    assert answer.is_degraded
+    assert answer.provenance.ranked_by is RankedBy.LLM
+    assert answer.provenance.is_degraded
     assert [entry["event"] for entry in logged] == ["reasons_left_out"]
 
 
@@ -92,7 +92,7 @@ def test_a_stranger_s_list_is_not_explained(world: World, explainer: StubExplain
     answer = ask(world, "nobody")
 
     assert explainer.tasks == []
-    assert not answer.is_degraded
+    assert not answer.provenance.is_degraded
 
 
 def test_reasons_are_asked_for_under_the_user_s_own_salt(

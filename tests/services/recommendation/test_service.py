@@ -27,7 +27,7 @@ def test_a_stranger_gets_the_popular_list(shared_world: World) -> None:
     answer = ask(shared_world, "nobody", n=10)
 
     assert not answer.is_personalised
-    assert answer.ranked_by is RankedBy.POPULARITY
+    assert answer.provenance.ranked_by is RankedBy.POPULARITY
     assert answer.epoch == 0
     assert len(set(ids(answer))) == 10
 
@@ -42,7 +42,7 @@ def test_a_reader_gets_unseen_books_of_their_taste(shared_world: World) -> None:
     answer = ask(shared_world, "mariner", n=8)
 
     assert answer.is_personalised
-    assert answer.ranked_by is RankedBy.RETRIEVAL
+    assert answer.provenance.ranked_by is RankedBy.RETRIEVAL
     assert not set(ids(answer)) & set(SEA)
     assert len(set(ids(answer))) == 8
     assert all(item.startswith("sea") for item in ids(answer))
@@ -106,7 +106,7 @@ def test_the_llm_moves_the_order(llm_world: World, ranker: StubRanker) -> None:
 
     answer = ask(llm_world, "mariner", n=50)
 
-    assert answer.ranked_by is RankedBy.LLM
+    assert answer.provenance.ranked_by is RankedBy.LLM
     assert len(ranker.tasks) == 1
     fused = [item.item_id for item in ranker.tasks[0].candidates]
     assert ids(answer) != fused
@@ -143,8 +143,8 @@ def test_without_the_llm_the_fused_order_stands(
 
     answer = ask(llm_world, "mariner", n=50)
 
-    assert answer.is_degraded
-    assert answer.ranked_by is RankedBy.RETRIEVAL
+    assert answer.provenance.is_degraded
+    assert answer.provenance.ranked_by is RankedBy.RETRIEVAL
     assert ids(answer) == [item.item_id for item in ranker.tasks[0].candidates]
 
 
@@ -181,7 +181,7 @@ def test_without_the_vector_store_anyone_gets_the_popular_list(own_world: World)
     with own_world.answering("memory", "vectors"):
         answer = ask(own_world, "mariner")
 
-    assert answer.is_degraded
+    assert answer.provenance.is_degraded
     assert not answer.is_personalised
     assert len(answer.items) == 10
 
