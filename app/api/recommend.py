@@ -73,9 +73,5 @@ def recommend(
         ),
         departing=departing,
     )
-    state.metrics.recommendation(
-        ranked_by=answer.provenance.ranked_by,
-        is_personalised=answer.is_personalised,
-        is_degraded=answer.provenance.is_degraded,
-    )
+    state.metrics.recommendation(answer.provenance)
     return RecommendationOut.from_domain(answer, user=user)

@@ -90,6 +90,12 @@ class RecommendationOut(BaseModel):
     user: str = Field(description="The caller's id of the user.")
     items: list[RecommendedItemOut] = Field(description="Best first.")
     ranked_by: Literal["llm", "retrieval", "popularity"] = Field(description="What made the order.")
+    regime: Literal["history", "stranger"] = Field(
+        description="What the answer rests on: what the user did, or nothing of them."
+    )
+    form: Literal["label", "json"] | None = Field(
+        description="How the LLM was asked; null where it did not rank."
+    )
     personalised: bool = Field(description="Whether it rests on the user's memory.")
     degraded: bool = Field(description="Whether the LLM was to take part and could not.")
     epoch: Count = Field(description="Erasures of this user that the answer knows of; a count.")
@@ -99,13 +105,16 @@ class RecommendationOut(BaseModel):
     @classmethod
     def from_domain(cls, answer: Recommendation, *, user: str) -> Self:
         """Return the wire form."""
+        made = answer.provenance
         return cls(
             user=user,
             items=[RecommendedItemOut.from_domain(one) for one in answer.items],
-            ranked_by=answer.provenance.ranked_by.value,
+            ranked_by=made.ranked_by.value,
+            regime=made.regime.value,
+            form=made.form and made.form.value,
             personalised=answer.is_personalised,
-            degraded=answer.provenance.is_degraded,
+            degraded=made.is_degraded,
             epoch=answer.epoch,
-            prompt_id=answer.provenance.prompt_id,
+            prompt_id=made.prompt_id,
             timings_ms=answer.timings_ms,
         )

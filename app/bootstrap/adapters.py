@@ -95,8 +95,8 @@ class Adapters:
         self.llm_answers = Tally("hit", "miss")
         self.prompting = prompting_of(settings.llm)
         self.llm = _llm(settings, closing, prompting=self.prompting)
-        self.ranker: Ranker | None = self.llm and self.llm.ranker
-        self.explainer: Explainer | None = self.llm and self.llm.explainer
+        self.ranker: Ranker | None = self.llm.ranker if self.llm else None
+        self.explainer: Explainer | None = self.llm.explainer if self.llm else None
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or _celery(settings)
 

@@ -123,6 +123,7 @@ def main() -> None:
             timeout_s=TIMEOUT_S,
             ttl_s=0,
             candidates=16,
+            weight=0.3,
         )
         world_folder = Path(folder) / "world"
         with open_world(world_folder, llm=llm) as world:

@@ -31,6 +31,7 @@ def test_the_llm_ranks_with_one_token_a_request(tmp_path: Path, llm_server: Vllm
         "LETHE_LLM__MODEL": llm_server.model,
         "LETHE_LLM__TIMEOUT_S": "30",
         "LETHE_LLM__CANDIDATES": "12",
+        "LETHE_LLM__WEIGHT": "0.3",
     }
     with serving(environment, folder=tmp_path) as server, calling(server.url) as api:
         api.load(range(8))
@@ -40,6 +41,7 @@ def test_the_llm_ranks_with_one_token_a_request(tmp_path: Path, llm_server: Vllm
         answers = [api.recommend(user(n), n=8) for n in range(8)]
 
         assert {answer["ranked_by"] for answer in answers} == {"llm"}
+        assert {(answer["regime"], answer["form"]) for answer in answers} == {("history", "label")}
         assert {answer["prompt_id"] for answer in answers} == {load_template("en").template_id}
         assert api.ask("GET", "/readyz")["dependencies"]["llm"]["breakers"]["closed"] == 1
         told = api.send("GET", "/metrics").text
@@ -62,6 +64,7 @@ def test_an_llm_that_is_not_there_costs_the_answer_nothing_but_its_rank(tmp_path
         "LETHE_DATA_DIR": str(tmp_path / "data"),
         "LETHE_LLM__BASE_URL": "http://127.0.0.1:9",
         "LETHE_LLM__MODEL": "nobody",
+        "LETHE_LLM__WEIGHT": "0.3",
     }
     with serving(environment, folder=tmp_path) as server, calling(server.url) as api:
         api.load(range(4))

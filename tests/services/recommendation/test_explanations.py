@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.services.recommendation.reranking import RankedBy
 from app.services.recommendation.service import Recommendation, RecommendQuery
+from app.settings_groups import LlmSettings
 from tests.world import StubExplainer, StubRanker, World, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
@@ -26,7 +27,8 @@ def world(
 ) -> Iterator[World]:
     ranker, explainer = told
     folder = tmp_path_factory.mktemp("explained")
-    with open_world(folder, ranker=ranker, explainer=explainer) as world:
+    llm = LlmSettings(weight=0.3)
+    with open_world(folder, ranker=ranker, explainer=explainer, llm=llm) as world:
         world.populate()
         world.read("mariner", SEA)
         yield world

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from app.domain.erasure.scope import AllScope, ItemsScope
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import ItemId, Kind
 from app.domain.recommendation.memory_selection import Strategy
+from app.ports.ranker import RankingForm
 from app.services.erasure.requests import ForgetCommand
-from app.services.recommendation.reranking import RankedBy
+from app.services.recommendation.reranking import Provenance, RankedBy, Regime
 from app.services.recommendation.service import Recommendation, RecommendQuery
-from tests.world import StubRanker, World
+from tests.world import StubRanker, World, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
 
@@ -106,11 +109,25 @@ def test_the_llm_moves_the_order(llm_world: World, ranker: StubRanker) -> None:
 
     answer = ask(llm_world, "mariner", n=50)
 
-    assert answer.provenance.ranked_by is RankedBy.LLM
+    assert answer.provenance == Provenance(
+        RankedBy.LLM, Regime.HISTORY, form=RankingForm.LABEL, prompt_id="en-0"
+    )
     assert len(ranker.tasks) == 1
     fused = [item.item_id for item in ranker.tasks[0].candidates]
     assert ids(answer) != fused
     assert sorted(ids(answer)) == sorted(fused)
+
+
+def test_the_llm_is_not_asked_when_nobody_gave_it_a_weight(
+    tmp_path: Path, ranker: StubRanker
+) -> None:
+    with open_world(tmp_path, ranker=ranker) as world:
+        world.populate()
+
+        answer = ask(world, "reader-0")
+
+    assert ranker.tasks == []
+    assert answer.provenance == Provenance(RankedBy.RETRIEVAL, Regime.HISTORY)
 
 
 def test_the_llm_sees_memories_and_no_one_else_s_salt(llm_world: World, ranker: StubRanker) -> None:
