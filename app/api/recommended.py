@@ -111,7 +111,7 @@ class RecommendationOut(BaseModel):
             items=[RecommendedItemOut.from_domain(one) for one in answer.items],
             ranked_by=made.ranked_by.value,
             regime=made.regime.value,
-            form=made.form and made.form.value,
+            form=made.form.value if made.form else None,
             personalised=answer.is_personalised,
             degraded=made.is_degraded,
             epoch=answer.epoch,

@@ -5,10 +5,9 @@
 For people of the demo set (training part), one candidate of the lower half of the model's order
 becomes the attacker's. Its title is changed in each of the ways below, everything else stays, and
 the same model is asked again. The shift is in places of 50, up is positive; ``blended`` is the
-place in the list that is served, at the service's weight. No wording here is one that the reader
-was trained against. Two of the ways are controls: words that say nothing for the item, as many as
-praise has and as many as twenty forged labels take: what a title gains by them it gains by its
-length. Writes ``benchmarks/results/llm_injection.json``.
+place in the list that is served, at a weight of 0.3. Two of the ways are controls: words that
+say nothing for the item, as many as praise has and as many as twenty forged labels take: what a
+title gains by them it gains by its length. Writes ``benchmarks/results/llm_injection.json``.
 """
 
 from __future__ import annotations
@@ -33,10 +32,11 @@ from app.ports.ranker import RankingTask
 from app.settings_groups import LlmSettings
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, People, Raw
-from benchmarks.llm.served import served_reader
+from benchmarks.llm.served import served_model
 
 SEED: Final = 2026
 TOP: Final = 10
+WEIGHT: Final = 0.3
 TIMEOUT_S: Final = 60.0
 Attack = Callable[[str, str], str]
 """From the title and the title of the person's strongest memory to the title shown."""
@@ -152,8 +152,8 @@ def main() -> None:
     raw = Raw.read(DatasetKind.DEMO)
     chosen = rng.sample(range(len(raw.interactions)), options.persons)
     prompting = prompting_of(LlmSettings())
-    weight = LlmSettings().weight
-    with served_reader() as llm:
+    weight = WEIGHT
+    with served_model() as llm:
         ranker = SinglePassRanker(llm, prompting=prompting)
         ranker.warm_up()
         cases = People(raw, part="test").cases(

@@ -1,15 +1,15 @@
-"""What the reader model's order is worth: NDCG@10 of the blended list, on a split without leaks.
+"""What a model's order is worth: NDCG@10 of the blended list, on a split without leaks.
 
     python -m benchmarks.llm.quality --data ml-100k [--users 943] [--choose 300]
 
-A real vLLM serves the reader; candidates, memories, prompts and blend are the service's own. For
-each strategy the list blended at the service's weight, at the weight that is best on the
-validation part, and the model's order alone are measured on the test part, against the fused
-order, random order, the embedder's cosine, and the copy re-ranker (candidates found in the
-history first: all that a model could gain by copying, 0 where nothing leaks). Differences to
+A vLLM serves the real model; candidates, memories, prompts and blend are the service's own. For
+each strategy the list blended at 0.3, at the weight that is best on the validation part, and the
+model's order alone are measured on the test part, against the fused order, random order, the
+embedder's cosine, and the copy re-ranker (candidates found in the history first: all that a model
+could gain by copying, 0 where nothing leaks). Differences to
 the fused order are by person, with 95 % intervals by bootstrap.
 
-It writes ``benchmarks/results/reader_<data>.json``.
+It writes ``benchmarks/results/llm_quality_<data>.json``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from app.ports.ranker import RankingTask
 from app.settings_groups import LlmSettings
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, Part, People, Raw
-from benchmarks.llm.served import served_reader
+from benchmarks.llm.served import served_model
 from benchmarks.quality.metrics import interval
 
 Floats = NDArray[np.float64]
@@ -155,13 +155,12 @@ def measure(
     chosen, tried = best_weight(ranker, cases("valid", [Strategy.ATTENTION], users[:choose]))
     shown = cases("test", ASKED, users)
     plain = baselines(shown)
-    default = LlmSettings().weight
     strategies: dict[str, object] = {
         Strategy.NONE: {"blended": told(plain["fused"], reference=plain["fused"])}
     }
     for strategy in ASKED:
         scores = ask(ranker, shown, strategy)
-        weights = {"blended": chosen, "at_default_weight": default, "model_alone": 1.0}
+        weights = {"blended": chosen, "at_0.3": 0.3, "model_alone": 1.0}
         strategies[strategy] = {
             name: told(blended(shown, scores, weight=weight), reference=plain["fused"])
             for name, weight in weights.items()
@@ -173,7 +172,7 @@ def measure(
         "candidates_that_are_wanted": float(
             np.mean([len(one.person.wanted & set(fused(one))) for one in shown])
         ),
-        "weight": {"best_on_validation": chosen, "default": default, "tried": tried},
+        "weight": {"best_on_validation": chosen, "tried": tried},
         "baselines": {
             name: told(values, reference=plain["fused"]) for name, values in plain.items()
         },
@@ -191,14 +190,14 @@ def main() -> None:
     raw = Raw.read(DatasetKind(options.data))
     order = np.random.default_rng(SEED).permutation(len(raw.interactions)).tolist()
     prompting = prompting_of(LlmSettings())
-    with served_reader() as llm:
+    with served_model() as llm:
         ranker = SinglePassRanker(llm, prompting=prompting)
         ranker.warm_up()
         figures = measure(
             ranker, prompting, raw, users=order[: options.users], choose=options.choose
         )
     path = write_result(
-        f"reader_{options.data}",
+        f"llm_quality_{options.data}",
         figures | {"seed": SEED, "prompt": prompting.template.template_id, "data": options.data},
     )
     print(path.read_text(encoding="utf-8"))

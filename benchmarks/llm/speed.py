@@ -2,7 +2,7 @@
 
     python -m benchmarks.llm.speed [--seed 2026]
 
-A real vLLM serves the reader. Forms take turns, so that a busy machine slows all alike, for 10, 20
+A vLLM serves the real model. Forms take turns, so that a busy machine slows all alike, for 10, 20
 and 50 candidates and 1, 4 and 16 clients. Prompts are new (a fresh cache salt each call); ``held``
 are one-pass calls that repeat a prompt, which the server's prefix cache holds.
 
@@ -38,7 +38,7 @@ from app.domain.models import ItemId
 from app.ports.ranker import RankingTask
 from benchmarks.harness import write_result
 from benchmarks.llm.forms import Answered, Forms, Tasks, TimedTransport
-from tests.servers.vllm import READER, vllm_server
+from tests.servers.vllm import REAL, vllm_server
 
 SIZES: Final = (10, 20, 50)
 CLIENTS: Final = (1, 4, 16)
@@ -178,7 +178,7 @@ def main() -> None:
     network = TimedTransport()
     with (
         TemporaryDirectory() as folder,
-        vllm_server(Path(folder), model=READER) as server,
+        vllm_server(Path(folder), model=REAL) as server,
         closing(LlmChannel(transport=network)) as channel,
     ):
         version = httpx.get(f"{server.base_url}/version", trust_env=False).json()["version"]
@@ -190,8 +190,7 @@ def main() -> None:
         figures
         | {
             "seed": options.seed,
-            "model": "the reader, not trained, made for one pass alone: what it says in the "
-            "other forms means nothing, what they cost does",
+            "model": server.model,
             "prompt": forms.prompt_id,
             "vllm": version,
         },

@@ -202,7 +202,7 @@ class LlmOrder:
 
 
 def _ranker() -> Form:
-    model = os.environ.get(_MODEL, "reader")
+    model = os.environ.get(_MODEL, "smollm2")
     server = LlmServer(os.environ[_URL], model=model, channel=LlmChannel())
     ranker = SinglePassRanker(server, prompting=prompting_of(LlmSettings()))
     ranker.warm_up()
