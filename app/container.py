@@ -28,6 +28,7 @@ from app.services.erasure.worker import EraseService
 from app.services.ingestion.dataset_loader import LoadService
 from app.services.ingestion.service import IngestService
 from app.services.recommendation.neighbour_sync import NeighbourSync
+from app.services.recommendation.reading_check import ReadingCheck
 from app.services.recommendation.service import RecommendService
 
 
@@ -58,5 +59,6 @@ class Container:
     operations: ErasureRequestAdmin
     overview: DashboardService
     health: HealthService
+    reading: ReadingCheck
     restore: RestoreService
     rechecks: RecheckService

@@ -20,6 +20,7 @@ from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.errors import SettingsError
 from app.domain.tally import Tally
 from app.observability import Metrics
+from app.services.recommendation.reading_check import Reading, ReadingCheck
 from app.settings_groups import LlmSettings
 
 _BREAKER_FAILURES: Final = 3
@@ -96,7 +97,7 @@ def _guarded(server: LlmServer, llm: LlmSettings, *, prompting: Prompting) -> Gu
     )
 
 
-def watch_llm(metrics: Metrics, pool: RankerPool, *, answers: Tally) -> None:
+def watch_llm(metrics: Metrics, pool: RankerPool, *, answers: Tally, reading: ReadingCheck) -> None:
     """Show the work of ``pool``, and how often an answer needed none of it."""
     totals = {
         "rankings": ("Rankings by outcome, moves to another server.", pool.calls),
@@ -119,4 +120,10 @@ def watch_llm(metrics: Metrics, pool: RankerPool, *, answers: Tally) -> None:
         "LLM servers by the state of their circuit breaker.",
         label="breaker",
         read=lambda: pool.health().servers,
+    )
+    metrics.watch(
+        "lethe_llm_reading",
+        "1 for what is known of whether the model reads.",
+        label="verdict",
+        read=lambda: {one.value: float(one is reading.reading) for one in Reading},
     )

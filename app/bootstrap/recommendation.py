@@ -43,6 +43,7 @@ def _pipeline(
     llm = adapters.settings.llm
     ranking = Reranker(
         ranker=adapters.ranker,
+        reading=shared.reading,
         cache=adapters.cache,
         answers=adapters.llm_answers,
         identity=adapters.identity,

@@ -16,6 +16,7 @@ from app.services.erasure.residue_search import ResidueSearch
 from app.services.erasure.scope_resolution import ScopeResolver
 from app.services.ingestion.service import IngestConfig, IngestService, UnknownItems
 from app.services.recommendation.neighbour_sync import NeighbourSync, NeighbourSyncConfig
+from app.services.recommendation.reading_check import ReadingCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class SharedServices:
     search: ResidueSearch
     in_flight: InFlightAnswers
     limiter: ConcurrencyLimiter
+    reading: ReadingCheck
 
     @classmethod
     def over(cls, adapters: Adapters) -> Self:
@@ -75,4 +77,9 @@ class SharedServices:
             search=search_of(adapters, ingest),
             in_flight=InFlightAnswers(),
             limiter=ConcurrencyLimiter(settings.api.recommend_at_once or usual),
+            reading=ReadingCheck(
+                uows=uows,
+                ranker=adapters.ranker,
+                is_wanted=settings.llm.must_read and settings.llm.weight > 0,
+            ),
         )

@@ -68,10 +68,12 @@ class RankerHealth:
     Args:
         status: ``ready``, ``cold`` (no server was warmed up yet) or ``open`` (all failed since).
         servers: how many there are by the state of their circuit breaker.
+        warm_ups: how often a server was warmed up; another model may have come with each.
     """
 
     status: str
     servers: Mapping[str, int] = field(default_factory=dict)
+    warm_ups: int = 1
 
 
 class Ranker(Protocol):

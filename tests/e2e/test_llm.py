@@ -32,6 +32,7 @@ def test_the_llm_ranks_with_one_token_a_request(tmp_path: Path, llm_server: Vllm
         "LETHE_LLM__TIMEOUT_S": "30",
         "LETHE_LLM__CANDIDATES": "12",
         "LETHE_LLM__WEIGHT": "0.3",
+        "LETHE_LLM__MUST_READ": "false",
     }
     with serving(environment, folder=tmp_path) as server, calling(server.url) as api:
         api.load(range(8))
@@ -65,6 +66,7 @@ def test_an_llm_that_is_not_there_costs_the_answer_nothing_but_its_rank(tmp_path
         "LETHE_LLM__BASE_URL": "http://127.0.0.1:9",
         "LETHE_LLM__MODEL": "nobody",
         "LETHE_LLM__WEIGHT": "0.3",
+        "LETHE_LLM__MUST_READ": "false",
     }
     with serving(environment, folder=tmp_path) as server, calling(server.url) as api:
         api.load(range(4))

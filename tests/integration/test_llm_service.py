@@ -63,6 +63,7 @@ def world(
         cool_down_s=0.3,
         candidates=16,
         weight=0.9,
+        must_read=False,
     )
     with open_world(tmp_path_factory.mktemp("llm"), llm=llm) as world:
         world.populate()

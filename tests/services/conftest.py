@@ -25,7 +25,7 @@ def ranker() -> StubRanker:
 def llm_world(tmp_path_factory: pytest.TempPathFactory, ranker: StubRanker) -> Iterator[World]:
     """A populated world with an LLM of its own."""
     with open_world(
-        tmp_path_factory.mktemp("llm"), ranker=ranker, llm=LlmSettings(weight=0.3)
+        tmp_path_factory.mktemp("llm"), ranker=ranker, llm=LlmSettings(weight=0.3, must_read=False)
     ) as world:
         world.populate()
         yield world

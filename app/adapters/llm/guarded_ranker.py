@@ -50,7 +50,7 @@ class GuardedRanker:
         self._form = forms[0]
         self._breaker = breaker
         self._background = background
-        self._was_ready = False
+        self.warm_ups = 0
         self._ping = ping
 
     @property
@@ -100,7 +100,7 @@ class GuardedRanker:
         """Return ``ready``, ``cold`` (never worked yet) or ``open``."""
         if self._breaker.state is BreakerState.CLOSED:
             return "ready"
-        return "open" if self._was_ready else "cold"
+        return "open" if self.warm_ups else "cold"
 
     def _count_failure(self, error: AppError) -> None:
         if self._breaker.failed():
@@ -114,7 +114,7 @@ class GuardedRanker:
         finally:
             # Also after an error that is none of ours: else the breaker stays half open.
             if is_ready:
-                self._was_ready = True
+                self.warm_ups += 1
                 self._breaker.succeeded(in_trial=True)
                 log.info("ranker_ready")
             else:

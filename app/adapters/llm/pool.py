@@ -88,6 +88,7 @@ class RankerPool:
         return RankerHealth(
             status=next(status for status in ("ready", "open", "cold") if status in found),
             servers={state.value: states[state.value] for state in BreakerState},
+            warm_ups=sum(one.warm_ups for one in self._replicas),
         )
 
     def check(self) -> None:

@@ -127,8 +127,7 @@ def ranking_prompt(
     if not shown or len({item.item_id for item in shown}) != len(shown):
         message = "a ranking prompt needs at least one candidate, and each only once"
         raise ValueError(message)
-    shuffled = sorted(shown, key=lambda item: _place(item.item_id, seed=seed))
-    labelled = dict(zip(labels, shuffled, strict=False))
+    labelled = dict(zip(labels, shown_order(shown, seed=seed), strict=False))
     lines = [
         *taste_lines(memories, template=template, limits=limits),
         template.items,
@@ -145,9 +144,11 @@ def ranking_prompt(
     )
 
 
-def _place(item_id: ItemId, *, seed: int) -> bytes:
-    """Return the sort key of the shuffle: the same in every release of Python and numpy."""
-    return hashlib.sha256(f"{seed}:{item_id}".encode()).digest()
+def shown_order(candidates: Sequence[Item], *, seed: int) -> list[Item]:
+    """Return the shuffle of a seed: the same in every release of Python and numpy."""
+    return sorted(
+        candidates, key=lambda item: hashlib.sha256(f"{seed}:{item.item_id}".encode()).digest()
+    )
 
 
 def taste_lines(

@@ -15,6 +15,7 @@ from app.ports.memory_store import MemoryStore, StoreHealth
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.ports.ranker import Ranker
 from app.services.erasure.restore_guard import RestoreService
+from app.services.recommendation.reading_check import Reading, ReadingCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Dependency:
         is_required: without it the service is not ready; without the others it degrades.
         latency_ms: of the check, milliseconds.
         breakers: servers behind it by the state of their circuit breaker; empty without any.
+        reading: whether a language model has shown that it reads; None of anything else.
     """
 
     status: str
@@ -32,6 +34,7 @@ class Dependency:
     is_required: bool
     latency_ms: float
     breakers: Mapping[str, int] = field(default_factory=dict)
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class HealthService:
         uows: UnitsOfWork,
         memory: MemoryStore,
         ranker: Ranker | None,
+        reading: ReadingCheck,
         restore: RestoreService,
         clock: Clock,
         workers_silent_after_s: float | None,
@@ -67,6 +71,7 @@ class HealthService:
         self._uows = uows
         self._memory = memory
         self._ranker = ranker
+        self._reading = reading
         self._restore = restore
         self._clock = clock
 
@@ -112,6 +117,7 @@ class HealthService:
             is_required=False,
             latency_ms=0.0,
             breakers=health.servers,
+            reading=self._reading.reading,
         )
 
     def _gate(self) -> Dependency:

@@ -75,7 +75,9 @@ class MemorySelection:
         token_costs: Callable[[Sequence[ShownMemory]], list[int]],
         token_budget: int,
     ) -> None:
-        """Take the stores; ``token_costs`` tells about how many tokens each memory takes in a prompt, meant to be
+        """Take the stores, and what memories may cost.
+
+        ``token_costs`` tells about how many tokens each memory takes in a prompt, meant to be
         right in sums; those shown may take ``token_budget``.
         """
         self._memory = memory

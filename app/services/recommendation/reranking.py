@@ -19,6 +19,7 @@ from app.domain.tally import Tally
 from app.ports.cache import Cache
 from app.ports.ranker import LlmRanking, Ranker, RankingForm, RankingTask
 from app.services.concurrency import ConcurrencyLimiter
+from app.services.recommendation.reading_check import ReadingCheck
 
 _log = structlog.get_logger(__name__)
 
@@ -103,6 +104,7 @@ class Reranker:
         self,
         *,
         ranker: Ranker | None,
+        reading: ReadingCheck,
         cache: Cache,
         answers: Tally,
         identity: Identity,
@@ -114,6 +116,7 @@ class Reranker:
         ``answers`` counts each ``hit`` and ``miss`` of the cache.
         """
         self._ranker = ranker
+        self._reading = reading
         self._cache = cache
         self._identity = identity
         self._limiter = limiter
@@ -128,12 +131,14 @@ class Reranker:
     def order(self, request: RerankingRequest) -> OrderedCandidates:
         """Return the candidates, best first.
 
-        The LLM is asked only where there is something to choose and something to choose by.
+        The LLM is asked only where there is something to choose and something to choose by, and
+        only one that has shown that it reads.
         """
         fused = [item.item_id for item in request.candidates]
         plain = Provenance(RankedBy.RETRIEVAL, Regime.HISTORY)
         has_choice = len(fused) > 1 and bool(request.memories)
-        if self._ranker is None or self._config.weight <= 0 or not has_choice:
+        is_asked = self._config.weight > 0 and self._reading.is_passed and has_choice
+        if self._ranker is None or not is_asked:
             return OrderedCandidates(by_position(fused), plain)
         try:
             ranking = self._rank(self._ranker, request)

@@ -27,7 +27,7 @@ def world(
 ) -> Iterator[World]:
     ranker, explainer = told
     folder = tmp_path_factory.mktemp("explained")
-    llm = LlmSettings(weight=0.3)
+    llm = LlmSettings(weight=0.3, must_read=False)
     with open_world(folder, ranker=ranker, explainer=explainer, llm=llm) as world:
         world.populate()
         world.read("mariner", SEA)
