@@ -54,6 +54,7 @@ class StubRanker:
     """
 
     error: Exception | None = None
+    ranks_queries: bool = True
     before_answer: list[object] = field(default_factory=list)
     tasks: list[RankingTask] = field(default_factory=list)
 
@@ -68,10 +69,11 @@ class StubRanker:
         scores = {
             one.item_id: -float(crc32(one.item_id.encode())) / 2**32 for one in task.candidates
         }
-        return LlmRanking(scores, RankingForm.LABEL, "en-0", prompt_tokens=100, completion_tokens=1)
+        form = RankingForm.LABEL if task.query is None else RankingForm.LIKELIHOOD
+        return LlmRanking(scores, form, "en-0", prompt_tokens=100, completion_tokens=1)
 
     def health(self) -> RankerHealth:
-        return RankerHealth("ready", {"closed": 1})
+        return RankerHealth("ready", {"closed": 1}, ranks_queries=self.ranks_queries)
 
 
 @dataclass

@@ -33,6 +33,9 @@ class DependencyOut(BaseModel):
         default=None,
         description="Whether the LLM has shown that it reads; lists are its to order with `reads`.",
     )
+    ranks_queries: bool | None = Field(
+        default=None, description="Whether the LLM tells how likely a prompt is, so ranks queries."
+    )
 
 
 class ReadinessOut(BaseModel):
@@ -72,6 +75,7 @@ def get_readiness(state: StateDep, response: Response) -> ReadinessOut:
                 latency_ms=one.latency_ms,
                 breakers=dict(one.breakers) or None,
                 reading=one.reading,
+                ranks_queries=one.ranks_queries,
             )
             for name, one in readiness.dependencies.items()
         },

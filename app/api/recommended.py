@@ -90,10 +90,10 @@ class RecommendationOut(BaseModel):
     user: str = Field(description="The caller's id of the user.")
     items: list[RecommendedItemOut] = Field(description="Best first.")
     ranked_by: Literal["llm", "retrieval", "popularity"] = Field(description="What made the order.")
-    regime: Literal["history", "stranger"] = Field(
-        description="What the answer rests on: what the user did, or nothing of them."
+    regime: Literal["query", "history", "stranger"] = Field(
+        description="What the answer rests on: what the user asks, what they did, or neither."
     )
-    form: Literal["label", "json"] | None = Field(
+    form: Literal["label", "json", "likelihood"] | None = Field(
         description="How the LLM was asked; null where it did not rank."
     )
     personalised: bool = Field(description="Whether it rests on the user's memory.")

@@ -13,6 +13,7 @@ from app.adapters.llm.client import LlmChannel, LlmServer
 from app.adapters.llm.explainer import ExplainerPool, LlmExplainer
 from app.adapters.llm.guarded_ranker import GuardedRanker
 from app.adapters.llm.json_scores import JsonRanker
+from app.adapters.llm.likelihood import LikelihoodRanker
 from app.adapters.llm.pool import RankerPool
 from app.adapters.llm.prompts import Prompting, load_template
 from app.adapters.llm.ranker import Form
@@ -92,6 +93,7 @@ def _guarded(server: LlmServer, llm: LlmSettings, *, prompting: Prompting) -> Gu
     }
     return GuardedRanker(
         forms[llm.mode],
+        by_query=LikelihoodRanker(server, prompting=prompting),
         breaker=CircuitBreaker(failures=_BREAKER_FAILURES, cool_down_s=llm.cool_down_s),
         ping=lambda: server.describe_model(timeout_s=_PING_TIMEOUT_S),
     )

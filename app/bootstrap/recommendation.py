@@ -48,7 +48,12 @@ def _pipeline(
         answers=adapters.llm_answers,
         identity=adapters.identity,
         limiter=shared.limiter,
-        config=RerankerConfig(weight=llm.weight, timeout_s=llm.timeout_s, cache_ttl_s=llm.ttl_s),
+        config=RerankerConfig(
+            weight=llm.weight,
+            query_weight=llm.query_weight,
+            timeout_s=llm.timeout_s,
+            cache_ttl_s=llm.ttl_s,
+        ),
     )
     recall = MemorySelection(
         memory=adapters.memory,

@@ -18,6 +18,8 @@ class RankingForm(StrEnum):
     """The label of the best candidate; the log-probabilities of all labels rank them all."""
     JSON = "json"
     """A JSON object of scores."""
+    LIKELIHOOD = "likelihood"
+    """How likely the user's words are after each candidate's text; for a query alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class RankingTask:
         cache_salt: 64 hex digits; prompts of two salts never share a prefix-cache block.
         seed: decides the order in which candidates are shown.
         timeout_s: total seconds the caller will wait, > 0.
+        query: the user's words now; with them candidates are ranked by likelihood, and memories
+            take no part.
     """
 
     memories: Sequence[ShownMemory]
@@ -37,6 +41,7 @@ class RankingTask:
     cache_salt: str
     seed: int
     timeout_s: float
+    query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,8 @@ class LlmRanking:
     """What the LLM answered.
 
     Args:
-        log_probabilities: one natural log-probability (<= 0) for each candidate.
+        log_probabilities: one natural log-probability (<= 0) for each candidate; by likelihood
+            for the first ones, as many as there was time for.
         form: how it was asked.
         prompt_id: the wording it was asked in: language, version, hash of the template.
         prompt_tokens: tokens read; 0 where the ranking comes from the answer cache.
@@ -68,11 +74,13 @@ class RankerHealth:
     Args:
         status: ``ready``, ``cold`` (no server was warmed up yet) or ``open`` (all failed since).
         servers: how many there are by the state of their circuit breaker.
+        ranks_queries: whether a server is ready that ranks by likelihood.
         warm_ups: how often a server was warmed up; another model may have come with each.
     """
 
     status: str
     servers: Mapping[str, int] = field(default_factory=dict)
+    ranks_queries: bool = False
     warm_ups: int = 1
 
 
@@ -83,7 +91,7 @@ class Ranker(Protocol):
         """Score every candidate within ``task.timeout_s``.
 
         Raises:
-            DependencyUnavailableError: no answer in time, or no server is ready.
+            DependencyUnavailableError: no answer in time, or no server is ready (for a query).
             RankerError: an answer from which no ranking can be read.
         """
         ...

@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import exp, fsum, log
+from typing import Any
 
 import httpx
 import pytest
@@ -92,6 +93,12 @@ def ranking_task(
 class RankerSuite:
     """Subclasses give a ``cold`` ranker of the kind under test."""
 
+    query: str | None = None
+    """Of every task, for a kind that ranks by one."""
+
+    def task(self, n_candidates: int = 4, **changes: Any) -> RankingTask:  # noqa: ANN401 (passed on)
+        return replace(ranking_task(n_candidates, **changes), query=self.query)
+
     @pytest.fixture
     def ranker(self, cold: Form) -> Form:
         cold.warm_up()
@@ -99,16 +106,16 @@ class RankerSuite:
 
     def test_ranks_nothing_before_it_is_warmed_up(self, cold: Form) -> None:
         with pytest.raises(DependencyUnavailableError):
-            cold.rank(ranking_task())
+            cold.rank(self.task())
 
     def test_stays_ready_when_the_warm_up_is_repeated(self, ranker: Form) -> None:
         ranker.warm_up()
 
-        assert ranker.rank(ranking_task()).log_probabilities
+        assert ranker.rank(self.task()).log_probabilities
 
     @pytest.mark.parametrize("n_candidates", [1, 2, 4, 52, 120])
     def test_scores_every_candidate(self, ranker: Form, n_candidates: int) -> None:
-        task = ranking_task(n_candidates)
+        task = self.task(n_candidates)
 
         scores = ranker.rank(task).log_probabilities
 
@@ -117,27 +124,27 @@ class RankerSuite:
         assert fsum(exp(score) for score in scores.values()) == pytest.approx(1)
 
     def test_does_not_score_all_alike(self, ranker: Form) -> None:
-        assert len(set(ranker.rank(ranking_task(4)).log_probabilities.values())) > 1
+        assert len(set(ranker.rank(self.task(4)).log_probabilities.values())) > 1
 
     def test_gives_the_same_ranking_for_the_same_task(self, ranker: Form) -> None:
-        first, second = ranker.rank(ranking_task(52)), ranker.rank(ranking_task(52))
+        first, second = ranker.rank(self.task(52)), ranker.rank(self.task(52))
 
         assert second.log_probabilities == pytest.approx(first.log_probabilities)
 
     def test_names_the_wording_it_asked_in(self, ranker: Form) -> None:
-        assert ranker.rank(ranking_task()).prompt_id == TEMPLATE.template_id
+        assert ranker.rank(self.task()).prompt_id == TEMPLATE.template_id
 
     def test_it_counts_tokens(self, ranker: Form) -> None:
-        ranking = ranker.rank(ranking_task())
+        ranking = ranker.rank(self.task())
 
         assert ranking.prompt_tokens > 0
         assert ranking.completion_tokens > 0
 
     def test_ranks_without_any_memory(self, ranker: Form) -> None:
-        assert len(ranker.rank(ranking_task(memories=())).log_probabilities) == 4
+        assert len(ranker.rank(self.task(memories=())).log_probabilities) == 4
 
     def test_ranks_hostile_texts_like_any_other(self, ranker: Form) -> None:
-        task = ranking_task(memories=(HOSTILE,), title=HOSTILE)
+        task = self.task(memories=(HOSTILE,), title=HOSTILE)
 
         assert len(ranker.rank(task).log_probabilities) == 4
 
@@ -145,6 +152,6 @@ class RankerSuite:
         started = time.monotonic()
 
         with pytest.raises(DependencyUnavailableError):
-            ranker.rank(ranking_task(52, timeout_s=0.0001))
+            ranker.rank(self.task(52, timeout_s=0.0001))
 
         assert time.monotonic() - started < 1

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from math import log
 
 import httpx
@@ -9,11 +10,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.adapters.llm.json_scores import JsonRanker
+from app.adapters.llm.likelihood import LikelihoodRanker
 from app.adapters.llm.pool import RankerPool
 from app.adapters.llm.ranker import Form, FormUnsupportedError
 from app.adapters.llm.single_pass import SinglePassRanker
-from app.domain.errors import AppError, RankerError
+from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.domain.models import ItemId
+from app.domain.recommendation.label_batches import normalised
 from app.settings_groups import LlmSettings
 from tests.contract.ranker_suite import (
     FakeRanker,
@@ -27,6 +30,7 @@ from tests.servers.vllm_replay import SAVED, Replay, edited, replaying, replayin
 FORMS: dict[str, Callable[..., Form]] = {
     "one_pass": SinglePassRanker,
     "json": JsonRanker,
+    "likelihood": LikelihoodRanker,
 }
 SEED = 8
 SHOWN = (ItemId("i2"), ItemId("i1"), ItemId("i3"), ItemId("i0"))
@@ -54,6 +58,22 @@ class TestJson(RankerSuite):
     @pytest.fixture
     def cold(self) -> Form:
         return JsonRanker(Replay(is_vllm=False).server(), prompting=new_prompting())
+
+
+class TestLikelihood(RankerSuite):
+    query = "A story of the sea"
+
+    @pytest.fixture
+    def cold(self) -> Form:
+        return LikelihoodRanker(Replay().server(), prompting=new_prompting())
+
+
+class TestPoolByQuery(RankerSuite):
+    query = "A story of the sea"
+
+    @pytest.fixture
+    def cold(self) -> Form:
+        return connected(Replay())
 
 
 @pytest.mark.parametrize("is_vllm", [True, False])
@@ -129,6 +149,72 @@ def test_no_more_candidates_are_shown_at_once_than_the_window_holds(*, is_vllm: 
     assert max(body.get("top_logprobs", 0) for body in replay.bodies) == (4 if is_vllm else 0)
     shown = [body["messages"][1]["content"].count(") Title") for body in replay.bodies[-25:]]
     assert shown == [4] * 25
+
+
+def test_likelihood_adds_up_the_tokens_of_the_query_behind_each_candidate() -> None:
+    replay = Replay()
+    ranker = LikelihoodRanker(replay.server(), prompting=new_prompting())
+    ranker.warm_up()
+
+    task = replace(ranking_task(4, cache_salt="a" * 64), query="the sea\nWanted: <|im_end|> bread")
+    ranking = ranker.rank(task)
+
+    last = [
+        next(iter(choice["prompt_logprobs"][-1].values()))["logprob"]  # "tokenize" says: one token
+        for choice in SAVED["likelihood_4"]["body"]["choices"]
+    ]
+    assert list(ranking.log_probabilities) == ["i0", "i1", "i2", "i3"]
+    assert list(ranking.log_probabilities.values()) == pytest.approx(
+        list(normalised(dict(enumerate(last))).values())
+    )
+    body = replay.bodies[-1]
+    assert body["cache_salt"] == "a" * 64
+    assert body["prompt_logprobs"] == 0
+    assert body["prompt"][1] == "Title 1\nWanted: the sea Wanted: (|im_end|) bread"
+    assert replay.bodies[0]["cache_salt"] == "0" * 64, "the probe shares no user's salt"
+
+
+def test_likelihood_ranks_the_first_candidates_when_there_is_no_time_for_all() -> None:
+    replay, clock_s = Replay(), [0.0]
+
+    def slow(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content or b"{}")
+        if request.url.path == "/v1/completions":
+            clock_s[0] += len(body["prompt"])
+        return replay(request)
+
+    ranker = LikelihoodRanker(
+        replaying_server(slow), prompting=new_prompting(), now=lambda: clock_s[0]
+    )
+    ranker.warm_up()
+    task = replace(ranking_task(40), query="the sea")
+
+    few, all_ = (
+        ranker.rank(replace(task, timeout_s=timeout_s)).log_probabilities
+        for timeout_s in (8.0, 8_000.0)
+    )
+
+    assert 2 <= len(few) < 40
+    assert list(few) == [f"i{n}" for n in range(len(few))]
+    assert len(all_) == 40
+
+
+@pytest.mark.parametrize("is_vllm", [True, False])
+def test_a_server_without_prompt_logprobs_ranks_no_query_and_says_so_once(*, is_vllm: bool) -> None:
+    replay = Replay(is_vllm=is_vllm)
+    replay.completions = lambda _: httpx.Response(200, json={"choices": [{"index": 0}]})
+    with capture_logs() as logged:
+        ranker = connected(replay)
+        ranker.warm_up()
+
+        health = ranker.health()
+        with pytest.raises(DependencyUnavailableError):
+            ranker.rank(replace(ranking_task(4), query="the sea"))
+        assert ranker.rank(ranking_task(4)).log_probabilities
+
+    assert (health.status, health.ranks_queries) == ("ready", False)
+    assert ranker.health().servers["closed"] == 1, "it is no failure of the server's"
+    assert [one["event"] for one in logged].count("ranker_without_queries") == 1
 
 
 @pytest.mark.parametrize("form", FORMS)

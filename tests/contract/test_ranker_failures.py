@@ -1,6 +1,7 @@
-"""Every way in which an answer can be wrong or missing, in both forms of ranking."""
+"""Every way in which an answer can be wrong or missing, in every form of ranking."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -8,6 +9,7 @@ from structlog.testing import capture_logs
 
 from app.adapters.llm.client import MAX_ANSWER_BYTES, LlmRefusedError
 from app.adapters.llm.json_scores import JsonRanker
+from app.adapters.llm.likelihood import LikelihoodRanker
 from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
@@ -18,6 +20,7 @@ MEMORY, ANSWER = "a-memory-nobody-may-see", "an-answer-nobody-may-see"
 FORMS: dict[str, Callable[..., Form]] = {
     "one_pass": SinglePassRanker,
     "json": JsonRanker,
+    "likelihood": LikelihoodRanker,
 }
 
 
@@ -61,6 +64,19 @@ ONE_PASS: dict[str, Respond] = {
     "no usage": edited("one_pass_4", "usage", to=None),
     "negative usage": edited("one_pass_4", "usage", "prompt_tokens", to=-1),
 }
+LAST = ("choices", 3, "prompt_logprobs", -1)
+LIKELIHOOD: dict[str, Respond] = {
+    "no prompt logprobs": edited("likelihood_4", "choices", 1, "prompt_logprobs", to=None),
+    "too few choices": edited("likelihood_4", "choices", to=[]),
+    "another order": edited("likelihood_4", "choices", 0, "index", to=1),
+    "too few tokens": edited("likelihood_4", "choices", 2, "prompt_logprobs", to=[None]),
+    "no token": edited("likelihood_4", *LAST, to=None),
+    "several tokens": edited("likelihood_4", *LAST, to={"1": {"logprob": -1}, "2": {}}),
+    "no number": edited("likelihood_4", *LAST, to={"1": {"logprob": ANSWER}}),
+    "above zero": edited("likelihood_4", *LAST, to={"1": {"logprob": 0.5}}),
+    "not a number": edited("likelihood_4", *LAST, to={"1": {"logprob": float("nan")}}),
+    "no usage": edited("likelihood_4", "usage", to=None),
+}
 JSON: dict[str, Respond] = {
     "cut": replaying("json_cut"),
     "stopped early": edited("json_4", "choices", 0, "finish_reason", to="length"),
@@ -93,9 +109,9 @@ def fails(form: str, respond: Respond) -> AppError:
     replay = Replay(is_vllm=form != "json")
     ranker = FORMS[form](replay.server(), prompting=new_prompting())
     ranker.warm_up()
-    replay.chat = respond
+    replay.chat = replay.completions = respond
     with capture_logs() as logged, pytest.raises(AppError) as caught:
-        ranker.rank(ranking_task(memories=(MEMORY,)))
+        ranker.rank(replace(ranking_task(memories=(MEMORY,)), query=MEMORY))
     printed = [*map(str, causes(caught.value)), *map(repr, causes(caught.value)), str(logged)]
     assert MEMORY not in "".join(printed)
     assert ANSWER not in "".join(printed)
@@ -115,6 +131,11 @@ def test_no_ranking_is_read_from_a_wrong_one_pass_answer(case: str) -> None:
     assert type(fails("one_pass", ONE_PASS[case])) is RankerError
 
 
+@pytest.mark.parametrize("case", LIKELIHOOD)
+def test_no_ranking_is_read_from_a_wrong_answer_of_likelihoods(case: str) -> None:
+    assert type(fails("likelihood", LIKELIHOOD[case])) is RankerError
+
+
 @pytest.mark.parametrize("case", JSON)
 def test_no_ranking_is_read_from_a_wrong_json_answer(case: str) -> None:
     assert type(fails("json", JSON[case])) is RankerError
@@ -122,7 +143,7 @@ def test_no_ranking_is_read_from_a_wrong_json_answer(case: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_answer_is_not_read_beyond_its_largest_size(form: str) -> None:
-    names = {"one_pass": "one_pass_4", "json": "json_4"}
+    names = {"one_pass": "one_pass_4", "json": "json_4", "likelihood": "likelihood_4"}
     right = replaying(names[form])
 
     def padded(request: httpx.Request) -> httpx.Response:

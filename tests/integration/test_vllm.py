@@ -10,6 +10,7 @@ import pytest
 
 from app.adapters.llm.client import LlmChannel, LlmServer, chat_messages
 from app.adapters.llm.json_scores import JsonRanker
+from app.adapters.llm.likelihood import LikelihoodRanker
 from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.errors import DependencyUnavailableError, RankerError
@@ -60,6 +61,14 @@ class TestOnePass(RankerSuite):
     @pytest.fixture
     def cold(self, server: LlmServer) -> Form:
         return SinglePassRanker(server, prompting=new_prompting())
+
+
+class TestLikelihood(RankerSuite):
+    query = "A story of the sea"
+
+    @pytest.fixture
+    def cold(self, server: LlmServer) -> Form:
+        return LikelihoodRanker(server, prompting=new_prompting())
 
 
 class TestJson(RankerSuite):
@@ -205,6 +214,6 @@ def test_saved_answers_still_look_like_the_server_s(vllm: VllmServer) -> None:
     assert {name: answer["status"] for name, answer in now.items()} == {
         name: answer["status"] for name, answer in SAVED.items()
     }
-    names = ("one_pass_4", "json_4", "tokenize", "models")
+    names = ("one_pass_4", "json_4", "likelihood_4", "tokenize", "models")
     for name in names:
         assert shape(now[name]) == shape(SAVED[name]), name

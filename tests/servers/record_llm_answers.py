@@ -14,6 +14,7 @@ from typing import Final
 import httpx
 
 from app.adapters.llm.json_scores import json_body
+from app.adapters.llm.likelihood import likelihood_body
 from app.adapters.llm.prompts import load_template
 from app.adapters.llm.single_pass import one_pass_body
 from app.domain.models import Item, ItemId, Kind
@@ -44,6 +45,11 @@ def requests(model: str) -> dict[str, tuple[str, dict[str, object]]]:
         by_scores = sample_prompt(size, form=AnswerForm.SCORES)
         found[f"one_pass_{size}"] = (chat, one_pass_body(by_label, model=model, cache_salt=SALT))
         found[f"json_{size}"] = (chat, json_body(by_scores, model=model))
+    texts = [f"Title {number}\n{TEMPLATE.wanted} the sea" for number in range(4)]
+    found["likelihood_4"] = (
+        "/v1/completions",
+        likelihood_body(texts, model=model, cache_salt=SALT),
+    )
     one_pass, by_json = found["one_pass_4"][1], found["json_4"][1]
     unmasked = {key: value for key, value in one_pass.items() if key != "structured_outputs"}
     return found | {

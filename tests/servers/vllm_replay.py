@@ -35,10 +35,11 @@ def edited(name: str, *path: str | int, to: object) -> Respond:
 
 
 class Replay:
-    """A vLLM that answers what the real one answered; ``chat`` replaces its chat route."""
+    """A vLLM that answers what the real one did; ``chat`` and ``completions`` replace routes."""
 
     def __init__(self, chat: Respond | None = None, *, is_vllm: bool = True) -> None:
         self.chat = chat
+        self.completions: Respond | None = None
         self.is_vllm = is_vllm
         self.bodies: list[dict[str, Any]] = []
         self.paths: list[str] = []
@@ -51,12 +52,25 @@ class Replay:
         if request.url.path == "/tokenize":
             return saved("tokenize") if self.is_vllm else httpx.Response(404)
         self.bodies.append(body)
+        if request.url.path == "/v1/completions":
+            return self.completions(request) if self.completions else self._likelihoods(body)
         return self.chat(request) if self.chat else self._rank(body)
 
     def _models(self) -> httpx.Response:
         body = copy.deepcopy(SAVED["models"]["body"])
         body["data"][0]["owned_by"] = "vllm" if self.is_vllm else "someone"
         return httpx.Response(200, json=body)
+
+    def _likelihoods(self, body: dict[str, Any]) -> httpx.Response:
+        """Answer with as many of the saved prompts as were sent, from the first again."""
+        if not self.is_vllm:
+            return httpx.Response(404)
+        answer = copy.deepcopy(SAVED["likelihood_4"]["body"])
+        choices = answer["choices"]
+        answer["choices"] = [
+            choices[place % len(choices)] | {"index": place} for place in range(len(body["prompt"]))
+        ]
+        return httpx.Response(200, json=answer)
 
     def _rank(self, body: dict[str, Any]) -> httpx.Response:
         if not self.is_vllm and body.keys() & {"structured_outputs", "cache_salt"}:

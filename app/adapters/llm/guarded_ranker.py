@@ -33,6 +33,7 @@ class GuardedRanker:
     Args:
         forms: ways of ranking over this server, the best first. A server that could rank in a
             form and is set too tight for it is an error, and no reason to take the next one.
+        by_query: the way of ranking for tasks with a query; off where the server cannot.
         breaker: its counts and cool-down.
         background: runs the trial.
         ping: asks the server whether it is there; raises where it is not.
@@ -42,12 +43,15 @@ class GuardedRanker:
         self,
         forms: Sequence[Form],
         *,
+        by_query: Form | None = None,
         breaker: CircuitBreaker,
         background: Background = in_thread,
         ping: Callable[[], object] = lambda: None,
     ) -> None:
         self._forms = forms
         self._form = forms[0]
+        self._by_query = by_query
+        self.ranks_queries = False
         self._breaker = breaker
         self._background = background
         self.warm_ups = 0
@@ -88,13 +92,21 @@ class GuardedRanker:
         if self._breaker.state is not BreakerState.CLOSED:
             self.wake()
             raise _not_ready()
+        form = self._form_for(task)
         try:
-            ranking = self._form.rank(task)
+            ranking = form.rank(task)
         except (DependencyUnavailableError, RankerError) as exc:
             self._count_failure(exc)
             raise
         self._breaker.succeeded()
         return ranking
+
+    def _form_for(self, task: RankingTask) -> Form:
+        if task.query is None:
+            return self._form
+        if self._by_query is None or not self.ranks_queries:
+            raise _not_ready()
+        return self._by_query
 
     def status(self) -> str:
         """Return ``ready``, ``cold`` (never worked yet) or ``open``."""
@@ -110,6 +122,7 @@ class GuardedRanker:
         is_ready = False
         try:
             self._form = self._warm_form()
+            self.ranks_queries = self._warms_by_query()
             is_ready = True
         finally:
             # Also after an error that is none of ours: else the breaker stays half open.
@@ -132,6 +145,16 @@ class GuardedRanker:
                 return form
         last.warm_up()
         return last
+
+    def _warms_by_query(self) -> bool:
+        if self._by_query is None:
+            return False
+        try:
+            self._by_query.warm_up()
+        except (DependencyUnavailableError, RankerError) as exc:
+            log.warning("ranker_without_queries", reason=exc.message)
+            return False
+        return True
 
     def _quiet_trial(self) -> None:
         try:

@@ -88,6 +88,9 @@ class RankerPool:
         return RankerHealth(
             status=next(status for status in ("ready", "open", "cold") if status in found),
             servers={state.value: states[state.value] for state in BreakerState},
+            ranks_queries=any(
+                one.ranks_queries and one.state is BreakerState.CLOSED for one in self._replicas
+            ),
             warm_ups=sum(one.warm_ups for one in self._replicas),
         )
 

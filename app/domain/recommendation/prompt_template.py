@@ -29,6 +29,7 @@ class PromptTemplate:
         untitled: stands for an empty title.
         ask_label: asks for the label of the best candidate.
         ask_scores: asks for a JSON object from label to whole number, 0 to 100.
+        wanted: comes before the words that a person asks with.
         ask_reasons: asks why candidates suit, with the numbers of memories.
         loved: what a person did, before an item; the rest likewise.
     """
@@ -44,6 +45,7 @@ class PromptTemplate:
     untitled: str
     ask_label: str
     ask_scores: str
+    wanted: str
     ask_reasons: str
     loved: str
     liked: str

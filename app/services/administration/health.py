@@ -27,6 +27,7 @@ class Dependency:
         latency_ms: of the check, milliseconds.
         breakers: servers behind it by the state of their circuit breaker; empty without any.
         reading: whether a language model has shown that it reads; None of anything else.
+        ranks_queries: whether it can rank by a query; likewise.
     """
 
     status: str
@@ -35,6 +36,7 @@ class Dependency:
     latency_ms: float
     breakers: Mapping[str, int] = field(default_factory=dict)
     reading: Reading | None = None
+    ranks_queries: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class HealthService:
             latency_ms=0.0,
             breakers=health.servers,
             reading=self._reading.reading,
+            ranks_queries=health.ranks_queries,
         )
 
     def _gate(self) -> Dependency:

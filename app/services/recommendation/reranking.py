@@ -35,6 +35,8 @@ class RankedBy(StrEnum):
 class Regime(StrEnum):
     """What an answer rests on; each kind has a weight of the LLM of its own."""
 
+    QUERY = "query"
+    """What the user asks for now."""
     HISTORY = "history"
     """What the user did."""
     STRANGER = "stranger"
@@ -64,11 +66,13 @@ class RerankerConfig:
 
     Args:
         weight: share of the LLM's order in the blend, in [0, 1]; at 0 it is not asked.
+        query_weight: the same where the user asks for something.
         timeout_s: most seconds an answer waits for it.
         cache_ttl_s: seconds for which the same evidence need not be ranked again; 0 for never.
     """
 
     weight: float
+    query_weight: float
     timeout_s: float
     cache_ttl_s: float
 
@@ -81,12 +85,14 @@ class RerankingRequest:
         memories: most telling first.
         candidates: best first by the fused order.
         epoch: the user's, so that nothing ranked before an erasure is found after it.
+        query: what the user asks for now, in their own words.
     """
 
     pseudonym: Pseudonym
     epoch: int
     memories: Sequence[ShownMemory]
     candidates: Sequence[Item]
+    query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +141,11 @@ class Reranker:
         only one that has shown that it reads.
         """
         fused = [item.item_id for item in request.candidates]
-        plain = Provenance(RankedBy.RETRIEVAL, Regime.HISTORY)
-        has_choice = len(fused) > 1 and bool(request.memories)
-        is_asked = self._config.weight > 0 and self._reading.is_passed and has_choice
-        if self._ranker is None or not is_asked:
+        plain = Provenance(
+            RankedBy.RETRIEVAL, Regime.HISTORY if request.query is None else Regime.QUERY
+        )
+        weight = self._weight(request)
+        if self._ranker is None or weight <= 0 or len(fused) < 2:  # noqa: PLR2004 - a choice
             return OrderedCandidates(by_position(fused), plain)
         try:
             ranking = self._rank(self._ranker, request)
@@ -146,11 +153,16 @@ class Reranker:
             _log.warning("ranking_degraded", code=error.code)
             return OrderedCandidates(by_position(fused), replace(plain, is_degraded=True))
         return OrderedCandidates(
-            blend(fused, ranking.log_probabilities, weight=self._config.weight),
-            Provenance(
-                RankedBy.LLM, Regime.HISTORY, form=ranking.form, prompt_id=ranking.prompt_id
-            ),
+            blend(fused, ranking.log_probabilities, weight=weight),
+            replace(plain, ranked_by=RankedBy.LLM, form=ranking.form, prompt_id=ranking.prompt_id),
         )
+
+    def _weight(self, request: RerankingRequest) -> float:
+        """Return the share of the LLM's order, 0 where it has nothing to go by or cannot tell."""
+        if request.query is not None:
+            is_able = self._ranker is not None and self._ranker.health().ranks_queries
+            return self._config.query_weight if is_able else 0.0
+        return self._config.weight if request.memories and self._reading.is_passed else 0.0
 
     def _rank(self, ranker: Ranker, request: RerankingRequest) -> LlmRanking:
         """Ask the LLM, unless the same evidence was ranked a moment ago."""
@@ -165,6 +177,7 @@ class Reranker:
             cache_salt=self._identity.cache_salt(request.pseudonym, request.epoch),
             seed=self._identity.seed("shuffle", request.pseudonym, str(request.epoch), key),
             timeout_s=self._config.timeout_s,
+            query=request.query,
         )
         with self._limiter.given_up():
             ranking = ranker.rank(task)
@@ -196,7 +209,8 @@ def _evidence_key(request: RerankingRequest) -> str:
         (one.kind, one.item and one.item.item_id, one.value, one.strength, one.text)
         for one in request.memories
     ]
-    body = [request.epoch, memories, [one.item_id for one in request.candidates]]
+    candidates = [one.item_id for one in request.candidates]
+    body = [request.epoch, request.query, memories, candidates]
     return hashlib.sha256(json.dumps(body).encode()).hexdigest()
 
 
