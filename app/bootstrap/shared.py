@@ -44,14 +44,13 @@ class SharedServices:
         embedder = adapters.embedder
         index = HeldCatalogue(uows=uows, index=adapters.catalogue_index)
         topics = TopicMatcher(uows=uows, embedder=embedder, memory=adapters.memory, catalogue=index)
-        lease_s = settings.forget.process_lease_s
         feed = NeighbourSync(
             uows=uows,
             neighbours=adapters.neighbours,
             clock=clock,
             config=NeighbourSyncConfig(
                 process_id=adapters.process_id,
-                lease_s=lease_s,
+                lease_s=settings.forget.process_lease_s,
                 fold_s=settings.neighbours.fold_s,
                 opinions=adapters.opinions,
             ),
@@ -77,9 +76,11 @@ class SharedServices:
             search=search_of(adapters, ingest),
             in_flight=InFlightAnswers(),
             limiter=ConcurrencyLimiter(settings.api.recommend_at_once or usual),
-            reading=ReadingCheck(
-                uows=uows,
-                ranker=adapters.ranker,
-                is_wanted=settings.llm.must_read and settings.llm.weight > 0,
-            ),
+            reading=_reading(adapters),
         )
+
+
+def _reading(adapters: Adapters) -> ReadingCheck:
+    llm = adapters.settings.llm
+    is_wanted = llm.must_read and llm.weight > 0
+    return ReadingCheck(uows=adapters.uows, ranker=adapters.ranker, is_wanted=is_wanted)
