@@ -70,6 +70,8 @@ class Replay:
         answer["choices"] = [
             choices[place % len(choices)] | {"index": place} for place in range(len(body["prompt"]))
         ]
+        answer["usage"]["prompt_tokens"] *= len(body["prompt"]) / len(choices)
+        answer["usage"]["prompt_tokens"] = int(answer["usage"]["prompt_tokens"])
         return httpx.Response(200, json=answer)
 
     def _rank(self, body: dict[str, Any]) -> httpx.Response:
