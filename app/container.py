@@ -14,8 +14,7 @@ from app.services.audit.checkpoints import CheckpointService
 from app.services.audit.integrity_check import AuditCheckService
 from app.services.audit.log import AuditService
 from app.services.audit.reconciliation import ReconcileService
-from app.services.catalogue.clusters import ItemClusters
-from app.services.catalogue.held_catalogue import HeldCatalogue
+from app.services.catalogue.current import CurrentCatalogue
 from app.services.catalogue.service import CatalogueService
 from app.services.data_subjects.rights import RightsService
 from app.services.erasure.rechecks import RecheckService
@@ -52,8 +51,7 @@ class Container:
     erase: EraseService
     sweep: SweepService
     feed: NeighbourSync
-    clusters: ItemClusters
-    held_catalogue: HeldCatalogue
+    current: CurrentCatalogue
     audit: AuditService
     operations: ErasureRequestAdmin
     overview: DashboardService

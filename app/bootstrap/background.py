@@ -39,12 +39,10 @@ class Background:
         take_over_s = self._runtime.settings.forget.take_over_s
         container.sweep.sweep(take_over_after_s=0.0 if is_inline else take_over_s)
         container.feed.prune()
-        if self._runtime.llm is not None:
-            container.clusters.refresh()
         container.restore.check()
         if is_inline:
             container.rechecks.run_due()
-        container.held_catalogue.refresh()
+        container.current.refresh()
 
     def start(self) -> None:
         """Check the audit log, build the neighbours, start everything; then requests can be served.
@@ -61,6 +59,7 @@ class Background:
             # Not a reason to keep people from being forgotten: the log itself is whole.
             _log.error("audit_contradicted", n_requests=compared.n_contradicted)
         self._runtime.container.feed.start()
+        self._runtime.container.current.now()  # or the first answer would wait for it
         self._follower.start()
         self._sweeper.start()
         self._signer.start()

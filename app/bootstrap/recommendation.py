@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.shared import SharedServices
-from app.services.catalogue.snapshot import Shelf
 from app.services.recommendation.candidates import CandidateConfig, Candidates
 from app.services.recommendation.explanations import ExplanationConfig, ExplanationService
 from app.services.recommendation.memory_selection import MemorySelection, MemorySelectionConfig
@@ -16,9 +15,7 @@ from app.services.recommendation.service import RecommendService, Traffic
 def recommend_of(adapters: Adapters, shared: SharedServices) -> RecommendService:
     """Return what answers ``GET /recommend/{user}``."""
     llm = adapters.settings.llm
-    candidates = Candidates(
-        neighbours=adapters.neighbours, catalogue=shared.index, config=CandidateConfig()
-    )
+    candidates = Candidates(neighbours=adapters.neighbours, config=CandidateConfig())
     explanations = ExplanationService(
         explainer=adapters.explainer,
         identity=adapters.identity,
@@ -31,6 +28,7 @@ def recommend_of(adapters: Adapters, shared: SharedServices) -> RecommendService
         pipeline=_pipeline(adapters, shared, candidates),
         explanations=explanations,
         candidates=candidates,
+        catalogue=shared.current,
         topics=shared.topics,
         traffic=Traffic(shared.limiter, shared.in_flight),
         clock=adapters.clock,
@@ -51,13 +49,12 @@ def _pipeline(
     )
     recall = MemorySelection(
         memory=adapters.memory,
-        clusters=shared.clusters,
+        fixed=adapters.diversity,
         ranking=ranking,
         config=MemorySelectionConfig(memory_tokens=llm.memory_tokens),
     )
     return RecommendationPipeline(
         recall=recall,
-        shelf=Shelf(uows=adapters.uows, catalogue=shared.index),
         candidates=candidates,
         ranking=ranking,
         topics=shared.topics,

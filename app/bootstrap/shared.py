@@ -7,8 +7,7 @@ from typing import Self
 
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.audit import AuditServices, audit_services_of, search_of
-from app.services.catalogue.clusters import ItemClusters
-from app.services.catalogue.held_catalogue import HeldCatalogue
+from app.services.catalogue.current import CurrentCatalogue
 from app.services.catalogue.service import CatalogueService
 from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.concurrency import EMBEDDED, WITH_SERVERS, ConcurrencyLimiter, InFlightAnswers
@@ -22,9 +21,8 @@ from app.services.recommendation.neighbour_sync import NeighbourSync, NeighbourS
 class SharedServices:
     """Services that others are made of."""
 
-    index: HeldCatalogue
+    current: CurrentCatalogue
     topics: TopicMatcher
-    clusters: ItemClusters
     resolver: ScopeResolver
     feed: NeighbourSync
     catalogue: CatalogueService
@@ -40,8 +38,8 @@ class SharedServices:
         uows, clock, settings = adapters.uows, adapters.clock, adapters.settings
         usual = EMBEDDED if settings.chroma.url is None else WITH_SERVERS
         embedder = adapters.embedder
-        index = HeldCatalogue(uows=uows, index=adapters.catalogue_index)
-        topics = TopicMatcher(uows=uows, embedder=embedder, memory=adapters.memory, catalogue=index)
+        current = CurrentCatalogue(uows=uows, index=adapters.catalogue_index)
+        topics = TopicMatcher(embedder=embedder, memory=adapters.memory, catalogue=current)
         lease_s = settings.forget.process_lease_s
         feed = NeighbourSync(
             uows=uows,
@@ -64,12 +62,13 @@ class SharedServices:
             config=IngestConfig(unknown_items=UnknownItems(settings.unknown_items)),
         )
         return cls(
-            index=index,
+            current=current,
             topics=topics,
-            clusters=ItemClusters(uows=uows, index=index, fixed=adapters.diversity),
             resolver=ScopeResolver(uows=uows, topics=topics),
             feed=feed,
-            catalogue=CatalogueService(uows=uows, index=index, embedder=embedder, clock=clock),
+            catalogue=CatalogueService(
+                uows=uows, index=adapters.catalogue_index, embedder=embedder, clock=clock
+            ),
             ingest=ingest,
             audit_services=audit_services_of(adapters),
             search=search_of(adapters, ingest),

@@ -38,7 +38,7 @@ from app.domain.recommendation.memory_selection import Choice, Strategy, select_
 from app.domain.recommendation.opinion import OpinionRule
 from app.domain.recommendation.prompt import ShownMemory
 from app.ports.dataset import DatasetKind, InteractionRecord, ItemRecord
-from app.services.catalogue.clusters import N_CLUSTERS
+from app.services.catalogue.snapshot import N_CLUSTERS
 from app.services.recommendation.candidates import CandidateConfig, Candidates
 from app.services.recommendation.memory_selection import MemorySelectionConfig, SelectableMemories
 from benchmarks.data import Ints, split

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import chromadb
 import numpy as np
@@ -33,6 +33,9 @@ from app.domain.models import AttributeValue, Item, ItemId
 from app.domain.recommendation.columns import Columns
 from app.domain.recommendation.filter import CatalogueEntry, Where, matches
 from app.domain.recommendation.filter_parser import parse_where
+from app.ports.memory_store import CatalogueIndex
+from app.services.catalogue.snapshot import CatalogueSnapshot
+from app.services.catalogue.vectors import ItemVectors
 from benchmarks.data import SEED
 from benchmarks.harness import write_result
 from benchmarks.where.picture import draw
@@ -177,7 +180,7 @@ def ways(
     entries: Sequence[CatalogueEntry], columns: Columns, connection: sa.Connection, count: int
 ) -> dict[str, tuple[Callable[[], int], int]]:
     """Return each way to count what a filter lets pass, and how often to do it."""
-    where = parse_where(filter_of(count), now=NOW, attributes=columns.attributes)
+    where = parse_where(filter_of(count), now=NOW, attributes=snapshot.names)
     few = max(2, 20_000 // len(entries))
     found: dict[str, tuple[Callable[[], int], int]] = {
         "masks": (lambda: int(np.count_nonzero(columns.mask(where))), 500),
@@ -201,7 +204,7 @@ def top_ten(columns: Columns) -> Row:
         return int(np.argpartition(values, -10)[-10:].sum() >= 0)
 
     def filtered() -> int:
-        where = parse_where(filter_of(3), now=NOW, attributes=columns.attributes)
+        where = parse_where(filter_of(3), now=NOW, attributes=snapshot.names)
         return best(np.where(columns.mask(where), scores, np.float32(-np.inf)))
 
     _, without = timed(lambda: best(scores), repeats=300)
@@ -223,12 +226,16 @@ def size_row(size: int) -> Row:
         ),
         NOW,
     )
-    _, replaced = timed(lambda: len(columns.replaced([changed]).entries), repeats=5)
+    snapshot = CatalogueSnapshot(0, ItemVectors(cast("CatalogueIndex", None)))
+    snapshot = snapshot.after(entries, removed=(), version=1).in_order()
+    _, replaced = timed(
+        lambda: len(snapshot.after([changed], removed=(), version=2).entries), repeats=5
+    )
     filters = []
     with database(entries) as connection:
         for count in COUNTS:
             document = filter_of(count)
-            read = partial(parse_where, document, now=NOW, attributes=columns.attributes)
+            read = partial(parse_where, document, now=NOW, attributes=snapshot.names)
             _, parse = timed(lambda read=read: len(read().clauses), repeats=300)  # type: ignore[misc]
             row: Row = {"conditions": count, "parse": parse}
             matched: dict[str, int] = {}
@@ -243,7 +250,7 @@ def size_row(size: int) -> Row:
         "items": size,
         "build_cpu_s": round(built, 3),
         "bytes_an_item": round(columns.nbytes / size, 1),
-        "replace_price_of_one": replaced,
+        "take_price_of_one": replaced,
         "filters": filters,
         "top_ten": top_ten(columns),
     }

@@ -18,6 +18,8 @@ from app.domain.errors import IntegrityError
 CHANGE: Final = "change"
 PRUNED: Final = "change_pruned"
 AUDIT: Final = "audit"
+CATALOGUE: Final = "catalogue"
+"""The version of the catalogue."""
 MEMORY_MARK: Final = "memory_mark"
 """The number that the vector store must carry; the first maintenance makes the counter."""
 RETURNED: Final = "residue_returned"

@@ -6,28 +6,22 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Final
 
 import sqlalchemy as sa
 
-from app.adapters.db.session import Record, Repository, among
+from app.adapters.db import counters
+from app.adapters.db.session import Record, Repository
 from app.adapters.db.tables import item
 from app.domain.models import Item, ItemId
-from app.ports.persistence.records import ItemVersion
-
-_VERSIONS: Final = {
-    is_postgres: sa.select(item.c.item_id, item.c.content_hash, item.c.indexed_hash).where(
-        among(item.c.item_id, is_postgres=is_postgres)
-    )
-    for is_postgres in (False, True)
-}
+from app.domain.recommendation.filter import CatalogueEntry
 
 
 class SqlItems(Repository):
     """The catalogue.
 
-    ``content_hash`` tells versions apart; ``indexed_hash`` is the version that the catalogue
-    index holds, NULL as soon as a newer one is stored.
+    ``content_hash`` tells versions of an item apart; ``indexed_hash`` is the one that the catalogue
+    index holds, NULL as soon as a newer one is stored. ``changed_seq`` is the version of the
+    catalogue that last changed either.
     """
 
     def upsert(self, items: Sequence[Item], *, at: datetime) -> int:
@@ -36,6 +30,7 @@ class SqlItems(Repository):
         latest = sorted({entry.item_id: entry for entry in items}.values(), key=lambda e: e.item_id)
         if not latest:
             return 0
+        version = self._next_version()
         insert = self.session.insert(item)
         new = insert.excluded
         statement = insert.on_conflict_do_update(
@@ -47,23 +42,29 @@ class SqlItems(Repository):
                 "content_hash": new.content_hash,
                 "indexed_hash": None,
                 "updated_at": new.updated_at,
+                "changed_seq": new.changed_seq,
             },
             where=item.c.content_hash != new.content_hash,
         ).returning(item.c.item_id)
-        return len(self.session.rows(statement, [_values(entry, at=at) for entry in latest]))
+        values = [{**_values(entry, at=at), "changed_seq": version} for entry in latest]
+        changed = len(self.session.rows(statement, values))
+        self._reach(version, changed=changed)
+        return changed
+
+    def _next_version(self) -> int:
+        """Return the number of the next version; others who write items wait from here on."""
+        counters.lock(self.session, counters.CATALOGUE)
+        return self.version() + 1
+
+    def _reach(self, version: int, *, changed: int) -> None:
+        if changed:
+            counters.raise_to(self.session, counters.CATALOGUE, version)
 
     def get_many(self, item_ids: Collection[ItemId]) -> dict[ItemId, Item]:
         rows = self.session.rows(
             sa.select(item).where(self.session.within(item.c.item_id, item_ids))
         )
         return {row.item_id: _item(row) for row in rows}
-
-    def versions(self, item_ids: Collection[ItemId]) -> dict[ItemId, ItemVersion]:
-        session = self.session
-        rows = session.rows(_VERSIONS[session.is_postgres], session.listed(item_ids))
-        return {
-            item_id: ItemVersion(stored, indexed == stored) for item_id, stored, indexed in rows
-        }
 
     def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:
         rows = self.session.rows(
@@ -87,27 +88,31 @@ class SqlItems(Repository):
             {"held_id": entry.item_id, "held_hash": _content_hash(entry)}
             for entry in sorted(items, key=lambda e: e.item_id)
         ]
-        self.session.changed(
+        version = self._next_version()
+        changed = self.session.changed(
             sa.update(item)
             .where(
                 item.c.item_id == sa.bindparam("held_id"),
                 item.c.content_hash == sa.bindparam("held_hash"),
             )
-            .values(indexed_hash=item.c.content_hash),
+            .values(indexed_hash=item.c.content_hash, changed_seq=version),
             held,
         )
+        self._reach(version, changed=changed)
 
     def all_items(self) -> Iterator[Item]:
         for row in self.session.stream(sa.select(item).order_by(item.c.item_id)):
             yield _item(row)
 
-    def version(self) -> str:
-        [row] = self.session.rows(
-            sa.select(
-                sa.func.count().label("count"), sa.func.max(item.c.updated_at).label("newest")
-            )
-        )
-        return f"{row.count}-{row.newest}"
+    def version(self) -> int:
+        return counters.read(self.session, counters.CATALOGUE)
+
+    def changed_since(self, version: int) -> Iterator[CatalogueEntry]:
+        for row in self.session.stream(sa.select(item).where(item.c.changed_seq > version)):
+            yield CatalogueEntry(_item(row), row.updated_at)
+
+    def ids(self) -> set[ItemId]:
+        return {row.item_id for row in self.session.stream(sa.select(item.c.item_id))}
 
     def count(self) -> int:
         return self.session.number(sa.select(sa.func.count()).select_from(item))

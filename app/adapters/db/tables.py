@@ -108,7 +108,9 @@ item: Final = Table(
     Column("content_hash", String(_HASH), nullable=False),
     Column("indexed_hash", String(_HASH)),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("changed_seq", BigInteger, nullable=False, server_default="0"),
 )
+Index("ix_item_changed_seq", item.c.changed_seq)
 Index(
     "ix_item_unindexed",
     item.c.item_id,

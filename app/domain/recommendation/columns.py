@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 
-from app.domain.models import ItemId
 from app.domain.recommendation.column import Column, ColumnBuilder, Mask
 from app.domain.recommendation.filter import (
     BUILT_IN,
@@ -28,7 +27,6 @@ from app.domain.recommendation.filter import (
     Not,
     Type,
     Where,
-    values_of,
 )
 
 
@@ -56,7 +54,7 @@ def emptied_by(steps: Iterable[Narrowing]) -> Narrowing | None:
 
 @dataclass(frozen=True)
 class Columns:
-    """Every field of a snapshot of the catalogue. Never changes; ``replaced`` makes another.
+    """Every field of a snapshot of the catalogue. Never changes.
 
     Args:
         entries: the items; a mask has their order, shape (n_items,).
@@ -79,16 +77,6 @@ class Columns:
             columns[field] = _column(kept, field)
         return cls(kept, {field: column for field, column in columns.items() if column})
 
-    @cached_property
-    def attributes(self) -> Sequence[str]:
-        """The names of all attributes, ascending: what a filter may ask for."""
-        return sorted(field.name for field in self._columns if not field.is_built_in)
-
-    @cached_property
-    def rows(self) -> Mapping[ItemId, int]:
-        """The place of each item in a mask."""
-        return {entry.item.item_id: row for row, entry in enumerate(self.entries)}
-
     def mask(self, where: Where) -> Mask:
         """Return which items the filter lets pass; the array is the caller's to change."""
         return self._all([clause.expression for clause in where.clauses])
@@ -107,47 +95,6 @@ class Columns:
                 column = self._columns.get(field)
                 return _mask(column, expression) if column else self._none()
 
-    def narrowing(self, where: Where, *, among: Mask | None = None) -> tuple[Narrowing, ...]:
-        """Return what each clause leaves of the items, in turn.
-
-        Args:
-            where: the filter.
-            among: the items to begin with, shape (n_items,); None for all.
-        """
-        left = ~self._none() if among is None else among.copy()
-        steps = []
-        for clause in where.clauses:
-            alone = self.evaluate(clause.expression)
-            left &= alone
-            steps.append(
-                Narrowing(clause.path, int(np.count_nonzero(alone)), int(np.count_nonzero(left)))
-            )
-        return tuple(steps)
-
-    def replaced(self, changed: Iterable[CatalogueEntry]) -> Columns:
-        """Return the columns after items of the same ids changed. Equal to building all anew.
-
-        Only columns in which something changed are built, from all items, so no value stays that
-        no item has any more. Items that are added or removed need ``of``.
-
-        Raises:
-            KeyError: an item is not there.
-        """
-        entries, fields = list(self.entries), set[Field]()
-        for new in changed:
-            row = self.rows[new.item.item_id]
-            old, entries[row] = entries[row], new
-            fields |= {
-                field
-                for field in {*_fields_of(old), *_fields_of(new)}
-                if values_of(old, field) != values_of(new, field)
-            }
-        columns: dict[Field, Column | None] = {**self._columns}
-        columns |= {field: _column(entries, field) for field in fields}
-        return Columns(
-            tuple(entries), {field: column for field, column in columns.items() if column}
-        )
-
     @property
     def nbytes(self) -> int:
         """Size of all columns in bytes, without the items."""
@@ -161,13 +108,6 @@ class Columns:
 
     def _none(self) -> Mask:
         return np.zeros(len(self.entries), dtype=np.bool_)
-
-
-def _fields_of(entry: CatalogueEntry) -> list[Field]:
-    return [
-        *(Field(name, is_built_in=True) for name in BUILT_IN),
-        *map(Field, entry.item.attributes),
-    ]
 
 
 def _column(entries: Sequence[CatalogueEntry], field: Field) -> Column | None:

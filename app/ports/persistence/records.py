@@ -23,6 +23,7 @@ from app.domain.models import (
     Subject,
     SubjectStatus,
 )
+from app.domain.recommendation.filter import CatalogueEntry
 from app.domain.recommendation.opinion import Evidence
 
 
@@ -198,19 +199,6 @@ class Interactions(Protocol):
         """Return how many live rows there are, of one user or of all."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemVersion:
-    """Which version of an item the catalogue holds.
-
-    Args:
-        content_hash: of everything that an item says.
-        is_indexed: whether the catalogue index holds this version.
-    """
-
-    content_hash: str
-    is_indexed: bool
-
-
 class Items(Protocol):
     """The catalogue."""
 
@@ -219,9 +207,6 @@ class Items(Protocol):
 
     def get_many(self, item_ids: Collection[ItemId]) -> dict[ItemId, Item]:
         """Return the items by id; missing ids are left out."""
-
-    def versions(self, item_ids: Collection[ItemId]) -> dict[ItemId, ItemVersion]:
-        """Return the stored versions by item id; missing ids are left out."""
 
     def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:
         """Return those of the ids that are not in the catalogue."""
@@ -232,8 +217,20 @@ class Items(Protocol):
     def mark_indexed(self, items: Sequence[Item]) -> None:
         """Record that the index holds these versions; skips items that have changed since."""
 
-    def version(self) -> str:
-        """Return a text that differs whenever an item was added or changed."""
+    def version(self) -> int:
+        """Return the catalogue's version.
+
+        It rises whenever an item is added, changed or removed, or the index has caught up with it.
+        """
+
+    def changed_since(self, version: int) -> Iterator[CatalogueEntry]:
+        """Yield what was added, changed or indexed after that version; of 0 or less, everything.
+
+        What was removed is not among it: it is missing from ``ids``.
+        """
+
+    def ids(self) -> set[ItemId]:
+        """Return the ids of all items."""
 
     def all_items(self) -> Iterator[Item]:
         """Yield the catalogue by item id, in constant memory."""

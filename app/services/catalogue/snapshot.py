@@ -1,83 +1,262 @@
-"""Items and their vectors, kept in this process: what every answer asks for again and again."""
+"""One version of the catalogue in the process: items, columns, vectors and clusters."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from heapq import nsmallest
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Item, ItemId
-from app.ports.memory_store import CatalogueIndex
-from app.ports.persistence.records import ItemVersion
-from app.ports.persistence.unit_of_work import UnitsOfWork
+from app.domain.models import Item, ItemId, Scored
+from app.domain.recommendation.clusters import nearest, spherical_k_means
+from app.domain.recommendation.column import Mask
+from app.domain.recommendation.columns import Columns, Narrowing
+from app.domain.recommendation.filter import CatalogueEntry, Where, matches
+from app.services.catalogue.vectors import ItemVectors, Vector, best_of
 
-_MAX_ITEMS: Final = 100_000
-"""Some 2 kB each with a vector of 256 dimensions."""
-Vector = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What is known of the items asked for; of those the catalogue lacks, nothing."""
-
-    items: Mapping[ItemId, Item]
-    vectors: Mapping[ItemId, Vector]
+N_CLUSTERS: Final = 8
+_SAMPLE: Final = 1024
+"""Items that the clusters are made from at most: as good as all, at any size of catalogue."""
+MAX_EXACT: Final = 20_000
+"""Up to here one product with all vectors is faster than the index: 20 MB of 256 dimensions."""
+_FEW: Final = 2_000
+"""Of a larger catalogue, up to so many eligible items are compared one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """An item as it was under a content hash; without a vector until the index has this version."""
-
-    content_hash: str
-    item: Item
-    vector: Vector | None = None
+def is_shown(entry: CatalogueEntry) -> bool:
+    """Return whether an item may be in a list at all; one that may not is evidence still."""
+    return entry.available
 
 
-class Shelf:
-    """Looks items up, and reads from the stores only what has changed since.
+class Base:
+    """Items in the order of their rows, and their columns, made when first asked for."""
 
-    SQL is asked each time for the versions of the items, which costs a fifth of asking for the
-    items themselves; so another process's change is seen at once. Holds nothing personal.
+    def __init__(self, entries: Iterable[CatalogueEntry]) -> None:
+        """Put the items in the order of their ids."""
+        self.entries = tuple(sorted(entries, key=lambda one: one.item.item_id))
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The columns; takes a second for 100,000 items."""
+        return Columns.of(self.entries)
+
+
+@dataclass(frozen=True)
+class CatalogueSnapshot:
+    """The catalogue as it was at a version. Never changes; what is derived is made at first use.
+
+    Answers are the same whichever items the columns were made of: those that have changed since
+    are few, and each is judged by itself.
+
+    Args:
+        version: of the catalogue; 0 for one that was never read.
+        vectors: of the items.
+        entries: every item as it is.
+        ids: by row; rows of removed items stay until the next ``in_order``.
+        rows: the row of every item.
+        available: which rows may be in a list, shape (n_rows,).
+        base: the items of the first rows as they were when they were last put in order.
+        changed: rows whose item is another one than in the base, or gone.
+        names: how many items have each attribute.
+        max_exact: the largest catalogue, in items, that is searched without the index.
     """
 
-    def __init__(self, *, uows: UnitsOfWork, catalogue: CatalogueIndex) -> None:
-        """Keep the stores; the shelf is empty."""
-        self._uows = uows
-        self._catalogue = catalogue
-        self._kept: dict[ItemId, _Kept] = {}
+    version: int
+    vectors: ItemVectors
+    entries: Mapping[ItemId, CatalogueEntry] = field(default_factory=dict)
+    ids: Sequence[ItemId] = ()
+    rows: Mapping[ItemId, int] = field(default_factory=dict)
+    available: Mask = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    base: Base = field(default_factory=lambda: Base(()))
+    changed: frozenset[int] = frozenset()
+    names: Mapping[str, int] = field(default_factory=dict)
+    max_exact: int = MAX_EXACT
 
-    def look_up(self, item_ids: Collection[ItemId]) -> Found:
-        """Return the items of the catalogue among these, and their vectors."""
-        if len(self._kept) > _MAX_ITEMS:
-            self._kept = {}
-        versions, kept = self._current(item_ids)
-        bare = [item_id for item_id, one in kept.items() if one.vector is None]
-        vectors = self._catalogue.vectors(bare) if bare else {}
-        for item_id, vector in vectors.items():
-            if versions[item_id].is_indexed:
-                one = kept[item_id]
-                self._kept[item_id] = _Kept(one.content_hash, one.item, vector)
-        known = {item_id: one.vector for item_id, one in kept.items() if one.vector is not None}
-        return Found({item_id: one.item for item_id, one in kept.items()}, known | vectors)
+    def after(
+        self, changed: Iterable[CatalogueEntry], *, removed: Collection[ItemId], version: int
+    ) -> CatalogueSnapshot:
+        """Return a later version: some items added, changed or removed."""
+        new = {one.item.item_id: one for one in changed}
+        entries, rows, ids = dict(self.entries), dict(self.rows), list(self.ids)
+        names, touched = Counter(self.names), set(self.changed)
+        for item_id in (*new, *removed):
+            if item_id in entries:
+                names.subtract(entries[item_id].item.attributes.keys())
+                touched.add(rows[item_id])
+        for item_id, entry in new.items():
+            names.update(entry.item.attributes.keys())
+            entries[item_id] = entry
+            if item_id not in rows:
+                rows[item_id] = len(ids)
+                touched.add(len(ids))
+                ids.append(item_id)
+        available = np.zeros(len(ids), dtype=np.bool_)
+        available[: len(self.ids)] = self.available
+        for item_id, entry in new.items():
+            available[rows[item_id]] = is_shown(entry)
+        for item_id in removed:
+            del entries[item_id]
+            available[rows.pop(item_id)] = False
+        return replace(
+            self,
+            version=version,
+            vectors=self.vectors.without({*new, *removed}),
+            entries=entries,
+            ids=ids,
+            rows=rows,
+            available=available,
+            changed=frozenset(touched),
+            names=+names,
+        )
 
-    def _current(
-        self, item_ids: Collection[ItemId]
-    ) -> tuple[Mapping[ItemId, ItemVersion], dict[ItemId, _Kept]]:
-        """Return the versions of the items and what is kept of them, made up to date."""
-        with self._uows.read() as uow:
-            versions = uow.items.versions(item_ids)
-            held = self._kept
-            kept = {
-                item_id: held[item_id]
-                for item_id, version in versions.items()
-                if item_id in held and held[item_id].content_hash == version.content_hash
-            }
-            changed = versions.keys() - kept.keys()
-            items = uow.items.get_many(changed) if changed else {}
-        for item_id, item in items.items():
-            kept[item_id] = _Kept(versions[item_id].content_hash, item)
-            self._kept[item_id] = kept[item_id]
-        return versions, kept
+    def in_order(self) -> CatalogueSnapshot:
+        """Return the same version over a base of its own, so that nothing removed is left in it.
+
+        Vectors that the index did not have are asked for again.
+        """
+        base = Base(self.entries.values())
+        ids = tuple(one.item.item_id for one in base.entries)
+        return replace(
+            self,
+            vectors=self.vectors.retried(),
+            ids=ids,
+            rows={item_id: row for row, item_id in enumerate(ids)},
+            available=np.array([is_shown(one) for one in base.entries], dtype=np.bool_),
+            base=base,
+            changed=frozenset(),
+        )
+
+    def items(self, item_ids: Iterable[ItemId]) -> dict[ItemId, Item]:
+        """Return those of these items that there are."""
+        entries = self.entries
+        return {one: entries[one].item for one in item_ids if one in entries}
+
+    def eligible(self) -> Eligible:
+        """Return every item that may be in a list."""
+        return Eligible(self, self.available)
+
+    def mask(self, where: Where) -> Mask:
+        """Return which items a filter lets pass, shape (n_rows,); those not available, too."""
+        found = np.zeros(len(self.ids), dtype=np.bool_)
+        found[: len(self.base.entries)] = self.base.columns.mask(where)
+        for row in self.changed:
+            item_id = self.ids[row]
+            is_there = self.rows.get(item_id) == row
+            found[row] = is_there and matches(where, self.entries[item_id])
+        return found
+
+    def narrowing(self, where: Where, *, among: Mask) -> tuple[Narrowing, ...]:
+        """Return what each clause leaves of some items, in turn.
+
+        Args:
+            where: the filter.
+            among: the items to begin with, shape (n_rows,).
+        """
+        left = among.copy()
+        steps = []
+        for clause in where.clauses:
+            alone = self.mask(Where((clause,)))
+            left &= alone
+            steps.append(
+                Narrowing(clause.path, int(np.count_nonzero(alone)), int(np.count_nonzero(left)))
+            )
+        return tuple(steps)
+
+    def nearest(
+        self, query: Vector, *, top_n: int, among: Eligible | None = None, depth: int = 0
+    ) -> list[Scored]:
+        """Return up to ``top_n`` items by cosine to ``query`` (shape (dim,)), ties by item id.
+
+        Exact up to ``max_exact`` items, and where few are eligible; else as good as the index,
+        which is asked for more than are wanted, as it knows nothing of what is eligible.
+
+        Args:
+            query: unit norm.
+            top_n: how many.
+            among: the only items to return; None for all.
+            depth: most items asked of the index; at least ``top_n``.
+
+        Raises:
+            DependencyUnavailableError: the index does not answer.
+        """
+        n_eligible = len(self.rows) if among is None else len(among)
+        if len(self.rows) <= self.max_exact:
+            item_ids, vectors = self._held
+            cosines = vectors @ query if item_ids else np.zeros(0, dtype=np.float32)
+            if among is not None and item_ids:
+                cosines = np.where(among.mask[self._held_rows], cosines, -np.inf)
+            return best_of(item_ids, cosines, top_n=top_n)
+        if among is not None and n_eligible <= _FEW:
+            item_ids, vectors = self.vectors.matrix(list(among))
+            return best_of(item_ids, vectors @ query, top_n=top_n) if item_ids else []
+        wanted = top_n * len(self.rows) // n_eligible
+        found = self.vectors.index.search(query, top_n=min(wanted, max(depth, top_n)))
+        eligible: Collection[object] = self.rows if among is None else among
+        return [one for one in found if one.item_id in eligible][:top_n]
+
+    @cached_property
+    def _held(self) -> tuple[list[ItemId], Vector]:
+        return self.vectors.matrix(list(self.rows))
+
+    @cached_property
+    def _held_rows(self) -> NDArray[np.int64]:
+        return np.array([self.rows[one] for one in self._held[0]], dtype=np.int64)
+
+    @cached_property
+    def centres(self) -> NDArray[np.float32]:
+        """Centres of clusters of the items, shape (c, dim): kinds of taste.
+
+        A function of the catalogue alone, so no erasure changes them, and no erased user ever had
+        a part in them. Two processes with one catalogue have the same ones.
+        """
+        sample = nsmallest(_SAMPLE, self.rows, key=_place)
+        _, vectors = self.vectors.matrix(sample)
+        return spherical_k_means(vectors, k=N_CLUSTERS) if len(vectors) else vectors
+
+    def cluster_of(self, vectors: Vector) -> NDArray[np.int64]:
+        """Return the number of the cluster of each vector, shape (m,)."""
+        return nearest(self.centres, vectors)
+
+
+@dataclass(frozen=True, slots=True)
+class Eligible(Collection[ItemId]):
+    """The items that an answer may hold.
+
+    Args:
+        snapshot: whose items.
+        mask: which of them, shape (n_rows,).
+    """
+
+    snapshot: CatalogueSnapshot
+    mask: Mask
+
+    def __contains__(self, item_id: object) -> bool:
+        row = self.snapshot.rows.get(item_id)  # type: ignore[call-overload] # any object may be asked for
+        return row is not None and bool(self.mask[row])
+
+    def __iter__(self) -> Iterator[ItemId]:
+        ids = self.snapshot.ids
+        return (ids[row] for row in np.flatnonzero(self.mask).tolist())
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.mask))
+
+    def within(self, where: Where) -> Eligible:
+        """Return those that a filter lets pass."""
+        return replace(self, mask=self.mask & self.snapshot.mask(where)) if where.clauses else self
+
+    def without(self, item_ids: Iterable[ItemId]) -> Eligible:
+        """Return those that are none of these."""
+        mask, rows = self.mask.copy(), self.snapshot.rows
+        mask[[rows[one] for one in item_ids if one in rows]] = False
+        return replace(self, mask=mask)
+
+
+def _place(item_id: ItemId) -> bytes:
+    return hashlib.sha256(item_id.encode()).digest()

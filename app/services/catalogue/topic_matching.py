@@ -22,11 +22,11 @@ from app.domain.recommendation.topic import (
     words_about,
 )
 from app.ports.embedder import Embedder
-from app.ports.memory_store import CatalogueIndex, MemoryStore
-from app.ports.persistence.unit_of_work import UnitsOfWork
+from app.ports.memory_store import MemoryStore
+from app.services.catalogue.current import CurrentCatalogue
+from app.services.catalogue.snapshot import CatalogueSnapshot
 
 _log = structlog.get_logger(__name__)
-Vectors = Mapping[ItemId, NDArray[np.float32]]
 _NAMESAKES: Final = 50
 """Items nearest to a topic among which those that name it are looked for."""
 
@@ -76,14 +76,12 @@ class TopicMatcher:
     def __init__(
         self,
         *,
-        uows: UnitsOfWork,
         embedder: Embedder,
         memory: MemoryStore,
-        catalogue: CatalogueIndex,
+        catalogue: CurrentCatalogue,
         threshold: float = MEANING_THRESHOLD,
     ) -> None:
         """Keep the collaborators; ``threshold`` is the least cosine, in (0, 1)."""
-        self._uows = uows
         self._embedder = embedder
         self._memory = memory
         self._catalogue = catalogue
@@ -102,10 +100,11 @@ class TopicMatcher:
         A memory is judged by what its item is, by what the user wrote, and by its own vector,
         which holds both.
         """
-        (sense,) = self._senses([text])
+        catalogue = self._catalogue.now()
+        (sense,) = self._senses([text], catalogue)
         stored = [entry.record_id for entry in history if not entry.is_pending]
         vectors = self._memory.vectors(pseudonym, stored)
-        of_items = self._catalogue.vectors(sorted(items))
+        of_items = catalogue.vectors.of(sorted(items))
         matches: dict[RecordId, Match] = {}
         for entry in history:
             own = [vectors[entry.record_id]] if entry.record_id in vectors else []
@@ -122,40 +121,31 @@ class TopicMatcher:
                 matches[entry.record_id] = match
         return matches
 
-    def _senses(self, texts: Sequence[str]) -> list[_Sense]:
+    def _senses(self, texts: Sequence[str], catalogue: CatalogueSnapshot) -> list[_Sense]:
         return [
-            _Sense(text, query, self._namesakes(text, query))
+            _Sense(text, query, _namesakes(text, query, catalogue))
             for text, query in zip(texts, self._embedder.embed(texts), strict=True)
         ]
 
-    def _namesakes(self, text: str, query: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Return the mean of the items that name a topic, among those that are near it."""
-        near = [one.item_id for one in self._catalogue.search(query, top_n=_NAMESAKES)]
-        with self._uows.read() as uow:
-            items = uow.items.get_many(near)
-        named = [one for one in items if mentions(words_about(items[one]), topic=text)]
-        vectors = self._catalogue.vectors(sorted(named))
-        if not vectors:
-            return None
-        mean: NDArray[np.float32] = np.stack([vectors[one] for one in sorted(vectors)]).mean(axis=0)
-        return mean / np.float32(np.linalg.norm(mean))
-
     def items_about(
-        self, topics: Sequence[Topic], items: Sequence[Item], *, vectors: Vectors | None = None
+        self,
+        topics: Sequence[Topic],
+        items: Sequence[Item],
+        *,
+        catalogue: CatalogueSnapshot | None = None,
     ) -> set[ItemId]:
         """Return which of ``items`` are about any of ``topics``.
 
         Args:
             topics: what a user does not want.
             items: candidates.
-            vectors: their embeddings where the caller has them already.
+            catalogue: the one that the answer is made from; None for the one of now.
         """
         if not topics or not items:
             return set()
-        found = vectors
-        if found is None:
-            found = self._catalogue.vectors([one.item_id for one in items])
-        senses = self._senses([topic.text for topic in topics])
+        catalogue = catalogue or self._catalogue.now()
+        found = catalogue.vectors.of([one.item_id for one in items])
+        senses = self._senses([topic.text for topic in topics], catalogue)
         return {
             item.item_id
             for item in items
@@ -187,3 +177,17 @@ class TopicMatcher:
         if any(mentions(text, topic=topic) for text in said):
             return Match(MatchedBy.WORDS, 1.0)
         return Match(MatchedBy.MEANING, nearness) if nearness >= self._threshold else None
+
+
+def _namesakes(
+    text: str, query: NDArray[np.float32], catalogue: CatalogueSnapshot
+) -> NDArray[np.float32] | None:
+    """Return the mean of the items that name a topic, among those that are near it."""
+    near = [one.item_id for one in catalogue.nearest(query, top_n=_NAMESAKES)]
+    items = catalogue.items(near)
+    named = [one for one in items if mentions(words_about(items[one]), topic=text)]
+    _, vectors = catalogue.vectors.matrix(sorted(named))
+    if not len(vectors):
+        return None
+    mean: NDArray[np.float32] = vectors.mean(axis=0)
+    return mean / np.float32(np.linalg.norm(mean))

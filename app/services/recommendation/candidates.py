@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from app.domain.models import ItemId, Scored
 from app.domain.recommendation.fusion import reciprocal_rank_fusion
-from app.ports.memory_store import CatalogueIndex
 from app.ports.neighbours import Neighbours
+from app.services.catalogue.snapshot import CatalogueSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +36,15 @@ class CandidateConfig:
 class Candidates:
     """Items that may be recommended, before ranking."""
 
-    def __init__(
-        self, *, neighbours: Neighbours, catalogue: CatalogueIndex, config: CandidateConfig
-    ) -> None:
-        """Keep the sources."""
+    def __init__(self, *, neighbours: Neighbours, config: CandidateConfig) -> None:
+        """Keep the source of behaviour."""
         self._neighbours = neighbours
-        self._catalogue = catalogue
         self._config = config
 
     def gather(
         self,
         *,
+        catalogue: CatalogueSnapshot,
         evidence: Sequence[ItemId],
         disliked: Sequence[ItemId] = (),
         profile: NDArray[np.float32] | None,
@@ -56,6 +54,7 @@ class Candidates:
         """Return up to ``top_n`` items by fused rank, none of ``exclude``.
 
         Args:
+            catalogue: where what is near is looked for.
             evidence: what the user likes, newest first.
             disliked: what the user dislikes; others who have it repel what they have.
             profile: mean of the user's memories, shape (dim,), unit norm; None without any.
@@ -67,7 +66,7 @@ class Candidates:
             repelled = self._neighbours.repelled(liked=evidence, disliked=disliked)
             exclude = {*exclude, *repelled}
         neighbours = self._neighbours.recommend(evidence, top_n=depth, exclude=exclude)
-        content = self._content(profile, exclude=exclude, depth=depth)
+        content = self._content(catalogue, profile, exclude=exclude, depth=depth)
         popular = self._neighbours.popular(top_n=depth, exclude=exclude)
         rankings = [
             # A score of 0 or less is no evidence for an item, however the list goes on.
@@ -78,13 +77,18 @@ class Candidates:
         return reciprocal_rank_fusion(rankings, top_n=top_n)
 
     def _content(
-        self, profile: NDArray[np.float32] | None, *, exclude: Collection[ItemId], depth: int
+        self,
+        catalogue: CatalogueSnapshot,
+        profile: NDArray[np.float32] | None,
+        *,
+        exclude: Collection[ItemId],
+        depth: int,
     ) -> list[Scored]:
         if profile is None:
             return []
         # The index knows nothing of the user, so what was seen is over-fetched and dropped.
         wanted = min(depth + len(exclude), self._config.content_limit)
-        found = self._catalogue.search(profile, top_n=wanted)
+        found = catalogue.nearest(profile, top_n=wanted)
         return [one for one in found if one.item_id not in exclude][:depth]
 
     def popular(self, *, exclude: Collection[ItemId], top_n: int) -> list[Scored]:

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import HistoryEntry, Item, ItemId, Subject
+from app.domain.recommendation.clusters import SharedOut, nearest
 from app.domain.recommendation.memory import strengths
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.topic import Topic
 from app.ports.memory_store import MemoryStore
-from app.services.catalogue.clusters import ItemClusters
+from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.recommendation.reranking import Reranker
 
 
@@ -36,6 +37,7 @@ class UserSnapshot:
     """What one snapshot says of a user: live history, newest first, and unwanted topics."""
 
     subject: Subject
+    catalogue: CatalogueSnapshot
     history: Sequence[HistoryEntry]
     topics: Sequence[Topic] = ()
 
@@ -81,12 +83,13 @@ class MemorySelection:
         self,
         *,
         memory: MemoryStore,
-        clusters: ItemClusters,
         ranking: Reranker,
         config: MemorySelectionConfig,
+        fixed: SharedOut | None = None,
     ) -> None:
+        """Keep the collaborators; with ``fixed`` clusters the catalogue's own are not used."""
         self._memory = memory
-        self._clusters = clusters
+        self._fixed = fixed
         self._ranking = ranking
         self._config = config
 
@@ -107,8 +110,7 @@ class MemorySelection:
         *,
         strategy: Strategy,
         candidates: Sequence[ItemId],
-        items: Mapping[ItemId, Item],
-        vectors: Mapping[ItemId, NDArray[np.float32]],
+        catalogue: CatalogueSnapshot,
     ) -> SelectableMemories:
         """Return the memories to show, most telling first, within the budget of tokens.
 
@@ -116,18 +118,20 @@ class MemorySelection:
             memories: what from.
             strategy: how.
             candidates: ids of the candidates.
-            items: what the catalogue says of the remembered items.
-            vectors: its vectors of both.
+            catalogue: what says what candidates and remembered items are.
         """
+        remembered = {one.item_id for one in memories.entries if one.item_id is not None}
+        vectors = catalogue.vectors.of({*candidates, *remembered})
+        by_item, fixed = _by_item(memories, vectors), self._fixed
         choice = Choice(
             vectors=memories.vectors,
             strength=memories.strength,
-            clusters=self._clusters.of(_by_item(memories, vectors)),
-            costs=self._ranking.memory_tokens(memories.as_shown(items)),
+            clusters=nearest(fixed.centres, by_item) if fixed else catalogue.cluster_of(by_item),
+            costs=self._ranking.memory_tokens(memories.as_shown(catalogue.items(remembered))),
             budget=self._config.memory_tokens,
         )
         queries = _matrix([vectors[item_id] for item_id in candidates if item_id in vectors])
-        shares = self._clusters.shares
+        shares = fixed.shares if fixed else None
         indices = select_memories(strategy, choice, candidates=queries, shares=shares)
         return SelectableMemories(
             [memories.entries[index] for index in indices],

@@ -16,7 +16,7 @@ from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
 from app.domain.recommendation.repulsion import repelled
 from app.ports.clock import Clock
-from app.services.catalogue.snapshot import Shelf
+from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.recommendation.candidates import Candidates
 from app.services.recommendation.memory_selection import (
@@ -85,6 +85,7 @@ class _Pool:
     ids: list[ItemId]
     items: Mapping[ItemId, Item]
     vectors: Mapping[ItemId, NDArray[np.float32]]
+    catalogue: CatalogueSnapshot
 
 
 class _Stopwatch:
@@ -108,7 +109,6 @@ class RecommendationPipeline:
         self,
         *,
         recall: MemorySelection,
-        shelf: Shelf,
         candidates: Candidates,
         ranking: Reranker,
         topics: TopicMatcher,
@@ -116,7 +116,6 @@ class RecommendationPipeline:
         config: PipelineConfig,
     ) -> None:
         self._recall = recall
-        self._shelf = shelf
         self._candidates = candidates
         self._ranking = ranking
         self._topics = topics
@@ -170,8 +169,7 @@ class RecommendationPipeline:
             memories,
             strategy=strategy,
             candidates=pool.ids,
-            items=pool.items,
-            vectors=pool.vectors,
+            catalogue=pool.catalogue,
         )
         return chosen.as_shown(pool.items)
 
@@ -190,6 +188,7 @@ class RecommendationPipeline:
         disliked = [one for one, stance in opinions.items() if stance is Stance.AGAINST]
         wanted = max(self._config.window, n)
         found = self._candidates.gather(
+            catalogue=known.catalogue,
             evidence=liked,
             disliked=disliked,
             profile=memories.without(set(disliked)).profile(),
@@ -197,15 +196,16 @@ class RecommendationPipeline:
             top_n=wanted * _OVERFETCH if known.topics or disliked else wanted,
         )
         remembered = _item_ids(memories.entries)
-        known_items = self._shelf.look_up({*(one.item_id for one in found), *remembered, *disliked})
-        items, vectors = known_items.items, known_items.vectors
+        wanted_items = {*(one.item_id for one in found), *remembered, *disliked}
+        items = known.catalogue.items(wanted_items)
+        vectors = known.catalogue.vectors.of(wanted_items)
         ids = [one.item_id for one in found if one.item_id in items]
         unwanted = self._topics.items_about(
-            known.topics, [items[item_id] for item_id in ids], vectors=vectors
+            known.topics, [items[item_id] for item_id in ids], catalogue=known.catalogue
         )
         unwanted |= _repelled(ids, vectors, liked=liked, disliked=disliked)
         kept = [item_id for item_id in ids if item_id not in unwanted][:wanted]
-        return _Pool(kept, items, vectors)
+        return _Pool(kept, items, vectors, known.catalogue)
 
     def _because(
         self, item_ids: Sequence[ItemId], memories: SelectableMemories, pool: _Pool

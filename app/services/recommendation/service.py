@@ -17,6 +17,7 @@ from app.domain.recommendation.memory_selection import Strategy
 from app.domain.recommendation.topic import Topic
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
+from app.services.catalogue.current import CurrentCatalogue
 from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.concurrency import ConcurrencyLimiter, InFlightAnswers
 from app.services.recommendation.candidates import Candidates
@@ -95,6 +96,7 @@ class RecommendService:
         pipeline: RecommendationPipeline,
         explanations: ExplanationService,
         candidates: Candidates,
+        catalogue: CurrentCatalogue,
         topics: TopicMatcher,
         traffic: Traffic,
         clock: Clock,
@@ -105,6 +107,7 @@ class RecommendService:
         self._pipeline = pipeline
         self._explanations = explanations
         self._candidates = candidates
+        self._catalogue = catalogue
         self._topics = topics
         self._clock = clock
 
@@ -181,7 +184,7 @@ class RecommendService:
                 return None
             history = uow.interactions.history(query.pseudonym)
             topics = uow.suppressions.of([query.pseudonym]).get(query.pseudonym, [])
-            return UserSnapshot(subject, history, topics)
+            return UserSnapshot(subject, self._catalogue.at(uow), history, topics)
 
     def _topics_of(self, pseudonym: Pseudonym) -> Sequence[Topic]:
         with self._uows.read() as uow:
@@ -212,17 +215,11 @@ class RecommendService:
     def _popular(self, query: RecommendQuery, *, top_n: int) -> list[Item]:
         """Return the most popular items, then some that nobody has touched yet, by id."""
         popular = self._candidates.popular(exclude=query.exclude, top_n=top_n)
-        with self._uows.read() as uow:
-            known = uow.items.get_many([one.item_id for one in popular])
-            items = [known[one.item_id] for one in popular if one.item_id in known]
-            if len(items) < top_n:
-                untouched = (
-                    one
-                    for one in uow.items.all_items()
-                    if one.item_id not in known and one.item_id not in query.exclude
-                )
-                items += islice(untouched, top_n - len(items))
-        return items
+        catalogue = self._catalogue.now()
+        known = catalogue.items(one.item_id for one in popular)
+        untouched = (one for one in catalogue.rows if one not in known and one not in query.exclude)
+        known |= catalogue.items(islice(untouched, max(top_n - len(known), 0)))
+        return list(known.values())
 
 
 def _personalised(made: RankedList, known: UserSnapshot) -> Recommendation:

@@ -43,25 +43,28 @@ def test_the_catalogue_has_another_version_once_an_item_is_new_or_changed(
     assert len(set(versions)) == 4
 
 
-def test_versions_tell_what_changed_and_what_is_indexed(uows: SqlUnitsOfWork) -> None:
+def test_what_changed_since_a_version_is_told_when_others_hold_the_catalogue(
+    uows: SqlUnitsOfWork,
+) -> None:
     changed = replace(FARGO, title="Fargo")
     with uows.write() as uow:
+        start = uow.items.version()
         uow.items.upsert([STAR_WARS, FARGO], at=NOW)
-        uow.items.mark_indexed([STAR_WARS, FARGO])
-        before = uow.items.versions([STAR_WARS.item_id, FARGO.item_id, ItemId("none")])
-        uow.items.upsert([changed], at=NOW)
-        after = uow.items.versions([STAR_WARS.item_id, FARGO.item_id])
-
-    assert before.keys() == after.keys() == {"50", "100"}
-    assert before[STAR_WARS.item_id] == after[STAR_WARS.item_id]
-    assert before[FARGO.item_id].content_hash != after[FARGO.item_id].content_hash
-    assert (before[FARGO.item_id].is_indexed, after[FARGO.item_id].is_indexed) == (True, False)
+        first = uow.items.version()
+        assert {one.item.item_id for one in uow.items.changed_since(start)} == {"50", "100"}
+        uow.items.mark_indexed([STAR_WARS, STAR_WARS])
+        indexed = uow.items.version()
+        assert [one.item for one in uow.items.changed_since(first)] == [STAR_WARS]
+        uow.items.upsert([changed, STAR_WARS], at=NOW + timedelta(days=1))
+        [told] = uow.items.changed_since(indexed)
+        assert (told.item, told.updated_at) == (changed, NOW + timedelta(days=1))
+        assert uow.items.ids() == {"50", "100"}
+        assert list(uow.items.changed_since(uow.items.version())) == []
 
 
 def test_nothing_asked_is_nothing_found(uows: SqlUnitsOfWork) -> None:
     with uows.write() as uow:
         assert uow.items.get_many([]) == {}
-        assert uow.items.versions([]) == {}
         assert uow.items.missing([]) == set()
         assert uow.items.upsert([], at=NOW) == 0
         uow.items.mark_indexed([])

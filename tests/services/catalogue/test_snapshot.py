@@ -1,89 +1,187 @@
-"""Looking items up without asking for what is known already."""
+"""One version of the catalogue: however it came about, it answers like one read anew."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.domain.models import Item, ItemId, Scored
-from app.ports.memory_store import CatalogueIndex
-from app.services.catalogue.snapshot import Shelf
-from tests.world import World, catalogue, open_world
+from app.domain.recommendation.filter import CatalogueEntry, matches
+from app.domain.recommendation.filter_parser import parse_where
+from app.services.catalogue.snapshot import CatalogueSnapshot, Eligible
+from app.services.catalogue.vectors import ItemVectors
+from tests.where_cases import NOW, catalogues, documents
 
-ITEM = catalogue()[0]
+SHAPE = 4
 
 
-@dataclass
-class _Counting:
-    """The catalogue index, and what was asked of it."""
+class Index:
+    """A catalogue index that makes vectors up from ids, and notes how often it is asked."""
 
-    index: CatalogueIndex
-    asked: list[list[ItemId]] = field(default_factory=list)
+    def __init__(self, lacking: Sequence[str] = ()) -> None:
+        self.lacking = set(lacking)
+        self.asked: list[list[ItemId]] = []
 
     def upsert(self, items: Sequence[Item], embeddings: NDArray[np.float32]) -> None:
-        self.index.upsert(items, embeddings)
+        raise NotImplementedError
 
     def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
-        return self.index.search(query, top_n=top_n)
+        self.asked.append([])
+        found = [Scored(one, float(vector_of(one) @ query)) for one in map(ItemId, "abcdef")]
+        return sorted(found, key=lambda one: (-one.score, one.item_id))[:top_n]
 
     def vectors(self, item_ids: Sequence[ItemId]) -> dict[ItemId, NDArray[np.float32]]:
         self.asked.append(sorted(item_ids))
-        return self.index.vectors(item_ids)
+        return {one: vector_of(one) for one in item_ids if one not in self.lacking}
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with open_world(tmp_path_factory.mktemp("shelf")) as made:
-        made.container.catalogue.upsert(catalogue())
-        yield made
+def vector_of(item_id: ItemId) -> NDArray[np.float32]:
+    made = np.random.default_rng(list(item_id.encode())).normal(size=SHAPE).astype(np.float32)
+    return made / np.linalg.norm(made)
 
 
-@pytest.fixture
-def index(world: World) -> _Counting:
-    return _Counting(world.adapters.catalogue_index)
+def entries_of(ids: str, **attributes: int) -> list[CatalogueEntry]:
+    return [CatalogueEntry(Item(ItemId(one), one, attributes=attributes), NOW) for one in ids]
 
 
-@pytest.fixture
-def shelf(world: World, index: _Counting) -> Shelf:
-    return Shelf(uows=world.adapters.uows, catalogue=index)
+def snapshot_of(entries: Sequence[CatalogueEntry], index: Index | None = None) -> CatalogueSnapshot:
+    empty = CatalogueSnapshot(0, ItemVectors(index or Index()))
+    return empty.after(entries, removed=(), version=1).in_order()
 
 
-def test_what_is_known_is_not_asked_for_again(shelf: Shelf, index: _Counting) -> None:
-    first = shelf.look_up([ITEM.item_id, ItemId("none")])
-    second = shelf.look_up([ITEM.item_id])
-
-    assert index.asked == [[ITEM.item_id]]
-    assert first.items == second.items == {ITEM.item_id: ITEM}
-    expected = index.index.vectors([ITEM.item_id])[ITEM.item_id]
-    assert (second.vectors[ITEM.item_id] == expected).all()
+def passing(snapshot: CatalogueSnapshot, document: object) -> set[ItemId]:
+    where = parse_where(document, now=NOW, attributes=None)
+    return set(snapshot.eligible().within(where))
 
 
-def test_a_change_is_seen_at_once(world: World, shelf: Shelf) -> None:
-    before = shelf.look_up([ITEM.item_id])
-    changed = replace(ITEM, title="Quite another book", description="On bees.")
+@st.composite
+def histories(draw: st.DrawFn) -> Iterator[tuple[list[CatalogueEntry], list[ItemId], bool]]:
+    """Steps of a catalogue: what is put, what is removed, and whether it is put in order."""
+    there: set[ItemId] = set()
+    steps = []
+    for _ in range(draw(st.integers(1, 4))):
+        put = draw(catalogues())
+        there |= {one.item.item_id for one in put}
+        kept = there - {one.item.item_id for one in put}
+        removed = draw(st.lists(st.sampled_from(sorted(kept)), unique=True)) if kept else []
+        there -= set(removed)
+        steps.append((put, removed, draw(st.booleans())))
+    return steps  # type: ignore[return-value] # a composite strategy of lists
 
-    world.container.catalogue.upsert([changed])
-    after = shelf.look_up([ITEM.item_id])
-    world.container.catalogue.upsert([ITEM])
 
-    assert after.items == {ITEM.item_id: changed}
-    assert (after.vectors[ITEM.item_id] != before.vectors[ITEM.item_id]).any()
-    assert shelf.look_up([ITEM.item_id]).items == before.items
-
-
-def test_a_vector_of_an_older_version_is_not_kept(
-    world: World, shelf: Shelf, index: _Counting
+@settings(max_examples=60)
+@given(steps=histories(), document=documents)
+def test_a_snapshot_answers_like_one_read_anew_when_it_came_about_by_changes(
+    steps: list[tuple[list[CatalogueEntry], list[ItemId], bool]], document: dict[str, object]
 ) -> None:
-    waiting = replace(ITEM, title="Not indexed yet")
-    with world.adapters.uows.write() as uow:
-        uow.items.upsert([waiting], at=world.adapters.clock.now())
+    snapshot, there = snapshot_of([]), dict[ItemId, CatalogueEntry]()
+    for version, (put, removed, is_ordered) in enumerate(steps, start=2):
+        there |= {one.item.item_id: one for one in put}
+        there = {one: entry for one, entry in there.items() if one not in removed}
+        snapshot = snapshot.after(put, removed=removed, version=version)
+        snapshot = snapshot.in_order() if is_ordered else snapshot
+    anew = snapshot_of(list(there.values()))
+    where = parse_where(document, now=NOW, attributes=None)
 
-    shelf.look_up([ITEM.item_id])
-    shelf.look_up([ITEM.item_id])
-    world.container.catalogue.upsert([ITEM])
+    assert snapshot.entries == anew.entries == there
+    assert snapshot.names == anew.names
+    expected = {one for one, entry in there.items() if entry.available and matches(where, entry)}
+    assert passing(snapshot, document) == passing(anew, document) == expected
+    query = vector_of(ItemId("query"))
+    for top_n in (1, 3, 9):
+        among = snapshot.eligible().within(where)
+        found = snapshot.nearest(query, top_n=top_n, among=among)
+        best = sorted(among, key=lambda one: (-float(vector_of(one) @ query), one))[:top_n]
+        assert [one.item_id for one in found] == best
+    assert np.array_equal(snapshot.centres, anew.centres)
 
-    assert len(index.asked) == 2
+
+def test_each_vector_is_asked_for_once_until_its_item_changes() -> None:
+    index = Index()
+    snapshot = snapshot_of(entries_of("abc"), index)
+
+    snapshot.vectors.of([ItemId("a"), ItemId("b")])
+    later = snapshot.after(entries_of("b", price=1), removed=[ItemId("c")], version=2)
+    found = later.vectors.of([ItemId("a"), ItemId("b")])
+
+    assert index.asked == [["a", "b"], ["b"]]
+    assert found[ItemId("b")].tolist() == vector_of(ItemId("b")).tolist()
+
+
+def test_what_the_index_lacked_is_asked_for_again_when_the_catalogue_is_put_in_order() -> None:
+    index = Index(lacking="b")
+    snapshot = snapshot_of(entries_of("ab"), index)
+    assert snapshot.vectors.of([ItemId("a"), ItemId("b")]).keys() == {"a"}
+    assert snapshot.vectors.has_gaps
+
+    index.lacking.clear()
+
+    assert snapshot.vectors.of([ItemId("b")]) == {}, "not asked for with every answer"
+    assert snapshot.in_order().vectors.of([ItemId("b")]).keys() == {"b"}
+
+
+def test_nothing_of_a_removed_item_is_left_when_the_catalogue_is_put_in_order() -> None:
+    secret = "Maria Musterfrau"
+    seller = CatalogueEntry(Item(ItemId("b"), secret, attributes={"seller": secret}), NOW)
+    snapshot = snapshot_of([*entries_of("a"), seller])
+    assert passing(snapshot, {"seller": secret}) == {"b"}
+
+    removed = snapshot.after([], removed=[ItemId("b")], version=2)
+    ordered = removed.in_order()
+
+    assert passing(removed, {"seller": secret}) == set()
+    assert list(removed.names) == []
+    assert secret not in repr([vars(ordered), ordered.base.entries, ordered.base.columns])
+
+
+def test_an_item_that_is_not_available_is_in_no_list_and_still_there() -> None:
+    hidden = CatalogueEntry(Item(ItemId("b"), "b"), NOW, available=False)
+    snapshot = snapshot_of([*entries_of("ac"), hidden])
+
+    assert set(snapshot.eligible()) == {"a", "c"}
+    assert ItemId("b") in snapshot.items([ItemId("b")])
+
+
+@pytest.mark.parametrize("ids", ["abcd", "a"])
+def test_few_eligible_items_of_a_large_catalogue_are_compared_without_the_index(ids: str) -> None:
+    index = Index()
+    snapshot = CatalogueSnapshot(0, ItemVectors(index), max_exact=3)
+    snapshot = snapshot.after(entries_of("abcdef"), removed=(), version=1)
+    query = vector_of(ItemId("query"))
+
+    few = snapshot.eligible().without(set("abcdef") - set(ids))  # type: ignore[arg-type] # letters are ids here
+    found = snapshot.nearest(query, top_n=9, among=few)
+
+    assert {one.item_id for one in found} == set(ids)
+    assert [] not in index.asked
+    assert snapshot.nearest(query, top_n=9) == index.search(query, top_n=9)
+
+
+def test_the_clause_that_left_nothing_is_told_when_a_filter_matches_no_item() -> None:
+    snapshot = snapshot_of([*entries_of("a", price=5), *entries_of("b", price=7)])
+    snapshot = snapshot.after(entries_of("c", price=9, new=1), removed=(), version=2)
+    document = {"$and": [{"price": {"$gt": 5}}, {"price": {"$lt": 6}}], "new": 1}
+    where = parse_where(document, now=NOW, attributes=snapshot.names)
+
+    steps = snapshot.narrowing(where, among=snapshot.eligible().mask)
+
+    assert [tuple(one) for one in steps] == [
+        ("where.$and.0.price.$gt", 2, 2),
+        ("where.$and.1.price.$lt", 1, 0),
+        ("where.new", 1, 0),
+    ]
+
+
+def test_an_eligible_set_is_a_collection_of_ids() -> None:
+    eligible = snapshot_of(entries_of("abc")).eligible().without([ItemId("b"), ItemId("none")])
+
+    assert isinstance(eligible, Eligible)
+    assert (sorted(eligible), len(eligible)) == (["a", "c"], 2)
+    assert "a" in eligible
+    assert "b" not in eligible
+    assert "none" not in eligible

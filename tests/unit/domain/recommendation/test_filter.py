@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from app.domain.errors import InvalidInputError
 from app.domain.models import AttributeValue, Item, ItemId
-from app.domain.recommendation.columns import Columns, Narrowing, emptied_by
+from app.domain.recommendation.columns import Columns
 from app.domain.recommendation.filter import CatalogueEntry, Where, matches
 from app.domain.recommendation.filter_parser import parse_where
-from tests.where_cases import NOW, catalogues, documents
+from tests.where_cases import NOW
 
 slow = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SECRET = "4111-1111-1111-1111"
@@ -218,40 +218,6 @@ def test_both_filters_hold_when_a_scenario_and_a_caller_have_one() -> None:
     assert not matches(both, entry(price=10, new=True))
 
 
-def test_the_clause_that_left_nothing_is_named_when_a_filter_matches_no_item() -> None:
-    columns = Columns.of([entry("1", price=5), entry("2", price=7), entry("3", price=9, new=True)])
-    where = parse({"$and": [{"price": {"$gt": 5}}, {"price": {"$lt": 6}}], "new": True})
-
-    steps = columns.narrowing(where)
-
-    assert steps == (
-        Narrowing("where.$and.0.price.$gt", alone=2, left=2),
-        Narrowing("where.$and.1.price.$lt", alone=1, left=0),
-        Narrowing("where.new", alone=1, left=0),
-    )
-    assert emptied_by(steps) == steps[1]
-    among = columns.mask(parse({"price": {"$ne": 9}}))
-    assert columns.narrowing(parse({"price": {"$gt": 0}}), among=among)[0].left == 2
-    assert emptied_by(columns.narrowing(parse({"price": 9}))) is None
-
-
-@slow
-@given(catalogue=catalogues(), later=catalogues(), document=documents)
-def test_replacing_items_gives_the_columns_of_building_them_anew(
-    *, catalogue: list[CatalogueEntry], later: list[CatalogueEntry], document: dict[str, object]
-) -> None:
-    changed = {one.item.item_id: one for one in later[: len(catalogue)]}
-    where = parse(document)
-
-    replaced = Columns.of(catalogue).replaced(changed.values())
-
-    anew = Columns.of([changed.get(one.item.item_id, one) for one in catalogue])
-    assert replaced.entries == anew.entries
-    assert replaced.attributes == anew.attributes
-    assert replaced.mask(where).tolist() == anew.mask(where).tolist()
-    assert replaced.nbytes == anew.nbytes
-
-
 @slow
 @given(
     seed=st.integers(0, 99),
@@ -275,21 +241,6 @@ def test_masks_are_the_plain_evaluation_of_many_items(
     for rule in ({"$gt": low}, {"$lte": low}, {"$in": wanted}, {"$gte": low, "$lt": low + 9}):
         where = parse({"level": rule})
         assert columns.mask(where).tolist() == [matches(where, one) for one in catalogue]
-
-
-def test_a_value_leaves_the_columns_when_no_item_has_it_any_more() -> None:
-    columns = Columns.of([entry("1", seller=SECRET), entry("2", seller="b")])
-
-    replaced = columns.replaced([entry("1", seller="b")])
-
-    assert SECRET in repr(columns)
-    assert SECRET not in repr(replaced)
-
-
-def test_every_item_matches_when_the_filter_is_empty_and_none_when_there_are_none() -> None:
-    assert Columns.of([entry()]).mask(Where()).tolist() == [True]
-    assert Columns.of([]).mask(parse({"a": 1, "$or": [{"title": "x"}]})).tolist() == []
-    assert Columns.of([entry()]).rows == {"1": 0}
 
 
 def test_an_operand_counts_from_now_when_it_is_relative() -> None:

@@ -1,0 +1,91 @@
+"""Vectors of the catalogue's items, read from the index when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.models import ItemId, Scored
+from app.ports.memory_store import CatalogueIndex
+
+Vector = NDArray[np.float32]
+_MAX_KEPT: Final = 100_000
+"""Some 1.2 kB each with 256 dimensions; beyond it all are let go and read anew."""
+
+
+class ItemVectors:
+    """The vectors of one version of the catalogue.
+
+    What was read once stays for later versions, too, until the item changes.
+    """
+
+    def __init__(
+        self, index: CatalogueIndex, known: Mapping[ItemId, Vector | None] | None = None
+    ) -> None:
+        """Keep the index, and what is known of it: None for an item that it does not have yet."""
+        self.index = index
+        self._known = dict(known or {})
+
+    def of(self, item_ids: Collection[ItemId]) -> dict[ItemId, Vector]:
+        """Return the vectors of these items; those that the index does not have are left out.
+
+        Raises:
+            DependencyUnavailableError: some were to be read, and the index does not answer.
+        """
+        found = {one: self._known[one] for one in item_ids if one in self._known}
+        unread = [one for one in item_ids if one not in found]
+        if unread:
+            fresh = self.index.vectors(unread)
+            found |= {one: fresh.get(one) for one in unread}
+            if len(self._known) + len(unread) > _MAX_KEPT:
+                self._known = {}
+            self._known.update((one, found[one]) for one in unread)
+        return {one: vector for one, vector in found.items() if vector is not None}
+
+    def matrix(self, item_ids: Sequence[ItemId]) -> tuple[list[ItemId], Vector]:
+        """Return those of the items that have a vector, and these vectors, shape (m, dim).
+
+        Raises:
+            DependencyUnavailableError: some were to be read, and the index does not answer.
+        """
+        found = self.of(item_ids)
+        having = [one for one in item_ids if one in found]
+        if not having:
+            return [], np.empty((0, 0), dtype=np.float32)
+        rows = np.stack([found[one] for one in having])
+        # Views of one array instead of as many small ones: half the memory.
+        self._known.update(zip(having, rows, strict=True))
+        return having, rows
+
+    def without(self, item_ids: Collection[ItemId]) -> ItemVectors:
+        """Return those of a later version, in which these items have changed or are gone."""
+        known = self._known.copy()
+        for item_id in item_ids:
+            known.pop(item_id, None)
+        return ItemVectors(self.index, known)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether the index did not have some that were asked for."""
+        return any(one is None for one in self._known.copy().values())
+
+    def retried(self) -> ItemVectors:
+        """Return the same; what the index did not have is asked for again."""
+        known = self._known.copy()
+        return ItemVectors(self.index, {one: v for one, v in known.items() if v is not None})
+
+
+def best_of(
+    item_ids: Sequence[ItemId], cosines: NDArray[np.float32], *, top_n: int
+) -> list[Scored]:
+    """Return the ``top_n`` items of the highest cosines, ties by id; none whose cosine is -inf."""
+    if not len(cosines) or top_n < 1:
+        return []
+    first = max(len(cosines) - top_n, 0)
+    border = np.partition(cosines, first)[first]
+    near: Iterable[int] = np.flatnonzero((cosines >= border) & (cosines > -np.inf)).tolist()
+    ranked = sorted((-float(cosines[at]), item_ids[at]) for at in near)
+    return [Scored(item_id, -score) for score, item_id in ranked[:top_n]]
