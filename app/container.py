@@ -26,6 +26,7 @@ from app.services.erasure.sweeper import SweepService
 from app.services.erasure.worker import EraseService
 from app.services.ingestion.dataset_loader import LoadService
 from app.services.ingestion.service import IngestService
+from app.services.recommendation.lists import ListService
 from app.services.recommendation.neighbour_sync import NeighbourSync
 from app.services.recommendation.service import RecommendService
 
@@ -37,6 +38,7 @@ class Container:
     identity: Identity
     clock: Clock
     recommend: RecommendService
+    lists: ListService
     ingest: IngestService
     catalogue: CatalogueService
     load: LoadService

@@ -38,6 +38,7 @@ from app.settings_groups import (
     NeighboursSettings,
     OpinionSettings,
     RedisSettings,
+    ScenarioSettings,
     VaultSettings,
 )
 
@@ -84,6 +85,10 @@ class Settings(BaseSettings):
     error, `stub` adds an item with only its id, to be completed by a later `PUT /items`."""
     web_concurrency: Annotated[int, Field(ge=1, le=256, validation_alias="WEB_CONCURRENCY")] = 1
     """API processes that the server starts; uvicorn reads the same variable, hence its name."""
+    scenarios: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")], ScenarioSettings] = {}
+    """Presets of `POST /recommend` by name, as JSON: `{"front-page": {"where": {"stock": {"$gt":
+    0}}, "boost": [{"where": {"new": true}, "by": 1.5}], "diversity": 0.3}}`. Keys: `where`,
+    `boost`, `seen`, `diversity`, `fill`."""
     database: DatabaseSettings = DatabaseSettings()
     vault: VaultSettings = VaultSettings()
     audit: AuditSettings = AuditSettings()

@@ -15,7 +15,7 @@ from app.api.recommended import RecommendationOut
 from app.api.state import StateDep, require_restored
 from app.domain.models import ItemId
 from app.domain.recommendation.memory_selection import Strategy
-from app.services.recommendation.service import RecommendQuery
+from app.services.recommendation.query import RecommendQuery
 from app.wire.schemas import In, ItemIdIn, UserId
 
 router = APIRouter(

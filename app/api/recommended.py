@@ -10,8 +10,8 @@ from app.api.schemas import Count
 from app.domain.models import Item, Kind
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
-from app.services.recommendation.pipeline import RecommendedItem
-from app.services.recommendation.service import Recommendation
+from app.services.recommendation.answer import RecommendedItem
+from app.services.recommendation.answer import Recommendation
 
 
 class ItemRef(BaseModel):

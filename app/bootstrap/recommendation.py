@@ -5,17 +5,20 @@ from __future__ import annotations
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.shared import SharedServices
 from app.services.recommendation.candidates import CandidateConfig, Candidates
+from app.services.recommendation.cursor import Cursors
 from app.services.recommendation.explanations import ExplanationConfig, ExplanationService
+from app.services.recommendation.lists import ListService
 from app.services.recommendation.memory_selection import MemorySelection, MemorySelectionConfig
 from app.services.recommendation.pipeline import PipelineConfig, RecommendationPipeline
+from app.services.recommendation.query import Boost, Scenario
 from app.services.recommendation.reranking import Reranker, RerankerConfig
 from app.services.recommendation.service import RecommendService, Traffic
+from app.settings import Settings
 
 
 def recommend_of(adapters: Adapters, shared: SharedServices) -> RecommendService:
-    """Return what answers ``GET /recommend/{user}``."""
+    """Return what answers every query for a list of somebody's own."""
     llm = adapters.settings.llm
-    candidates = Candidates(neighbours=adapters.neighbours, config=CandidateConfig())
     explanations = ExplanationService(
         explainer=adapters.explainer,
         identity=adapters.identity,
@@ -25,19 +28,28 @@ def recommend_of(adapters: Adapters, shared: SharedServices) -> RecommendService
     return RecommendService(
         uows=adapters.uows,
         feed=shared.feed,
-        pipeline=_pipeline(adapters, shared, candidates),
-        explanations=explanations,
-        candidates=candidates,
         catalogue=shared.current,
-        topics=shared.topics,
+        pipeline=_pipeline(adapters, shared),
+        explanations=explanations,
+        cursors=Cursors(identity=adapters.identity, clock=adapters.clock),
         traffic=Traffic(shared.limiter, shared.in_flight),
         clock=adapters.clock,
     )
 
 
-def _pipeline(
-    adapters: Adapters, shared: SharedServices, candidates: Candidates
-) -> RecommendationPipeline:
+def lists_of(adapters: Adapters, shared: SharedServices) -> ListService:
+    """Return what answers queries for lists that are nobody's own."""
+    return ListService(
+        uows=adapters.uows,
+        feed=shared.feed,
+        catalogue=shared.current,
+        neighbours=adapters.neighbours,
+        limiter=shared.limiter,
+        clock=adapters.clock,
+    )
+
+
+def _pipeline(adapters: Adapters, shared: SharedServices) -> RecommendationPipeline:
     llm = adapters.settings.llm
     ranking = Reranker(
         ranker=adapters.ranker,
@@ -55,9 +67,23 @@ def _pipeline(
     )
     return RecommendationPipeline(
         recall=recall,
-        candidates=candidates,
+        candidates=Candidates(neighbours=adapters.neighbours, config=CandidateConfig()),
         ranking=ranking,
         topics=shared.topics,
+        embedder=adapters.embedder,
         clock=adapters.clock,
-        config=PipelineConfig(window=llm.candidates, opinions=adapters.opinions),
+        config=PipelineConfig(window=llm.candidates, scenarios=_scenarios(adapters.settings)),
     )
+
+
+def _scenarios(settings: Settings) -> dict[str, Scenario]:
+    return {
+        name: Scenario(
+            where=one.where,
+            boost=[Boost(boost.where, boost.by) for boost in one.boost],
+            seen=frozenset(one.seen),
+            diversity=one.diversity,
+            fill=one.fill,
+        )
+        for name, one in settings.scenarios.items()
+    }

@@ -6,7 +6,7 @@ from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.administration import operations_of, overview_of, prove_of, rights_of
 from app.bootstrap.erasure import erase_of, forget_of, rechecks_of, restore_of, sweep_of
-from app.bootstrap.recommendation import recommend_of
+from app.bootstrap.recommendation import lists_of, recommend_of
 from app.bootstrap.shared import SharedServices
 from app.container import Container
 from app.services.administration.health import HealthService
@@ -31,6 +31,7 @@ def container_of(adapters: Adapters) -> Container:
         identity=adapters.identity,
         clock=clock,
         recommend=recommend,
+        lists=lists_of(adapters, shared),
         ingest=shared.ingest,
         catalogue=shared.catalogue,
         load=_load(adapters, shared),

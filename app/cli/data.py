@@ -86,7 +86,7 @@ def recommend(
     """Recommend, as GET /recommend does."""
     from app.api.recommended import RecommendationOut
     from app.cli.runtime import open_runtime
-    from app.services.recommendation.service import RecommendQuery
+    from app.services.recommendation.query import RecommendQuery
 
     with open_runtime(data_dir) as runtime:
         container = runtime.container

@@ -142,7 +142,13 @@ class Subject:
 
 
 class Scored(NamedTuple):
-    """An item with a score; larger is better, the scale is the producer's."""
+    """An item with a score; larger is better, the scale is the producer's.
+
+    Args:
+        rank: where only some items were asked for, the item's place among all, from 1; equals
+            share the first. Else 0: the place in the list is the place among all.
+    """
 
     item_id: ItemId
     score: float
+    rank: int = 0

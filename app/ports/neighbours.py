@@ -28,11 +28,23 @@ class Neighbours(Protocol):
         ...
 
     def recommend(
-        self, history: Sequence[ItemId], *, top_n: int, exclude: Collection[ItemId] = ()
+        self,
+        history: Sequence[ItemId],
+        *,
+        top_n: int,
+        exclude: Collection[ItemId] = (),
+        among: Collection[ItemId] | None = None,
     ) -> list[Scored]:
         """Return up to ``top_n`` items for someone with this history, ties by item id.
 
         Never an item of ``history`` or ``exclude``; items never seen by anyone are absent.
+
+        Args:
+            history: items that count as the user's.
+            top_n: how many.
+            exclude: items that take no place.
+            among: the only items to return. Others keep their places, which ``Scored.rank`` tells;
+                so a list is the same with them and without, but for them. None for all.
         """
         ...
 
@@ -44,8 +56,14 @@ class Neighbours(Protocol):
         """
         ...
 
-    def popular(self, *, top_n: int, exclude: Collection[ItemId] = ()) -> list[Scored]:
-        """Return items by number of users, ties by item id."""
+    def popular(
+        self,
+        *,
+        top_n: int,
+        exclude: Collection[ItemId] = (),
+        among: Collection[ItemId] | None = None,
+    ) -> list[Scored]:
+        """Return items by number of users, ties by item id; arguments as of ``recommend``."""
         ...
 
     def refresh(self) -> bool:

@@ -17,7 +17,7 @@ from app.adapters.system.clock import SystemClock
 from app.domain.models import Item, ReportedInteraction
 from app.ports.dataset import InteractionRecord, ItemRecord
 from app.services.ingestion.service import IngestResult
-from app.services.recommendation.service import RecommendQuery
+from app.services.recommendation.query import RecommendQuery
 from app.settings_groups import ChromaSettings, NeighboursSettings
 from tests.world import World, open_world
 

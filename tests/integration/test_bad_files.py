@@ -28,7 +28,7 @@ from app.domain.erasure.request import ErasureOrder, ErasureRequest, RequestStat
 from app.domain.erasure.scope import AllScope
 from app.domain.models import RequestId
 from app.services.erasure.requests import ForgetCommand
-from app.services.recommendation.service import RecommendQuery
+from app.services.recommendation.query import RecommendQuery
 from tests.world import World, open_world
 
 SEA: Final = [f"sea-{number:02d}" for number in range(6)]

@@ -22,7 +22,8 @@ from app.domain.models import Item, ItemId
 from app.domain.recommendation.memory_selection import Strategy
 from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.reranking import RankedBy
-from app.services.recommendation.service import Recommendation, RecommendQuery
+from app.services.recommendation.answer import Recommendation
+from app.services.recommendation.query import RecommendQuery
 from app.settings_groups import LlmSettings
 from tests.servers.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.servers.vllm import VllmServer

@@ -32,7 +32,8 @@ from app.domain.errors import (
 from app.domain.models import Item, ItemId, Kind, Pseudonym, ReportedInteraction, RequestId
 from app.services.erasure.requests import ForgetCommand
 from app.services.ingestion.service import IngestResult
-from app.services.recommendation.service import Recommendation, RecommendQuery
+from app.services.recommendation.answer import Recommendation
+from app.services.recommendation.query import RecommendQuery
 from app.settings import load_settings
 
 WORDS: Final = "canary-words: nobody knows that I read poems"

@@ -132,6 +132,15 @@ class SqlInteractions(Repository):
                 ],
             )
 
+    def popularity(self, *, since: datetime) -> dict[ItemId, int]:
+        """See the port."""
+        people = sa.func.count(_row.pseudonym.distinct())
+        statement = _EVIDENCE.with_only_columns(_row.item_id, people).where(
+            _row.occurred_at >= since
+        )
+        rows = self.session.rows(statement.group_by(_row.item_id))
+        return {row[0]: int(row[1]) for row in rows}
+
     def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
         columns = (interaction.c.record_id, interaction.c.event_key, interaction.c.text)
         rows = self.session.rows(

@@ -12,7 +12,7 @@ from app.adapters.neighbours.directed import successors
 from app.adapters.neighbours.ease import Ease, Floats, fit
 from app.adapters.neighbours.head import Head
 from app.adapters.neighbours.query import Query
-from app.adapters.neighbours.ranking import best, shortlist
+from app.adapters.neighbours.ranking import best_items
 from app.adapters.neighbours.serving import Losses, Serving
 from app.adapters.neighbours.state import Counts, State
 from app.adapters.neighbours.table import Table
@@ -160,7 +160,12 @@ class ExactNeighbours:
         )
 
     def recommend(
-        self, history: Sequence[ItemId], *, top_n: int, exclude: Collection[ItemId] = ()
+        self,
+        history: Sequence[ItemId],
+        *,
+        top_n: int,
+        exclude: Collection[ItemId] = (),
+        among: Collection[ItemId] | None = None,
     ) -> list[Scored]:
         """Return up to ``top_n`` items for someone with this history, ties by item id."""
         query = Query.of(history, recency=self._recency, never=exclude)
@@ -175,7 +180,9 @@ class ExactNeighbours:
             if self._order_weight:
                 following = successors(self._state, query)
                 scores = table.with_share(scores, following, share=self._order_weight)
-        return [Scored(table.items[at], float(scores[at])) for at in best(scores, top_n=top_n)]
+        return best_items(
+            scores, top_n=top_n, among=among, name=table.items.__getitem__, numbers=table.places
+        )
 
     def _scored(
         self, query: Query, serving: Serving | None, ease: Floats | None
@@ -194,16 +201,22 @@ class ExactNeighbours:
         serving = self._serving
         return serving.repelled(liked=liked, disliked=disliked) if serving else set()
 
-    def popular(self, *, top_n: int, exclude: Collection[ItemId] = ()) -> list[Scored]:
+    def popular(
+        self,
+        *,
+        top_n: int,
+        exclude: Collection[ItemId] = (),
+        among: Collection[ItemId] | None = None,
+    ) -> list[Scored]:
         """Return items by number of users, ties by item id."""
         with self._lock:
             items = self._state.items
             scores = self._state.postings.items.length[: len(items.key)].astype(np.float64)
             scores[scores == 0] = -np.inf
             scores[[items.number[item] for item in exclude if item in items.number]] = -np.inf
-            listed = shortlist(scores, top_n=top_n).tolist()
-            ranked = sorted((-scores[item], items.name(item)) for item in listed)
-        return [Scored(item, -float(score)) for score, item in ranked[:top_n]]
+            return best_items(
+                scores, top_n=top_n, among=among, name=items.name, numbers=items.known
+            )
 
     def refresh(self) -> bool:
         """Bring the model up to the state's generation; return whether anything was done.

@@ -66,6 +66,11 @@ class Slots(Generic[_Key]):
             raise KeyError(number)
         return key
 
+    def known(self, keys: Iterable[_Key]) -> Ints:
+        """Return the numbers of those of the ids that have one."""
+        number = self.number
+        return np.array([number[key] for key in keys if key in number], dtype=np.int64)
+
     def in_order(self) -> tuple[list[_Key], Ints]:
         """Return the ids ascending, and their numbers."""
         keys = sorted(self.number)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -39,6 +40,14 @@ class Table:
             items,
             np.array([state.items.number.get(item, -1) for item in items], dtype=np.int64),
             np.array([position.get(item, -1) for item in items], dtype=np.int64),
+        )
+
+    def places(self, item_ids: Iterable[ItemId]) -> Ints:
+        """Return where those of the items stand that are in the table."""
+        items, n_items = self.items, len(self.items)
+        found = ((bisect_left(items, one), one) for one in item_ids)
+        return np.array(
+            [at for at, one in found if at < n_items and items[at] == one], dtype=np.int64
         )
 
     def of_slots(self, values: Floats) -> Floats:

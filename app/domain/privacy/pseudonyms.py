@@ -146,6 +146,10 @@ class Identity:
         """
         return _mac(self._key("cache"), pseudonym, str(epoch))
 
+    def cursor_key(self) -> bytes:
+        """Return the key, 32 bytes, of the codes that cursors of lists carry."""
+        return self._key("cursor")
+
     def console_key(self, admin_token: str) -> bytes:
         """Return the key, 32 bytes, that signs the console's sessions; another token, another."""
         return bytes.fromhex(_mac(self._key("console"), admin_token))

@@ -156,6 +156,13 @@ class Interactions(Protocol):
         In the memory of one user.
         """
 
+    def popularity(self, *, since: datetime) -> dict[ItemId, int]:
+        """Return how many users there is evidence of for each item, from a moment on.
+
+        Counted from the rows each time, so nothing of an erased user is in it.
+        """
+        ...
+
     def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
         """Return what these rows of a user hold, flagged or not; missing ids are left out."""
 

@@ -17,7 +17,9 @@ from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.services.erasure.residue_search import ResidueSearch
 from app.services.recommendation.neighbour_sync import NeighbourSync
-from app.services.recommendation.service import Recommendation, RecommendQuery, RecommendService
+from app.services.recommendation.answer import Recommendation
+from app.services.recommendation.query import RecommendQuery
+from app.services.recommendation.service import RecommendService
 
 _LENGTHS: Final = (10, 100)
 _LOOKS: Final = 3

@@ -169,7 +169,13 @@ class CatalogueSnapshot:
         return tuple(steps)
 
     def nearest(
-        self, query: Vector, *, top_n: int, among: Eligible | None = None, depth: int = 0
+        self,
+        query: Vector,
+        *,
+        top_n: int,
+        exclude: Collection[ItemId] = (),
+        among: Eligible | None = None,
+        depth: int = 0,
     ) -> list[Scored]:
         """Return up to ``top_n`` items by cosine to ``query`` (shape (dim,)), ties by item id.
 
@@ -179,30 +185,42 @@ class CatalogueSnapshot:
         Args:
             query: unit norm.
             top_n: how many.
-            among: the only items to return; None for all.
+            exclude: items that take no place.
+            among: the only items to return, each with its rank among all; None for all.
             depth: most items asked of the index; at least ``top_n``.
 
         Raises:
             DependencyUnavailableError: the index does not answer.
         """
-        n_eligible = len(self.rows) if among is None else len(among)
         if len(self.rows) <= self.max_exact:
             item_ids, vectors = self._held
-            cosines = vectors @ query if item_ids else np.zeros(0, dtype=np.float32)
-            if among is not None and item_ids:
-                cosines = np.where(among.mask[self._held_rows], cosines, -np.inf)
-            return best_of(item_ids, cosines, top_n=top_n)
+            if not item_ids:
+                return []
+            cosines, place = vectors @ query, self._held_place
+            cosines[[place[one] for one in exclude if one in place]] = -np.inf
+            eligible = None if among is None else among.mask[self._held_rows]
+            return best_of(item_ids, cosines, top_n=top_n, eligible=eligible)
+        n_eligible = len(self.rows) if among is None else len(among)
         if among is not None and n_eligible <= _FEW:
-            item_ids, vectors = self.vectors.matrix(list(among))
+            barred = set(exclude)
+            item_ids, vectors = self.vectors.matrix([one for one in among if one not in barred])
             return best_of(item_ids, vectors @ query, top_n=top_n) if item_ids else []
-        wanted = top_n * len(self.rows) // n_eligible
+        wanted = (top_n + len(exclude)) * len(self.rows) // n_eligible
         found = self.vectors.index.search(query, top_n=min(wanted, max(depth, top_n)))
-        eligible: Collection[object] = self.rows if among is None else among
-        return [one for one in found if one.item_id in eligible][:top_n]
+        placed = [one for one in found if one.item_id not in exclude]
+        return [
+            Scored(one.item_id, one.score, rank)
+            for rank, one in enumerate(placed, start=1)
+            if (one.item_id in self.rows if among is None else one.item_id in among)
+        ][:top_n]
 
     @cached_property
     def _held(self) -> tuple[list[ItemId], Vector]:
         return self.vectors.matrix(list(self.rows))
+
+    @cached_property
+    def _held_place(self) -> Mapping[ItemId, int]:
+        return {item_id: place for place, item_id in enumerate(self._held[0])}
 
     @cached_property
     def _held_rows(self) -> NDArray[np.int64]:

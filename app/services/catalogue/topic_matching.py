@@ -160,11 +160,15 @@ class TopicMatcher:
         }
 
     def items_about_or_mentioning(
-        self, topics: Sequence[Topic], items: Sequence[Item]
+        self,
+        topics: Sequence[Topic],
+        items: Sequence[Item],
+        *,
+        catalogue: CatalogueSnapshot | None = None,
     ) -> set[ItemId]:
         """Do as ``items_about``; without the vector store, by words alone."""
         try:
-            return self.items_about(topics, items)
+            return self.items_about(topics, items, catalogue=catalogue)
         except DependencyUnavailableError as error:
             _log.warning("topics_by_words_only", code=error.code)
             return {

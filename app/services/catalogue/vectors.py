@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -79,13 +79,32 @@ class ItemVectors:
 
 
 def best_of(
-    item_ids: Sequence[ItemId], cosines: NDArray[np.float32], *, top_n: int
+    item_ids: Sequence[ItemId],
+    cosines: NDArray[np.float32],
+    *,
+    top_n: int,
+    eligible: NDArray[np.bool_] | None = None,
 ) -> list[Scored]:
-    """Return the ``top_n`` items of the highest cosines, ties by id; none whose cosine is -inf."""
+    """Return the ``top_n`` items of the highest cosines, ties by id; none whose cosine is -inf.
+
+    Args:
+        item_ids: m of them.
+        cosines: of each.
+        top_n: how many.
+        eligible: which may be returned, each with its rank among all; None for all.
+    """
     if not len(cosines) or top_n < 1:
         return []
-    first = max(len(cosines) - top_n, 0)
-    border = np.partition(cosines, first)[first]
-    near: Iterable[int] = np.flatnonzero((cosines >= border) & (cosines > -np.inf)).tolist()
-    ranked = sorted((-float(cosines[at]), item_ids[at]) for at in near)
-    return [Scored(item_id, -score) for score, item_id in ranked[:top_n]]
+    eyed = cosines if eligible is None else np.where(eligible, cosines, -np.inf)
+    first = max(len(eyed) - top_n, 0)
+    border = np.partition(eyed, first)[first]
+    near: list[int] = np.flatnonzero((eyed >= border) & (eyed > -np.inf)).tolist()
+    ranked = sorted((-float(cosines[at]), item_ids[at]) for at in near)[:top_n]
+    if eligible is None or not ranked:
+        return [Scored(item_id, -score) for score, item_id in ranked]
+    above = np.sort(cosines[cosines >= -ranked[-1][0]])
+    places = len(above) - np.searchsorted(above, [-one[0] for one in ranked], side="right") + 1
+    return [
+        Scored(item_id, -score, rank)
+        for (score, item_id), rank in zip(ranked, places.tolist(), strict=True)
+    ]

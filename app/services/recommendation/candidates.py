@@ -1,17 +1,27 @@
-"""Gathering candidates: neighbours, content and popularity, fused."""
+"""Gathering candidates: behaviour, content and popularity, fused under the rules of the list."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import ItemId, Scored
-from app.domain.recommendation.fusion import reciprocal_rank_fusion
+from app.domain.recommendation.fusion import reciprocal_ranks
+from app.domain.recommendation.topic import words_about, words_of
 from app.ports.neighbours import Neighbours
-from app.services.catalogue.snapshot import CatalogueSnapshot
+from app.services.recommendation.answer import Source
+from app.services.recommendation.rules import Rules
+
+_SHOWN_LATELY: Final = 0.5
+"""What is left of the score of an item that was shown lately: about sixty places."""
+_QUERY_DEPTH: Final = 300
+"""Items nearest to a free text among which its words are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,7 @@ class CandidateConfig:
         weight_neighbours: weight of co-occurrence in the fusion, > 0.
         weight_content: weight of content search, > 0.
         weight_popularity: weight of popularity, > 0; a tie-breaker and a filler.
+        weight_query: weight of a free text's meaning, and of its words, > 0.
     """
 
     depth: int = 100
@@ -31,6 +42,38 @@ class CandidateConfig:
     weight_neighbours: float = 1.0
     weight_content: float = 0.1
     weight_popularity: float = 0.01
+    weight_query: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What candidates are gathered for.
+
+    Args:
+        liked: items that the user's behaviour speaks for, newest first; may be empty.
+        disliked: items that it speaks against; others who have them repel what they have.
+        profile: mean of the user's memories, shape (dim,), unit norm; None without any.
+        text: what is looked for, in words; None for nothing in particular.
+        meaning: embedding of the text, shape (dim,), unit norm; None without one.
+    """
+
+    liked: Sequence[ItemId] = ()
+    disliked: Sequence[ItemId] = ()
+    profile: NDArray[np.float32] | None = None
+    text: str | None = None
+    meaning: NDArray[np.float32] | None = None
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing to go by."""
+        return not self.liked and self.profile is None and self.text is None
+
+
+class Candidate(NamedTuple):
+    """An item that may be recommended, and what speaks most for it."""
+
+    item_id: ItemId
+    source: Source
 
 
 class Candidates:
@@ -41,56 +84,100 @@ class Candidates:
         self._neighbours = neighbours
         self._config = config
 
-    def gather(
-        self,
-        *,
-        catalogue: CatalogueSnapshot,
-        evidence: Sequence[ItemId],
-        disliked: Sequence[ItemId] = (),
-        profile: NDArray[np.float32] | None,
-        exclude: Collection[ItemId],
-        top_n: int,
-    ) -> list[Scored]:
-        """Return up to ``top_n`` items by fused rank, none of ``exclude``.
+    def gather(self, wish: Wish, rules: Rules, *, top_n: int) -> list[Candidate]:
+        """Return up to ``top_n`` items that the rules allow, best first.
 
-        Args:
-            catalogue: where what is near is looked for.
-            evidence: what the user likes, newest first.
-            disliked: what the user dislikes; others who have it repel what they have.
-            profile: mean of the user's memories, shape (dim,), unit norm; None without any.
-            exclude: items seen before, or not wanted by the caller.
-            top_n: how many, >= 1.
+        Each source ranks all items and gives those that the rules allow, with the places they
+        have among all: so a filter takes items away and changes no order.
+
+        Raises:
+            DependencyUnavailableError: the vectors of the catalogue cannot be read.
         """
-        config, depth = self._config, max(self._config.depth, top_n)
-        if disliked:
-            repelled = self._neighbours.repelled(liked=evidence, disliked=disliked)
-            exclude = {*exclude, *repelled}
-        neighbours = self._neighbours.recommend(evidence, top_n=depth, exclude=exclude)
-        content = self._content(catalogue, profile, exclude=exclude, depth=depth)
-        popular = self._neighbours.popular(top_n=depth, exclude=exclude)
-        rankings = [
+        fused: dict[ItemId, float] = defaultdict(float)
+        strongest: dict[ItemId, tuple[float, Source]] = {}
+        depth = max(self._config.depth, top_n)
+        for source, weight, ranking in self._rankings(wish, rules, depth=depth):
+            for item_id, share in reciprocal_ranks(ranking, weight=weight).items():
+                fused[item_id] += share
+                strongest[item_id] = max(strongest.get(item_id, (0.0, source)), (share, source))
+        self._adjust(fused, rules)
+        best = nsmallest(top_n, ((-score, item_id) for item_id, score in fused.items()))
+        return [Candidate(item_id, strongest[item_id][1]) for _, item_id in best]
+
+    def _rankings(
+        self, wish: Wish, rules: Rules, *, depth: int
+    ) -> list[tuple[Source, float, Sequence[Scored]]]:
+        config, hidden, among = self._config, rules.hidden, rules.matching
+        if wish.disliked:
+            hidden |= self._neighbours.repelled(liked=wish.liked, disliked=wish.disliked)
+        found: list[tuple[Source, float, Sequence[Scored]]] = []
+        if not len(among):
+            return found
+        if wish.liked:
+            behaviour = self._neighbours.recommend(
+                wish.liked, top_n=depth, exclude=hidden, among=among
+            )
             # A score of 0 or less is no evidence for an item, however the list goes on.
-            (config.weight_neighbours, [one.item_id for one in neighbours if one.score > 0]),
-            (config.weight_content, [one.item_id for one in content]),
-            (config.weight_popularity, [one.item_id for one in popular]),
-        ]
-        return reciprocal_rank_fusion(rankings, top_n=top_n)
+            kept = [one for one in behaviour if one.score > 0]
+            found.append((Source.BEHAVIOUR, config.weight_neighbours, kept))
+        if wish.profile is not None:
+            content = rules.catalogue.nearest(
+                wish.profile,
+                top_n=depth,
+                exclude=hidden,
+                among=among,
+                depth=min(depth + len(hidden), config.content_limit),
+            )
+            found.append((Source.CONTENT, config.weight_content, content))
+        if wish.text is not None:
+            found += self._looked_for(wish.text, wish.meaning, rules, hidden=hidden)
+        if rules.fill or wish.is_blank:
+            popular = self._neighbours.popular(top_n=depth, exclude=hidden, among=among)
+            found.append((Source.POPULAR, config.weight_popularity, popular))
+        return found
 
-    def _content(
+    def _looked_for(
         self,
-        catalogue: CatalogueSnapshot,
-        profile: NDArray[np.float32] | None,
+        text: str,
+        meaning: NDArray[np.float32] | None,
+        rules: Rules,
         *,
-        exclude: Collection[ItemId],
-        depth: int,
-    ) -> list[Scored]:
-        if profile is None:
+        hidden: frozenset[ItemId],
+    ) -> list[tuple[Source, float, Sequence[Scored]]]:
+        """Return what a free text means, and of that what shares most words with it."""
+        if meaning is None:
             return []
-        # The index knows nothing of the user, so what was seen is over-fetched and dropped.
-        wanted = min(depth + len(exclude), self._config.content_limit)
-        found = catalogue.nearest(profile, top_n=wanted)
-        return [one for one in found if one.item_id not in exclude][:depth]
+        near = rules.catalogue.nearest(
+            meaning,
+            top_n=_QUERY_DEPTH,
+            exclude=hidden,
+            among=rules.matching,
+            depth=_QUERY_DEPTH,
+        )
+        words = set(words_of(text))
+        items = rules.catalogue.items(one.item_id for one in near)
+        shared = [
+            (-len(words.intersection(words_of(words_about(items[one.item_id])))), one)
+            for one in near
+            if one.item_id in items
+        ]
+        counts = sorted({count for count, _ in shared if count})
+        by_words = [
+            Scored(one.item_id, -count, 1 + counts.index(count))
+            for count, one in sorted(shared, key=lambda pair: pair[0])
+            if count
+        ]
+        weight = self._config.weight_query
+        return [(Source.CONTENT, weight, near), (Source.CONTENT, weight, by_words)]
 
-    def popular(self, *, exclude: Collection[ItemId], top_n: int) -> list[Scored]:
-        """Return the list of someone the service knows nothing about."""
-        return self._neighbours.popular(top_n=top_n, exclude=exclude)
+    @staticmethod
+    def _adjust(fused: dict[ItemId, float], rules: Rules) -> None:
+        """Let boosted items count more and those that were shown lately less."""
+        rows = rules.catalogue.rows
+        for mask, by in rules.boosts:
+            for item_id in fused:
+                if mask[rows[item_id]]:
+                    fused[item_id] *= by
+        for item_id in rules.shown:
+            if item_id in fused:
+                fused[item_id] *= _SHOWN_LATELY

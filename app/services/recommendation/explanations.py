@@ -14,7 +14,7 @@ from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
 from app.ports.explainer import Explainer, ExplainTask, Reason
 from app.services.concurrency import ConcurrencyLimiter
-from app.services.recommendation.pipeline import RankedList, RecommendedItem
+from app.services.recommendation.answer import Recommendation, RecommendedItem
 
 _log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class ExplanationService:
         self._limiter = limiter
         self._config = config
 
-    def explained(self, subject: Subject, made: RankedList) -> RankedList:
+    def explained(self, subject: Subject, made: Recommendation) -> Recommendation:
         """Return the same list with reasons for some of its first items.
 
         It counts as degraded where the LLM should have given reasons and could not.

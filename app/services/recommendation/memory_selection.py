@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import HistoryEntry, Item, ItemId, Subject
+from app.domain.models import EventKey, HistoryEntry, Item, ItemId, Kind, RecordId, Subject
 from app.domain.recommendation.clusters import SharedOut, nearest
 from app.domain.recommendation.memory import strengths
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
@@ -16,6 +18,7 @@ from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.topic import Topic
 from app.ports.memory_store import MemoryStore
 from app.services.catalogue.snapshot import CatalogueSnapshot
+from app.services.catalogue.vectors import Vector
 from app.services.recommendation.reranking import Reranker
 
 
@@ -32,14 +35,50 @@ class MemorySelectionConfig:
     memory_tokens: int = 800
 
 
+_OF_THE_SESSION: Final = RecordId("")
+"""Stands for the record of what a visitor touched in this session: there is none."""
+_MOMENT: Final = timedelta(microseconds=1)
+
+
 @dataclass(frozen=True, slots=True)
 class UserSnapshot:
-    """What one snapshot says of a user: live history, newest first, and unwanted topics."""
+    """What one snapshot says of somebody: history, newest first, and unwanted topics.
 
-    subject: Subject
-    catalogue: CatalogueSnapshot
-    history: Sequence[HistoryEntry]
+    Args:
+        subject: None where nothing is known of them, or may be used.
+        history: of the session, if any, then what is stored of the user.
+    """
+
+    subject: Subject | None = None
+    history: Sequence[HistoryEntry] = ()
     topics: Sequence[Topic] = ()
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether a list made from it rests on what is stored of a user."""
+        return self.subject is not None and any(one.record_id for one in self.history)
+
+    @property
+    def epoch(self) -> int:
+        """The user's epoch; 0 where the list rests on no user."""
+        return self.subject.epoch if self.subject is not None and self.is_personal else 0
+
+
+def session_history(item_ids: Sequence[ItemId], *, now: datetime) -> list[HistoryEntry]:
+    """Return what a visitor touched in this session, newest first, as a history."""
+    return [
+        HistoryEntry(
+            record_id=_OF_THE_SESSION,
+            event_key=EventKey(""),
+            kind=Kind.VIEW,
+            occurred_at=now - place * _MOMENT,
+            item_id=item_id,
+            value=None,
+            text=None,
+            is_pending=False,
+        )
+        for place, item_id in enumerate(dict.fromkeys(item_ids))
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +132,31 @@ class MemorySelection:
         self._ranking = ranking
         self._config = config
 
-    def recall(self, known: UserSnapshot) -> SelectableMemories:
-        """Fetch the embeddings of the newest memories; those not stored yet are left out."""
+    def recall(self, known: UserSnapshot, catalogue: CatalogueSnapshot) -> SelectableMemories:
+        """Fetch the embeddings of the newest memories; those not stored yet are left out.
+
+        What was touched in the session is remembered by what the catalogue says of it.
+        """
         newest = [entry for entry in known.history[: self._config.newest] if not entry.is_pending]
-        found = self._memory.vectors(known.subject.pseudonym, [entry.record_id for entry in newest])
-        entries = [entry for entry in newest if entry.record_id in found]
+        stored = [entry.record_id for entry in newest if entry.record_id]
+        found: Mapping[RecordId, Vector] = {}
+        if known.subject is not None and stored:
+            found = self._memory.vectors(known.subject.pseudonym, stored)
+        touched = {entry.item_id for entry in newest if not entry.record_id and entry.item_id}
+        of_items = catalogue.vectors.of(touched) if touched else {}
+        entries: list[HistoryEntry] = []
+        vectors: list[Vector] = []
+        for entry in newest:
+            vector = (
+                found.get(entry.record_id)
+                if entry.record_id
+                else of_items.get(entry.item_id or ItemId(""))
+            )
+            if vector is not None:
+                entries.append(entry)
+                vectors.append(vector)
         return SelectableMemories(
-            entries,
-            _matrix([found[entry.record_id] for entry in entries]),
-            np.asarray(strengths(entries), dtype=np.float32),
+            entries, _matrix(vectors), np.asarray(strengths(entries), dtype=np.float32)
         )
 
     def choose(

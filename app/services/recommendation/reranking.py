@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,10 +55,11 @@ class RerankingRequest:
     Args:
         memories: most telling first.
         candidates: best first by the fused order.
+        pseudonym: None for a visitor, of whom nothing is kept.
         epoch: the user's, so that nothing ranked before an erasure is found after it.
     """
 
-    pseudonym: Pseudonym
+    pseudonym: Pseudonym | None
     epoch: int
     memories: Sequence[ShownMemory]
     candidates: Sequence[Item]
@@ -146,21 +148,25 @@ class Reranker:
 
     def _view(self, ranker: Ranker, request: RerankingRequest) -> _View:
         key = _evidence_key(request)
-        cached = self._cached(request.pseudonym, key)
+        owner = request.pseudonym
+        cached = None if owner is None else self._cached(owner, key)
         self._answers.add("miss" if cached is None else "hit")
         if cached is not None:
             return cached
+        # A visitor's prompts share nothing with anybody's, their own next one included.
+        salted = owner or Pseudonym(secrets.token_hex(32))
         task = RankingTask(
             memories=request.memories,
             candidates=request.candidates,
-            cache_salt=self._identity.cache_salt(request.pseudonym, request.epoch),
-            seed=self._identity.seed("shuffle", request.pseudonym, str(request.epoch), key),
+            cache_salt=self._identity.cache_salt(salted, request.epoch),
+            seed=self._identity.seed("shuffle", owner or "", str(request.epoch), key),
             timeout_s=self._config.timeout_s,
         )
         with self._limiter.given_up():
             ranking = ranker.rank(task)
         view = _View(ranking.log_probabilities, ranking.prompt_id)
-        self._keep(request.pseudonym, key, view)
+        if owner is not None:
+            self._keep(owner, key, view)
         return view
 
     def _cached(self, pseudonym: Pseudonym, key: str) -> _View | None:

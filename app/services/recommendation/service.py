@@ -4,72 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
 from app.domain.errors import DependencyUnavailableError, KeyUnavailableError
-from app.domain.models import Item, ItemId, Pseudonym, Subject
-from app.domain.recommendation.fusion import by_position
-from app.domain.recommendation.memory_selection import Strategy
+from app.domain.models import ItemId
 from app.domain.recommendation.topic import Topic
 from app.ports.clock import Clock
-from app.ports.persistence.unit_of_work import UnitsOfWork
+from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.catalogue.current import CurrentCatalogue
-from app.services.catalogue.topic_matching import TopicMatcher
+from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.concurrency import ConcurrencyLimiter, InFlightAnswers
-from app.services.recommendation.candidates import Candidates
+from app.services.recommendation.answer import Recommendation
+from app.services.recommendation.cursor import Cursors, Page
 from app.services.recommendation.explanations import ExplanationService
-from app.services.recommendation.memory_selection import UserSnapshot
+from app.services.recommendation.memory_selection import UserSnapshot, session_history
 from app.services.recommendation.neighbour_sync import NeighbourSync
-from app.services.recommendation.pipeline import RankedList, RecommendationPipeline, RecommendedItem
-from app.services.recommendation.reranking import RankedBy
+from app.services.recommendation.pipeline import RecommendationPipeline
+from app.services.recommendation.query import RecommendQuery
 
 _log = structlog.get_logger(__name__)
-_TOPIC_OVERFETCH: Final = 3
 _ATTEMPTS: Final = 3
 """Recomputations after a forget commits under way; then the non-personalised list is given."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecommendQuery:
-    """What is asked for.
-
-    Args:
-        n: how many items, >= 1.
-        exclude: items the caller does not want.
-        personalise: False for the list of a stranger (GDPR Art. 21).
-        explain: have the LLM say why, in a call of its own.
-    """
-
-    pseudonym: Pseudonym
-    n: int = 10
-    strategy: Strategy = Strategy.ATTENTION
-    exclude: frozenset[ItemId] = frozenset()
-    personalise: bool = True
-    explain: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """An answer.
-
-    Args:
-        is_degraded: a part (the LLM, the vector store) did not answer; a simpler list is given.
-        epoch: the user's when the answer was made; 0 for a stranger.
-        prompt_id: the wording the LLM ranked under; None where it did not.
-        timings_ms: wall milliseconds by stage.
-    """
-
-    items: Sequence[RecommendedItem]
-    ranked_by: RankedBy
-    is_personalised: bool
-    is_degraded: bool
-    epoch: int
-    prompt_id: str | None = None
-    timings_ms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +35,8 @@ class Traffic:
     """The answers of this process that are under way.
 
     Args:
-        turns: those that are being computed.
-        departures: those that are being sent.
+        limiter: of those that are being computed.
+        in_flight: those that are being sent.
     """
 
     limiter: ConcurrencyLimiter
@@ -86,35 +44,34 @@ class Traffic:
 
 
 class RecommendService:
-    """Answers ``GET /recommend/{user}``."""
+    """Answers every query for a list of somebody's own."""
 
     def __init__(
         self,
         *,
         uows: UnitsOfWork,
         feed: NeighbourSync,
+        catalogue: CurrentCatalogue,
         pipeline: RecommendationPipeline,
         explanations: ExplanationService,
-        candidates: Candidates,
-        catalogue: CurrentCatalogue,
-        topics: TopicMatcher,
+        cursors: Cursors,
         traffic: Traffic,
         clock: Clock,
     ) -> None:
-        self._traffic = traffic
+        """Keep the collaborators."""
         self._uows = uows
         self._feed = feed
+        self._catalogue = catalogue
         self._pipeline = pipeline
         self._explanations = explanations
-        self._candidates = candidates
-        self._catalogue = catalogue
-        self._topics = topics
+        self._cursors = cursors
+        self._traffic = traffic
         self._clock = clock
 
     def recommend(
         self, query: RecommendQuery, *, departing: ExitStack | None = None
     ) -> Recommendation:
-        """Return up to ``query.n`` items, none seen before, none twice.
+        """Return up to ``query.n`` items, none twice.
 
         The epoch is read before the work and again after it: an answer that a forget
         overtook is thrown away and made anew without the data.
@@ -125,110 +82,111 @@ class RecommendService:
                 user is not answered. None: the answer counts as sent when this returns.
 
         Raises:
+            InvalidInputError: a filter, a scenario or the cursor is wrong.
+            ConflictError: the cursor has ended; the first page has to be asked for again.
             DependencyUnavailableError: the relational database does not answer.
             KeyUnavailableError: nor does the key vault, and the user has topics that they do not
                 want, which only their key reads.
         """
         started_s = self._clock.monotonic_s()
+        page = self._cursors.read(query)
         with ExitStack() as leaving, self._traffic.limiter.taken():
-            answer = self._answer(query, leaving)
+            answer = self._answer(query, page, leaving)
             if departing is not None:
                 departing.enter_context(leaving.pop_all())
+        cursor = self._cursors.next(
+            query, page, [one.item.item_id for one in answer.items], epoch=answer.epoch
+        )
         answer.timings_ms["total"] = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
-        return answer
+        return replace(answer, cursor=cursor)
 
-    def _answer(self, query: RecommendQuery, leaving: ExitStack) -> Recommendation:
-        topics: Sequence[Topic] = ()
-        is_degraded = False
+    def _answer(self, query: RecommendQuery, page: Page, leaving: ExitStack) -> Recommendation:
+        known, is_degraded = UserSnapshot(), False
         for _ in range(_ATTEMPTS):
             try:
-                known = self._known(query)
+                known, catalogue = self._read(query, page)
             except KeyUnavailableError as error:
                 # What the user wrote cannot be read now; what they do not want must be.
                 _log.warning("recommendation_degraded", code=error.code)
-                topics, is_degraded = self._topics_of(query.pseudonym), True
+                known, is_degraded = self._topics_alone(query), True
                 break
-            topics = known.topics if known else ()
-            if known is None or not known.history:
+            if not known.is_personal or known.subject is None:
                 break
             try:
-                made = self._personalise(query, known)
+                made = self._made(query, known, catalogue, page)
             except DependencyUnavailableError as error:
                 # Without the vector store there is no memory to recommend from.
                 _log.warning("recommendation_degraded", code=error.code)
                 is_degraded = True
                 break
-            leaving.enter_context(self._traffic.in_flight.leaving(query.pseudonym))
-            if self._is_current(known.subject):
-                return _personalised(made, known)
+            leaving.enter_context(self._traffic.in_flight.leaving(known.subject.pseudonym))
+            with self._uows.read() as uow:
+                if uow.subjects.get(known.subject.pseudonym) == known.subject:
+                    return self._without_removed(made, uow)
             leaving.close()
-        return self._stranger(query, topics=topics, is_degraded=is_degraded)
+        return self._of_a_stranger(query, known.topics, page, is_degraded=is_degraded)
 
-    def _personalise(self, query: RecommendQuery, known: UserSnapshot) -> RankedList:
-        made = self._pipeline.personalise(
-            known, n=query.n, strategy=query.strategy, exclude=query.exclude
-        )
-        if not query.explain:
+    def _read(self, query: RecommendQuery, page: Page) -> tuple[UserSnapshot, CatalogueSnapshot]:
+        """Read the catalogue and what may be used of the user."""
+        session = session_history(query.items, now=self._clock.now())
+        known = UserSnapshot(None, session)
+        with self._uows.read() as uow:
+            self._feed.catch_up(uow)
+            catalogue = self._catalogue.at(uow)
+            pseudonym = query.pseudonym if query.personalise else None
+            subject = None if pseudonym is None else uow.subjects.get(pseudonym)
+            if subject is not None and subject.is_personalised:
+                history = uow.interactions.history(subject.pseudonym)
+                topics = uow.suppressions.of([subject.pseudonym]).get(subject.pseudonym, [])
+                known = UserSnapshot(subject, [*session, *history], topics)
+        page.require(known.epoch)
+        return known, catalogue
+
+    def _made(
+        self,
+        query: RecommendQuery,
+        known: UserSnapshot,
+        catalogue: CatalogueSnapshot,
+        page: Page,
+    ) -> Recommendation:
+        made = self._pipeline.answer(query, known, catalogue, served=page.served)
+        if not query.explain or known.subject is None:
             return made
         started_s = self._clock.monotonic_s()
         made = self._explanations.explained(known.subject, made)
         made.timings_ms["reasons"] = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
         return made
 
-    def _known(self, query: RecommendQuery) -> UserSnapshot | None:
-        """Read what may be used of the user; None where there is nothing or it may not be."""
+    def _topics_alone(self, query: RecommendQuery) -> UserSnapshot:
+        if query.pseudonym is None:
+            return UserSnapshot()
         with self._uows.read() as uow:
-            self._feed.catch_up(uow)
-            subject = uow.subjects.get(query.pseudonym)
-            if subject is None or not subject.is_personalised or not query.personalise:
-                return None
-            history = uow.interactions.history(query.pseudonym)
-            topics = uow.suppressions.of([query.pseudonym]).get(query.pseudonym, [])
-            return UserSnapshot(subject, self._catalogue.at(uow), history, topics)
+            topics = uow.suppressions.of([query.pseudonym]).get(query.pseudonym, ())
+        return UserSnapshot(topics=topics)
 
-    def _topics_of(self, pseudonym: Pseudonym) -> Sequence[Topic]:
-        with self._uows.read() as uow:
-            return uow.suppressions.of([pseudonym]).get(pseudonym, ())
-
-    def _is_current(self, subject: Subject) -> bool:
-        with self._uows.read() as uow:
-            return uow.subjects.get(subject.pseudonym) == subject
-
-    def _stranger(
-        self, query: RecommendQuery, *, topics: Sequence[Topic], is_degraded: bool
+    def _of_a_stranger(
+        self, query: RecommendQuery, topics: Sequence[Topic], page: Page, *, is_degraded: bool
     ) -> Recommendation:
-        """Return what anyone gets of whom the service knows nothing, less unwanted topics."""
-        items = self._popular(query, top_n=query.n * (_TOPIC_OVERFETCH if topics else 1))
-        unwanted = self._topics.items_about_or_mentioning(topics, items)
-        chosen = {one.item_id: one for one in items if one.item_id not in unwanted}
-        return Recommendation(
-            items=[
-                RecommendedItem(chosen[one.item_id], round(one.score, 6))
-                for one in by_position(list(chosen)[: query.n])
-            ],
-            ranked_by=RankedBy.POPULARITY,
-            is_personalised=False,
-            is_degraded=is_degraded,
-            epoch=0,
-        )
+        """Return what anyone gets who asks the same in the same session, less unwanted topics."""
+        session = session_history(query.items, now=self._clock.now())
+        known, catalogue = UserSnapshot(None, session, topics), self._catalogue.now()
+        if not is_degraded:
+            try:
+                made = self._pipeline.answer(query, known, catalogue, served=page.served)
+                return self._without_removed(made)
+            except DependencyUnavailableError as error:
+                _log.warning("recommendation_degraded", code=error.code)
+        plain = replace(query, text=None, diversity=0.0)
+        seen = frozenset(query.items) if query.seen is None else frozenset[ItemId]()
+        known = UserSnapshot(topics=topics)
+        made = self._pipeline.answer(plain, known, catalogue, served={*page.served, *seen})
+        return self._without_removed(replace(made, is_degraded=True))
 
-    def _popular(self, query: RecommendQuery, *, top_n: int) -> list[Item]:
-        """Return the most popular items, then some that nobody has touched yet, by id."""
-        popular = self._candidates.popular(exclude=query.exclude, top_n=top_n)
-        catalogue = self._catalogue.now()
-        known = catalogue.items(one.item_id for one in popular)
-        untouched = (one for one in catalogue.rows if one not in known and one not in query.exclude)
-        known |= catalogue.items(islice(untouched, max(top_n - len(known), 0)))
-        return list(known.values())
-
-
-def _personalised(made: RankedList, known: UserSnapshot) -> Recommendation:
-    return Recommendation(
-        items=made.items,
-        ranked_by=made.ranked_by,
-        is_personalised=True,
-        is_degraded=made.is_degraded,
-        epoch=known.subject.epoch,
-        prompt_id=made.prompt_id,
-        timings_ms=dict(made.timings_ms),
-    )
+    def _without_removed(
+        self, made: Recommendation, uow: UnitOfWork | None = None
+    ) -> Recommendation:
+        """Return the answer less items that were removed or hidden while it was made."""
+        now = self._catalogue.now() if uow is None else self._catalogue.at(uow)
+        eligible = now.eligible()
+        kept = [one for one in made.items if one.item.item_id in eligible]
+        return made if len(kept) == len(made.items) else replace(made, items=kept)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.services.concurrency import EMBEDDED, ConcurrencyLimiter
-from app.services.recommendation.service import RecommendQuery
+from app.services.recommendation.query import RecommendQuery
 from tests.world import StubRanker, World
 
 N_THREADS = 12

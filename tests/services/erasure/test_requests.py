@@ -23,7 +23,8 @@ from app.domain.models import Item, ItemId, RequestId
 from app.domain.recommendation.topic import MatchedBy
 from app.ports.dataset import ItemRecord
 from app.services.erasure.requests import Acceptance, ForgetCommand
-from app.services.recommendation.service import Recommendation, RecommendQuery
+from app.services.recommendation.answer import Recommendation
+from app.services.recommendation.query import RecommendQuery
 from tests.world import START, World, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]

@@ -1,0 +1,107 @@
+"""Pages of one list without a repeat, and without anything kept of them here."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from app.domain.errors import ConflictError, FieldError, InvalidInputError
+from app.domain.models import ItemId
+from app.domain.privacy.pseudonyms import Identity
+from app.ports.clock import Clock
+from app.services.recommendation.query import RecommendQuery
+
+_VALID_S: Final = 1_800
+_MAX_SERVED: Final = 1_000
+_MAC_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How far a caller is in a list.
+
+    Args:
+        served: items of the pages before.
+        epoch: the user's on those pages; None on the first.
+    """
+
+    served: Sequence[ItemId] = ()
+    epoch: int | None = None
+
+    def require(self, epoch: int) -> None:
+        """Check that the list is still the same user's of the same epoch.
+
+        Raises:
+            ConflictError: something of the user was erased since.
+        """
+        if self.epoch not in {None, epoch}:
+            raise ConflictError("the cursor is of an earlier list; ask for the first page again")
+
+
+class Cursors:
+    """Writes and reads cursors: the items served so far, under a code that only this service makes.
+
+    Stateless, so a forget has nothing to find here; it ends a cursor by the user's epoch.
+    """
+
+    def __init__(self, *, identity: Identity, clock: Clock) -> None:
+        """Keep the service's keys and the time."""
+        self._identity = identity
+        self._clock = clock
+
+    def read(self, query: RecommendQuery) -> Page:
+        """Return where the query's cursor stands; the first page without one.
+
+        Raises:
+            InvalidInputError: it is none of this service's, or of another query.
+            ConflictError: it is older than half an hour.
+        """
+        if query.cursor is None:
+            return Page()
+        try:
+            sealed = base64.urlsafe_b64decode(query.cursor.encode())
+        except (binascii.Error, ValueError):
+            raise _none_of_ours() from None
+        code, packed = sealed[:_MAC_BYTES], sealed[_MAC_BYTES:]
+        if not hmac.compare_digest(code, self._code(packed)):
+            raise _none_of_ours()
+        digest, epoch, until, served = json.loads(zlib.decompress(packed))
+        if digest != self._digest(query):
+            raise InvalidInputError(FieldError("cursor", "is of another request"))
+        if until < self._clock.now().timestamp():
+            raise ConflictError("the cursor has expired; ask for the first page again")
+        return Page([ItemId(one) for one in served], epoch)
+
+    def next(
+        self, query: RecommendQuery, page: Page, item_ids: Sequence[ItemId], *, epoch: int
+    ) -> str | None:
+        """Return the cursor after these items; None at the end of the list, or after a thousand."""
+        served = [*page.served, *item_ids]
+        if len(item_ids) < query.n or len(served) > _MAX_SERVED:
+            return None
+        until = int(self._clock.now().timestamp()) + _VALID_S
+        body = json.dumps([self._digest(query), epoch, until, served], separators=(",", ":"))
+        packed = zlib.compress(body.encode())
+        return base64.urlsafe_b64encode(self._code(packed) + packed).decode()
+
+    def _code(self, packed: bytes) -> bytes:
+        return hmac.digest(self._identity.cursor_key(), packed, hashlib.sha256)
+
+    def _digest(self, query: RecommendQuery) -> str:
+        """Return what tells a request for the next page from another request; ``n`` may differ."""
+        plain = asdict(replace(query, cursor=None, n=1))
+        canonical = json.dumps(plain, sort_keys=True, default=sorted)
+        return hmac.digest(self._identity.cursor_key(), canonical.encode(), hashlib.sha256).hex()[
+            :32
+        ]
+
+
+def _none_of_ours() -> InvalidInputError:
+    return InvalidInputError(FieldError("cursor", "is none that this service gave"))
