@@ -15,6 +15,7 @@ from app.api import (
     health,
     interactions,
     items,
+    lists,
     recommend,
     rights,
     users,
@@ -30,6 +31,7 @@ _WITH_TOKEN: Final = (*_ANY, 401, 503)
 _WITH_ROLE: Final = (*_WITH_TOKEN, 403)
 _ROUTERS: Final = (
     (recommend, _WITH_ROLE),
+    (lists, _WITH_ROLE),
     (items, _WITH_ROLE),
     (interactions, _WITH_ROLE),
     (forget, _WITH_TOKEN),

@@ -165,14 +165,19 @@ def _status_of(error: AppError) -> int:
     return next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
 
 
-def _on_app_error(_request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, AppError):
-        raise error
+def problem_of(error: AppError) -> JSONResponse:
+    """Return the answer that an error of ours leads to."""
     errors = error.errors if isinstance(error, InvalidInputError) else ()
     status = _status_of(error)
     if status >= 500:  # noqa: PLR2004 - RFC 9110
         _log.warning("request_failed", code=error.code)
     return problem(status, code=error.code, detail=error.message, errors=errors)
+
+
+def _on_app_error(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, AppError):
+        raise error
+    return problem_of(error)
 
 
 def _on_validation_error(_request: Request, error: Exception) -> JSONResponse:

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from app.api.errors import Problem, declared
 from app.domain.errors import FieldError, InvalidInputError
-from app.wire.schemas import InteractionIn, ItemIn
+from app.wire.schemas import In, InteractionIn, ItemIn
 
 DOCUMENT: Final = "/openapi.json"
 _AT: Final = "#/components/schemas/"
@@ -91,7 +91,7 @@ def operation_id(route: APIRoute) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def batch_body(model: type[ItemIn | InteractionIn]) -> dict[str, Any]:
+def batch_body(model: type[In]) -> dict[str, Any]:
     """Return the ``openapi_extra`` of a route that takes a batch of ``model``."""
     entry = {"$ref": _AT + model.__name__}
     lines = {

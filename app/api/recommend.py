@@ -1,26 +1,35 @@
-"""``GET /recommend/{user}``."""
+"""``GET /recommend/{user}``, ``POST /recommend`` and ``POST /recommend/batch``."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import Field
+from fastapi.responses import StreamingResponse
+from pydantic import Field, ValidationError
 
-from app.api.auth import ServiceOrUser
-from app.api.bodies import BodyRoute
+from app.api.auth import Service, ServiceOrUser
+from app.api.bodies import Batch, BodyRoute
+from app.api.errors import declared, problem_of
+from app.api.openapi import batch_body
+from app.api.recommend_in import RecommendIn, where_of
 from app.api.recommended import RecommendationOut
-from app.api.state import StateDep, require_restored
+from app.api.state import State, StateDep, require_restored
+from app.domain.errors import AppError, FieldError, InvalidInputError
 from app.domain.models import ItemId
 from app.domain.recommendation.memory_selection import Strategy
+from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
+from app.wire.messages import field_errors
 from app.wire.schemas import In, ItemIdIn, UserId
 
 router = APIRouter(
     tags=["recommend"], dependencies=[Depends(require_restored)], route_class=BodyRoute
 )
+_NDJSON: Final = "application/x-ndjson"
 
 
 async def _departing() -> AsyncIterator[ExitStack]:
@@ -32,8 +41,8 @@ async def _departing() -> AsyncIterator[ExitStack]:
 _Departing = Annotated[ExitStack, Depends(_departing, scope="request")]
 
 
-class RecommendIn(In):
-    """What is asked for."""
+class RecommendParameters(In):
+    """What is asked for in an address."""
 
     n: int = Field(default=10, ge=1, le=100, description="Items; 1 to 100.")
     strategy: Strategy = Field(
@@ -44,6 +53,11 @@ class RecommendIn(In):
     )
     personalise: bool = Field(default=True, description="False: the list of a stranger.")
     explain: bool = Field(default=False, description="Have the LLM write reasons; takes seconds.")
+    where: str | None = Field(
+        default=None,
+        max_length=4_096,
+        description="The filter `where` of `POST /recommend`, as JSON.",
+    )
 
 
 @router.get("/recommend/{user}")
@@ -52,7 +66,7 @@ def recommend(
     caller: ServiceOrUser,
     state: StateDep,
     departing: _Departing,
-    asked: Annotated[RecommendIn, Query()],
+    asked: Annotated[RecommendParameters, Query()],
 ) -> RecommendationOut:
     """Recommend items from the user's own memory.
 
@@ -62,20 +76,117 @@ def recommend(
     it cannot, reasons are null and the answer is degraded.
     """
     caller.require_user(user)
-    answer = state.container.recommend.recommend(
-        RecommendQuery(
-            pseudonym=state.container.identity.pseudonym(user),
-            n=asked.n,
-            strategy=asked.strategy,
-            exclude=frozenset(ItemId(item_id) for item_id in asked.exclude or ()),
-            personalise=asked.personalise,
-            explain=asked.explain,
-        ),
-        departing=departing,
+    query = RecommendQuery(
+        pseudonym=state.container.identity.pseudonym(user),
+        n=asked.n,
+        strategy=asked.strategy,
+        exclude=frozenset(ItemId(item_id) for item_id in asked.exclude or ()),
+        personalise=asked.personalise,
+        explain=asked.explain,
+        where=where_of(asked.where),
     )
+    return RecommendationOut.from_domain(_answer(query, state, departing), user=user)
+
+
+@router.post("/recommend")
+def recommend_by_body(
+    body: RecommendIn, caller: ServiceOrUser, state: StateDep, departing: _Departing
+) -> RecommendationOut:
+    """Recommend items to a user, to a visitor, or to nobody in particular.
+
+    No id stands in the address. With `user` the list is made from the user's memory; `items` and
+    `query` say what is of interest at the moment, and are not stored. Without any of them it is
+    the list of what is popular. Every condition holds for every item, pinned ones included. An
+    empty list is no error: `matched` and `emptied_by` tell what left nothing. `cursor` asks for
+    the next page of the same request; it ends after half an hour, or as soon as anything of the
+    user is erased (409: ask for the first page again).
+    """
+    if body.user is not None:
+        caller.require_user(body.user)
+    answer = _answer(body.to_domain(state.container.identity), state, departing)
+    return RecommendationOut.from_domain(answer, user=body.user, fields=body.fields)
+
+
+@router.post(
+    "/recommend/batch",
+    response_class=StreamingResponse,
+    openapi_extra=batch_body(RecommendIn),
+    responses={
+        200: {
+            "description": "A line for each entry, in their order: the answer, or the problem.",
+            "content": {
+                _NDJSON: {
+                    "schema": {
+                        "type": "string",
+                        "contentMediaType": _NDJSON,
+                        "contentSchema": {
+                            "anyOf": [
+                                {"$ref": "#/components/schemas/RecommendationOut"},
+                                {"$ref": "#/components/schemas/Problem"},
+                            ]
+                        },
+                    }
+                }
+            },
+        },
+        **declared(422),
+    },
+)
+def recommend_many(
+    _caller: Service,
+    entries: Batch,
+    state: StateDep,
+    *,
+    distinct: Annotated[
+        bool, Query(description="No item twice in all the answers: the lists of one page.")
+    ] = False,
+) -> StreamingResponse:
+    """Answer many requests of `POST /recommend`, such as for a nightly mail.
+
+    Answers come as they are made, one a line. An entry that cannot be answered has a problem in
+    its line; entries of a wrong form refuse the whole batch.
+    """
+    bodies = _read(entries)
+    return StreamingResponse(_lines(bodies, state, distinct=distinct), media_type=_NDJSON)
+
+
+def _read(entries: Sequence[object]) -> list[RecommendIn]:
+    errors: list[FieldError] = []
+    bodies: list[RecommendIn] = []
+    for index, entry in enumerate(entries):
+        try:
+            bodies.append(RecommendIn.model_validate(entry))
+        except ValidationError as error:
+            details: Any = error.errors(include_url=False)
+            errors.extend(field_errors(details, at=f"requests.{index}"))
+    if errors:
+        raise InvalidInputError(*errors)
+    return bodies
+
+
+def _lines(bodies: Sequence[RecommendIn], state: State, *, distinct: bool) -> Iterator[bytes]:
+    """Yield the answers; each counts as sent once the next is asked for."""
+    given: set[ItemId] = set()
+    for body in bodies:
+        query = body.to_domain(state.container.identity)
+        if distinct:
+            query = replace(query, exclude=frozenset(query.exclude) | given)
+        with ExitStack() as departing:
+            try:
+                answer = _answer(query, state, departing)
+            except AppError as error:
+                yield bytes(problem_of(error).body) + b"\n"
+                continue
+            given |= {one.item.item_id for one in answer.items}
+            told = RecommendationOut.from_domain(answer, user=body.user, fields=body.fields)
+            yield told.model_dump_json().encode() + b"\n"
+
+
+def _answer(query: RecommendQuery, state: State, departing: ExitStack) -> Recommendation:
+    answer = state.container.recommend.recommend(query, departing=departing)
     state.metrics.recommendation(
         ranked_by=answer.ranked_by,
         is_personalised=answer.is_personalised,
         is_degraded=answer.is_degraded,
     )
-    return RecommendationOut.from_domain(answer, user=user)
+    return answer

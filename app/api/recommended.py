@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field
@@ -10,8 +11,7 @@ from app.api.schemas import Count
 from app.domain.models import Item, Kind
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
-from app.services.recommendation.answer import RecommendedItem
-from app.services.recommendation.answer import Recommendation
+from app.services.recommendation.answer import Recommendation, RecommendedItem, Source
 
 
 class ItemRef(BaseModel):
@@ -67,9 +67,13 @@ class RecommendedItemOut(ItemRef):
     reason: ReasonOut | None = Field(
         description="The reason of the LLM, where one was asked for and given."
     )
+    source: Source = Field(description="What speaks most for it; `fill`: only that it is there.")
+    fields: dict[str, object] | None = Field(
+        description="What was asked for by `fields`, as far as the item has it; else null."
+    )
 
     @classmethod
-    def from_domain(cls, one: RecommendedItem) -> Self:
+    def from_domain(cls, one: RecommendedItem, *, fields: Sequence[str] = ()) -> Self:
         """Return the wire form."""
         return cls(
             item_id=one.item.item_id,
@@ -77,7 +81,22 @@ class RecommendedItemOut(ItemRef):
             score=one.score,
             because=[ItemRef.of(item) for item in one.because],
             reason=ReasonOut.of(one.reason) if one.reason else None,
+            source=one.source,
+            fields=dict(_told(one.item, fields)) if fields else None,
         )
+
+
+def _told(item: Item, fields: Sequence[str]) -> Iterator[tuple[str, object]]:
+    for name in fields:
+        attribute = name.removeprefix("attributes.")
+        if name == "attributes":
+            yield name, dict(item.attributes)
+        elif name == "title":
+            yield name, item.title
+        elif name == "description":
+            yield name, item.description
+        elif attribute in item.attributes:
+            yield name, item.attributes[attribute]
 
 
 class RecommendationOut(BaseModel):
@@ -87,25 +106,38 @@ class RecommendationOut(BaseModel):
     the template's SHA-256. It is null where no LLM ranked.
     """
 
-    user: str = Field(description="The caller's id of the user.")
+    user: str | None = Field(description="The caller's id of the user; null for a visitor.")
     items: list[RecommendedItemOut] = Field(description="Best first.")
     ranked_by: Literal["llm", "retrieval", "popularity"] = Field(description="What made the order.")
     personalised: bool = Field(description="Whether it rests on the user's memory.")
     degraded: bool = Field(description="Whether the LLM was to take part and could not.")
     epoch: Count = Field(description="Erasures of this user that the answer knows of; a count.")
     prompt_id: str | None = Field(description="Wording the LLM ranked under; null without one.")
+    matched: Count = Field(description="Items that pass `where` and may be listed; a count.")
+    emptied_by: str | None = Field(
+        description="Of an empty list, the condition that removed the last item, such as "
+        "`where.price.$lt`, `available`, `exclude` or `seen`; else null."
+    )
+    unknown_items: list[str] = Field(description="Ids in the request that no item has.")
+    cursor: str | None = Field(description="Asks for the next page; null where there is none.")
     timings_ms: dict[str, float] = Field(description="Milliseconds each part took.")
 
     @classmethod
-    def from_domain(cls, answer: Recommendation, *, user: str) -> Self:
+    def from_domain(
+        cls, answer: Recommendation, *, user: str | None, fields: Sequence[str] = ()
+    ) -> Self:
         """Return the wire form."""
         return cls(
             user=user,
-            items=[RecommendedItemOut.from_domain(one) for one in answer.items],
+            items=[RecommendedItemOut.from_domain(one, fields=fields) for one in answer.items],
             ranked_by=answer.ranked_by.value,
             personalised=answer.is_personalised,
             degraded=answer.is_degraded,
             epoch=answer.epoch,
             prompt_id=answer.prompt_id,
+            matched=answer.matched,
+            emptied_by=answer.emptied_by,
+            unknown_items=list(answer.unknown_items),
+            cursor=answer.cursor,
             timings_ms=answer.timings_ms,
         )

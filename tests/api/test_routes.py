@@ -32,7 +32,8 @@ def test_recommend_tells_items_reasons_and_how(api: Api) -> None:
     assert answer["personalised"] is True
     assert answer["degraded"] is False
     assert len(answer["items"]) == 5
-    assert {"item_id", "title", "score", "because", "reason"} == set(answer["items"][0])
+    told = {"item_id", "title", "score", "because", "reason", "source", "fields"}
+    assert told == set(answer["items"][0])
     assert answer["timings_ms"]["total"] > 0
     assert answer["prompt_id"] is None
 

@@ -21,9 +21,9 @@ from app.domain.errors import RankerError
 from app.domain.models import Item, ItemId
 from app.domain.recommendation.memory_selection import Strategy
 from app.services.erasure.requests import ForgetCommand
-from app.services.recommendation.reranking import RankedBy
 from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
+from app.services.recommendation.reranking import RankedBy
 from app.settings_groups import LlmSettings
 from tests.servers.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.servers.vllm import VllmServer

@@ -16,8 +16,8 @@ from app.domain.recommendation.memory_selection import Strategy
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.services.erasure.residue_search import ResidueSearch
-from app.services.recommendation.neighbour_sync import NeighbourSync
 from app.services.recommendation.answer import Recommendation
+from app.services.recommendation.neighbour_sync import NeighbourSync
 from app.services.recommendation.query import RecommendQuery
 from app.services.recommendation.service import RecommendService
 

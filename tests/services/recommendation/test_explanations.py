@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
-from app.services.recommendation.reranking import RankedBy
 from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
+from app.services.recommendation.reranking import RankedBy
 from tests.world import StubExplainer, StubRanker, World, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]

@@ -7,9 +7,9 @@ from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import ItemId, Kind
 from app.domain.recommendation.memory_selection import Strategy
 from app.services.erasure.requests import ForgetCommand
-from app.services.recommendation.reranking import RankedBy
 from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
+from app.services.recommendation.reranking import RankedBy
 from tests.world import StubRanker, World
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
