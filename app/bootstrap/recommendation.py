@@ -46,6 +46,7 @@ def lists_of(adapters: Adapters, shared: SharedServices) -> ListService:
         neighbours=adapters.neighbours,
         limiter=shared.limiter,
         clock=adapters.clock,
+        opinions=adapters.opinions,
     )
 
 
@@ -72,7 +73,11 @@ def _pipeline(adapters: Adapters, shared: SharedServices) -> RecommendationPipel
         topics=shared.topics,
         embedder=adapters.embedder,
         clock=adapters.clock,
-        config=PipelineConfig(window=llm.candidates, scenarios=_scenarios(adapters.settings)),
+        config=PipelineConfig(
+            window=llm.candidates,
+            scenarios=_scenarios(adapters.settings),
+            opinions=adapters.opinions,
+        ),
     )
 
 

@@ -128,8 +128,8 @@ def test_a_batch_of_which_one_entry_is_wrong_is_refused(api: Api) -> None:
 
 @pytest.mark.parametrize("by", ["behaviour", "content", "both"])
 def test_similar_items_are_of_the_same_taste_and_pass_the_filter(api: Api, by: str) -> None:
-    def similar(**params: object) -> Any:  # noqa: ANN401 - parsed JSON
-        asked = {"by": by, "n": 60} | params
+    def similar(**params: str) -> Any:  # noqa: ANN401 - parsed JSON
+        asked = {"by": by, "n": "60"} | params
         return api.client.get("/items/sea-01/similar", params=asked, headers=SERVICE).json()
 
     whole, filtered = similar(), similar(where=json.dumps({"year": {"$lt": 1910}}))
@@ -153,7 +153,7 @@ def test_popular_counts_people_in_the_period_that_is_asked_for(api: Api) -> None
     api.world.read("today-1", ["stars-13"], at=now)
     api.world.read("today-2", ["stars-13", "crime-13"], at=now - timedelta(days=2))
 
-    def popular(**params: object) -> Any:  # noqa: ANN401 - parsed JSON
+    def popular(**params: str | int) -> Any:  # noqa: ANN401 - parsed JSON
         return api.client.get("/popular", params=params, headers=SERVICE).json()
 
     assert popular()["items"]

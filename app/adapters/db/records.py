@@ -17,6 +17,7 @@ from app.domain.models import (
     EventKey,
     HistoryEntry,
     Interaction,
+    ItemId,
     Kind,
     Pseudonym,
     RecordId,
@@ -132,11 +133,15 @@ class SqlInteractions(Repository):
                 ],
             )
 
-    def popularity(self, *, since: datetime) -> dict[ItemId, int]:
+    def popularity(
+        self, *, since: datetime, kinds: Collection[Kind], least_rating: float
+    ) -> dict[ItemId, int]:
         """See the port."""
         people = sa.func.count(_row.pseudonym.distinct())
         statement = _EVIDENCE.with_only_columns(_row.item_id, people).where(
-            _row.occurred_at >= since
+            _row.occurred_at >= since,
+            _row.kind.in_([kind.value for kind in kinds]),
+            _row.value.is_(None) | (_row.kind != Kind.RATING.value) | (_row.value >= least_rating),
         )
         rows = self.session.rows(statement.group_by(_row.item_id))
         return {row[0]: int(row[1]) for row in rows}

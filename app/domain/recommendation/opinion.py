@@ -84,6 +84,14 @@ class OpinionRule:
     scale: tuple[float, float] = (1.0, 5.0)
     thresholds: tuple[float, float] | None = None
 
+    @property
+    def least_rating(self) -> float:
+        """The lowest rating that is not against an item whoever gave it."""
+        if self.thresholds is not None:
+            return self.thresholds[1]
+        lowest, highest = self.scale
+        return math.nextafter(lowest + _LOW_PART * (highest - lowest), math.inf)
+
     def opinions(self, told: Iterable[Told]) -> dict[ItemId, Stance]:
         """Return where a user stands towards each item, the item touched last first.
 

@@ -16,6 +16,7 @@ from app.domain.models import (
     Interaction,
     Item,
     ItemId,
+    Kind,
     Pseudonym,
     RecordId,
     RequestId,
@@ -156,10 +157,17 @@ class Interactions(Protocol):
         In the memory of one user.
         """
 
-    def popularity(self, *, since: datetime) -> dict[ItemId, int]:
-        """Return how many users there is evidence of for each item, from a moment on.
+    def popularity(
+        self, *, since: datetime, kinds: Collection[Kind], least_rating: float
+    ) -> dict[ItemId, int]:
+        """Return how many users did something of these kinds with each item, from a moment on.
 
         Counted from the rows each time, so nothing of an erased user is in it.
+
+        Args:
+            since: the moment.
+            kinds: what counts.
+            least_rating: a rating below it does not.
         """
         ...
 

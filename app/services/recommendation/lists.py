@@ -14,6 +14,7 @@ from app.domain.models import Item, ItemId, Scored
 from app.domain.recommendation.filter import Where
 from app.domain.recommendation.filter_parser import parse_where
 from app.domain.recommendation.fusion import reciprocal_ranks
+from app.domain.recommendation.opinion import OpinionRule
 from app.ports.clock import Clock
 from app.ports.neighbours import Neighbours
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
@@ -51,6 +52,7 @@ class ListService:
         neighbours: Neighbours,
         limiter: ConcurrencyLimiter,
         clock: Clock,
+        opinions: OpinionRule,
     ) -> None:
         """Keep the collaborators."""
         self._uows = uows
@@ -59,6 +61,7 @@ class ListService:
         self._neighbours = neighbours
         self._limiter = limiter
         self._clock = clock
+        self._opinions = opinions
 
     def similar(
         self, item_id: ItemId, *, by: Likeness, where: object, exclude: frozenset[ItemId], n: int
@@ -130,8 +133,10 @@ class ListService:
             if period is None:
                 found = [one.item_id for one in self._neighbours.popular(top_n=n, among=among)]
             else:
-                since = self._clock.now() - period
-                counts = uow.interactions.popularity(since=since)
+                rule, since = self._opinions, self._clock.now() - period
+                counts = uow.interactions.popularity(
+                    since=since, kinds=rule.positive, least_rating=rule.least_rating
+                )
                 ranked = sorted((-count, one) for one, count in counts.items() if one in among)
                 found = [item_id for _, item_id in ranked[:n]]
             return _listed(found, catalogue, among)

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from app.domain.models import HistoryEntry, Item, ItemId, Pseudonym, Scored
 from app.domain.recommendation.fusion import by_position, diversified
 from app.domain.recommendation.memory_selection import Strategy
+from app.domain.recommendation.opinion import OpinionRule, Stance
 from app.domain.recommendation.prompt import ShownMemory
+from app.domain.recommendation.repulsion import repelled
 from app.ports.clock import Clock
 from app.ports.embedder import Embedder
 from app.services.catalogue.snapshot import CatalogueSnapshot
@@ -29,7 +31,7 @@ from app.services.recommendation.query import Pin, RecommendQuery, Scenario
 from app.services.recommendation.reranking import RankedBy, Reranker, RerankingRequest
 from app.services.recommendation.rules import Rules, rules_of
 
-_TOPIC_OVERFETCH: Final = 2
+_OVERFETCH: Final = 2
 """How many times the candidates are gathered for someone who wants some of them not."""
 
 
@@ -41,11 +43,13 @@ class PipelineConfig:
         window: candidates shown to the LLM, 1 to 52.
         because: most memories named with each recommended item.
         scenarios: presets by name.
+        opinions: what of the history speaks for an item.
     """
 
     window: int = 50
     because: int = 2
     scenarios: Mapping[str, Scenario] = field(default_factory=dict)
+    opinions: OpinionRule = field(default_factory=OpinionRule)
 
 
 class Stopwatch:
@@ -134,7 +138,9 @@ class RecommendationPipeline:
         watch.lap("ranking")
         best = self._arranged(ordered.items, rules, pins=query.pin, n=query.n)
         watch.lap("arrangement")
-        because = self._because([one.item_id for one in best], memories, catalogue)
+        because = self._because(
+            [one.item_id for one in best], memories.without(set(wish.disliked)), catalogue
+        )
         watch.lap("because")
         sources = dict(pool) | {one.item_id: Source.PINNED for one in query.pin}
         entries = catalogue.entries
@@ -164,26 +170,29 @@ class RecommendationPipeline:
     def _wish(
         self, query: RecommendQuery, known: UserSnapshot, memories: SelectableMemories
     ) -> Wish:
-        evidence = [
-            entry.item_id
-            for entry in known.history
-            if entry.item_id is not None and entry.kind.is_evidence
-        ]
-        meaning = None if query.text is None else self._embedder.embed([query.text])[0]
-        return Wish(evidence, memories.profile(), query.text, meaning)
+        opinions = self._config.opinions.opinions(known.history)
+        disliked = [one for one, stance in opinions.items() if stance is Stance.AGAINST]
+        return Wish(
+            liked=[one for one, stance in opinions.items() if stance is Stance.FOR],
+            disliked=disliked,
+            profile=memories.without(set(disliked)).profile(),
+            text=query.text,
+            meaning=None if query.text is None else self._embedder.embed([query.text])[0],
+        )
 
     def _gather(self, wish: Wish, rules: Rules, known: UserSnapshot, *, n: int) -> list[Candidate]:
         """Return the candidates, less what the user does not want to hear of."""
         wanted = max(self._config.window, n)
         found = self._candidates.gather(
-            wish, rules, top_n=wanted * _TOPIC_OVERFETCH if known.topics else wanted
+            wish, rules, top_n=wanted * _OVERFETCH if known.topics or wish.disliked else wanted
         )
         if rules.fill and len(found) < n:
-            found += _fillers(found, rules, n=n * _TOPIC_OVERFETCH - len(found))
+            found += _fillers(found, rules, n=n * _OVERFETCH - len(found))
         items = list(rules.catalogue.items(one.item_id for one in found).values())
         topics = self._topics
         about = topics.items_about if known.is_personal else topics.items_about_or_mentioning
         unwanted = about(known.topics, items, catalogue=rules.catalogue)
+        unwanted |= _repelled([one.item_id for one in found], wish, rules.catalogue)
         return [one for one in found if one.item_id not in unwanted][:wanted]
 
     def _shown(
@@ -266,6 +275,20 @@ def _owner(query: RecommendQuery, known: UserSnapshot) -> Pseudonym | None:
     """Return under whose name the LLM's view may be cached; nobody's, with a session in it."""
     is_stored = known.subject is not None and known.is_personal and not query.items
     return known.subject.pseudonym if known.subject is not None and is_stored else None
+
+
+def _repelled(item_ids: Sequence[ItemId], wish: Wish, catalogue: CatalogueSnapshot) -> set[ItemId]:
+    """Return those that say nearly what something disliked says; of what has vectors."""
+    if not wish.disliked:
+        return set()
+    _, against = catalogue.vectors.matrix(wish.disliked)
+    told, candidates = catalogue.vectors.matrix(item_ids)
+    _, praised = catalogue.vectors.matrix(wish.liked)
+    if not told or not len(against):
+        return set()
+    liked = praised if len(praised) else candidates[:0]
+    is_repelled = repelled(candidates, liked=liked, disliked=against)
+    return {one for one, is_out in zip(told, is_repelled.tolist(), strict=True) if is_out}
 
 
 def _item_ids(entries: Sequence[HistoryEntry]) -> set[ItemId]:
