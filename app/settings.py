@@ -38,9 +38,9 @@ from app.settings_groups import (
     NeighboursSettings,
     OpinionSettings,
     RedisSettings,
-    ScenarioSettings,
     VaultSettings,
 )
+from app.wire.scenarios import ScenarioIn
 
 PREFIX: Final = "LETHE_"
 SECRET_MIN_CHARACTERS: Final = 32
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     error, `stub` adds an item with only its id, to be completed by a later `PUT /items`."""
     web_concurrency: Annotated[int, Field(ge=1, le=256, validation_alias="WEB_CONCURRENCY")] = 1
     """API processes that the server starts; uvicorn reads the same variable, hence its name."""
-    scenarios: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")], ScenarioSettings] = {}
+    scenarios: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")], ScenarioIn] = {}
     """Presets of `POST /recommend` by name, as JSON: `{"front-page": {"where": {"stock": {"$gt":
     0}}, "boost": [{"where": {"new": true}, "by": 1.5}], "diversity": 0.3}}`. Keys: `where`,
     `boost`, `seen`, `diversity`, `fill`."""

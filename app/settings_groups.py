@@ -6,14 +6,12 @@ it means to leave it unset.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from app.domain.models import Kind
-from app.domain.recommendation.filter_parser import parse_where
 
 DEVELOPMENT_SERVICE_TOKEN: Final = "dev-service-token"  # noqa: S105 - public; loopback only
 DEVELOPMENT_ADMIN_TOKEN: Final = "dev-admin-token"  # noqa: S105 - public; loopback only
@@ -53,39 +51,6 @@ class Group(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
     )
-
-
-def _filter(document: object) -> object:
-    """Check a filter as far as it can be without a catalogue."""
-    parse_where(document, now=datetime.now(UTC), attributes=None)
-    return document
-
-
-Filter = Annotated[dict[str, object], AfterValidator(_filter)]
-
-
-class BoostSettings(Group):
-    """Items that count more, or less."""
-
-    where: Filter
-    """Which."""
-    by: Annotated[float, Field(ge=0.1, le=10)]
-    """How many times as much."""
-
-
-class ScenarioSettings(Group):
-    """A preset of `POST /recommend`. What a request says itself goes before it."""
-
-    where: Filter | None = None
-    """Only these items, as in a request; a request's own `where` must hold besides."""
-    boost: list[BoostSettings] = []
-    """Items that count more or less: filters with factors of 0.1 to 10."""
-    seen: list[Kind] = list(Kind)
-    """Kinds of interactions that hide their item from then on."""
-    diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """0 for the most relevant list, 1 for the most varied one."""
-    fill: bool = True
-    """Whether popular and then any items complete a list."""
 
 
 class DatabaseSettings(Group):

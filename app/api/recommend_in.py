@@ -13,13 +13,10 @@ from app.domain.models import ItemId, Kind
 from app.domain.privacy.pseudonyms import Identity
 from app.domain.recommendation.memory_selection import Strategy
 from app.services.recommendation.query import EVERY_KIND, Boost, Pin, RecommendQuery
+from app.wire.scenarios import WHERE, BoostIn
 from app.wire.schemas import In, ItemIdIn, UserId
 
 MAX_N: Final = 100
-_WHERE: Final = (
-    "Only items that a filter lets pass: MongoDB's operators on attributes, `item_id`, `title` and "
-    "`updated_at`; no regular expressions."
-)
 WhereParameter = Annotated[
     str | None,
     Query(max_length=4_096, description="The filter `where` of `POST /recommend`, as JSON."),
@@ -51,13 +48,6 @@ def _known_field(name: str) -> str:
     raise ValueError(message)
 
 
-class BoostIn(In):
-    """Items that count more in the list, or less."""
-
-    where: dict[str, object] = Field(description=_WHERE)
-    by: float = Field(ge=0.1, le=10, description="How many times as much; 0.1 to 10.")
-
-
 class PinIn(In):
     """An item that has a place of its own."""
 
@@ -81,7 +71,7 @@ class RecommendIn(In):
         description="What is looked for, in plain words; used, never stored.",
     )
     n: int = Field(default=10, ge=1, le=MAX_N, description="Items; 1 to 100.")
-    where: dict[str, object] | None = Field(default=None, description=_WHERE)
+    where: dict[str, object] | None = Field(default=None, description=WHERE)
     exclude: list[ItemIdIn] = Field(
         default=[], max_length=1_000, description="Items that are not wanted."
     )

@@ -38,7 +38,8 @@ class SharedServices:
         uows, clock, settings = adapters.uows, adapters.clock, adapters.settings
         usual = EMBEDDED if settings.chroma.url is None else WITH_SERVERS
         embedder = adapters.embedder
-        current = CurrentCatalogue(uows=uows, index=adapters.catalogue_index)
+        index = adapters.catalogue_index
+        current = CurrentCatalogue(uows=uows, index=index)
         topics = TopicMatcher(embedder=embedder, memory=adapters.memory, catalogue=current)
         lease_s = settings.forget.process_lease_s
         feed = NeighbourSync(
@@ -66,9 +67,7 @@ class SharedServices:
             topics=topics,
             resolver=ScopeResolver(uows=uows, topics=topics),
             feed=feed,
-            catalogue=CatalogueService(
-                uows=uows, index=adapters.catalogue_index, embedder=embedder, clock=clock
-            ),
+            catalogue=CatalogueService(uows=uows, index=index, embedder=embedder, clock=clock),
             ingest=ingest,
             audit_services=audit_services_of(adapters),
             search=search_of(adapters, ingest),

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 _READ_BYTES: Final = 1 << 20
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,25 @@ class _Client:
             raise ConnectionError(message)
         self.received += more
         head, found, body = bytes(self.received).partition(_END_OF_HEAD)
-        if not found or len(body) < _content_length(head):
+        if not found:
+            return None
+        if b"transfer-encoding: chunked" in head.lower():
+            if not body.endswith(_LAST_CHUNK):
+                return None
+            body = b"".join(_chunks(body))
+        elif len(body) < _content_length(head):
             return None
         status = int(head.split(b" ", 2)[1])
         return Exchange(self.index, self.sent_s, at_s, status, body)
+
+
+def _chunks(body: bytes) -> Iterator[bytes]:
+    """Yield what a chunked body carries."""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        length = int(size, 16)
+        yield body[:length]
+        body = body[length + 2 :]
 
 
 def _content_length(head: bytes) -> int:

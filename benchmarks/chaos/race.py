@@ -1,8 +1,9 @@
 """Recommendations in a race with forgets: no answer may rest on what was forgotten.
 
 ``python -m benchmarks.chaos.race`` starts a real server on the loopback interface. For each of
-200 users, 16 clients ask for recommendations, and somewhere among them one posts a forget. What
-counts is the client's own clock: when a call was sent, and when its answer had arrived.
+200 users, 16 clients ask for recommendations, by address, by body and in a batch in turn, and
+somewhere among them one posts a forget. What counts is the client's own clock: when a call was
+sent, and when its answer had arrived.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def run(url: str, calls: Sequence[Call], *, n_clients: int) -> list[Answer]:
         RuntimeError: an answer was an error.
     """
     host = str(urlsplit(url).netloc)
-    found = exchange(url, [_request(call, host=host) for call in calls], n_clients=n_clients)
+    requests = [_request(call, host=host, place=place) for place, call in enumerate(calls)]
+    found = exchange(url, requests, n_clients=n_clients)
     for one in found:
         if one.status not in {200, 202}:
             message = f"{one.status}: {one.body[:200]!r}"
@@ -106,14 +108,24 @@ def run(url: str, calls: Sequence[Call], *, n_clients: int) -> list[Answer]:
     ]
 
 
-def _request(call: Call, *, host: str) -> bytes:
+def _request(call: Call, *, host: str, place: int) -> bytes:
+    token, asked = DEVELOPMENT_SERVICE_TOKEN, {"user": user(call.n)}
     if not call.forgets:
-        path = f"/recommend/{user(call.n)}"
-        return request_bytes("GET", path, token=DEVELOPMENT_SERVICE_TOKEN, host=host)
+        match place % 3:
+            case 0:
+                path = f"/recommend/{user(call.n)}"
+                return request_bytes("GET", path, token=token, host=host)
+            case 1:
+                body = json.dumps(asked).encode()
+                return request_bytes("POST", "/recommend", token=token, host=host, body=body)
+            case _:
+                body = json.dumps([asked]).encode()
+                path = "/recommend/batch"
+                return request_bytes("POST", path, token=token, host=host, body=body)
     items = {} if call.is_whole else {"item_ids": sorted(call.forgets)}
     scope = {"kind": "all" if call.is_whole else "items"} | items
     body = json.dumps({"user": user(call.n), "scope": scope}).encode()
-    return request_bytes("POST", "/forget", token=DEVELOPMENT_SERVICE_TOKEN, host=host, body=body)
+    return request_bytes("POST", "/forget", token=token, host=host, body=body)
 
 
 def judge(answers: Sequence[Answer]) -> Findings:

@@ -27,8 +27,8 @@ from app.domain.models import ItemId, Kind
 from app.domain.recommendation.prompt import ShownMemory
 from app.ports.ranker import Ranker, RankingTask
 from app.services.erasure.requests import ForgetCommand
-from app.services.recommendation.reranking import RankedBy
 from app.services.recommendation.query import RecommendQuery
+from app.services.recommendation.reranking import RankedBy
 from app.settings_groups import LlmSettings
 from benchmarks.harness import write_result
 from tests.servers.vllm import VllmServer, vllm_server

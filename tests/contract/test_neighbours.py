@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pytest
@@ -269,3 +270,46 @@ def test_what_goes_with_the_disliked_is_repelled_and_what_goes_with_the_liked_is
     assert ItemId("z") not in both
     assert not after & set(sea)
     assert neighbours.repelled(liked=sea, disliked=()) == set()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    start=batches,
+    limit=limits,
+    history=item_lists,
+    among=st.sets(st.sampled_from(ITEMS)),
+    exclude=st.sets(st.sampled_from(ITEMS), max_size=3),
+)
+def test_only_some_items_are_returned_in_their_places_when_only_some_are_asked_for(
+    *,
+    start: Histories,
+    limit: Limits,
+    history: tuple[ItemId, ...],
+    among: set[ItemId],
+    exclude: set[ItemId],
+) -> None:
+    neighbours = built(start, limits=limit)
+    for ranked in (
+        partial(neighbours.recommend, history, exclude=exclude),
+        partial(neighbours.popular, exclude=exclude),
+    ):
+        whole = ranked(top_n=len(ITEMS))
+        for top_n in (1, 3, len(ITEMS)):
+            some = ranked(top_n=top_n, among=among)
+            kept = [one for one in whole if one.item_id in among][:top_n]
+            assert [one[:2] for one in some] == [one[:2] for one in kept]
+            scores = [one.score for one in whole]
+            assert [one.rank for one in some] == [1 + scores.index(one.score) for one in some]
+
+
+@pytest.mark.parametrize("n_eligible", [1, 20, 200, 2_000])
+def test_few_and_many_items_are_found_when_only_they_are_asked_for(n_eligible: int) -> None:
+    histories = random_histories(n_users=300, n_items=2_000, seed=3)
+    neighbours = built(histories, limits=NONE)
+    chosen = np.random.default_rng(4).choice(2_000, n_eligible, replace=False)
+    among = {ItemId(str(one)) for one in chosen}
+
+    whole = neighbours.popular(top_n=2_000)
+    some = neighbours.popular(top_n=30, among=among)
+
+    assert [one[:2] for one in some] == [one[:2] for one in whole if one.item_id in among][:30]

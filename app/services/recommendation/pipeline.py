@@ -7,10 +7,7 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from app.domain.models import HistoryEntry, Item, ItemId, Pseudonym, Scored
+from app.domain.models import HistoryEntry, ItemId, Pseudonym, Scored
 from app.domain.recommendation.fusion import by_position, diversified
 from app.domain.recommendation.memory_selection import Strategy
 from app.domain.recommendation.opinion import OpinionRule, Stance
@@ -21,6 +18,7 @@ from app.ports.embedder import Embedder
 from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.recommendation.answer import Recommendation, RecommendedItem, Source
+from app.services.recommendation.because import because
 from app.services.recommendation.candidates import Candidate, Candidates, Wish
 from app.services.recommendation.memory_selection import (
     MemorySelection,
@@ -28,7 +26,12 @@ from app.services.recommendation.memory_selection import (
     UserSnapshot,
 )
 from app.services.recommendation.query import Pin, RecommendQuery, Scenario
-from app.services.recommendation.reranking import RankedBy, Reranker, RerankingRequest
+from app.services.recommendation.reranking import (
+    OrderedCandidates,
+    RankedBy,
+    Reranker,
+    RerankingRequest,
+)
 from app.services.recommendation.rules import Rules, rules_of
 
 _OVERFETCH: Final = 2
@@ -111,14 +114,7 @@ class RecommendationPipeline:
             InvalidInputError: the query does not fit the catalogue, see ``rules_of``.
         """
         watch = Stopwatch(self._clock)
-        rules = rules_of(
-            query,
-            scenarios=self._config.scenarios,
-            catalogue=catalogue,
-            history=known.history,
-            served=served,
-            now=self._clock.now(),
-        )
+        rules = self._rules(query, known, catalogue, served=served)
         watch.lap("rules")
         memories = self._recall.recall(known, catalogue)
         watch.lap("memory")
@@ -127,33 +123,21 @@ class RecommendationPipeline:
         watch.lap("candidates")
         shown = self._shown(memories, pool, catalogue, strategy=query.strategy)
         watch.lap("selection")
-        ordered = self._ranking.order(
-            RerankingRequest(
-                pseudonym=_owner(query, known),
-                epoch=known.epoch,
-                memories=shown,
-                candidates=list(catalogue.items(one.item_id for one in pool).values()),
-            )
-        )
+        ordered = self._ordered(query, known, pool, shown, catalogue)
         watch.lap("ranking")
         best = self._arranged(ordered.items, rules, pins=query.pin, n=query.n)
         watch.lap("arrangement")
-        because = self._because(
-            [one.item_id for one in best], memories.without(set(wish.disliked)), catalogue
-        )
+        speaking = memories.without(set(wish.disliked))
+        ids = [one.item_id for one in best]
+        reasons = because(ids, speaking, catalogue, most=self._config.because)
         watch.lap("because")
-        sources = dict(pool) | {one.item_id: Source.PINNED for one in query.pin}
-        entries = catalogue.entries
         is_popular = ordered.ranked_by is RankedBy.RETRIEVAL and wish.is_blank
+        sources = dict(pool) | {one.item_id: Source.PINNED for one in query.pin}
+        items = catalogue.items(ids)
         return Recommendation(
             items=[
-                RecommendedItem(
-                    item=entries[one.item_id].item,
-                    score=round(one.score, 6),
-                    source=sources[one.item_id],
-                    because=because.get(one.item_id, ()),
-                )
-                for one in best
+                RecommendedItem(items[one], round(score, 6), sources[one], reasons.get(one, ()))
+                for one, score, _ in best
             ],
             ranked_by=RankedBy.POPULARITY if is_popular else ordered.ranked_by,
             is_personalised=known.is_personal,
@@ -165,6 +149,23 @@ class RecommendationPipeline:
             epoch=known.epoch,
             prompt_id=ordered.prompt_id,
             timings_ms=watch.laps_ms,
+        )
+
+    def _rules(
+        self,
+        query: RecommendQuery,
+        known: UserSnapshot,
+        catalogue: CatalogueSnapshot,
+        *,
+        served: Collection[ItemId],
+    ) -> Rules:
+        return rules_of(
+            query,
+            scenarios=self._config.scenarios,
+            catalogue=catalogue,
+            history=known.history,
+            served=served,
+            now=self._clock.now(),
         )
 
     def _wish(
@@ -214,6 +215,23 @@ class RecommendationPipeline:
         )
         return chosen.as_shown(catalogue.items(_item_ids(memories.entries)))
 
+    def _ordered(
+        self,
+        query: RecommendQuery,
+        known: UserSnapshot,
+        pool: Sequence[Candidate],
+        shown: Sequence[ShownMemory],
+        catalogue: CatalogueSnapshot,
+    ) -> OrderedCandidates:
+        return self._ranking.order(
+            RerankingRequest(
+                pseudonym=_owner(query, known),
+                epoch=known.epoch,
+                memories=shown,
+                candidates=list(catalogue.items(one.item_id for one in pool).values()),
+            )
+        )
+
     def _arranged(
         self, ordered: Sequence[Scored], rules: Rules, *, pins: Sequence[Pin], n: int
     ) -> list[Scored]:
@@ -228,41 +246,6 @@ class RecommendationPipeline:
         for pin in sorted(held.values(), key=lambda one: one.position):
             listed.insert(pin.position - 1, pin.item_id)
         return by_position(listed[:n])
-
-    def _because(
-        self, item_ids: Sequence[ItemId], memories: SelectableMemories, catalogue: CatalogueSnapshot
-    ) -> dict[ItemId, list[Item]]:
-        """Return the remembered items closest in meaning to each recommended one, each once.
-
-        By the catalogue's vectors on both sides: the memories' own are rounded, and hold what
-        the user said of the item besides.
-        """
-        if not memories.entries:
-            return {}
-        vectors = catalogue.vectors.of({*item_ids, *_item_ids(memories.entries)})
-        strengths: dict[ItemId, list[float]] = {}
-        for entry, strength in zip(memories.entries, memories.strength, strict=True):
-            item_id = entry.item_id
-            if item_id is not None and item_id in vectors and item_id in catalogue.entries:
-                strengths.setdefault(item_id, []).append(float(strength))
-        targets = [item_id for item_id in item_ids if item_id in vectors]
-        if not strengths or not targets:
-            return {}
-        remembered = sorted(strengths)
-        cosines: NDArray[np.float32] = (
-            np.stack([vectors[one] for one in targets])
-            @ np.stack([vectors[one] for one in remembered]).T
-        )
-        # Of several memories of an item the strongest speaks; against it, the weakest.
-        most = np.array([max(strengths[one]) for one in remembered])
-        least = np.array([min(strengths[one]) for one in remembered])
-        nearness = np.where(cosines > 0, cosines * most, cosines * least)
-        # Stable over ascending ids, so ties go by id.
-        order = np.argsort(-nearness, axis=1, kind="stable")[:, : self._config.because]
-        return {
-            target: [catalogue.entries[remembered[at]].item for at in row]
-            for target, row in zip(targets, order.tolist(), strict=True)
-        }
 
 
 def _fillers(found: Sequence[Candidate], rules: Rules, *, n: int) -> list[Candidate]:

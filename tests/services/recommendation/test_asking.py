@@ -17,7 +17,7 @@ from app.domain.models import Item, ItemId, Kind
 from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.answer import Recommendation, Source
 from app.services.recommendation.query import Boost, Pin, RecommendQuery
-from app.settings_groups import ScenarioSettings
+from app.wire.scenarios import ScenarioIn
 from tests.world import World, catalogue, open_world
 
 SEA = [ItemId(f"sea-{number:02d}") for number in range(6)]
@@ -27,7 +27,7 @@ SIXTY = 60
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     scenarios = {
-        "old": ScenarioSettings.model_validate({"where": {"year": {"$lt": 1910}}, "fill": False})
+        "old": ScenarioIn.model_validate({"where": {"year": {"$lt": 1910}}, "fill": False})
     }
     with open_world(tmp_path_factory.mktemp("asking"), scenarios=scenarios) as made:
         made.populate()
