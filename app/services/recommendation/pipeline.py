@@ -128,17 +128,11 @@ class RecommendationPipeline:
         best = self._arranged(ordered.items, rules, pins=query.pin, n=query.n)
         watch.lap("arrangement")
         speaking = memories.without(set(wish.disliked))
-        ids = [one.item_id for one in best]
-        reasons = because(ids, speaking, catalogue, most=self._config.because)
+        items = self._told(best, speaking, dict(pool), query.pin, catalogue)
         watch.lap("because")
         is_popular = ordered.ranked_by is RankedBy.RETRIEVAL and wish.is_blank
-        sources = dict(pool) | {one.item_id: Source.PINNED for one in query.pin}
-        items = catalogue.items(ids)
         return Recommendation(
-            items=[
-                RecommendedItem(items[one], round(score, 6), sources[one], reasons.get(one, ()))
-                for one, score, _ in best
-            ],
+            items=items,
             ranked_by=RankedBy.POPULARITY if is_popular else ordered.ranked_by,
             is_personalised=known.is_personal,
             is_degraded=ordered.is_degraded,
@@ -150,6 +144,29 @@ class RecommendationPipeline:
             prompt_id=ordered.prompt_id,
             timings_ms=watch.laps_ms,
         )
+
+    def _told(
+        self,
+        best: Sequence[Scored],
+        memories: SelectableMemories,
+        sources: Mapping[ItemId, Source],
+        pins: Sequence[Pin],
+        catalogue: CatalogueSnapshot,
+    ) -> list[RecommendedItem]:
+        """Return the items with what speaks for each."""
+        ids = [one.item_id for one in best]
+        reasons = because(ids, memories, catalogue, most=self._config.because)
+        pinned = {one.item_id for one in pins}
+        items = catalogue.items(ids)
+        return [
+            RecommendedItem(
+                item=items[one],
+                score=round(score, 6),
+                source=Source.PINNED if one in pinned else sources[one],
+                because=reasons.get(one, ()),
+            )
+            for one, score, _ in best
+        ]
 
     def _rules(
         self,
