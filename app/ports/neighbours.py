@@ -17,7 +17,6 @@ class Neighbours(Protocol):
 
     def build(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> None:
         """Replace the whole state by these users' items and refresh derived models."""
-        ...
 
     def apply(self, changes: Mapping[Pseudonym, Sequence[ItemId]]) -> None:
         """Set each user's items to exactly these; an empty sequence forgets the user.
@@ -25,7 +24,6 @@ class Neighbours(Protocol):
         Idempotent. After it returns no answer holds anything of removed pairs: a derived
         model that still does is withheld until it is refreshed.
         """
-        ...
 
     def recommend(
         self,
@@ -46,7 +44,6 @@ class Neighbours(Protocol):
             among: the only items to return. Others keep their places, which ``Scored.rank`` tells;
                 so a list is the same with them and without, but for them. None for all.
         """
-        ...
 
     def repelled(self, *, liked: Sequence[ItemId], disliked: Sequence[ItemId]) -> set[ItemId]:
         """Return items of which people who have something disliked, too, are many.
@@ -54,7 +51,6 @@ class Neighbours(Protocol):
         Such that nothing liked is half as near. The lists are to leave them out, whatever their
         source. Without a model of an item it repels nothing.
         """
-        ...
 
     def popular(
         self,
@@ -64,15 +60,12 @@ class Neighbours(Protocol):
         among: Collection[ItemId] | None = None,
     ) -> list[Scored]:
         """Return items by number of users, ties by item id; arguments as of ``recommend``."""
-        ...
 
     def refresh(self) -> bool:
         """Bring derived models up to the state's generation; return whether anything was done."""
-        ...
 
     def is_settled(self) -> bool:
         """Whether no derived model holds anything of pairs that were removed."""
-        ...
 
     def state_hash(self, *, in_full: bool = False) -> str:
         """Return 64 hex digits that stand for the state, equal for equal states.
@@ -81,12 +74,9 @@ class Neighbours(Protocol):
             in_full: read every list and count that is held; takes as long as the state is
                 large. Else the hash of users and their items that is kept up with every change.
         """
-        ...
 
     def hash_of(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> str:
         """Return the full state hash that these users' items would have; changes nothing."""
-        ...
 
     def generation(self) -> int:
         """Return a number raised by every change of the state."""
-        ...

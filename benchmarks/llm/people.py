@@ -38,9 +38,11 @@ from app.domain.recommendation.memory_selection import Choice, Strategy, select_
 from app.domain.recommendation.opinion import OpinionRule
 from app.domain.recommendation.prompt import ShownMemory
 from app.ports.dataset import DatasetKind, InteractionRecord, ItemRecord
-from app.services.catalogue.snapshot import N_CLUSTERS
-from app.services.recommendation.candidates import CandidateConfig, Candidates
+from app.services.catalogue.snapshot import N_CLUSTERS, CatalogueSnapshot
+from app.services.catalogue.vectors import ItemVectors
+from app.services.recommendation.candidates import CandidateConfig, Candidates, Wish
 from app.services.recommendation.memory_selection import MemorySelectionConfig, SelectableMemories
+from app.services.recommendation.rules import Rules
 from benchmarks.data import Ints, split
 from tests.fakes_memory import FakeCatalogueIndex
 
@@ -127,9 +129,8 @@ class People:
             for one in self.persons
         )
         neighbours.refresh()
-        self._candidates = Candidates(
-            neighbours=neighbours, catalogue=self._index, config=CandidateConfig()
-        )
+        self._candidates = Candidates(neighbours=neighbours, config=CandidateConfig())
+        self._catalogue = CatalogueSnapshot.of(listed, ItemVectors(self._index))
 
     def cases(
         self, *, strategies: Sequence[Strategy], prompting: Prompting, only: Iterable[int]
@@ -148,9 +149,8 @@ class People:
         memories = self._recalled(person)
         profile = memories.profile()
         found = self._candidates.gather(
-            evidence=OpinionRule().liked(person.history),
-            profile=profile,
-            exclude=person.seen | person.never,
+            Wish(OpinionRule().liked(person.history), profile=profile),
+            Rules.plain(self._catalogue, exclude=person.seen | person.never),
             top_n=WINDOW,
         )
         candidates = [self.items[one.item_id] for one in found]

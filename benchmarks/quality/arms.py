@@ -19,7 +19,10 @@ from app.domain.models import EventKey, HistoryEntry, Item, ItemId, Kind, Pseudo
 from app.domain.recommendation.memory import strengths
 from app.domain.recommendation.opinion import Evidence, OpinionRule, Stance
 from app.domain.recommendation.repulsion import repelled
-from app.services.recommendation.candidates import CandidateConfig, Candidates
+from app.services.catalogue.snapshot import CatalogueSnapshot
+from app.services.catalogue.vectors import ItemVectors
+from app.services.recommendation.candidates import CandidateConfig, Candidates, Wish
+from app.services.recommendation.rules import Rules
 from app.settings_groups import NeighboursSettings
 from benchmarks.quality import models
 from benchmarks.quality.beyond import ease_weights
@@ -136,11 +139,11 @@ def _entry(one: Evidence) -> HistoryEntry:
 
 def fit_list(setup: Setup, content: Content | None, everybody: Mapping[int, Told]) -> Ask:
     """Fit the list that a caller gets: neighbours, content and popularity, fused."""
-    candidates = Candidates(
-        neighbours=built(setup, everybody),
-        catalogue=content.index() if content else FakeCatalogueIndex(),
-        config=CandidateConfig(),
-    )
+    candidates = Candidates(neighbours=built(setup, everybody), config=CandidateConfig())
+    index = content.index() if content else FakeCatalogueIndex()
+    items = {one for told in everybody.values() for one in (each.item_id for each in told)}
+    held = items | set(index.rows)
+    catalogue = CatalogueSnapshot.of((Item(one, one) for one in held), ItemVectors(index))
 
     def ask(told: Told) -> list[int]:
         opinions = setup.opinions.opinions(told)
@@ -148,10 +151,8 @@ def fit_list(setup: Setup, content: Content | None, everybody: Mapping[int, Told
         disliked = [one for one, stance in opinions.items() if stance is Stance.AGAINST]
         kept = [one for one in told if one.item_id not in disliked]
         gathered = candidates.gather(
-            evidence=liked,
-            disliked=disliked,
-            profile=content.profile(kept) if content else None,
-            exclude={one.item_id for one in told},
+            Wish(liked, disliked, content.profile(kept) if content else None),
+            Rules.plain(catalogue, exclude={one.item_id for one in told}),
             top_n=2 * N_LISTED if disliked else N_LISTED,
         )
         listed = [int(one.item_id) for one in gathered]

@@ -58,7 +58,7 @@ class SqlItems(Repository):
 
     def _reach(self, version: int, *, changed: int) -> None:
         if changed:
-            counters.raise_to(self.session, counters.CATALOGUE, version)
+            counters.note_maximum(self.session, counters.CATALOGUE, version)
 
     def get_many(self, item_ids: Collection[ItemId]) -> dict[ItemId, Item]:
         rows = self.session.rows(

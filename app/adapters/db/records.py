@@ -136,7 +136,6 @@ class SqlInteractions(Repository):
     def popularity(
         self, *, since: datetime, kinds: Collection[Kind], least_rating: float
     ) -> dict[ItemId, int]:
-        """See the port."""
         people = sa.func.count(_row.pseudonym.distinct())
         statement = _EVIDENCE.with_only_columns(_row.item_id, people).where(
             _row.occurred_at >= since,

@@ -169,7 +169,6 @@ class Interactions(Protocol):
             kinds: what counts.
             least_rating: a rating below it does not.
         """
-        ...
 
     def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
         """Return what these rows of a user hold, flagged or not; missing ids are left out."""

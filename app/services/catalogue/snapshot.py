@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from heapq import nsmallest
 from typing import Final
@@ -25,6 +26,7 @@ _SAMPLE: Final = 1024
 """Items that the clusters are made from at most: as good as all, at any size of catalogue."""
 MAX_EXACT: Final = 20_000
 """Up to here one product with all vectors is faster than the index: 20 MB of 256 dimensions."""
+_ANY_MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _FEW: Final = 2_000
 """Of a larger catalogue, up to so many eligible items are compared one by one."""
 
@@ -77,6 +79,12 @@ class CatalogueSnapshot:
     changed: frozenset[int] = frozenset()
     names: Mapping[str, int] = field(default_factory=dict)
     max_exact: int = MAX_EXACT
+
+    @classmethod
+    def of(cls, items: Iterable[Item], vectors: ItemVectors) -> CatalogueSnapshot:
+        """Return the snapshot of these items, all available, at version 1."""
+        entries = [CatalogueEntry(one, _ANY_MOMENT) for one in items]
+        return cls(0, vectors).after(entries, removed=(), version=1).in_order()
 
     def after(
         self, changed: Iterable[CatalogueEntry], *, removed: Collection[ItemId], version: int

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from app.domain.models import ItemId, Scored
 from app.domain.recommendation.fusion import reciprocal_ranks
+from app.domain.recommendation.repulsion import repelled
 from app.domain.recommendation.topic import words_about, words_of
 from app.ports.neighbours import Neighbours
+from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.recommendation.answer import Source
 from app.services.recommendation.rules import Rules
 
@@ -181,3 +183,19 @@ class Candidates:
         for item_id in rules.shown:
             if item_id in fused:
                 fused[item_id] *= _SHOWN_LATELY
+
+
+def repelled_by_content(
+    item_ids: Sequence[ItemId], wish: Wish, catalogue: CatalogueSnapshot
+) -> set[ItemId]:
+    """Return those that say nearly what something disliked says; of what has vectors."""
+    if not wish.disliked:
+        return set()
+    _, against = catalogue.vectors.matrix(wish.disliked)
+    told, candidates = catalogue.vectors.matrix(item_ids)
+    _, praised = catalogue.vectors.matrix(wish.liked)
+    if not told or not len(against):
+        return set()
+    liked = praised if len(praised) else candidates[:0]
+    is_repelled = repelled(candidates, liked=liked, disliked=against)
+    return {one for one, is_out in zip(told, is_repelled.tolist(), strict=True) if is_out}

@@ -12,14 +12,18 @@ from app.domain.recommendation.fusion import by_position, diversified
 from app.domain.recommendation.memory_selection import Strategy
 from app.domain.recommendation.opinion import OpinionRule, Stance
 from app.domain.recommendation.prompt import ShownMemory
-from app.domain.recommendation.repulsion import repelled
 from app.ports.clock import Clock
 from app.ports.embedder import Embedder
 from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.recommendation.answer import Recommendation, RecommendedItem, Source
 from app.services.recommendation.because import because
-from app.services.recommendation.candidates import Candidate, Candidates, Wish
+from app.services.recommendation.candidates import (
+    Candidate,
+    Candidates,
+    Wish,
+    repelled_by_content,
+)
 from app.services.recommendation.memory_selection import (
     MemorySelection,
     SelectableMemories,
@@ -210,7 +214,7 @@ class RecommendationPipeline:
         topics = self._topics
         about = topics.items_about if known.is_personal else topics.items_about_or_mentioning
         unwanted = about(known.topics, items, catalogue=rules.catalogue)
-        unwanted |= _repelled([one.item_id for one in found], wish, rules.catalogue)
+        unwanted |= repelled_by_content([one.item_id for one in found], wish, rules.catalogue)
         return [one for one in found if one.item_id not in unwanted][:wanted]
 
     def _shown(
@@ -275,20 +279,6 @@ def _owner(query: RecommendQuery, known: UserSnapshot) -> Pseudonym | None:
     """Return under whose name the LLM's view may be cached; nobody's, with a session in it."""
     is_stored = known.subject is not None and known.is_personal and not query.items
     return known.subject.pseudonym if known.subject is not None and is_stored else None
-
-
-def _repelled(item_ids: Sequence[ItemId], wish: Wish, catalogue: CatalogueSnapshot) -> set[ItemId]:
-    """Return those that say nearly what something disliked says; of what has vectors."""
-    if not wish.disliked:
-        return set()
-    _, against = catalogue.vectors.matrix(wish.disliked)
-    told, candidates = catalogue.vectors.matrix(item_ids)
-    _, praised = catalogue.vectors.matrix(wish.liked)
-    if not told or not len(against):
-        return set()
-    liked = praised if len(praised) else candidates[:0]
-    is_repelled = repelled(candidates, liked=liked, disliked=against)
-    return {one for one, is_out in zip(told, is_repelled.tolist(), strict=True) if is_out}
 
 
 def _item_ids(entries: Sequence[HistoryEntry]) -> set[ItemId]:

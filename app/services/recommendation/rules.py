@@ -41,6 +41,12 @@ class Rules:
     diversity: float
     fill: bool
 
+    @classmethod
+    def plain(cls, catalogue: CatalogueSnapshot, *, exclude: Collection[ItemId] = ()) -> Rules:
+        """Return the rules of a query for any items but some."""
+        every, excluded = catalogue.eligible(), frozenset(exclude)
+        return cls(catalogue, Where(), every, excluded, frozenset(), (), (), 0.0, True)
+
     @property
     def hidden(self) -> frozenset[ItemId]:
         """Items that take no place in any ranking."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -302,10 +303,9 @@ def test_an_item_hidden_while_the_list_is_made_is_not_in_it(own_world: World) ->
 
     def overtaken(*asked: object) -> object:
         with own_world.adapters.uows.write() as uow:
-            uow.items.session.connection.exec_driver_sql(
-                "DELETE FROM item WHERE item_id = ?", (gone,)
-            )
-            uow.items.session.connection.exec_driver_sql(
+            rows: Any = uow.items
+            rows.session.connection.exec_driver_sql("DELETE FROM item WHERE item_id = ?", (gone,))
+            rows.session.connection.exec_driver_sql(
                 "UPDATE counter SET value = value + 1 WHERE name = 'catalogue'"
             )
         return vectors(*asked)
