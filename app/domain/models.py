@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, NewType
+from typing import NamedTuple, NewType, Self
 
 Pseudonym = NewType("Pseudonym", str)
 """64 hex digits, HMAC-SHA-256 of the caller's user id; the only user key that is stored."""
@@ -42,12 +42,27 @@ class Item:
         title: 1 to 512 characters.
         description: up to 8,192 characters, may be empty.
         attributes: flat facts, such as ``{"genres": ["Action"], "year": 1977}``.
+        available: whether it may be shown; what users did with it counts all the same.
+        is_stub: the catalogue has no entry of it, and all that is known is that somebody did
+            something with it; its title is its id.
     """
 
     item_id: ItemId
     title: str
     description: str = ""
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    available: bool = True
+    is_stub: bool = False
+
+    @classmethod
+    def stub(cls, item_id: ItemId) -> Self:
+        """Return what stands for an item that the catalogue says nothing of."""
+        return cls(item_id, title=item_id, is_stub=True)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it may stand in a list."""
+        return self.available and not self.is_stub
 
 
 @dataclass(frozen=True, slots=True)

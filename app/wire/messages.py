@@ -25,6 +25,7 @@ _MESSAGES: Final = {
     "too_short": "must have at least {min_length} entries",
     "too_long": "must have at most {max_length} entries",
     "float_type": "must be a number",
+    "bool_type": "must be true or false",
     "finite_number": f"must lie between -{MAX_ABS_VALUE:g} and {MAX_ABS_VALUE:g}",
     "enum": "must be one of {expected}",
     "union_tag_invalid": "must be one of {expected_tags}",

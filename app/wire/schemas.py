@@ -166,10 +166,21 @@ class _ItemFieldsIn(In):
         description="Flat facts, up to 64. A name has up to 128 characters; a value is a string "
         "of up to 512, a finite number (whole ones up to 2^53), a boolean, or up to 64 of them.",
     )
+    available: bool = Field(
+        default=True,
+        strict=True,
+        description="Whether it may be recommended; what users did with it counts all the same.",
+    )
 
     def to_domain(self, item_id: str) -> Item:
         """Return the domain's value."""
-        return Item(ItemId(item_id), self.title, self.description or "", self.attributes)
+        return Item(
+            ItemId(item_id),
+            self.title,
+            self.description or "",
+            self.attributes,
+            available=self.available,
+        )
 
 
 class ItemIn(_ItemFieldsIn):

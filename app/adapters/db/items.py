@@ -43,6 +43,8 @@ class SqlItems(Repository):
                 "indexed_hash": None,
                 "updated_at": new.updated_at,
                 "changed_seq": new.changed_seq,
+                "available": new.available,
+                "is_stub": new.is_stub,
             },
             where=item.c.content_hash != new.content_hash,
         ).returning(item.c.item_id)
@@ -109,7 +111,7 @@ class SqlItems(Repository):
 
     def changed_since(self, version: int) -> Iterator[CatalogueEntry]:
         for row in self.session.stream(sa.select(item).where(item.c.changed_seq > version)):
-            yield CatalogueEntry(_item(row), row.updated_at)
+            yield CatalogueEntry(_item(row), row.updated_at, available=row.available)
 
     def ids(self) -> set[ItemId]:
         return {row.item_id for row in self.session.stream(sa.select(item.c.item_id))}
@@ -119,12 +121,17 @@ class SqlItems(Repository):
 
 
 def _item(row: Record) -> Item:
-    return Item(row.item_id, row.title, row.description, row.attributes)
+    return Item(row.item_id, row.title, row.description, row.attributes, row.available, row.is_stub)
 
 
 def _content_hash(entry: Item) -> str:
-    """Return SHA-256 over everything that the catalogue index shows of an item."""
+    """Return SHA-256 over everything that an item says.
+
+    What most items are is left out, so that rows from before it could be told keep their hash.
+    """
     content = [entry.title, entry.description, dict(entry.attributes)]
+    content += [] if entry.available else ["unavailable"]
+    content += ["stub"] if entry.is_stub else []
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -138,4 +145,6 @@ def _values(entry: Item, *, at: datetime) -> dict[str, object]:
         "content_hash": _content_hash(entry),
         "indexed_hash": None,
         "updated_at": at,
+        "available": entry.available,
+        "is_stub": entry.is_stub,
     }

@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -23,7 +24,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 
 from app.adapters.db.types import UtcDateTime
@@ -109,6 +112,8 @@ item: Final = Table(
     Column("indexed_hash", String(_HASH)),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("changed_seq", BigInteger, nullable=False, server_default="0"),
+    Column("available", Boolean, nullable=False, server_default=true()),
+    Column("is_stub", Boolean, nullable=False, server_default=false()),
 )
 Index("ix_item_changed_seq", item.c.changed_seq)
 Index(

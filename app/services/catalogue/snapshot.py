@@ -33,7 +33,7 @@ _FEW: Final = 2_000
 
 def is_shown(entry: CatalogueEntry) -> bool:
     """Return whether an item may be in a list at all; one that may not is evidence still."""
-    return entry.available
+    return entry.available and not entry.item.is_stub
 
 
 class Base:

@@ -169,7 +169,7 @@ class IngestService:
                 FieldError(f"interactions.{index}.item_id", "unknown item") for index in unknown
             ]
             raise UnknownItemsError(*errors, indices=frozenset(unknown))
-        stubs = [Item(item_id=item_id, title=item_id) for item_id in sorted(missing)]
+        stubs = [Item.stub(item_id) for item_id in sorted(missing)]
         uow.items.upsert(stubs, at=at)
         return items | {stub.item_id: stub for stub in stubs}
 

@@ -30,6 +30,20 @@ def test_items_come_back_exactly(uows: SqlUnitsOfWork) -> None:
         assert uow.items.count() == 2
 
 
+def test_an_item_that_is_hidden_or_a_stub_comes_back_as_one(uows: SqlUnitsOfWork) -> None:
+    hidden, stub = replace(STAR_WARS, available=False), Item.stub(ItemId("100"))
+    with uows.write() as uow:
+        assert uow.items.upsert([STAR_WARS], at=NOW) == 1
+        assert uow.items.upsert([hidden, stub], at=NOW) == 2
+
+    with uows.write() as uow:
+        assert uow.items.get_many({ItemId("50"), ItemId("100")}) == {"50": hidden, "100": stub}
+        assert not hidden.is_shown
+        assert not stub.is_shown
+        assert uow.items.upsert([replace(stub, is_stub=False), STAR_WARS], at=NOW) == 2
+        assert all(one.is_shown for one in uow.items.all_items())
+
+
 def test_the_catalogue_has_another_version_once_an_item_is_new_or_changed(
     uows: SqlUnitsOfWork,
 ) -> None:

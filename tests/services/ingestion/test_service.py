@@ -44,7 +44,9 @@ def test_an_unknown_item_becomes_a_stub_where_that_is_set(tmp_path: Path) -> Non
         with world.adapters.uows.read() as uow:
             items = uow.items.get_many({ItemId("atlantis")})
 
-    assert items == {ItemId("atlantis"): Item(ItemId("atlantis"), title="atlantis")}
+    [stub] = items.values()
+    assert stub == Item(ItemId("atlantis"), title="atlantis", is_stub=True)
+    assert not stub.is_shown
 
 
 def test_memories_that_could_not_be_written_are_written_later(own_world: World) -> None:
