@@ -177,7 +177,7 @@ class Metrics:
         self._recommendations.labels(*labels).inc()
 
     def interactions(
-        self, outcome: Literal["accepted", "duplicate", "refused"], *, count: int
+        self, outcome: Literal["accepted", "duplicate", "updated", "refused"], *, count: int
     ) -> None:
         """Count interactions of a batch."""
         self._interactions.labels(outcome).inc(count)

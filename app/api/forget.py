@@ -23,11 +23,12 @@ from app.api.schemas import (
     StepOut,
 )
 from app.api.state import State, StateDep
-from app.domain.erasure.scope import PeriodScope
+from app.domain.erasure.scope import EventsScope, PeriodScope
 from app.domain.errors import NotFoundError
 from app.domain.models import RequestId
 from app.services.audit.certificates import commit
-from app.services.erasure.requests import ForgetCommand, ForgetStatus
+from app.services.erasure.requests import Acceptance, ForgetCommand, ForgetStatus
+from app.wire.schemas import EventId, UserId
 
 router = APIRouter(tags=["forget"], route_class=BodyRoute)
 RequestIdIn = Annotated[
@@ -66,9 +67,34 @@ def forget(
             about=commit(body.user),
         )
     )
-    if accepted.is_new:
-        state.metrics.forget(scope_kind=body.scope.kind)
+    return _accepted(accepted, request, state)
+
+
+@router.delete(
+    "/users/{user}/interactions/{event_id:path}",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=declared(403),
+)
+def forget_interaction(
+    user: Annotated[UserId, Path()],
+    event_id: Annotated[EventId, Path()],
+    request: Request,
+    caller: ServiceOrUser,
+    state: StateDep,
+) -> AcceptedOut:
+    """Erase one event: an erasure request of the scope `events`, as `POST /forget` takes it."""
+    caller.require_user(user)
+    identity = state.container.identity
+    pseudonym = identity.pseudonym(user)
+    scope = EventsScope((identity.event_key(pseudonym, event_id),))
+    command = ForgetCommand(pseudonym=pseudonym, scope=scope, about=commit(user))
+    return _accepted(state.container.forget.accept(command), request, state)
+
+
+def _accepted(accepted: Acceptance, request: Request, state: State) -> AcceptedOut:
     row = accepted.request
+    if accepted.is_new:
+        state.metrics.forget(scope_kind=row.scope_kind)
     return AcceptedOut(
         request_id=row.request_id,
         status=row.state,

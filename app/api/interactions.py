@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -10,13 +11,21 @@ from app.api.auth import Service
 from app.api.bodies import Batch, BodyRoute
 from app.api.errors import declared
 from app.api.openapi import batch_body
-from app.api.schemas import IngestOut
+from app.api.schemas import EntryErrorOut, IngestOut
 from app.api.state import State, StateDep, require_restored
 from app.domain.errors import FieldError, InvalidInputError
-from app.domain.models import Interaction
+from app.domain.models import Interaction, ReportedInteraction
+from app.services.ingestion.outcomes import IngestResult, Outcome
 from app.wire.schemas import InteractionIn, interaction_from_wire
 
 router = APIRouter(tags=["ingest"], dependencies=[Depends(require_restored)], route_class=BodyRoute)
+
+
+class OnError(StrEnum):
+    """What becomes of a batch with bad entries."""
+
+    REJECT = "reject"
+    SKIP = "skip"
 
 
 @router.post("/interactions", openapi_extra=batch_body(InteractionIn), responses=declared(422))
@@ -28,34 +37,57 @@ def record_interactions(
     renewed_consent: Annotated[
         bool, Query(description="Take an erased user's new events in again.")
     ] = False,
+    on_error: Annotated[
+        OnError, Query(description="Refuse a batch with a bad entry (422), or take the others.")
+    ] = OnError.REJECT,
 ) -> IngestOut:
-    """Store a batch of interactions, all or none; idempotent by `event_id`.
+    """Store a batch of interactions; idempotent by `event_id`.
 
-    `refused` counts what an erasure covers. An erased user's new events are refused until one
-    batch says `renewed_consent=true`; what occurred before the erasure stays refused for ever.
+    The same `event_id` with another content corrects the event: the former content is scrubbed
+    like what is erased. `refused` counts what an erasure covers. An erased user's new events are
+    refused until one batch says `renewed_consent=true`; what occurred before the erasure stays
+    refused for ever. `errors` names each entry that was not stored.
     """
-    interactions = _read(entries, state)
-    result = state.container.ingest.record(interactions, renewed_consent=renewed_consent)
-    state.metrics.interactions("accepted", count=result.accepted)
-    state.metrics.interactions("duplicate", count=result.duplicate)
-    state.metrics.interactions("refused", count=result.refused)
-    return IngestOut(accepted=result.accepted, duplicate=result.duplicate, refused=result.refused)
+    is_lenient = on_error is OnError.SKIP
+    read = _read(entries, state, is_lenient=is_lenient)
+    result = state.container.ingest.record(
+        list(read.values()), renewed_consent=renewed_consent, skip_unknown=is_lenient
+    )
+    outcomes = dict(enumerate([Outcome.INVALID] * len(entries)))
+    outcomes |= dict(zip(read, result.outcomes, strict=True))
+    told = IngestResult(tuple(outcomes.values()))
+    state.metrics.interactions("accepted", count=told.accepted)
+    state.metrics.interactions("duplicate", count=told.duplicate)
+    state.metrics.interactions("updated", count=told.updated)
+    state.metrics.interactions("refused", count=told.refused)
+    return IngestOut(
+        accepted=told.accepted,
+        duplicate=told.duplicate,
+        updated=told.updated,
+        refused=told.refused,
+        errors=[EntryErrorOut(index=at, code=code) for at, code in told.errors],
+    )
 
 
-def _read(entries: list[object], state: State) -> list[Interaction]:
-    """Check every entry before any is stored, and let no user id go further."""
+def _read(entries: list[object], state: State, *, is_lenient: bool) -> dict[int, Interaction]:
+    """Check every entry before any is stored, and let no user id go further.
+
+    Returns:
+        The good entries by place; all of them, unless bad ones may be left out.
+
+    Raises:
+        InvalidInputError: entries are bad, and may not.
+    """
     now, identity = state.container.clock.now(), state.container.identity
     errors: list[FieldError] = []
-    interactions: list[Interaction] = []
+    reported: dict[int, ReportedInteraction] = {}
     for index, entry in enumerate(entries):
         try:
-            reported = interaction_from_wire(
+            reported[index] = interaction_from_wire(
                 entry, now=now, at=f"interactions.{index}", skew=state.limits.future_skew
             )
         except InvalidInputError as error:
             errors.extend(error.errors)
-        else:
-            interactions.append(identity.interaction(reported))
-    if errors:
+    if errors and not is_lenient:
         raise InvalidInputError(*errors)
-    return interactions
+    return dict(zip(reported, identity.interactions(list(reported.values())), strict=True))

@@ -14,6 +14,7 @@ from app.domain.models import Kind
 from app.domain.recommendation.topic import MatchedBy
 from app.services.administration.proof import Claim
 from app.services.erasure.scope_resolution import PreviewEntry
+from app.services.ingestion.outcomes import Outcome
 from app.wire.documents import Certificate, Receipt
 from app.wire.schemas import In, UserId
 
@@ -49,13 +50,27 @@ class RejectIn(In):
     ground: Ground = Field(description="The ground of GDPR Art. 17(3) or 12(5).")
 
 
+class EntryErrorOut(BaseModel):
+    """An entry of a batch that was not stored."""
+
+    index: Count = Field(description="Its place in the batch, from 0.")
+    code: Outcome = Field(description="Why it was not.")
+
+
 class IngestOut(BaseModel):
     """What became of a batch of interactions."""
 
     accepted: Count = Field(description="Interactions stored; a count.")
     duplicate: Count = Field(description="Interactions that were there already; a count.")
+    updated: Count = Field(
+        description="Interactions that replaced another content of their event; a count."
+    )
     refused: Count = Field(
-        description="Interactions that an erasure or an objection covers; a count."
+        description="Interactions that an erasure, an objection or an unwanted topic covers, or "
+        "that `on_error=skip` left out; a count."
+    )
+    errors: list[EntryErrorOut] = Field(
+        description="Which entries were not stored, and why; duplicates among them."
     )
 
 

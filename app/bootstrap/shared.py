@@ -11,6 +11,7 @@ from app.services.catalogue.current import CurrentCatalogue
 from app.services.catalogue.service import CatalogueService
 from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.concurrency import EMBEDDED, WITH_SERVERS, ConcurrencyLimiter, InFlightAnswers
+from app.services.erasure.corrections import CorrectionService
 from app.services.erasure.residue_search import ResidueSearch
 from app.services.erasure.scope_resolution import ScopeResolver
 from app.services.ingestion.service import IngestConfig, IngestService, UnknownItems
@@ -38,6 +39,7 @@ class SharedServices:
         uows, clock, settings = adapters.uows, adapters.clock, adapters.settings
         usual = EMBEDDED if settings.chroma.url is None else WITH_SERVERS
         embedder = adapters.embedder
+        audit_services, in_flight = audit_services_of(adapters), InFlightAnswers()
         index = adapters.catalogue_index
         current = CurrentCatalogue(uows=uows, index=index)
         topics = TopicMatcher(embedder=embedder, memory=adapters.memory, catalogue=current)
@@ -53,15 +55,7 @@ class SharedServices:
                 opinions=adapters.opinions,
             ),
         )
-        ingest = IngestService(
-            uows=uows,
-            memory=adapters.memory,
-            embedder=embedder,
-            topics=topics,
-            identity=adapters.identity,
-            clock=clock,
-            config=IngestConfig(unknown_items=UnknownItems(settings.unknown_items)),
-        )
+        ingest = _ingest(adapters, topics, audit_services, in_flight)
         return cls(
             current=current,
             topics=topics,
@@ -69,8 +63,31 @@ class SharedServices:
             feed=feed,
             catalogue=CatalogueService(uows=uows, index=index, embedder=embedder, clock=clock),
             ingest=ingest,
-            audit_services=audit_services_of(adapters),
+            audit_services=audit_services,
             search=search_of(adapters, ingest),
-            in_flight=InFlightAnswers(),
+            in_flight=in_flight,
             limiter=ConcurrencyLimiter(settings.api.recommend_at_once or usual),
         )
+
+
+def _ingest(
+    adapters: Adapters,
+    topics: TopicMatcher,
+    audit_services: AuditServices,
+    in_flight: InFlightAnswers,
+) -> IngestService:
+    return IngestService(
+        uows=adapters.uows,
+        memory=adapters.memory,
+        embedder=adapters.embedder,
+        topics=topics,
+        supersede=CorrectionService(
+            queue=adapters.queue,
+            certificates=audit_services.certificates,
+            in_flight=in_flight,
+            clock=adapters.clock,
+        ).supersede,
+        identity=adapters.identity,
+        clock=adapters.clock,
+        config=IngestConfig(unknown_items=UnknownItems(adapters.settings.unknown_items)),
+    )

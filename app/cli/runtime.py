@@ -75,11 +75,12 @@ def load_dataset(
         watcher = _watcher(progress, dataset, console)
         result = container.load.load(dataset, name=name, watcher=watcher)
     seconds = time.monotonic() - started_s
-    total = result.accepted + result.duplicate + result.refused
+    total = result.accepted + result.duplicate + result.updated + result.refused
     console.print(
         f"{result.items} items, {result.left_out} of their attributes left out; "
         f"{result.accepted} interactions accepted, "
-        f"{result.duplicate} duplicate, {result.refused} refused by an erasure, "
+        f"{result.duplicate} duplicate, {result.updated} corrected, "
+        f"{result.refused} refused by an erasure, "
         f"{result.bad} lines bad; {seconds:.1f} s, {total / seconds:.0f} interactions/s"
     )
     return result

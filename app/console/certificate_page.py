@@ -24,6 +24,7 @@ _SCOPES: Final = {
     "topic": "what was held about one person and a topic",
     "period": "what was held about one person from a certain time",
     "events": "certain events held about one person",
+    "correction": "what corrected events of one person had said before",
 }
 
 

@@ -16,7 +16,7 @@ from app.adapters.datasets.registry import open_dataset
 from app.adapters.system.clock import SystemClock
 from app.domain.models import Item, ReportedInteraction
 from app.ports.dataset import InteractionRecord, ItemRecord
-from app.services.ingestion.service import IngestResult
+from app.services.ingestion.outcomes import IngestResult, Outcome
 from app.services.recommendation.query import RecommendQuery
 from app.settings_groups import ChromaSettings, NeighboursSettings
 from tests.world import World, open_world
@@ -73,16 +73,14 @@ def load(world: World, films: Films, *, without: Callable[[ReportedInteraction],
 
 def send(world: World, interactions: Sequence[ReportedInteraction]) -> IngestResult:
     """Send interactions in batches; return what became of them."""
-    accepted = duplicate = refused = 0
+    outcomes: list[Outcome] = []
     for start in range(0, len(interactions), _BATCH):
         batch = interactions[start : start + _BATCH]
         told = world.container.ingest.record(
             [world.adapters.identity.interaction(one) for one in batch]
         )
-        accepted += told.accepted
-        duplicate += told.duplicate
-        refused += told.refused
-    return IngestResult(accepted, duplicate, refused)
+        outcomes += told.outcomes
+    return IngestResult(outcomes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from app.domain.erasure.scope import AllScope, Scope, TopicScope
 from app.domain.models import RequestId
 from app.domain.recommendation.topic import mentions
 from app.services.erasure.requests import ForgetCommand
-from app.services.ingestion.service import IngestResult
+from app.services.ingestion.outcomes import IngestResult
 from benchmarks.forgetting.films import (
     Films,
     Listed,

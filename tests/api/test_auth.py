@@ -17,6 +17,7 @@ ROUTES: Final[list[tuple[str, str, object, set[str]]]] = [
     ("POST", "/forget/preview", FORGET, {"service", "user"}),
     ("POST", "/forget", FORGET, {"service", "user"}),
     ("GET", "/users/me/suppressions", None, {"service", "user"}),
+    ("DELETE", "/users/me/interactions/e-1", None, {"service", "user"}),
     ("GET", "/admin/audit", None, {"admin"}),
     ("GET", "/admin/requests", None, {"admin"}),
     ("POST", f"/admin/requests/{'0' * 32}/retry", None, {"admin"}),
@@ -51,6 +52,7 @@ def test_a_user_may_not_act_for_another(api: Api) -> None:
     body = FORGET | {"user": "you"}
     assert api.client.post("/forget", json=body, headers=token).status_code == 403
     assert api.client.get("/users/you/suppressions", headers=token).status_code == 403
+    assert api.client.delete("/users/you/interactions/e-1", headers=token).status_code == 403
 
 
 def test_a_token_that_is_over_opens_nothing(api: Api) -> None:

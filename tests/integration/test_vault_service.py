@@ -31,7 +31,7 @@ from app.domain.errors import (
 )
 from app.domain.models import Item, ItemId, Kind, Pseudonym, ReportedInteraction, RequestId
 from app.services.erasure.requests import ForgetCommand
-from app.services.ingestion.service import IngestResult
+from app.services.ingestion.outcomes import IngestResult
 from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
 from app.settings import load_settings

@@ -80,6 +80,24 @@ class SqlInteractions(Repository):
         inserted = {row.record_id for row in self.session.rows(insert, values)}
         return [row for row in rows if row.record_id in inserted]
 
+    def find(self, events: Collection[tuple[Pseudonym, EventKey]]) -> list[NewInteraction]:
+        """See the port. A join, for two lists of values would be tried in every combination."""
+        told = self.session.pairs(events)
+        rows = self.session.rows(
+            sa.select(interaction).where(
+                _row.pseudonym == told.c.first, _row.event_key == told.c.second, _LIVE
+            )
+        )
+        return [_new_interaction(row) for row in rows]
+
+    def supersede(self, request_id: RequestId, record_ids: Collection[RecordId]) -> int:
+        """See the port."""
+        return self.session.changed(
+            sa.update(interaction)
+            .where(self.session.within(_row.record_id, record_ids), _LIVE)
+            .values(erased_by=request_id, event_key=_row.record_id)
+        )
+
     def mark_stored(self, record_ids: Sequence[RecordId]) -> set[RecordId]:
         rows = self.session.rows(
             sa.update(interaction)

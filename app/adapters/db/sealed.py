@@ -11,7 +11,7 @@ from typing import Final
 from app.adapters.db.records import SqlInteractions
 from app.adapters.db.suppressions import SqlSuppressions
 from app.domain.errors import KeyMissingError
-from app.domain.models import HistoryEntry, Pseudonym, RecordId, RequestId
+from app.domain.models import EventKey, HistoryEntry, Pseudonym, RecordId, RequestId
 from app.domain.recommendation.topic import Topic
 from app.ports.cipher import Cipher
 from app.ports.persistence.records import NewInteraction, Trace
@@ -38,6 +38,10 @@ class EncryptedInteractions(SqlInteractions):
         )
         ids = {row.record_id for row in inserted}
         return [row for row in rows if row.record_id in ids]
+
+    def find(self, events: Collection[tuple[Pseudonym, EventKey]]) -> list[NewInteraction]:
+        """See the port."""
+        return self._translated(SqlInteractions.find(self, events), to_clear=True)
 
     def lease_pending(
         self, *, expired_at: datetime, until: datetime, limit: int

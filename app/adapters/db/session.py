@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection, Executable, Row, Table
+from sqlalchemy import ColumnElement, Connection, Executable, FromClause, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 _STREAM_ROWS: Final = 1_000  # fetched at once by a streaming read
@@ -64,6 +64,16 @@ class Session:
         """
         told: sa.BindParameter[Any] = sa.bindparam(None, self.listed(values)[_VALUES], unique=True)
         return _among(column, told, is_postgres=self.is_postgres)
+
+    def pairs(self, values: Collection[tuple[str, str]]) -> FromClause:
+        """Return a table of these pairs, columns ``first`` and ``second``, in two parameters."""
+        if self.is_postgres:
+            texts = postgresql.ARRAY(sa.Text)
+            sides = [sa.cast([pair[side] for pair in values], texts) for side in (0, 1)]
+            return sa.func.unnest(*sides).table_valued("first", "second").render_derived()
+        told = sa.func.json_each(json.dumps(list(values))).table_valued("value")
+        parts = [sa.func.json_extract(told.c.value, f"$[{side}]") for side in (0, 1)]
+        return sa.select(parts[0].label("first"), parts[1].label("second")).subquery()
 
     def listed(self, values: Collection[str]) -> dict[str, object]:
         """Return the parameters of a statement with ``among``."""

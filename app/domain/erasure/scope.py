@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from app.domain.errors import FieldError, InvalidInputError
 from app.domain.models import EventKey, ItemId
@@ -62,7 +62,9 @@ class TopicScope:
 
 
 Scope = AllScope | ItemsScope | EventsScope | PeriodScope | TopicScope
-SCOPE_KINDS: tuple[str, ...] = ("all", "items", "events", "period", "topic")
+CORRECTION: Final = "correction"
+"""What a corrected event said before; nobody asks for this scope, a correction brings it about."""
+SCOPE_KINDS: Final = ("all", "items", "events", "period", "topic", CORRECTION)
 
 
 def scope_to_json(scope: Scope) -> dict[str, object]:

@@ -118,6 +118,21 @@ class Interactions(Protocol):
     ) -> list[NewInteraction]:
         """Insert rows, skip those whose (pseudonym, event key) exists; return the inserted."""
 
+    def find(self, events: Collection[tuple[Pseudonym, EventKey]]) -> list[NewInteraction]:
+        """Return the live rows of these events.
+
+        Raises:
+            KeyUnavailableError: there are words, and their key cannot be had.
+        """
+        ...
+
+    def supersede(self, request_id: RequestId, record_ids: Collection[RecordId]) -> int:
+        """Flag live rows that others take the place of; return how many.
+
+        Their event keys are free at once: a row that is flagged here is known by its record id.
+        """
+        ...
+
     def mark_stored(self, record_ids: Sequence[RecordId]) -> set[RecordId]:
         """Clear ``pending_until``, of flagged rows too; return the ids that are still live.
 

@@ -27,13 +27,13 @@ class NewRequest:
     Args:
         idempotency_hash: keyed hash of the caller's key, unique; None where none was given.
         subject_request_hash: keyed hash of the OpenDSR id, unique; None likewise.
-        body_hash: keyed hash of the canonical body.
+        body_hash: keyed hash of the canonical body; empty where nobody sent one.
     """
 
     request: ErasureRequest
-    idempotency_hash: str | None
-    subject_request_hash: str | None
-    body_hash: str
+    idempotency_hash: str | None = None
+    subject_request_hash: str | None = None
+    body_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from functools import partial
 
 from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.erasure.request import ErasureRequest, Ground, RequestState, due_date
-from app.domain.erasure.scope import AllScope
+from app.domain.erasure.scope import CORRECTION, AllScope
 from app.domain.errors import ConflictError, IllegalMoveError, NotFoundError
 from app.domain.models import RequestId, SubjectStatus
 from app.ports.clock import Clock
@@ -69,10 +69,13 @@ class ErasureRequestAdmin:
 
         Raises:
             NotFoundError: there is none of that id.
+            ConflictError: it scrubs what a correction replaced.
             IllegalMoveError: the scrub has begun, or the request is final.
         """
         with self._uows.write() as uow:
-            self._transition(uow, self._get(uow, request_id), RequestState.ON_HOLD)
+            request = self._get(uow, request_id)
+            _require_no_correction(request)
+            self._transition(uow, request, RequestState.ON_HOLD)
             uow.after_commit(partial(self._ledger.drop, request_id))
             return self._get(uow, request_id)
 
@@ -93,10 +96,12 @@ class ErasureRequestAdmin:
 
         Raises:
             NotFoundError: there is none of that id.
+            ConflictError: it scrubs what a correction replaced.
             IllegalMoveError: the scrub has begun, or the request is final.
         """
         with self._uows.write() as uow:
             request = self._get(uow, request_id)
+            _require_no_correction(request)
             others = self._others(uow, request)
             heir = next((one for one in others if one.scope_kind == AllScope.kind), None)
             if others and heir is None:
@@ -171,3 +176,9 @@ class ErasureRequestAdmin:
         except LeaseLostError:
             # A worker moved the row between our look and our move.
             raise ConflictError("the request changed meanwhile; reload it and try again") from None
+
+
+def _require_no_correction(request: ErasureRequest) -> None:
+    """Refuse to keep what a correction replaced: a row of the event is there already."""
+    if request.scope_kind == CORRECTION:
+        raise ConflictError("a correction cannot be undone; send the event as it was before")

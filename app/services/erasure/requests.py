@@ -155,15 +155,10 @@ class ForgetService:
             command = replace(command, scope=command.scope.ended_by(now))
         request, n_memories = self._suppress(uow, command, about=about, subject=subject, now=now)
         uow.requests.add(self._new(command, request, body_hash=body_hash))
-        leaves = _leaves(request, n_memories=n_memories)
-        seqs = uow.audit.append(leaves)
-        receipt = self._certificates.acknowledge(
-            uow,
-            request,
-            about=command.about or commit(command.pseudonym),
-            seq=seqs[0],
-            leaf=leaves[0],
-        )
+        leaves = leaves_of(request, n_memories=n_memories)
+        seq, _ = uow.audit.append(leaves)
+        whom = command.about or commit(command.pseudonym)
+        receipt = self._certificates.acknowledge(uow, request, about=whom, seq=seq, leaf=leaves[0])
         if command.is_replay:
             uow.restores.add(request.request_id)
         stones = uow.tombstones.of([request.request_id])
@@ -198,7 +193,10 @@ class ForgetService:
             topic = Topic(topic_id, command.scope.text)
             uow.suppressions.add(command.pseudonym, topic, request_id=request_id, at=now)
         change_seq = uow.changes.append({command.pseudonym})
-        return _suppressed(command, stone, change_seq=change_seq), len(doomed)
+        scope = command.scope
+        request = suppressed(stone, scope_kind=scope.kind, seq=change_seq, reason=command.reason)
+        # Which part it is, is told by flags and tombstones; the words would be one more trace.
+        return replace(request, scope=scope if is_whole_user else None), len(doomed)
 
     def _body_hash(self, command: ForgetCommand) -> str:
         body = {
@@ -267,14 +265,16 @@ class ForgetService:
             return ForgetStatus(request, uow.requests.steps(request_id), certificate)
 
 
-def _suppressed(command: ForgetCommand, stone: Tombstone, *, change_seq: int) -> ErasureRequest:
-    is_whole_user, now = isinstance(command.scope, AllScope), stone.erased_before
+def suppressed(
+    stone: Tombstone, *, scope_kind: str, seq: int, reason: Reason | None = None
+) -> ErasureRequest:
+    """Return a request as it is accepted: id, user, time and epoch are those of ``stone``."""
+    now = stone.erased_before
     return ErasureRequest(
         request_id=stone.request_id,
-        pseudonym=command.pseudonym,
-        scope_kind=command.scope.kind,
-        # Which part it is, is told by flags and tombstones; the words would be one more trace.
-        scope=command.scope if is_whole_user else None,
+        pseudonym=Pseudonym(stone.token),
+        scope_kind=scope_kind,
+        scope=None,
         state=RequestState.SUPPRESSED,
         received_at=now,
         due_at=due_date(now),
@@ -283,12 +283,13 @@ def _suppressed(command: ForgetCommand, stone: Tombstone, *, change_seq: int) ->
         epoch=stone.epoch,
         attempts=0,
         fence=0,
-        change_seq=change_seq,
-        reason=command.reason,
+        change_seq=seq,
+        reason=reason,
     )
 
 
-def _leaves(request: ErasureRequest, *, n_memories: int) -> list[Leaf]:
+def leaves_of(request: ErasureRequest, *, n_memories: int) -> list[Leaf]:
+    """Return the leaves of a request that has been accepted, the one of its receipt first."""
     facts = {"scope": request.scope_kind, "due_at": request.due_at.isoformat()}
     at, request_id = request.received_at, request.request_id
     return [

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
-from app.domain.errors import InvalidInputError, UnknownItemsError
+from app.domain.errors import InvalidInputError
 from app.domain.privacy.pseudonyms import Identity
 from app.ports.clock import Clock
 from app.ports.dataset import (
@@ -22,7 +22,8 @@ from app.ports.dataset import (
 )
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.services.catalogue.service import CatalogueService
-from app.services.ingestion.service import IngestResult, IngestService
+from app.services.ingestion.outcomes import IngestResult, Outcome
+from app.services.ingestion.service import IngestService
 
 _BATCH: Final = 10_000
 """Large, because a batch touches nearly every shard, and a shard is written to disk whole at every
@@ -46,6 +47,7 @@ class LoadResult:
     left_out: int = 0
     accepted: int = 0
     duplicate: int = 0
+    updated: int = 0
     refused: int = 0
     bad: int = 0
 
@@ -53,6 +55,7 @@ class LoadResult:
         """Add a batch's counts."""
         self.accepted += result.accepted
         self.duplicate += result.duplicate
+        self.updated += result.updated
         self.refused += result.refused
 
 
@@ -75,7 +78,7 @@ class LoadWatcher:
 class _Recorded:
     """What became of a batch of interactions."""
 
-    results: Sequence[IngestResult] = ()
+    result: IngestResult = field(default_factory=IngestResult)
     bad: Sequence[BadLine] = ()
 
 
@@ -97,8 +100,7 @@ class _Told:
                 self.watcher.left_out(BadLine(file, record.position, message))
 
     def count(self, recorded: _Recorded) -> None:
-        for one in recorded.results:
-            self.result.count(one)
+        self.result.count(recorded.result)
         for line in recorded.bad:
             self.refuse(line)
 
@@ -224,9 +226,8 @@ class LoadService:
         interactions = self._identity.interactions([row.interaction for row in rows])
         if not interactions:
             return _Recorded()
-        try:
-            return _Recorded([self._ingest.record(interactions)])
-        except UnknownItemsError as error:
-            bad = [BadLine(file, rows[index].position, _UNKNOWN) for index in sorted(error.indices)]
-            known = [one for i, one in enumerate(interactions) if i not in error.indices]
-        return _Recorded([self._ingest.record(known)] if known else [], bad)
+        told = self._ingest.record(interactions, skip_unknown=True)
+        bad = [at for at, why in told.errors if why is Outcome.UNKNOWN_ITEM]
+        lines = [BadLine(file, rows[at].position, _UNKNOWN) for at in bad]
+        kept = [one for one in told.outcomes if one is not Outcome.UNKNOWN_ITEM]
+        return _Recorded(IngestResult(kept), lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,7 +14,6 @@ import structlog
 from app.domain.erasure.request import ErasureOrder
 from app.domain.errors import DependencyUnavailableError, FieldError, UnknownItemsError
 from app.domain.models import (
-    EventKey,
     Interaction,
     Item,
     ItemId,
@@ -31,6 +30,7 @@ from app.ports.memory_store import Memory, MemoryStore
 from app.ports.persistence.records import NewInteraction
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.catalogue.topic_matching import TopicMatcher
+from app.services.ingestion.outcomes import Batch, Event, IngestResult, Outcome
 from app.services.ingestion.tombstone_filter import TombstoneFilter
 
 _log = structlog.get_logger(__name__)
@@ -58,19 +58,8 @@ class IngestConfig:
     repair_batch: int = 500
 
 
-@dataclass(frozen=True, slots=True)
-class IngestResult:
-    """What became of a batch; the three add up to its length.
-
-    Args:
-        accepted: stored now.
-        duplicate: the event id was known.
-        refused: a tombstone covers it, or the user is being erased.
-    """
-
-    accepted: int
-    duplicate: int
-    refused: int
+Supersede = Callable[[UnitOfWork, Pseudonym, Collection[RecordId]], None]
+"""Has what corrections replace scrubbed; called in their transaction, the user locked."""
 
 
 class IngestService:
@@ -86,6 +75,7 @@ class IngestService:
         memory: MemoryStore,
         embedder: Embedder,
         topics: TopicMatcher,
+        supersede: Supersede,
         identity: Identity,
         clock: Clock,
         config: IngestConfig,
@@ -94,19 +84,28 @@ class IngestService:
         self._memory = memory
         self._embedder = embedder
         self._topics = topics
+        self._supersede = supersede
         self._identity = identity
         self._clock = clock
         self._config = config
 
     def record(
-        self, interactions: Sequence[Interaction], *, renewed_consent: bool = False
+        self,
+        interactions: Sequence[Interaction],
+        *,
+        renewed_consent: bool = False,
+        skip_unknown: bool = False,
     ) -> IngestResult:
-        """Store interactions, all or none. Idempotent by event key.
+        """Store interactions in one transaction. Idempotent by event key.
+
+        An event that is known with another content is corrected: the new content takes its
+        place, and the old one is scrubbed. Of several in one batch the last one stands.
 
         Args:
             interactions: up to a batch's worth, any users.
             renewed_consent: whether erased users came back; without it everything of theirs
                 is refused, with it what occurred after the erasure is accepted.
+            skip_unknown: leave out what is about unknown items, and take the rest.
 
         Raises:
             UnknownItemsError: an item is not in the catalogue (unless stubs are set).
@@ -114,35 +113,43 @@ class IngestService:
         unwanted = self._unwanted(interactions)
         now = self._clock.now()
         with self._uows.write() as uow:
-            items = self._known_items(uow, interactions, at=now)
+            items = self._known_items(uow, interactions, at=now, skip_unknown=skip_unknown)
             gate = TombstoneFilter(
                 self._identity, uow, interactions, renewed_consent=renewed_consent
             )
-            allowed = [
-                one
-                for one in interactions
-                if gate.admits(one) and (one.pseudonym, one.event_key) not in unwanted
-            ]
-            rows = [NewInteraction(one, RecordId(secrets.token_hex(16))) for one in allowed]
-            lease = now + timedelta(seconds=self._config.write_lease_s)
-            inserted = uow.interactions.add(rows, pending_until=lease, received_at=now)
-            uow.changes.append({row.interaction.pseudonym for row in inserted})
+            batch = _admitted(interactions, items=items, gate=gate, unwanted=unwanted)
+            inserted = self._store(uow, batch, at=now)
         if inserted:
             self._remember_or_defer(inserted, items)
-        accepted = len(inserted)
-        return IngestResult(
-            accepted=accepted,
-            duplicate=len(allowed) - accepted,
-            refused=len(interactions) - len(allowed),
-        )
+        return IngestResult(batch.outcomes)
 
-    def _unwanted(self, interactions: Sequence[Interaction]) -> set[tuple[Pseudonym, EventKey]]:
+    def _store(self, uow: UnitOfWork, batch: Batch, *, at: datetime) -> list[NewInteraction]:
+        """Insert what is new or corrected; return those rows."""
+        lease = at + timedelta(seconds=self._config.write_lease_s)
+
+        def add(told: Iterable[Interaction]) -> list[NewInteraction]:
+            rows = [NewInteraction(one, RecordId(secrets.token_hex(16))) for one in told]
+            return uow.interactions.add(rows, pending_until=lease, received_at=at)
+
+        inserted = add(batch.newest.values())
+        new = [row.interaction for row in inserted]
+        known = batch.newest.keys() - {(one.pseudonym, one.event_key) for one in new}
+        if known:
+            former = uow.interactions.find(known)
+            doomed = batch.compare(known, {row.record_id: row.interaction for row in former})
+            for pseudonym, record_ids in sorted(doomed.items()):
+                self._supersede(uow, pseudonym, record_ids)
+            inserted += add(batch.corrections())
+        uow.changes.append({row.interaction.pseudonym for row in inserted})
+        return inserted
+
+    def _unwanted(self, interactions: Sequence[Interaction]) -> set[Event]:
         """Return the interactions about topics that their users do not want remembered."""
         with self._uows.read() as uow:
             topics = uow.suppressions.of({one.pseudonym for one in interactions})
             mine = [one for one in interactions if one.pseudonym in topics]
             items = uow.items.get_many({one.item_id for one in mine if one.item_id})
-        found: set[tuple[Pseudonym, EventKey]] = set()
+        found: set[Event] = set()
         for pseudonym, unwanted in topics.items():
             theirs = [one for one in mine if one.pseudonym == pseudonym]
             known = [items[one.item_id] for one in theirs if one.item_id in items]
@@ -156,7 +163,12 @@ class IngestService:
         return found
 
     def _known_items(
-        self, uow: UnitOfWork, interactions: Sequence[Interaction], *, at: datetime
+        self,
+        uow: UnitOfWork,
+        interactions: Sequence[Interaction],
+        *,
+        at: datetime,
+        skip_unknown: bool,
     ) -> dict[ItemId, Item]:
         wanted = {one.item_id for one in interactions if one.item_id is not None}
         items = uow.items.get_many(wanted)
@@ -164,6 +176,8 @@ class IngestService:
         if not missing:
             return items
         if self._config.unknown_items is UnknownItems.REFUSE:
+            if skip_unknown:
+                return items
             unknown = [index for index, one in enumerate(interactions) if one.item_id in missing]
             errors = [
                 FieldError(f"interactions.{index}.item_id", "unknown item") for index in unknown
@@ -237,6 +251,27 @@ class IngestService:
         if rows:
             self._remember(rows, items)
         return len(rows)
+
+
+def _admitted(
+    interactions: Sequence[Interaction],
+    *,
+    items: Collection[ItemId],
+    gate: TombstoneFilter,
+    unwanted: Collection[Event],
+) -> Batch:
+    """Return the batch with what may come in admitted and the rest refused."""
+    batch = Batch(interactions)
+    for at, one in enumerate(interactions):
+        if one.item_id is not None and one.item_id not in items:
+            batch.refuse(at, Outcome.UNKNOWN_ITEM)
+        elif refusal := gate.refusal(one):
+            batch.refuse(at, refusal)
+        elif (one.pseudonym, one.event_key) in unwanted:
+            batch.refuse(at, Outcome.UNWANTED_TOPIC)
+        else:
+            batch.admit(at)
+    return batch
 
 
 def _item_of(interaction: Interaction, items: Mapping[ItemId, Item]) -> Item | None:

@@ -18,6 +18,7 @@ from app.domain.models import (
 from app.domain.privacy.pseudonyms import Identity
 from app.ports.persistence.records import Outline
 from app.ports.persistence.unit_of_work import UnitOfWork
+from app.services.ingestion.outcomes import Outcome
 
 
 def tombstone_tokens(identity: Identity, one: Interaction | Outline) -> list[str]:
@@ -104,16 +105,17 @@ class TombstoneFilter:
         epoch = 1 + max((tombstone.epoch for tombstone in erased), default=0)
         return uow.subjects.create(user, epoch=epoch)
 
-    def admits(self, one: Interaction) -> bool:
-        """Whether nothing stands against storing this interaction."""
+    def refusal(self, one: Interaction) -> Outcome | None:
+        """Return what stands against storing this interaction; None where nothing does."""
         subject = self._subjects[one.pseudonym]
         if subject is None or subject.status is SubjectStatus.ERASING:
-            return False
+            return Outcome.ERASED
         if Right.OBJECTION in subject.rights:
-            return False
+            return Outcome.OBJECTION
         if not self._tombstones:  # as nearly always: nothing of anybody here was ever erased
-            return True
-        return not any(self._covers(token, one) for token in tombstone_tokens(self._identity, one))
+            return None
+        tokens = tombstone_tokens(self._identity, one)
+        return Outcome.ERASED if any(self._covers(token, one) for token in tokens) else None
 
     def _covers(self, token: str, one: Interaction) -> bool:
         stones: Sequence[Tombstone] = self._tombstones.get(token, ())

@@ -205,6 +205,42 @@ def test_flagged_rows_are_seen_by_no_read(uows: SqlUnitsOfWork) -> None:
         assert live.record_ids_of(ANNA) == sorted(row.record_id for row in rows)
 
 
+def test_the_live_rows_of_events_are_found_by_user_and_event(uows: SqlUnitsOfWork) -> None:
+    mine, theirs = interaction("anna", "1"), interaction("bert", "1", item="2")
+    gone = interaction("anna", "2")
+    add(uows, mine, theirs, gone)
+    with uows.write() as uow:
+        uow.interactions.flag(request_id("r"), [gone.record_id])
+
+    with uows.read() as uow:
+        events = [
+            (one.interaction.pseudonym, one.interaction.event_key) for one in (mine, theirs, gone)
+        ]
+        crossed = [(ANNA, interaction("bert", "3").interaction.event_key)]
+        assert uow.interactions.find(events[:1] + events[2:] + crossed) == [mine]
+        found = uow.interactions.find(events)
+        assert {row.record_id for row in found} == {mine.record_id, theirs.record_id}
+        assert uow.interactions.find([]) == []
+
+
+def test_an_event_may_come_again_when_its_row_is_superseded(uows: SqlUnitsOfWork) -> None:
+    old = interaction("anna", "1")
+    new = replace(interaction("anna", "1", value=1.0), record_id=record_id("anna", "again"))
+    add(uows, old)
+
+    with uows.write() as uow:
+        assert uow.interactions.supersede(request_id("r"), [old.record_id]) == 1
+        assert uow.interactions.add([new], pending_until=NOW, received_at=NOW) == [new]
+        assert uow.interactions.supersede(request_id("s"), [old.record_id]) == 0
+
+    with uows.write() as uow:
+        assert [entry.value for entry in uow.interactions.history(ANNA)] == [1.0]
+        [trace] = uow.interactions.traces(ANNA, record_ids=[old.record_id])
+        assert str(trace.event_key) == str(old.record_id)
+        assert uow.interactions.delete_flagged(request_id("r")) == 1
+        assert uow.interactions.record_ids_of(ANNA) == [new.record_id]
+
+
 def test_a_flag_stays_with_the_first_request(uows: SqlUnitsOfWork) -> None:
     row = interaction("anna", "1")
     add(uows, row)

@@ -1,0 +1,120 @@
+"""What becomes of each interaction of a batch: new, known, corrected or refused."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from app.domain.models import EventKey, Interaction, Pseudonym, RecordId
+
+
+class Outcome(StrEnum):
+    """What became of one interaction; all but the first two are told with its place."""
+
+    ACCEPTED = "accepted"
+    UPDATED = "updated"
+    """The event was known with another content, which is scrubbed."""
+    DUPLICATE = "duplicate"
+    ERASED = "erased"
+    """An erasure covers it, or is taking the user's data away."""
+    OBJECTION = "objection"
+    UNWANTED_TOPIC = "unwanted_topic"
+    UNKNOWN_ITEM = "unknown_item"
+    INVALID = "invalid_input"
+
+
+_STORED: Final = frozenset({Outcome.ACCEPTED, Outcome.UPDATED})
+
+
+@dataclass(frozen=True, slots=True)
+class IngestResult:
+    """What became of a batch, an outcome for each entry."""
+
+    outcomes: Sequence[Outcome] = ()
+
+    @property
+    def accepted(self) -> int:
+        """Return how many are stored as new."""
+        return self.outcomes.count(Outcome.ACCEPTED)
+
+    @property
+    def updated(self) -> int:
+        """Return how many took the place of another content of their event."""
+        return self.outcomes.count(Outcome.UPDATED)
+
+    @property
+    def duplicate(self) -> int:
+        """Return how many were there already."""
+        return self.outcomes.count(Outcome.DUPLICATE)
+
+    @property
+    def refused(self) -> int:
+        """Return how many were not taken in; the four numbers add up to the batch."""
+        return len(self.outcomes) - self.accepted - self.updated - self.duplicate
+
+    @property
+    def errors(self) -> list[tuple[int, Outcome]]:
+        """Return the 0-based places of what was not stored, and why."""
+        return [(at, one) for at, one in enumerate(self.outcomes) if one not in _STORED]
+
+
+Event = tuple[Pseudonym, EventKey]
+
+
+class Batch:
+    """A batch while it is decided on: of each event the newest content, of each entry what became.
+
+    Args:
+        told: the entries, in the order in which they were sent.
+    """
+
+    def __init__(self, told: Sequence[Interaction]) -> None:
+        self._told = told
+        self._first: dict[Event, int] = {}
+        self._corrected: list[Event] = []
+        self.newest: dict[Event, Interaction] = {}
+        self.outcomes = [Outcome.ACCEPTED] * len(told)
+
+    def refuse(self, at: int, why: Outcome) -> None:
+        """Leave an entry out."""
+        self.outcomes[at] = why
+
+    def admit(self, at: int) -> None:
+        """Take an entry in; one of the same event before it counts no more."""
+        one = self._told[at]
+        event = (one.pseudonym, one.event_key)
+        before = self.newest.get(event)
+        if before is None:
+            self._first[event] = at
+        else:
+            self.outcomes[at] = Outcome.DUPLICATE if before == one else Outcome.UPDATED
+        self.newest[event] = one
+
+    def compare(
+        self, known: Collection[Event], stored: Mapping[RecordId, Interaction]
+    ) -> dict[Pseudonym, list[RecordId]]:
+        """Decide on events that have a row; return the rows that corrections replace, by user.
+
+        Args:
+            known: the events.
+            stored: their live rows; one without is being erased.
+        """
+        doomed: dict[Pseudonym, list[RecordId]] = defaultdict(list)
+        for event in known:
+            self.outcomes[self._first[event]] = Outcome.ERASED
+        for record_id, former in stored.items():
+            event = (former.pseudonym, former.event_key)
+            at = self._first[event]
+            is_same = self._told[at] == former
+            self.outcomes[at] = Outcome.DUPLICATE if is_same else Outcome.UPDATED
+            if self.newest[event] != former:
+                doomed[former.pseudonym].append(record_id)
+                self._corrected.append(event)
+        return doomed
+
+    def corrections(self) -> list[Interaction]:
+        """Return the contents that take the places of those."""
+        return [self.newest[event] for event in self._corrected]
