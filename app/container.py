@@ -17,6 +17,7 @@ from app.services.audit.reconciliation import ReconcileService
 from app.services.catalogue.current import CurrentCatalogue
 from app.services.catalogue.service import CatalogueService
 from app.services.data_subjects.rights import RightsService
+from app.services.erasure.item_removal import ItemRemovalService
 from app.services.erasure.rechecks import RecheckService
 from app.services.erasure.requests import ForgetService
 from app.services.erasure.residue_search import ResidueSearch
@@ -58,5 +59,6 @@ class Container:
     operations: ErasureRequestAdmin
     overview: DashboardService
     health: HealthService
+    removal: ItemRemovalService
     restore: RestoreService
     rechecks: RecheckService

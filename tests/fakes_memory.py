@@ -82,6 +82,9 @@ class FakeCatalogueIndex:
     def upsert(self, items: Sequence[Item], embeddings: NDArray[np.float32]) -> None:
         self.rows |= {item.item_id: row for item, row in zip(items, embeddings, strict=True)}
 
+    def remove(self, item_ids: Sequence[ItemId]) -> None:
+        self.rows = {item_id: row for item_id, row in self.rows.items() if item_id not in item_ids}
+
     def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
         scored = [Scored(item_id, float(row @ query)) for item_id, row in self.rows.items()]
         return sorted(scored, key=lambda found: (-found.score, found.item_id))[:top_n]

@@ -48,4 +48,5 @@ def register(app: Celery, settings: Settings) -> None:
         container.sweep.sweep(take_over_after_s=_NEVER_S)
         container.feed.prune()
         container.restore.check()
+        container.removal.finish()
         container.rechecks.run_due()

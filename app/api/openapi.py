@@ -79,7 +79,7 @@ async def require_declared(request: Request) -> None:
     if not request.query_params:
         return
     paths = request.app.openapi()["paths"]
-    operation = paths[request.scope["route"].path][request.method.lower()]
+    operation = paths[request.scope["route"].path_format][request.method.lower()]
     declared_names = {one["name"] for one in operation.get("parameters", ())}
     if not declared_names.issuperset(request.query_params):
         raise InvalidInputError(FieldError("query", "holds an unknown field"))

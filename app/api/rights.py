@@ -55,6 +55,9 @@ class RightsOut(BaseModel):
 class ExportedOut(BaseModel):
     """One interaction, its item's title, and the embedding of the memory that was made of it."""
 
+    event_id: str | None = Field(
+        description="The caller's id of the event; null for one from before these were kept."
+    )
     item_id: str | None = Field(description="Item it is about; null for a free-text memory.")
     title: str | None = Field(description="Title of that item.")
     kind: Kind = Field(description="What the user did.")
@@ -69,6 +72,7 @@ class ExportedOut(BaseModel):
     def of(cls, one: HistoryEntry, export: Export, *, with_embedding: bool) -> Self:
         item = export.items.get(one.item_id) if one.item_id else None
         return cls(
+            event_id=export.event_ids.get(one.record_id),
             item_id=one.item_id,
             title=item.title if item else None,
             kind=one.kind,
@@ -80,7 +84,7 @@ class ExportedOut(BaseModel):
 
 
 class ExportOut(BaseModel):
-    """Everything that is held of a user, newest first. Event ids are kept as keyed hashes only."""
+    """Everything that is held of a user, newest first."""
 
     format: str = Field(default=FORMAT, description="Name and version of this form.")
     user: str = Field(description="The caller's id of the user.")

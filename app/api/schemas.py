@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.scopes import ScopeIn
 from app.domain.erasure.request import Ground, Reason, RequestState
-from app.domain.models import Kind
+from app.domain.models import AttributeValue, Kind
 from app.domain.recommendation.topic import MatchedBy
 from app.services.administration.proof import Claim
 from app.services.erasure.scope_resolution import PreviewEntry
@@ -79,6 +79,23 @@ class ItemsOut(BaseModel):
 
     received: Count = Field(description="Items sent; a count.")
     changed: Count = Field(description="Items that were new or differed; a count.")
+
+
+class ItemOut(Out):
+    """A catalogue entry."""
+
+    item_id: str = Field(description="The caller's id of the item.")
+    title: str = Field(description="As shown to people.")
+    description: str = Field(description="What it is about; may be empty.")
+    attributes: dict[str, AttributeValue] = Field(description="Flat facts.")
+    available: bool = Field(description="Whether it may be recommended.")
+
+
+class ItemPageOut(BaseModel):
+    """A page of the catalogue, by item id."""
+
+    items: list[ItemOut] = Field(description="Ascending by id.")
+    next: str | None = Field(description="What `after` of the next page is; null on the last one.")
 
 
 class PeriodOut(BaseModel):

@@ -41,6 +41,7 @@ class Background:
         container.feed.prune()
         container.restore.check()
         if is_inline:
+            container.removal.finish()
             container.rechecks.run_due()
         container.current.refresh()
 

@@ -43,7 +43,8 @@ class Store(StrEnum):
     """Audit leaves, receipts, certificates and tombstones: keyed hashes and counts that stay; their
     rows are probed."""
     CATALOGUE = "catalogue"
-    """Items, which are not personal; they lie in files of other stores, which are probed."""
+    """Items, which belong to no user; they lie in files of other stores, which are probed, after a
+    deletion for the item's own words, too: they may name a seller."""
     SERVICE = "service"
     """Secrets, locks, versions and counters of the service itself; nothing about a user."""
 
@@ -72,7 +73,7 @@ PLACES: Final = (
     ),
     InventoryEntry(InventoryKind.TABLE, "witness", Store.AUDIT),
     InventoryEntry(InventoryKind.TABLE, "data_key", Store.VAULT),
-    InventoryEntry(InventoryKind.TABLE, "item|load_progress", Store.CATALOGUE),
+    InventoryEntry(InventoryKind.TABLE, "item(_removal)?|load_progress", Store.CATALOGUE),
     InventoryEntry(
         InventoryKind.TABLE, "process|counter|vault_state|alembic_version", Store.SERVICE
     ),

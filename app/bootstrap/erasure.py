@@ -7,6 +7,7 @@ from datetime import timedelta
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.fault_injection import stopping_at
 from app.bootstrap.shared import SharedServices
+from app.services.erasure.item_removal import ItemRemovalService, RemovalStores
 from app.services.erasure.leases import EraseConfig
 from app.services.erasure.rechecks import RecheckService
 from app.services.erasure.requests import ForgetService
@@ -36,6 +37,18 @@ def restore_of(adapters: Adapters, shared: SharedServices, forget: ForgetService
         uows=adapters.uows,
         stores=RestoreStores(adapters.memory, adapters.vault, adapters.ledger),
         forget=forget,
+        ingest=shared.ingest,
+        search=shared.search,
+        identity=adapters.identity,
+        clock=adapters.clock,
+    )
+
+
+def removal_of(adapters: Adapters, shared: SharedServices) -> ItemRemovalService:
+    """Return what deletes items."""
+    return ItemRemovalService(
+        uows=adapters.uows,
+        stores=RemovalStores(shared.index, adapters.memory, adapters.vault, adapters.cipher),
         ingest=shared.ingest,
         search=shared.search,
         identity=adapters.identity,

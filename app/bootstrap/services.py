@@ -5,7 +5,14 @@ from __future__ import annotations
 from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.administration import operations_of, overview_of, prove_of, rights_of
-from app.bootstrap.erasure import erase_of, forget_of, rechecks_of, restore_of, sweep_of
+from app.bootstrap.erasure import (
+    erase_of,
+    forget_of,
+    rechecks_of,
+    removal_of,
+    restore_of,
+    sweep_of,
+)
 from app.bootstrap.recommendation import lists_of, recommend_of
 from app.bootstrap.shared import SharedServices
 from app.container import Container
@@ -38,6 +45,7 @@ def container_of(adapters: Adapters) -> Container:
         resolver=shared.resolver,
         rights=rights_of(adapters, in_flight=shared.in_flight),
         forget=forget,
+        removal=removal_of(adapters, shared),
         restore=restore,
         rechecks=rechecks,
         checkpoints=audit_services.checkpoints,

@@ -69,7 +69,8 @@ class Item:
 class ReportedInteraction:
     """An interaction in the caller's words, before the user id becomes a pseudonym.
 
-    Lives only at the edge (API, CLI); never stored, logged or queued.
+    Lives only at the edge (API, CLI); never logged or queued. Of the ids only the event's is
+    stored, sealed under the user's key, so that an export can name the event.
     """
 
     event_id: str
@@ -89,6 +90,8 @@ class Interaction:
         occurred_at: aware, UTC.
         value: e.g. a rating; None where the kind carries none.
         text: the user's own words, up to 8,192 characters; required for a note.
+        event_id: what the caller calls the event; says nothing of what it is, so it tells no two
+            apart. None where it is not known.
     """
 
     pseudonym: Pseudonym
@@ -98,6 +101,7 @@ class Interaction:
     item_id: ItemId | None = None
     value: float | None = None
     text: str | None = None
+    event_id: str | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

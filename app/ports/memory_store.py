@@ -119,6 +119,9 @@ class CatalogueIndex(Protocol):
     def upsert(self, items: Sequence[Item], embeddings: NDArray[np.float32]) -> None:
         """Index items; embeddings have shape (n, dim), unit norm. Repeats overwrite."""
 
+    def remove(self, item_ids: Sequence[ItemId]) -> None:
+        """Overwrite and delete these, and flush. Idempotent; files are cleaned by ``maintain``."""
+
     def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
         """Return up to ``top_n`` items by cosine to ``query`` (shape (dim,)), ties by item id.
 

@@ -73,7 +73,7 @@ class Household:
         ]
         self.adapters.memory.add(memories)
         with self.adapters.uows.write() as uow:
-            uow.interactions.mark_stored([row.record_id for row in rows])
+            uow.interactions.mark_stored([row.record_id for row in rows], lease=_WHEN)
 
     def forget(self, name: str) -> RequestId:
         """Ask for an erasure of all."""

@@ -107,7 +107,7 @@ def _write(adapters: Adapters, container: Container, rows: Sequence[ReportedInte
         for pseudonym in sorted({row.interaction.pseudonym for row in new}):
             uow.subjects.create(pseudonym, epoch=1)
         uow.interactions.add(new, pending_until=BEGUN, received_at=BEGUN)
-        uow.interactions.mark_stored([row.record_id for row in new])
+        uow.interactions.mark_stored([row.record_id for row in new], lease=BEGUN)
 
 
 def ml_1m() -> tuple[list[str], Histories]:

@@ -87,7 +87,7 @@ def test_batches_and_the_export_are_lines_when_they_are_declared(document: Json)
     ("method", "path", "allow"),
     [
         ("PATCH", "/users/me/restriction", "DELETE, PUT"),
-        ("DELETE", "/items", "POST"),
+        ("PATCH", "/items", "DELETE, GET, POST"),
         ("POST", "/livez", "GET"),
     ],
 )

@@ -72,6 +72,19 @@ def test_the_place_and_the_reason_are_told_when_the_user_has_objected(api: Api) 
     assert told == NOTHING | {"refused": 1, "errors": [{"index": 0, "code": "objection"}]}
 
 
+def test_an_export_names_events_by_the_ids_they_were_sent_with_when_asked(api: Api) -> None:
+    event = EVENT | {"user": "exported", "event_id": "order/7731"}
+    post(api, event)
+    post(api, event | {"value": 2})
+
+    [told] = history(api, "exported")
+
+    assert told["event_id"] == "order/7731"
+    answer = api.client.delete(f"/users/exported/interactions/{told['event_id']}", headers=SERVICE)
+    assert answer.status_code == 202
+    assert history(api, "exported") == []
+
+
 @pytest.mark.parametrize("event_id", ["e-1", "a/b", "a/", "2025.03.01", "100 %", "é"])
 def test_an_event_is_forgotten_when_it_is_deleted_by_its_id(api: Api, event_id: str) -> None:
     user = "deleter-" + event_id.encode().hex()

@@ -107,3 +107,21 @@ def test_every_item_is_there_when_more_than_one_batch_is_indexed(index: Catalogu
 
     assert len(found) == 2_100
     np.testing.assert_allclose(found[ItemId("item 2099")], vectors[2_099], atol=1e-6)
+
+
+def test_what_is_removed_is_found_no_more(index: CatalogueIndex) -> None:
+    vectors = rows(20)
+    index.upsert(items(20), vectors)
+    gone, stays = ItemId("item 0003"), ItemId("item 0004")
+
+    index.remove([gone, ItemId("never there")])
+    index.remove([gone])
+
+    assert list(index.vectors([gone, stays])) == [stays]
+    assert gone not in {one.item_id for one in index.search(vectors[3], top_n=20)}
+
+
+def test_nothing_is_removed_from_an_index_that_is_empty(index: CatalogueIndex) -> None:
+    index.remove([ItemId("item 0003")])
+
+    assert index.vectors([ItemId("item 0003")]) == {}

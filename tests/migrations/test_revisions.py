@@ -19,7 +19,8 @@ from sqlalchemy.engine import make_url
 
 from app.adapters.db import schema
 from app.adapters.db.engine import open_engine
-from app.adapters.db.tables import PERSONAL_TABLES, metadata
+from app.adapters.db.maintenance import PERSONAL_TABLES
+from app.adapters.db.tables import metadata
 from app.domain.errors import DependencyUnavailableError
 from tests.servers.postgres import PostgresServer
 
@@ -184,7 +185,8 @@ def test_postgres_keeps_no_statistics_about_people(postgres_server: PostgresServ
         query = sa.text(
             "SELECT attrelid::regclass || '.' || attname FROM pg_attribute"
             " WHERE attname IN ('pseudonym', 'token', 'event_key', 'record_id', 'text', 'scope',"
-            " 'body_hash', 'topic_id', 'topic_text', 'salt', 'needles') AND attstattarget <> 0"
+            " 'body_hash', 'topic_id', 'topic_text', 'salt', 'needles', 'event_id', 'title',"
+            " 'description', 'attributes') AND attstattarget <> 0"
             " AND attrelid IN (SELECT oid FROM pg_class"
             " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace)"
         )

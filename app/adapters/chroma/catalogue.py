@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.generations import Generations
 from app.adapters.chroma.layout import ITEMS, CollectionSpec
-from app.adapters.chroma.scrub import BATCH
-from app.domain.models import Item, ItemId, Scored
+from app.adapters.chroma.scrub import BATCH, flush, scrub
+from app.domain.models import Item, ItemId, RecordId, Scored
 
 
 class ChromaCatalogueIndex:
@@ -41,6 +41,11 @@ class ChromaCatalogueIndex:
             chunk = {item_id: rows[item_id] for item_id in ids[start : start + BATCH]}
             self._items.write(ITEMS, partial(_upsert, rows=chunk))
 
+    def remove(self, item_ids: Sequence[ItemId]) -> None:
+        """Overwrite and delete these items' vectors, and flush."""
+        dim = self._items.spec.dim
+        self._items.write(ITEMS, partial(_remove, item_ids=item_ids, dim=dim))
+
     def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
         return self._items.read(
             ITEMS,
@@ -61,6 +66,11 @@ class ChromaCatalogueIndex:
 
 def _upsert(collection: Collection, *, rows: dict[ItemId, NDArray[np.float32]]) -> None:
     collection.upsert(ids=list(rows), embeddings=np.stack(list(rows.values())))
+
+
+def _remove(collection: Collection, *, item_ids: Sequence[ItemId], dim: int) -> None:
+    scrub(collection, [RecordId(item_id) for item_id in item_ids], dim=dim)
+    flush(collection)
 
 
 def _search(collection: Collection, *, query: NDArray[np.float32], top_n: int) -> list[Scored]:

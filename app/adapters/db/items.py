@@ -15,6 +15,8 @@ from app.adapters.db.tables import item
 from app.domain.models import Item, ItemId
 from app.domain.recommendation.filter import CatalogueEntry
 
+_IS_ENTRY: Final = sa.not_(item.c.is_stub)
+
 
 class SqlItems(Repository):
     """The catalogue.
@@ -68,6 +70,34 @@ class SqlItems(Repository):
         )
         return {row.item_id: _item(row) for row in rows}
 
+    def hold(self, item_ids: Collection[ItemId], *, is_shared: bool = False) -> dict[ItemId, Item]:
+        """SQLite has one writer at a time, and needs no lock.
+
+        Shared as a foreign key would hold them. In one order, so that two cannot lock crosswise;
+        who may change them takes the version first, as whoever changes an item does.
+        """
+        if not is_shared:
+            counters.lock(self.session, counters.CATALOGUE)
+        told = sa.select(item).where(self.session.within(item.c.item_id, item_ids))
+        locked = told.order_by(item.c.item_id).with_for_update(read=is_shared, key_share=is_shared)
+        return {row.item_id: _item(row) for row in self.session.rows(locked)}
+
+    def add_stubs(self, item_ids: Collection[ItemId], *, at: datetime) -> None:
+        values = [_values(Item.stub(item_id), at=at) for item_id in sorted(item_ids)]
+        if values:
+            self.session.changed(self.session.insert(item).on_conflict_do_nothing(), values)
+
+    def remove(self, item_ids: Collection[ItemId]) -> None:
+        version = self._next_version()
+        removed = self.session.changed(
+            sa.delete(item).where(self.session.within(item.c.item_id, item_ids))
+        )
+        self._reach(version, changed=removed)
+
+    def page(self, *, after: ItemId | None, limit: int) -> list[Item]:
+        told = sa.select(item).where(_IS_ENTRY, item.c.item_id > (after or ""))
+        return [_item(row) for row in self.session.rows(told.order_by(item.c.item_id).limit(limit))]
+
     def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:
         rows = self.session.rows(
             sa.select(item.c.item_id).where(self.session.within(item.c.item_id, item_ids))
@@ -77,7 +107,7 @@ class SqlItems(Repository):
     def unindexed(self, *, limit: int) -> list[Item]:
         rows = self.session.rows(
             sa.select(item)
-            .where(item.c.indexed_hash.is_(None))
+            .where(item.c.indexed_hash.is_(None), _IS_ENTRY)
             .order_by(item.c.item_id)
             .limit(limit)
         )
@@ -103,7 +133,7 @@ class SqlItems(Repository):
         self._reach(version, changed=changed)
 
     def all_items(self) -> Iterator[Item]:
-        for row in self.session.stream(sa.select(item).order_by(item.c.item_id)):
+        for row in self.session.stream(sa.select(item).where(_IS_ENTRY).order_by(item.c.item_id)):
             yield _item(row)
 
     def version(self) -> int:
@@ -117,7 +147,7 @@ class SqlItems(Repository):
         return {row.item_id for row in self.session.stream(sa.select(item.c.item_id))}
 
     def count(self) -> int:
-        return self.session.number(sa.select(sa.func.count()).select_from(item))
+        return self.session.number(sa.select(sa.func.count()).select_from(item).where(_IS_ENTRY))
 
 
 def _item(row: Record) -> Item:

@@ -13,23 +13,41 @@ The server's own log keeps old bytes as well: ``postgres_files`` says what can b
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import Engine
 
 from app.adapters.db import engine as engines
 from app.adapters.db import postgres_files
-from app.adapters.db.tables import PERSONAL_TABLES
 from app.domain.errors import DependencyUnavailableError
 
+PERSONAL_TABLES: Final = (
+    "subject",
+    "interaction",
+    "erasure_request",
+    "tombstone",
+    "change",
+    "suppression",
+    "erasure_document",
+    "watch",
+)
+"""Tables with rows that belong to a person: what maintenance cleans and probes look into."""
+_CATALOGUE: Final = ("item", "item_removal")
 
-def scrub(engine: Engine) -> None:
+
+def scrub(engine: Engine, *, has_items: bool = False) -> None:
     """Remove from the files what was deleted from the tables. Idempotent; runs in no transaction.
+
+    Args:
+        engine: of the database.
+        has_items: whether items were deleted, too.
 
     Raises:
         DependencyUnavailableError: the database does not answer, or somebody still reads or
             writes; nothing is broken, call again.
     """
     if engine.dialect.name == "postgresql":
-        postgres_files.rewrite(engine, PERSONAL_TABLES)
+        postgres_files.rewrite(engine, (*PERSONAL_TABLES, *(_CATALOGUE if has_items else ())))
     else:
         _vacuum_sqlite(engine)
 

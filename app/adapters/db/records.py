@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement
 
 from app.adapters.db.session import Record, Repository
 from app.adapters.db.tables import interaction, subject
+from app.adapters.db.types import UtcDateTime
 from app.domain.models import (
     EventKey,
     HistoryEntry,
@@ -74,14 +75,18 @@ class SqlInteractions(Repository):
             .on_conflict_do_nothing(index_elements=[_row.pseudonym, _row.event_key])
             .returning(_row.record_id)
         )
-        values = [
-            _values(row, pending_until=pending_until, received_at=received_at) for row in ordered
-        ]
+        ids = self.event_ids_to_store(rows)
+        moments = {"pending_until": pending_until, "received_at": received_at}
+        values = [_values(row) | moments | {"event_id": ids.get(row.record_id)} for row in ordered]
         inserted = {row.record_id for row in self.session.rows(insert, values)}
         return [row for row in rows if row.record_id in inserted]
 
+    def event_ids_to_store(self, rows: Sequence[NewInteraction]) -> Mapping[str, str | None]:
+        """Return by record what the caller calls the events, as it is to be stored."""
+        return {row.record_id: row.interaction.event_id for row in rows}
+
     def find(self, events: Collection[tuple[Pseudonym, EventKey]]) -> list[NewInteraction]:
-        """See the port. A join, for two lists of values would be tried in every combination."""
+        """A join, for two lists of values would be tried in every combination."""
         told = self.session.pairs(events)
         rows = self.session.rows(
             sa.select(interaction).where(
@@ -91,21 +96,45 @@ class SqlInteractions(Repository):
         return [_new_interaction(row) for row in rows]
 
     def supersede(self, request_id: RequestId, record_ids: Collection[RecordId]) -> int:
-        """See the port."""
         return self.session.changed(
             sa.update(interaction)
             .where(self.session.within(_row.record_id, record_ids), _LIVE)
             .values(erased_by=request_id, event_key=_row.record_id)
         )
 
-    def mark_stored(self, record_ids: Sequence[RecordId]) -> set[RecordId]:
+    def mark_stored(self, record_ids: Sequence[RecordId], *, lease: datetime) -> set[RecordId]:
+        is_taken_over = _row.pending_until != lease
         rows = self.session.rows(
             sa.update(interaction)
             .where(self.session.within(_row.record_id, record_ids))
-            .values(pending_until=None)
+            .values(pending_until=sa.case((is_taken_over, _row.pending_until)))
             .returning(_row.record_id, _row.erased_by)
         )
         return {row.record_id for row in rows if row.erased_by is None}
+
+    def mark_stale(self, item_ids: Collection[ItemId], *, at: datetime) -> int:
+        """A lease that is moved is its holder's no more; see ``mark_stored``."""
+        now = sa.literal(at, UtcDateTime())
+        moved = sa.case((_row.pending_until > now, _row.pending_until), else_=now)
+        about = self.session.within(_row.item_id, item_ids)
+        update = sa.update(interaction).where(about)
+        return self.session.changed(update.values(pending_until=self.session.later(moved)))
+
+    def pending_items(self, item_ids: Collection[ItemId]) -> set[ItemId]:
+        about = self.session.within(_row.item_id, item_ids)
+        pending = sa.select(_row.item_id).where(about, _LIVE, _row.pending_until.is_not(None))
+        return {ItemId(row.item_id) for row in self.session.rows(pending.distinct())}
+
+    def users_of(self, item_ids: Collection[ItemId]) -> list[Pseudonym]:
+        about = self.session.within(_row.item_id, item_ids)
+        rows = self.session.rows(sa.select(_row.pseudonym).where(about).distinct())
+        return [Pseudonym(row.pseudonym) for row in rows]
+
+    def event_ids(self, pseudonym: Pseudonym) -> dict[RecordId, str]:
+        told = sa.select(_row.record_id, _row.event_id).where(
+            _of(pseudonym), _LIVE, _row.event_id.is_not(None)
+        )
+        return {RecordId(record_id): event_id for record_id, event_id in self.session.rows(told)}
 
     def lease_pending(
         self, *, expired_at: datetime, until: datetime, limit: int
@@ -164,13 +193,13 @@ class SqlInteractions(Repository):
         return {row[0]: int(row[1]) for row in rows}
 
     def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
-        columns = (interaction.c.record_id, interaction.c.event_key, interaction.c.text)
+        columns = (_row.record_id, _row.event_key, _row.text, _row.event_id)
         rows = self.session.rows(
             sa.select(*columns).where(
                 _of(pseudonym), self.session.within(interaction.c.record_id, record_ids)
             )
         )
-        return [Trace(RecordId(r), EventKey(k), text, text) for r, k, text in rows]
+        return [Trace(RecordId(r), EventKey(k), text, text, named) for r, k, text, named in rows]
 
     def flag(self, request_id: RequestId, record_ids: Sequence[RecordId]) -> int:
         return self.session.changed(
@@ -238,9 +267,7 @@ def _of(pseudonym: Pseudonym) -> ColumnElement[bool]:
     return _row.pseudonym == pseudonym
 
 
-def _values(
-    new: NewInteraction, *, pending_until: datetime, received_at: datetime
-) -> dict[str, object]:
+def _values(new: NewInteraction) -> dict[str, object]:
     told = new.interaction
     return {
         "pseudonym": told.pseudonym,
@@ -249,10 +276,8 @@ def _values(
         "kind": told.kind.value,
         "value": told.value,
         "occurred_at": told.occurred_at,
-        "received_at": received_at,
         "text": told.text,
         "record_id": new.record_id,
-        "pending_until": pending_until,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -17,6 +17,7 @@ from app.ports.cipher import Cipher
 from app.ports.persistence.records import NewInteraction, Trace
 
 _TEXT: Final = "text"
+_EVENT: Final = "event"
 _TOPIC: Final = "topic"
 Texts = dict[str, str]
 
@@ -40,7 +41,6 @@ class EncryptedInteractions(SqlInteractions):
         return [row for row in rows if row.record_id in ids]
 
     def find(self, events: Collection[tuple[Pseudonym, EventKey]]) -> list[NewInteraction]:
-        """See the port."""
         return self._translated(SqlInteractions.find(self, events), to_clear=True)
 
     def lease_pending(
@@ -72,6 +72,23 @@ class EncryptedInteractions(SqlInteractions):
             texts = {}  # nobody knows the words any more; an erasure must not wait for them
         return [replace(one, text=texts.get(one.record_id)) for one in found]
 
+    def event_ids(self, pseudonym: Pseudonym) -> dict[RecordId, str]:
+        sealed: Texts = dict(SqlInteractions.event_ids(self, pseudonym).items())
+        if not sealed:
+            return {}
+        opened = self.cipher.open(sealed, pseudonym=pseudonym, purpose=_EVENT)
+        return {RecordId(record_id): event_id for record_id, event_id in opened.items()}
+
+    def event_ids_to_store(self, rows: Sequence[NewInteraction]) -> Texts:
+        """Return them sealed; see the base."""
+        given: dict[Pseudonym, Texts] = defaultdict(dict)
+        for record_id, event_id, pseudonym in _named(rows):
+            given[pseudonym][record_id] = event_id
+        ids: Texts = {}
+        for pseudonym, theirs in given.items():
+            ids |= self.cipher.seal(theirs, pseudonym=pseudonym, purpose=_EVENT)
+        return ids
+
     def _translated(
         self, rows: Sequence[NewInteraction], *, to_clear: bool
     ) -> list[NewInteraction]:
@@ -91,6 +108,12 @@ class EncryptedInteractions(SqlInteractions):
             else row
             for row in rows
         ]
+
+
+def _named(rows: Sequence[NewInteraction]) -> Iterator[tuple[RecordId, str, Pseudonym]]:
+    for row in rows:
+        if (event_id := row.interaction.event_id) is not None:
+            yield row.record_id, event_id, row.interaction.pseudonym
 
 
 @dataclass(frozen=True, slots=True)

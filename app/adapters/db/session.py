@@ -75,6 +75,12 @@ class Session:
         parts = [sa.func.json_extract(told.c.value, f"$[{side}]") for side in (0, 1)]
         return sa.select(parts[0].label("first"), parts[1].label("second")).subquery()
 
+    def later(self, moment: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Return a moment, and a microsecond."""
+        if self.is_postgres:
+            return moment + sa.text("INTERVAL '1 microsecond'")
+        return sa.type_coerce(sa.type_coerce(moment, sa.BigInteger) + 1, moment.type)
+
     def listed(self, values: Collection[str]) -> dict[str, object]:
         """Return the parameters of a statement with ``among``."""
         return {_VALUES: list(values) if self.is_postgres else json.dumps(list(values))}

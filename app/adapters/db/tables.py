@@ -78,7 +78,9 @@ interaction: Final = Table(
     Column("record_id", String(_RANDOM_ID), nullable=False, unique=True),
     Column("pending_until", UtcDateTime),
     Column("erased_by", String(_RANDOM_ID)),
+    Column("event_id", Text),
     UniqueConstraint("pseudonym", "event_key"),
+    Index(None, "item_id"),
 )
 # Serves history() in its order, without a sort.
 Index(
@@ -121,6 +123,16 @@ Index(
     item.c.item_id,
     sqlite_where=text("indexed_hash IS NULL"),
     postgresql_where=text("indexed_hash IS NULL"),
+)
+
+# Items that were deleted, until their words are gone from every file.
+item_removal: Final = Table(
+    "item_removal",
+    metadata,
+    Column("removal_id", String(_RANDOM_ID), primary_key=True),
+    Column("item_id", String(_ITEM_ID), nullable=False),
+    Column("needles", Text, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
 )
 
 erasure_request: Final = Table(
@@ -286,15 +298,3 @@ load_progress: Final = Table(
     Column("position", BigInteger, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
-
-PERSONAL_TABLES: Final = (
-    "subject",
-    "interaction",
-    "erasure_request",
-    "tombstone",
-    "change",
-    "suppression",
-    "erasure_document",
-    "watch",
-)
-"""Tables with rows that belong to a person: what maintenance cleans and probes look into."""

@@ -22,6 +22,7 @@ from app.adapters.db.items import SqlItems
 from app.adapters.db.loads import SqlLoads
 from app.adapters.db.rechecks import SqlRechecks
 from app.adapters.db.records import SqlInteractions
+from app.adapters.db.removals import SqlRemovals
 from app.adapters.db.requests import SqlErasureRequests
 from app.adapters.db.restores import SqlRestores
 from app.adapters.db.sealed import EncryptedInteractions, EncryptedSuppressions
@@ -80,9 +81,9 @@ class SqlUnitsOfWork:
             connection.execute(_PING).all()
         return (time.perf_counter() - started) * 1000
 
-    def scrub(self) -> None:
+    def scrub(self, *, has_items: bool = False) -> None:
         with self._turn():
-            maintenance.scrub(self._engine)
+            maintenance.scrub(self._engine, has_items=has_items)
 
     def close(self) -> None:
         """Close all idle connections. The next transaction opens new ones."""
@@ -110,6 +111,7 @@ class SqlUnitsOfWork:
             subjects=SqlSubjects(session),
             interactions=interactions,
             items=SqlItems(session),
+            removals=SqlRemovals(session),
             requests=SqlErasureRequests(session),
             tombstones=SqlTombstones(session),
             changes=SqlChanges(session),

@@ -94,6 +94,7 @@ class Identity:
                 item_id=one.item_id,
                 value=one.value,
                 text=one.text,
+                event_id=one.event_id,
             )
             for one in reported
         ]

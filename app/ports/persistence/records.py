@@ -92,12 +92,14 @@ class Trace:
     Args:
         text: the user's words in clear, None where there are none.
         stored_text: the same as the column holds it.
+        stored_event_id: the caller's id of the event as the column holds it.
     """
 
     record_id: RecordId
     event_key: EventKey
     text: str | None
     stored_text: str | None
+    stored_event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +126,37 @@ class Interactions(Protocol):
         Raises:
             KeyUnavailableError: there are words, and their key cannot be had.
         """
-        ...
 
     def supersede(self, request_id: RequestId, record_ids: Collection[RecordId]) -> int:
         """Flag live rows that others take the place of; return how many.
 
         Their event keys are free at once: a row that is flagged here is known by its record id.
         """
-        ...
 
-    def mark_stored(self, record_ids: Sequence[RecordId]) -> set[RecordId]:
+    def mark_stored(self, record_ids: Sequence[RecordId], *, lease: datetime) -> set[RecordId]:
         """Clear ``pending_until``, of flagged rows too; return the ids that are still live.
 
-        The caller must erase the memories of the others: their erasure is under way.
+        The caller must erase the memories of the others: their erasure is under way. A row that
+        is no longer pending until ``lease`` stays as it is: its memory is to be written again.
+        """
+
+    def mark_stale(self, item_ids: Collection[ItemId], *, at: datetime) -> int:
+        """Have memories of these items written again, of flagged rows, too; return how many.
+
+        Due ``at``, or as soon as whoever writes them now is over with it.
+        """
+
+    def pending_items(self, item_ids: Collection[ItemId]) -> set[ItemId]:
+        """Return those of these items that live rows are about with memories yet to be written."""
+
+    def users_of(self, item_ids: Collection[ItemId]) -> list[Pseudonym]:
+        """Return whose rows are about these items, each once."""
+
+    def event_ids(self, pseudonym: Pseudonym) -> dict[RecordId, str]:
+        """Return what the caller calls the user's live events; nothing of rows that lack it.
+
+        Raises:
+            KeyUnavailableError: the user's key cannot be had.
         """
 
     def lease_pending(
@@ -237,11 +257,28 @@ class Items(Protocol):
     def get_many(self, item_ids: Collection[ItemId]) -> dict[ItemId, Item]:
         """Return the items by id; missing ids are left out."""
 
+    def hold(self, item_ids: Collection[ItemId], *, is_shared: bool = False) -> dict[ItemId, Item]:
+        """Do as ``get_many``, and keep others from changing or removing them until the end.
+
+        Args:
+            item_ids: which.
+            is_shared: others may hold them shared meanwhile.
+        """
+
+    def add_stubs(self, item_ids: Collection[ItemId], *, at: datetime) -> None:
+        """Insert stubs of those that are not there."""
+
+    def remove(self, item_ids: Collection[ItemId]) -> None:
+        """Remove these."""
+
+    def page(self, *, after: ItemId | None, limit: int) -> list[Item]:
+        """Return catalogue entries by item id, those behind ``after``; no stubs."""
+
     def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:
         """Return those of the ids that are not in the catalogue."""
 
     def unindexed(self, *, limit: int) -> list[Item]:
-        """Return items whose catalogue-index entry is missing or old, by item id."""
+        """Return catalogue entries that the index lacks or has as they were, by item id."""
 
     def mark_indexed(self, items: Sequence[Item]) -> None:
         """Record that the index holds these versions; skips items that have changed since."""
@@ -262,7 +299,7 @@ class Items(Protocol):
         """Return the ids of all items."""
 
     def all_items(self) -> Iterator[Item]:
-        """Yield the catalogue by item id, in constant memory."""
+        """Yield the catalogue by item id, without stubs, in constant memory."""
 
     def count(self) -> int:
-        """Return how many items there are."""
+        """Return how many items there are, stubs aside."""

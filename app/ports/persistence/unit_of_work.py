@@ -18,6 +18,7 @@ from app.ports.persistence.feed import Changes, Processes
 from app.ports.persistence.loads import Loads
 from app.ports.persistence.rechecks import Rechecks
 from app.ports.persistence.records import Interactions, Items, Subjects
+from app.ports.persistence.removals import Removals
 from app.ports.persistence.requests import ErasureRequests, Tombstones
 from app.ports.persistence.restores import Restores
 from app.ports.persistence.suppressions import Suppressions
@@ -30,6 +31,7 @@ class UnitOfWork:
     subjects: Subjects
     interactions: Interactions
     items: Items
+    removals: Removals
     requests: ErasureRequests
     tombstones: Tombstones
     changes: Changes
@@ -72,8 +74,11 @@ class UnitsOfWork(Protocol):
             IntegrityError: rows that contradict each other.
         """
 
-    def scrub(self) -> None:
+    def scrub(self, *, has_items: bool = False) -> None:
         """Remove from the database's files what was deleted from its tables. Idempotent.
+
+        Args:
+            has_items: whether the catalogue's are meant, too, or users' alone.
 
         Raises:
             DependencyUnavailableError: it does not answer, or a reader needs the old pages.

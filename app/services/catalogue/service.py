@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import structlog
 
 from app.domain.errors import DependencyUnavailableError
-from app.domain.models import Item
+from app.domain.models import Item, ItemId
 from app.domain.recommendation.memory import describe_item
 from app.ports.clock import Clock
 from app.ports.embedder import Embedder
@@ -34,22 +34,48 @@ class CatalogueService:
         self._clock = clock
 
     def upsert(self, items: Sequence[Item]) -> int:
-        """Insert or replace catalogue entries; return how many changed. Idempotent."""
+        """Insert or replace catalogue entries; return how many changed. Idempotent.
+
+        Memories of what is called another name from now on, or was not in the catalogue before,
+        are written again: whichever came first, event or entry, they say the same in the end.
+        """
+        now, latest = self._clock.now(), {item.item_id: item for item in items}
         with self._uows.write() as uow:
-            changed = uow.items.upsert(items, at=self._clock.now())
-        if changed:
+            former, versions = uow.items.hold(latest), uow.items.versions(latest)
+            changed = uow.items.upsert(list(latest.values()), at=now)
+            reworded = {
+                item_id
+                for item_id, item in latest.items()
+                if item_id not in former or _words(former[item_id]) != _words(item)
+            }
+            uow.interactions.mark_stale(reworded, at=now)
+            indexed = {one for one, version in versions.items() if version.is_indexed} - reworded
+            # What is shown or not, or has another number in it, is embedded as before.
+            uow.items.mark_indexed([latest[item_id] for item_id in indexed])
+        new = [item for item_id, item in latest.items() if item_id not in indexed]
+        if new:
             try:
-                self._index(items)
+                self._index(new)
             except DependencyUnavailableError as error:
-                _log.warning("catalogue_index_deferred", n_items=len(items), code=error.code)
+                _log.warning("catalogue_index_deferred", n_items=len(new), code=error.code)
         return changed
 
     def _index(self, items: Sequence[Item]) -> None:
-        latest = list({item.item_id: item for item in items}.values())
-        vectors = self._embedder.embed([describe_item(item) for item in latest])
-        self._items_index.upsert(latest, vectors)
+        vectors = self._embedder.embed([describe_item(item) for item in items])
+        self._items_index.upsert(items, vectors)
         with self._uows.write() as uow:
-            uow.items.mark_indexed(latest)
+            uow.items.mark_indexed(items)
+
+    def get(self, item_ids: Collection[ItemId]) -> list[Item]:
+        """Return the catalogue entries of these ids, by id; a stub is none."""
+        with self._uows.read() as uow:
+            found = uow.items.get_many(item_ids)
+        return [found[item_id] for item_id in sorted(found) if not found[item_id].is_stub]
+
+    def page(self, *, after: ItemId | None, limit: int) -> list[Item]:
+        """Return catalogue entries by id, those behind ``after``."""
+        with self._uows.read() as uow:
+            return uow.items.page(after=after, limit=limit)
 
     def count(self) -> int:
         """Return how many items there are."""
@@ -63,3 +89,8 @@ class CatalogueService:
         if items:
             self._index(items)
         return len(items)
+
+
+def _words(item: Item) -> tuple[str, str, bool]:
+    """Return all that memories of an item, and its vector, are made from."""
+    return item.title, describe_item(item), item.is_stub

@@ -37,6 +37,8 @@ class Export:
         subject: None for somebody who is not known.
         history: newest first; ``items`` are the catalogue's words for what it names.
         embeddings: by record id; a memory that is not stored yet has none.
+        event_ids: by record id, what the caller calls the event; of events from before these
+            were kept, nothing.
         requests: erasure requests that are being worked on.
     """
 
@@ -44,6 +46,7 @@ class Export:
     history: Sequence[HistoryEntry]
     items: Mapping[ItemId, Item]
     embeddings: Mapping[RecordId, NDArray[np.float32]]
+    event_ids: Mapping[RecordId, str]
     topics: Sequence[Topic]
     requests: Sequence[ErasureRequest]
 
@@ -162,6 +165,7 @@ class RightsService:
                 history=history,
                 items=uow.items.get_many({one.item_id for one in history if one.item_id}),
                 embeddings={},
+                event_ids=uow.interactions.event_ids(pseudonym),
                 topics=uow.suppressions.of([pseudonym]).get(pseudonym, []),
                 requests=uow.requests.open_of(pseudonym),
             )

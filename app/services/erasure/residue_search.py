@@ -62,6 +62,7 @@ class ResidueSearch:
             documents=(
                 *(memory.document for memory in stored),
                 *(one.stored_text for one in traces if one.stored_text),
+                *(one.stored_event_id for one in traces if one.stored_event_id),
             ),
             ids=(*record_ids, *(one.event_key for one in traces)),
             pseudonyms=(order.pseudonym,) if order.is_whole_user else (),

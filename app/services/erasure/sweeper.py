@@ -20,6 +20,7 @@ from app.services.ingestion.service import IngestService
 
 _log = structlog.get_logger(__name__)
 _BATCH: Final = 100
+_REPAIRS: Final = 20
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -93,8 +94,14 @@ class SweepService:
         return len(requests)
 
     def _repair(self) -> int:
+        repaired = 0
         try:
-            return self._catalogue.repair() + self._ingest.repair() + self._erase.tidy()
+            repaired += self._catalogue.repair() + self._erase.tidy()
+            # Where an item that many have read was corrected, their memories of it all wait.
+            for _ in range(_REPAIRS):
+                repaired += (written := self._ingest.repair())
+                if not written:
+                    break
         except DependencyUnavailableError as error:
             _log.warning("repair_deferred", code=error.code)
-            return 0
+        return repaired

@@ -120,12 +120,12 @@ class IngestService:
             batch = _admitted(interactions, items=items, gate=gate, unwanted=unwanted)
             inserted = self._store(uow, batch, at=now)
         if inserted:
-            self._remember_or_defer(inserted, items)
+            self._remember_or_defer(inserted, items, lease=self._lease(now))
         return IngestResult(batch.outcomes)
 
     def _store(self, uow: UnitOfWork, batch: Batch, *, at: datetime) -> list[NewInteraction]:
         """Insert what is new or corrected; return those rows."""
-        lease = at + timedelta(seconds=self._config.write_lease_s)
+        lease = self._lease(at)
 
         def add(told: Iterable[Interaction]) -> list[NewInteraction]:
             rows = [NewInteraction(one, RecordId(secrets.token_hex(16))) for one in told]
@@ -142,6 +142,9 @@ class IngestService:
             inserted += add(batch.corrections())
         uow.changes.append({row.interaction.pseudonym for row in inserted})
         return inserted
+
+    def _lease(self, now: datetime) -> datetime:
+        return now + timedelta(seconds=self._config.write_lease_s)
 
     def _unwanted(self, interactions: Sequence[Interaction]) -> set[Event]:
         """Return the interactions about topics that their users do not want remembered."""
@@ -171,7 +174,10 @@ class IngestService:
         skip_unknown: bool,
     ) -> dict[ItemId, Item]:
         wanted = {one.item_id for one in interactions if one.item_id is not None}
-        items = uow.items.get_many(wanted)
+        # Held until the rows are there: whoever changes an item then sees that they are stale.
+        items = uow.items.hold(wanted, is_shared=True)
+        if self._config.unknown_items is UnknownItems.REFUSE:
+            items = {item_id: item for item_id, item in items.items() if not item.is_stub}
         missing = wanted - set(items)
         if not missing:
             return items
@@ -183,19 +189,20 @@ class IngestService:
                 FieldError(f"interactions.{index}.item_id", "unknown item") for index in unknown
             ]
             raise UnknownItemsError(*errors, indices=frozenset(unknown))
-        stubs = [Item.stub(item_id) for item_id in sorted(missing)]
-        uow.items.upsert(stubs, at=at)
-        return items | {stub.item_id: stub for stub in stubs}
+        uow.items.add_stubs(missing, at=at)
+        return items | uow.items.hold(missing, is_shared=True)
 
     def _remember_or_defer(
-        self, rows: Sequence[NewInteraction], items: Mapping[ItemId, Item]
+        self, rows: Sequence[NewInteraction], items: Mapping[ItemId, Item], *, lease: datetime
     ) -> None:
         try:
-            self._remember(rows, items)
+            self._remember(rows, items, lease=lease)
         except DependencyUnavailableError as error:
             _log.warning("memory_write_deferred", n_memories=len(rows), code=error.code)
 
-    def _remember(self, rows: Sequence[NewInteraction], items: Mapping[ItemId, Item]) -> None:
+    def _remember(
+        self, rows: Sequence[NewInteraction], items: Mapping[ItemId, Item], *, lease: datetime
+    ) -> None:
         """Write memories; take back those whose rows were erased meanwhile."""
         pairs = [(row.interaction, _item_of(row.interaction, items)) for row in rows]
         texts = [embedded_text(interaction, item) for interaction, item in pairs]
@@ -219,7 +226,7 @@ class IngestService:
             ]
         )
         with self._uows.write() as uow:
-            live = uow.interactions.mark_stored([row.record_id for row in rows])
+            live = uow.interactions.mark_stored([row.record_id for row in rows], lease=lease)
         self._take_back([row for row in rows if row.record_id not in live])
 
     def _take_back(self, rows: Sequence[NewInteraction]) -> None:
@@ -242,14 +249,13 @@ class IngestService:
         now, limit = self._clock.now(), self._config.repair_batch
         # Without a lease of its own, an erasure would not wait for this writer, and the memory
         # would come back behind its scrub.
-        lease = now + timedelta(seconds=self._config.write_lease_s)
+        lease = self._lease(now)
         with self._uows.write() as uow:
             rows = uow.interactions.lease_pending(expired_at=now, until=lease, limit=limit)
-            items = uow.items.get_many(
-                {row.interaction.item_id for row in rows if row.interaction.item_id is not None}
-            )
+            about = {row.interaction.item_id for row in rows if row.interaction.item_id is not None}
+            items = uow.items.hold(about, is_shared=True)
         if rows:
-            self._remember(rows, items)
+            self._remember(rows, items, lease=lease)
         return len(rows)
 
 
@@ -275,4 +281,7 @@ def _admitted(
 
 
 def _item_of(interaction: Interaction, items: Mapping[ItemId, Item]) -> Item | None:
-    return items[interaction.item_id] if interaction.item_id is not None else None
+    """Return what an interaction is about; of an item that was deleted only its id is left."""
+    if interaction.item_id is None:
+        return None
+    return items.get(interaction.item_id) or Item.stub(interaction.item_id)

@@ -70,7 +70,7 @@ def add(uows: SqlUnitsOfWork, *rows: NewInteraction) -> None:
     """Store rows whose memories are written at once."""
     with uows.write() as uow:
         uow.interactions.add(rows, pending_until=NOW, received_at=NOW)
-        uow.interactions.mark_stored([row.record_id for row in rows])
+        uow.interactions.mark_stored([row.record_id for row in rows], lease=NOW)
 
 
 def new_request(

@@ -57,6 +57,23 @@ def stored(engine: Engine, column: sa.Column[str]) -> list[str | None]:
         return [row[0] for row in connection.execute(sa.select(column))]
 
 
+def test_the_callers_event_ids_come_back_and_lie_sealed(
+    sealed: SqlUnitsOfWork, engine: Engine
+) -> None:
+    row, other = interaction("anna", "1"), interaction("anna", "2")
+    named = replace(row, interaction=replace(row.interaction, event_id="order 7731, line 2"))
+    add(sealed, named, other)
+
+    with sealed.read() as uow:
+        assert uow.interactions.event_ids(ANNA) == {row.record_id: "order 7731, line 2"}
+        assert uow.interactions.event_ids(BERT) == {}
+        traces = uow.interactions.traces(ANNA, record_ids=[row.record_id, other.record_id])
+    told = {trace.record_id: trace.stored_event_id for trace in traces}
+    assert told[other.record_id] is None
+    assert {*told.values()} == {*stored(engine, interactions.c.event_id)}
+    assert not any("7731" in one for one in told.values() if one)
+
+
 def test_words_come_back_and_lie_sealed(sealed: SqlUnitsOfWork, engine: Engine) -> None:
     rows = [
         interaction("anna", "1", text=WORDS, kind=Kind.NOTE, item=None, value=None),

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.models import Item, ItemId
-from tests.contract.persistence.sql_rows import NOW
+from app.ports.persistence.removals import Removal
+from tests.contract.persistence.sql_rows import NOW, request_id
 
 STAR_WARS = Item(
     ItemId("50"),
@@ -133,3 +134,53 @@ def test_a_whole_catalogue_streams(uows: SqlUnitsOfWork) -> None:
     with uows.read() as uow:
         assert list(uow.items.all_items()) == items
         assert uow.items.missing([item.item_id for item in items]) == set()
+
+
+def test_stubs_are_no_entries_of_the_catalogue(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        uow.items.upsert([FARGO], at=NOW)
+        uow.items.add_stubs([FARGO.item_id, ItemId("200")], at=NOW)
+        uow.items.add_stubs([], at=NOW)
+
+    with uows.read() as uow:
+        assert uow.items.get_many({FARGO.item_id, ItemId("200")}) == {
+            FARGO.item_id: FARGO,
+            ItemId("200"): Item.stub(ItemId("200")),
+        }
+        assert list(uow.items.all_items()) == uow.items.unindexed(limit=9) == [FARGO]
+        assert uow.items.count() == 1
+        assert uow.items.page(after=None, limit=9) == [FARGO]
+
+
+def test_pages_follow_each_other_by_id_and_what_is_removed_is_gone(uows: SqlUnitsOfWork) -> None:
+    entries = [Item(ItemId(f"{number:02d}"), "t") for number in range(5)]
+    with uows.write() as uow:
+        uow.items.upsert(entries, at=NOW)
+        before = uow.items.version()
+        assert uow.items.page(after=None, limit=2) == entries[:2]
+        assert uow.items.page(after=ItemId("01"), limit=2) == entries[2:4]
+        assert uow.items.page(after=ItemId("04"), limit=2) == []
+        assert uow.items.hold([ItemId("03"), ItemId("x")]) == {ItemId("03"): entries[3]}
+
+        uow.items.remove([ItemId("03"), ItemId("x")])
+
+        assert uow.items.page(after=ItemId("01"), limit=9) == [entries[2], entries[4]]
+        assert uow.items.version() != before
+
+
+def test_a_removal_is_one_processes_until_it_is_put_off_or_over(uows: SqlUnitsOfWork) -> None:
+    removals = [Removal(request_id(name), ItemId(name), "sealed") for name in "ab"]
+    with uows.write() as uow:
+        for removal in removals:
+            uow.removals.add(removal, due_at=NOW)
+
+    later, latest = NOW + timedelta(minutes=1), NOW + timedelta(hours=1)
+    with uows.write() as uow:
+        assert uow.removals.claim(now=NOW - timedelta(seconds=1), until=latest, limit=9) == []
+        first = uow.removals.claim(now=NOW, until=later, limit=1)
+        rest = uow.removals.claim(now=NOW, until=later, limit=9)
+        assert {one.item_id for one in (*first, *rest)} == {"a", "b"}
+        assert uow.removals.claim(now=NOW, until=later, limit=9) == []
+        uow.removals.drop([first[0].removal_id])
+        uow.removals.put_off([rest[0].removal_id], due_at=NOW)
+        assert uow.removals.claim(now=NOW, until=later, limit=9) == rest

@@ -161,7 +161,7 @@ def test_a_row_is_pending_until_it_is_marked(uows: SqlUnitsOfWork) -> None:
         assert uow.interactions.pending_until_of(ANNA) == NOW + SECOND
         assert uow.interactions.pending_until_of(BERT) is None
 
-        assert uow.interactions.mark_stored([row.record_id]) == {row.record_id}
+        assert uow.interactions.mark_stored([row.record_id], lease=NOW) == {row.record_id}
 
         assert [entry.is_pending for entry in uow.interactions.history(ANNA)] == [False, True]
 
@@ -182,6 +182,35 @@ def test_a_late_write_is_taken_over_by_one_writer_at_a_time(uows: SqlUnitsOfWork
         assert live.pending_until_of(ANNA) == until
 
 
+def test_memories_of_an_item_are_due_again_when_they_are_stale(uows: SqlUnitsOfWork) -> None:
+    stored, writing = interaction("anna", "1", item="a"), interaction("bert", "1", item="a")
+    other, gone = interaction("anna", "2", item="b"), interaction("anna", "3", item="a")
+    add(uows, stored, other, gone)
+    late, about = NOW + 60 * SECOND, {ItemId("a")}
+    with uows.write() as uow:
+        live = uow.interactions
+        live.add([writing], pending_until=late, received_at=NOW)
+        live.flag(request_id("r"), [gone.record_id])
+        assert live.mark_stale(about, at=NOW) == 3
+        assert live.mark_stale([], at=NOW) == 0
+
+    with uows.write() as uow:
+        live = uow.interactions
+        assert live.pending_items({*about, ItemId("b")}) == about
+        assert sorted(live.users_of(about)) == sorted([ANNA, BERT])
+        # Who is writing does not make it current: what was written may be the old words.
+        assert live.mark_stored([writing.record_id], lease=late) == {writing.record_id}
+        pending = live.pending_until_of(BERT)
+        assert pending is not None
+        assert pending > late
+        soon = NOW + SECOND
+        assert live.lease_pending(expired_at=soon, until=late, limit=9) == [stored]
+        assert live.mark_stored([stored.record_id], lease=late) == {stored.record_id}
+        assert live.lease_pending(expired_at=late + SECOND, until=late, limit=9) == [writing]
+        assert live.unflag(request_id("r")) == 1
+        assert live.lease_pending(expired_at=soon, until=late, limit=9) == [gone]
+
+
 def test_flagged_rows_are_seen_by_no_read(uows: SqlUnitsOfWork) -> None:
     rows = [interaction("anna", str(n), item=str(n)) for n in range(3)]
     doomed = [rows[0].record_id, rows[1].record_id]
@@ -194,10 +223,12 @@ def test_flagged_rows_are_seen_by_no_read(uows: SqlUnitsOfWork) -> None:
         assert [entry.record_id for entry in live.history(ANNA)] == [rows[2].record_id]
         assert live.evidence([ANNA]) == {ANNA: told(rows[2])}
         assert list(live.all_evidence()) == [(ANNA, told(rows[2]))]
-        leased = live.lease_pending(expired_at=NOW + SECOND, until=NOW + SECOND, limit=9)
+        until = NOW + SECOND
+        leased = live.lease_pending(expired_at=until, until=until, limit=9)
         assert leased == [rows[2]]
         assert live.flagged_pending_until(request_id("r")) == NOW
-        assert live.mark_stored([row.record_id for row in rows]) == {rows[2].record_id}
+        assert live.mark_stored([row.record_id for row in rows], lease=until) == {rows[2].record_id}
+        assert live.mark_stored(doomed, lease=NOW) == set()
         assert live.flagged_pending_until(request_id("r")) is None
         assert (live.count(), live.count(ANNA), live.count(BERT)) == (1, 1, 0)
         assert live.flagged(request_id("r")) == sorted(doomed)

@@ -30,6 +30,9 @@ class Index:
     def upsert(self, items: Sequence[Item], embeddings: NDArray[np.float32]) -> None:
         raise NotImplementedError
 
+    def remove(self, item_ids: Sequence[ItemId]) -> None:
+        self.index.remove(item_ids)
+
     def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
         self.asked.append([])
         found = [Scored(one, float(vector_of(one) @ query)) for one in map(ItemId, "abcdef")]
