@@ -31,6 +31,11 @@ class Cipher(Protocol):
             KeyUnavailableError: the vault does not answer.
         """
 
+    def seal_each(
+        self, texts: Mapping[Pseudonym, Mapping[str, str]], *, purpose: str
+    ) -> dict[str, str]:
+        """Do as ``seal`` for several users, whose keys are fetched at once."""
+
     def open(
         self, sealed: Mapping[str, str], *, pseudonym: Pseudonym, purpose: str
     ) -> dict[str, str]:

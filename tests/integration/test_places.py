@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.adapters.chroma.client import ChromaDatabase
-from app.adapters.db.tables import PERSONAL_TABLES, metadata
+from app.adapters.db.maintenance import PERSONAL_TABLES
+from app.adapters.db.tables import metadata
 from app.bootstrap.adapters import limits_of
 from app.bootstrap.data_inventory import InventoryKind, Store, owner_of
 from app.domain.erasure.scope import AllScope

@@ -84,10 +84,7 @@ class EncryptedInteractions(SqlInteractions):
         given: dict[Pseudonym, Texts] = defaultdict(dict)
         for record_id, event_id, pseudonym in _named(rows):
             given[pseudonym][record_id] = event_id
-        ids: Texts = {}
-        for pseudonym, theirs in given.items():
-            ids |= self.cipher.seal(theirs, pseudonym=pseudonym, purpose=_EVENT)
-        return ids
+        return self.cipher.seal_each(given, purpose=_EVENT) if given else {}
 
     def _translated(
         self, rows: Sequence[NewInteraction], *, to_clear: bool

@@ -33,6 +33,17 @@ class VaultCipher:
     ) -> dict[str, str]:
         return seal(texts, key=self._key(pseudonym), purpose=purpose)
 
+    def seal_each(
+        self, texts: Mapping[Pseudonym, Mapping[str, str]], *, purpose: str
+    ) -> dict[str, str]:
+        keys = self._vault.get(list(texts))
+        if len(keys) < len(texts):
+            raise KeyMissingError("a user's key is not in the vault")
+        sealed: dict[str, str] = {}
+        for pseudonym, theirs in texts.items():
+            sealed |= seal(theirs, key=keys[pseudonym], purpose=purpose)
+        return sealed
+
     def open(
         self, sealed: Mapping[str, str], *, pseudonym: Pseudonym, purpose: str
     ) -> dict[str, str]:
