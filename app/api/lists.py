@@ -37,7 +37,7 @@ class ItemListOut(BaseModel):
         return cls(items=[ItemRef.of(item) for item in listed.items], matched=listed.matched)
 
 
-@router.get("/items/{item_id}/similar", responses=declared(404))
+@router.get("/items/{item_id:path}/similar", responses=declared(404))
 def similar_items(
     item_id: Annotated[ItemIdIn, Path()],
     _caller: ServiceOrUser,

@@ -48,7 +48,9 @@ def removal_of(adapters: Adapters, shared: SharedServices) -> ItemRemovalService
     """Return what deletes items."""
     return ItemRemovalService(
         uows=adapters.uows,
-        stores=RemovalStores(shared.index, adapters.memory, adapters.vault, adapters.cipher),
+        stores=RemovalStores(
+            adapters.catalogue_index, adapters.memory, adapters.vault, adapters.cipher
+        ),
         ingest=shared.ingest,
         search=shared.search,
         identity=adapters.identity,

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -103,6 +104,11 @@ class SqlItems(Repository):
             sa.select(item.c.item_id).where(self.session.within(item.c.item_id, item_ids))
         )
         return set(item_ids) - {row.item_id for row in rows}
+
+    def indexed(self, item_ids: Collection[ItemId]) -> set[ItemId]:
+        is_current = item.c.indexed_hash == item.c.content_hash
+        told = sa.select(item.c.item_id).where(self.session.within(item.c.item_id, item_ids))
+        return {row.item_id for row in self.session.rows(told.where(is_current))}
 
     def unindexed(self, *, limit: int) -> list[Item]:
         rows = self.session.rows(

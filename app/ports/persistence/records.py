@@ -277,6 +277,9 @@ class Items(Protocol):
     def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:
         """Return those of the ids that are not in the catalogue."""
 
+    def indexed(self, item_ids: Collection[ItemId]) -> set[ItemId]:
+        """Return those of the ids that the index holds as they are now."""
+
     def unindexed(self, *, limit: int) -> list[Item]:
         """Return catalogue entries that the index lacks or has as they were, by item id."""
 

@@ -41,7 +41,7 @@ class CatalogueService:
         """
         now, latest = self._clock.now(), {item.item_id: item for item in items}
         with self._uows.write() as uow:
-            former, versions = uow.items.hold(latest), uow.items.versions(latest)
+            former, before = uow.items.hold(latest), uow.items.indexed(latest)
             changed = uow.items.upsert(list(latest.values()), at=now)
             reworded = {
                 item_id
@@ -49,7 +49,7 @@ class CatalogueService:
                 if item_id not in former or _words(former[item_id]) != _words(item)
             }
             uow.interactions.mark_stale(reworded, at=now)
-            indexed = {one for one, version in versions.items() if version.is_indexed} - reworded
+            indexed = before - reworded
             # What is shown or not, or has another number in it, is embedded as before.
             uow.items.mark_indexed([latest[item_id] for item_id in indexed])
         new = [item for item_id, item in latest.items() if item_id not in indexed]

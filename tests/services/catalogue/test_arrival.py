@@ -123,9 +123,9 @@ def test_nothing_is_written_anew_when_an_item_is_only_sold_out(world: World) -> 
 
     with world.adapters.uows.read() as uow:
         [entry] = uow.interactions.history(world.user("cy"))
-        versions = uow.items.versions([ItemId("lamp")])
+        indexed = uow.items.indexed([ItemId("lamp")])
     assert not entry.is_pending
-    assert versions[ItemId("lamp")].is_indexed
+    assert indexed == {ItemId("lamp")}
 
 
 def test_a_stub_is_evidence_and_in_no_list_when_nobody_tells_its_entry(world: World) -> None:

@@ -31,7 +31,7 @@ class Index:
         raise NotImplementedError
 
     def remove(self, item_ids: Sequence[ItemId]) -> None:
-        self.index.remove(item_ids)
+        raise NotImplementedError
 
     def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
         self.asked.append([])
