@@ -323,7 +323,10 @@ def test_what_is_sent_is_not_repeated(client: TestClient, path: str) -> None:
     assert "<script>" not in client.get(path).text.replace("<script src", "")
 
 
+@pytest.mark.usefixtures("completed")
 def test_the_evidence_proves_the_log(api: Api, client: TestClient) -> None:
+    api.world.container.checkpoints.make()
+
     evidence = client.get("/admin/console/log/evidence").json()
     lines = client.get(f"/admin/console/log/leaves?size={evidence['size']}").text.splitlines()
 
