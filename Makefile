@@ -41,17 +41,14 @@ setup-clients: $(CLIENTS_STAMP) ## Install the generators of clients that a test
 setup-bench: $(BENCH_STAMP) ## Install what benchmarks compare with into .venv-bench: torch and others (2 GB)
 
 .PHONY: run
-run: setup ## Serve on 127.0.0.1:8000, everything in one process, with demo data
-	@exec $(BIN)/lethe serve --demo
+run: setup ## Serve on 127.0.0.1:8000, everything in one process, with demo data (and `make run-llm`)
+	@if [ -z "$${LETHE_LLM__BASE_URL:-}" ] && (: </dev/tcp/127.0.0.1/8001) 2>/dev/null; then \
+	    export LETHE_LLM__BASE_URL=http://127.0.0.1:8001 LETHE_LLM__MODEL=smollm2; \
+	fi; exec $(BIN)/lethe serve --demo
 
-.PHONY: run-reader
-run-reader: setup-vllm ## Serve the reader model on 127.0.0.1:8001, for `LETHE_LLM__BASE_URL=… make run`
-	@.venv-vllm/bin/python -m benchmarks.models.reader.write --out .make/reader
-	@VLLM_CPU_KVCACHE_SPACE=1 HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1 \
-	    exec .venv-vllm/bin/python -m vllm.entrypoints.openai.api_server \
-	    --model .make/reader --served-model-name reader --host 127.0.0.1 --port 8001 \
-	    --dtype bfloat16 --max-model-len 8192 --max-logprobs 64 --enforce-eager \
-	    --no-enable-log-requests
+.PHONY: run-llm
+run-llm: setup setup-vllm ## Serve a small real language model on 127.0.0.1:8001, which `make run` then finds
+	@exec $(BIN)/python -m benchmarks.llm.served
 
 .PHONY: migrate
 migrate: setup ## Bring the database of LETHE_DATABASE__URL up to date

@@ -29,6 +29,7 @@ from app.services.ingestion.dataset_loader import LoadService
 from app.services.ingestion.service import IngestService
 from app.services.recommendation.lists import ListService
 from app.services.recommendation.neighbour_sync import NeighbourSync
+from app.services.recommendation.reading_check import ReadingCheck
 from app.services.recommendation.service import RecommendService
 
 
@@ -60,5 +61,6 @@ class Container:
     overview: DashboardService
     health: HealthService
     removal: ItemRemovalService
+    reading: ReadingCheck
     restore: RestoreService
     rechecks: RecheckService

@@ -20,6 +20,8 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from app.services.recommendation.reranking import Provenance, Regime
+
 _Family = CounterMetricFamily | GaugeMetricFamily
 PERSONAL_KEYS: Final = frozenset(
     {
@@ -154,7 +156,7 @@ class Metrics:
         self._recommendations = Counter(
             "lethe_recommendations",
             "Recommendations answered.",
-            ("ranked_by", "personalised", "degraded"),
+            ("ranked_by", "regime", "form", "personalised", "degraded"),
             registry=self._registry,
         )
         self._interactions = Counter(
@@ -171,10 +173,15 @@ class Metrics:
         """Count an answered request; ``route`` is the template, None where none matched."""
         self._http.labels(method, route or "unmatched", str(status)).observe(seconds)
 
-    def recommendation(self, *, ranked_by: str, is_personalised: bool, is_degraded: bool) -> None:
+    def recommendation(self, made: Provenance) -> None:
         """Count an answered recommendation."""
-        labels = (ranked_by, str(is_personalised).lower(), str(is_degraded).lower())
-        self._recommendations.labels(*labels).inc()
+        self._recommendations.labels(
+            made.ranked_by,
+            made.regime,
+            made.form or "none",
+            str(made.regime is not Regime.STRANGER).lower(),
+            str(made.is_degraded).lower(),
+        ).inc()
 
     def interactions(
         self, outcome: Literal["accepted", "duplicate", "updated", "refused"], *, count: int

@@ -16,7 +16,7 @@ from tests.servers import missing_server_is_a_skip
 from tests.servers.chroma import RunningChroma, running_chroma
 from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import RedisServer, running_redis
-from tests.servers.vllm import VllmServer, vllm_server
+from tests.servers.vllm import MODEL, REAL, VllmServer, vllm_server
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None, max_examples=500, print_blob=True)
@@ -27,6 +27,7 @@ MARKED_FIXTURES: Final = {
     "redis_server": "redis",
     "chroma_server": "chroma",
     "llm_server": "vllm",
+    "real_llm_server": "vllm",
     "browser": "browser",
 }
 FOR_TESTS = ("LETHE_TEST_", "LETHE_REQUIRE_SERVICES", "LETHE_MOVIELENS_DIR")
@@ -116,5 +117,12 @@ def chroma_server() -> Iterator[RunningChroma]:
 @pytest.fixture(scope="session")
 def llm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
     """A vLLM server for the whole run: real protocol, random weights."""
-    with vllm_server(tmp_path_factory.mktemp("vllm")) as running:
+    with vllm_server(tmp_path_factory.mktemp("vllm"), model=MODEL) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def real_llm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """A vLLM server for the whole run with a small real model."""
+    with vllm_server(tmp_path_factory.mktemp("real-vllm"), model=REAL) as running:
         yield running

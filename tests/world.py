@@ -17,9 +17,8 @@ from app.bootstrap.services import container_of
 from app.container import Container
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Interaction, Item, ItemId, Kind, Pseudonym, RequestId
-from app.domain.recommendation.prompt import ShownMemory
 from app.ports.explainer import ExplainTask, Reason
-from app.ports.ranker import LlmRanking, RankingTask
+from app.ports.ranker import LlmRanking, RankerHealth, RankingForm, RankingTask
 from app.settings import Settings
 from app.settings_groups import ChromaSettings, NeighboursSettings
 
@@ -55,11 +54,9 @@ class StubRanker:
     """
 
     error: Exception | None = None
+    ranks_queries: bool = True
     before_answer: list[object] = field(default_factory=list)
     tasks: list[RankingTask] = field(default_factory=list)
-
-    def warm_up(self) -> None:
-        pass
 
     def rank(self, task: RankingTask) -> LlmRanking:
         self.tasks.append(task)
@@ -72,13 +69,11 @@ class StubRanker:
         scores = {
             one.item_id: -float(crc32(one.item_id.encode())) / 2**32 for one in task.candidates
         }
-        return LlmRanking(scores, prompt_tokens=100, completion_tokens=1, prompt_id="en-0")
+        form = RankingForm.LABEL if task.query is None else RankingForm.LIKELIHOOD
+        return LlmRanking(scores, form, "en-0", prompt_tokens=100, completion_tokens=1)
 
-    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
-        return [10] * len(memories)
-
-    def status(self) -> str:
-        return "ready"
+    def health(self) -> RankerHealth:
+        return RankerHealth("ready", {"closed": 1}, ranks_queries=self.ranks_queries)
 
 
 @dataclass

@@ -29,6 +29,13 @@ class DependencyOut(BaseModel):
     breakers: dict[str, int] | None = Field(
         default=None, description="LLM servers by the state of their breaker."
     )
+    reading: str | None = Field(
+        default=None,
+        description="Whether the LLM has shown that it reads; lists are its to order with `reads`.",
+    )
+    ranks_queries: bool | None = Field(
+        default=None, description="Whether the LLM tells how likely a prompt is, so ranks queries."
+    )
 
 
 class ReadinessOut(BaseModel):
@@ -67,6 +74,8 @@ def get_readiness(state: StateDep, response: Response) -> ReadinessOut:
                 required=one.is_required,
                 latency_ms=one.latency_ms,
                 breakers=dict(one.breakers) or None,
+                reading=one.reading,
+                ranks_queries=one.ranks_queries,
             )
             for name, one in readiness.dependencies.items()
         },

@@ -184,9 +184,5 @@ def _lines(bodies: Sequence[RecommendIn], state: State, *, distinct: bool) -> It
 
 def _answer(query: RecommendQuery, state: State, departing: ExitStack) -> Recommendation:
     answer = state.container.recommend.recommend(query, departing=departing)
-    state.metrics.recommendation(
-        ranked_by=answer.ranked_by,
-        is_personalised=answer.is_personalised,
-        is_degraded=answer.is_degraded,
-    )
+    state.metrics.recommendation(answer.provenance)
     return answer

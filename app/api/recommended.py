@@ -109,6 +109,12 @@ class RecommendationOut(BaseModel):
     user: str | None = Field(description="The caller's id of the user; null for a visitor.")
     items: list[RecommendedItemOut] = Field(description="Best first.")
     ranked_by: Literal["llm", "retrieval", "popularity"] = Field(description="What made the order.")
+    regime: Literal["query", "history", "stranger"] = Field(
+        description="What the answer rests on: what the user asks, what they did, or neither."
+    )
+    form: Literal["label", "json", "likelihood"] | None = Field(
+        description="How the LLM was asked; null where it did not rank."
+    )
     personalised: bool = Field(description="Whether it rests on the user's memory.")
     degraded: bool = Field(description="Whether the LLM was to take part and could not.")
     epoch: Count = Field(description="Erasures of this user that the answer knows of; a count.")
@@ -127,14 +133,17 @@ class RecommendationOut(BaseModel):
         cls, answer: Recommendation, *, user: str | None, fields: Sequence[str] = ()
     ) -> Self:
         """Return the wire form."""
+        made = answer.provenance
         return cls(
             user=user,
             items=[RecommendedItemOut.from_domain(one, fields=fields) for one in answer.items],
-            ranked_by=answer.ranked_by.value,
+            ranked_by=made.ranked_by.value,
+            regime=made.regime.value,
+            form=made.form.value if made.form else None,
             personalised=answer.is_personalised,
-            degraded=answer.is_degraded,
+            degraded=made.is_degraded,
             epoch=answer.epoch,
-            prompt_id=answer.prompt_id,
+            prompt_id=made.prompt_id,
             matched=answer.matched,
             emptied_by=answer.emptied_by,
             unknown_items=list(answer.unknown_items),

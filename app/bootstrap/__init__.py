@@ -79,7 +79,12 @@ def build(settings: Settings) -> Runtime:
         metrics = Metrics()
         watch_erasure(metrics, adapters.uows, directory=chroma_directory(settings))
         if adapters.llm is not None:
-            watch_llm(metrics, adapters.llm.ranker, answers=adapters.llm_answers)
+            watch_llm(
+                metrics,
+                adapters.llm.ranker,
+                answers=adapters.llm_answers,
+                reading=container.reading,
+            )
         return Runtime(
             container=container,
             settings=settings,

@@ -20,6 +20,7 @@ from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.embedders.minilm import MiniLMEmbedder
 from app.adapters.embedders.openai import OpenAICompatibleEmbedder
 from app.adapters.embedders.static import StaticEmbedder
+from app.adapters.llm.prompts import Prompting
 from app.adapters.neighbours.exact import ExactNeighbours
 from app.adapters.neighbours.user_knn import UserKnn
 from app.adapters.probe.process import FileProbe
@@ -32,7 +33,7 @@ from app.adapters.system.signing import FileSigner
 from app.adapters.vault.cipher import VaultCipher
 from app.adapters.vault.encrypted_memory_store import EncryptedMemoryStore
 from app.adapters.vault.ledger import SqlErasureLedger
-from app.bootstrap.llm import connect, diversity
+from app.bootstrap.llm import Llm, connect_llm, prompting_of
 from app.bootstrap.vault import open_vault, require_keys
 from app.domain.certificates.statement import Limit
 from app.domain.erasure.residue import NeedleKind
@@ -84,7 +85,6 @@ class Adapters:
             ChromaMemoryStore(chroma, spec=_spec(self.embedder, settings)), vault=self.vault
         )
         self.catalogue_index = ChromaCatalogueIndex(chroma, spec=_spec(self.embedder, None))
-        self.diversity = diversity(settings.llm, self.embedder)
         self.opinions = _opinions(settings.opinions)
         self.neighbours = _neighbours(settings.neighbours)
         keys_dir = settings.audit.keys_dir or settings.data_dir / "keys"
@@ -93,11 +93,20 @@ class Adapters:
         self.probe: Probe = FileProbe(_probed_stores(settings))
         self.cache = _cache(settings, closing, clock=self.clock)
         self.llm_answers = Tally("hit", "miss")
-        self.llm = connect(settings.llm, closing)
-        self.ranker: Ranker | None = None if self.llm is None else self.llm.ranker
-        self.explainer: Explainer | None = None if self.llm is None else self.llm.explainer
+        self.prompting = prompting_of(settings.llm)
+        self.llm = _llm(settings, closing, prompting=self.prompting)
+        self.ranker: Ranker | None = self.llm.ranker if self.llm else None
+        self.explainer: Explainer | None = self.llm.explainer if self.llm else None
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or _celery(settings)
+
+
+def _llm(settings: Settings, closing: ExitStack, *, prompting: Prompting) -> Llm | None:
+    if settings.llm.base_url is None:
+        return None
+    connected = connect_llm(settings.llm, prompting=prompting)
+    closing.callback(connected.ranker.close)
+    return connected
 
 
 def _celery(settings: Settings) -> CeleryQueue:

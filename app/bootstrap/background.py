@@ -18,7 +18,7 @@ _LLM_CHECK_S: Final = 5.0
 
 
 class Background:
-    """The follower of the change feed, the sweeper, the inline queue, the LLM's health."""
+    """The follower of the change feed, the sweeper, the inline queue, a look at the LLM."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -28,7 +28,14 @@ class Background:
         )
         self._sweeper = PeriodicTask("sweeper", self._sweep, interval_s=forget.sweep_s)
         llm = runtime.llm
-        self._llm = None if llm is None else PeriodicTask("llm", llm.check, interval_s=_LLM_CHECK_S)
+        self._llm = (
+            []
+            if llm is None
+            else [
+                PeriodicTask("llm", llm.check, interval_s=_LLM_CHECK_S),
+                PeriodicTask("llm-reading", container.reading.refresh, interval_s=_LLM_CHECK_S),
+            ]
+        )
         self._signer = PeriodicTask(
             "checkpoints", container.checkpoints.make, interval_s=_CHECKPOINT_S
         )
@@ -66,8 +73,8 @@ class Background:
         self._signer.start()
         if self._runtime.inline is not None:
             self._runtime.inline.start(self._runtime.container.erase.execute)
-        if self._llm is not None:
-            self._llm.start()
+        for task in self._llm:
+            task.start()
 
     def _check_restore(self) -> None:
         """Look for a restore before anybody is served; the sweeper checks again."""
@@ -78,8 +85,8 @@ class Background:
 
     def stop(self) -> None:
         """Stop everything in the reverse order."""
-        if self._llm is not None:
-            self._llm.stop()
+        for task in self._llm:
+            task.stop()
         if self._runtime.inline is not None:
             self._runtime.inline.stop()
         self._signer.stop()

@@ -8,7 +8,7 @@ from app.services.recommendation.candidates import CandidateConfig, Candidates
 from app.services.recommendation.cursor import Cursors
 from app.services.recommendation.explanations import ExplanationConfig, ExplanationService
 from app.services.recommendation.lists import ListService
-from app.services.recommendation.memory_selection import MemorySelection, MemorySelectionConfig
+from app.services.recommendation.memory_selection import MemorySelection
 from app.services.recommendation.pipeline import PipelineConfig, RecommendationPipeline
 from app.services.recommendation.query import Boost, Scenario
 from app.services.recommendation.reranking import Reranker, RerankerConfig
@@ -54,17 +54,22 @@ def _pipeline(adapters: Adapters, shared: SharedServices) -> RecommendationPipel
     llm = adapters.settings.llm
     ranking = Reranker(
         ranker=adapters.ranker,
+        reading=shared.reading,
         cache=adapters.cache,
         answers=adapters.llm_answers,
         identity=adapters.identity,
         limiter=shared.limiter,
-        config=RerankerConfig(weight=llm.weight, timeout_s=llm.timeout_s, cache_ttl_s=llm.ttl_s),
+        config=RerankerConfig(
+            weight=llm.weight,
+            query_weight=llm.query_weight,
+            timeout_s=llm.timeout_s,
+            cache_ttl_s=llm.ttl_s,
+        ),
     )
     recall = MemorySelection(
         memory=adapters.memory,
-        fixed=adapters.diversity,
-        ranking=ranking,
-        config=MemorySelectionConfig(memory_tokens=llm.memory_tokens),
+        token_costs=adapters.prompting.costs,
+        token_budget=llm.memory_tokens,
     )
     return RecommendationPipeline(
         recall=recall,
@@ -74,7 +79,7 @@ def _pipeline(adapters: Adapters, shared: SharedServices) -> RecommendationPipel
         embedder=adapters.embedder,
         clock=adapters.clock,
         config=PipelineConfig(
-            window=llm.candidates,
+            candidates=llm.candidates,
             scenarios=_scenarios(adapters.settings),
             opinions=adapters.opinions,
         ),

@@ -28,7 +28,6 @@ def container_of(adapters: Adapters) -> Container:
     """Return the use cases over ``adapters``."""
     uows, clock = adapters.uows, adapters.clock
     shared = SharedServices.over(adapters)
-    audit_services = shared.audit_services
     rechecks = rechecks_of(adapters, shared)
     erase = erase_of(adapters, shared, rechecks)
     forget = forget_of(adapters, shared)
@@ -48,7 +47,7 @@ def container_of(adapters: Adapters) -> Container:
         removal=removal_of(adapters, shared),
         restore=restore,
         rechecks=rechecks,
-        checkpoints=audit_services.checkpoints,
+        checkpoints=shared.audit_services.checkpoints,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
         reconcile=ReconcileService(uows=uows),
         search=shared.search,
@@ -59,8 +58,9 @@ def container_of(adapters: Adapters) -> Container:
         current=shared.current,
         audit=AuditService(uows=uows, clock=clock),
         operations=operations_of(adapters),
-        overview=overview_of(adapters, checkpoints=audit_services.checkpoints),
-        health=_health(adapters, restore),
+        overview=overview_of(adapters, checkpoints=shared.audit_services.checkpoints),
+        reading=shared.reading,
+        health=_health(adapters, shared, restore),
     )
 
 
@@ -74,15 +74,15 @@ def _load(adapters: Adapters, shared: SharedServices) -> LoadService:
     )
 
 
-def _health(adapters: Adapters, restore: RestoreService) -> HealthService:
+def _health(adapters: Adapters, shared: SharedServices, restore: RestoreService) -> HealthService:
     forget = adapters.settings.forget
     silent_after_s = None if adapters.inline else max(forget.take_over_s, 3 * forget.sweep_s)
     return HealthService(
         uows=adapters.uows,
         memory=adapters.memory,
         ranker=adapters.ranker,
+        reading=shared.reading,
         restore=restore,
-        breakers=adapters.llm.ranker.breakers if adapters.llm else dict,
         clock=adapters.clock,
         workers_silent_after_s=silent_after_s,
     )

@@ -16,6 +16,7 @@ from app.services.erasure.residue_search import ResidueSearch
 from app.services.erasure.scope_resolution import ScopeResolver
 from app.services.ingestion.service import IngestConfig, IngestService, UnknownItems
 from app.services.recommendation.neighbour_sync import NeighbourSync, NeighbourSyncConfig
+from app.services.recommendation.reading_check import ReadingCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class SharedServices:
     search: ResidueSearch
     in_flight: InFlightAnswers
     limiter: ConcurrencyLimiter
+    reading: ReadingCheck
 
     @classmethod
     def over(cls, adapters: Adapters) -> Self:
@@ -43,14 +45,13 @@ class SharedServices:
         index = adapters.catalogue_index
         current = CurrentCatalogue(uows=uows, index=index)
         topics = TopicMatcher(embedder=embedder, memory=adapters.memory, catalogue=current)
-        lease_s = settings.forget.process_lease_s
         feed = NeighbourSync(
             uows=uows,
             neighbours=adapters.neighbours,
             clock=clock,
             config=NeighbourSyncConfig(
                 process_id=adapters.process_id,
-                lease_s=lease_s,
+                lease_s=settings.forget.process_lease_s,
                 fold_s=settings.neighbours.fold_s,
                 opinions=adapters.opinions,
             ),
@@ -67,6 +68,7 @@ class SharedServices:
             search=search_of(adapters, ingest),
             in_flight=in_flight,
             limiter=ConcurrencyLimiter(settings.api.recommend_at_once or usual),
+            reading=_reading(adapters),
         )
 
 
@@ -91,3 +93,9 @@ def _ingest(
         clock=adapters.clock,
         config=IngestConfig(unknown_items=UnknownItems(adapters.settings.unknown_items)),
     )
+
+
+def _reading(adapters: Adapters) -> ReadingCheck:
+    llm = adapters.settings.llm
+    is_wanted = llm.must_read and llm.weight > 0
+    return ReadingCheck(uows=adapters.uows, ranker=adapters.ranker, is_wanted=is_wanted)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from app.domain.models import Item, ItemId
 from app.domain.recommendation.prompt import ShownMemory
+
+
+class RankingForm(StrEnum):
+    """How a model is asked, and what is read of its answer."""
+
+    LABEL = "label"
+    """The label of the best candidate; the log-probabilities of all labels rank them all."""
+    JSON = "json"
+    """A JSON object of scores."""
+    LIKELIHOOD = "likelihood"
+    """How likely the user's words are after each candidate's text; for a query alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,8 @@ class RankingTask:
         cache_salt: 64 hex digits; prompts of two salts never share a prefix-cache block.
         seed: decides the order in which candidates are shown.
         timeout_s: total seconds the caller will wait, > 0.
+        query: the user's words now; with them candidates are ranked by likelihood, and memories
+            take no part.
     """
 
     memories: Sequence[ShownMemory]
@@ -27,6 +41,7 @@ class RankingTask:
     cache_salt: str
     seed: int
     timeout_s: float
+    query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,49 +49,53 @@ class LlmRanking:
     """What the LLM answered.
 
     Args:
-        log_probabilities: one natural log-probability (<= 0) for each candidate.
-        prompt_tokens: tokens read.
-        completion_tokens: tokens generated.
+        log_probabilities: one natural log-probability (<= 0) for each candidate; by likelihood
+            for the first ones, as many as there was time for.
+        form: how it was asked.
         prompt_id: the wording it was asked in: language, version, hash of the template.
+        prompt_tokens: tokens read; 0 where the ranking comes from the answer cache.
+        completion_tokens: tokens generated; likewise.
         cached_tokens: of those read, the ones that the server had in its prefix cache; 0 where
             it does not tell.
     """
 
     log_probabilities: dict[ItemId, float]
-    prompt_tokens: int
-    completion_tokens: int
+    form: RankingForm
     prompt_id: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
     cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RankerHealth:
+    """How the servers behind a ranker are.
+
+    Args:
+        status: ``ready``, ``cold`` (no server was warmed up yet) or ``open`` (all failed since).
+        servers: how many there are by the state of their circuit breaker.
+        ranks_queries: whether a server is ready that ranks by likelihood.
+        warm_ups: how often a server was warmed up; another model may have come with each.
+    """
+
+    status: str
+    servers: Mapping[str, int] = field(default_factory=dict)
+    ranks_queries: bool = False
+    warm_ups: int = 1
 
 
 class Ranker(Protocol):
     """Scores candidates against memories with a frozen LLM."""
 
-    def warm_up(self) -> None:
-        """Check the server and the model, and pay one-off costs. Idempotent.
-
-        Raises:
-            DependencyUnavailableError: the server does not answer.
-            RankerError: it answers but cannot rank (wrong model, labels not one token).
-        """
-        ...
-
     def rank(self, task: RankingTask) -> LlmRanking:
         """Score every candidate within ``task.timeout_s``.
 
         Raises:
-            DependencyUnavailableError: no answer in time, or the breaker is open.
+            DependencyUnavailableError: no answer in time, or no server is ready (for a query).
             RankerError: an answer from which no ranking can be read.
         """
         ...
 
-    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
-        """Return about how many tokens of the served model each memory takes in a prompt.
-
-        Costs no call to the server, works before the warm-up, and is meant to be right in sums.
-        """
-        ...
-
-    def status(self) -> str:
-        """Return ``ready``, ``cold`` (not warmed up), ``open`` (breaker) or ``absent``."""
+    def health(self) -> RankerHealth:
+        """Return how the servers are, as far as is known without asking one."""
         ...

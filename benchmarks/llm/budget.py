@@ -29,15 +29,16 @@ import numpy as np
 
 from app.adapters.datasets.movielens import MovieLensDataset
 from app.adapters.llm.client import LlmChannel, LlmServer
-from app.adapters.llm.prompts import Prompting, load_template
 from app.adapters.llm.single_pass import SinglePassRanker
 from app.adapters.llm.tokenizer import count_tokens
+from app.bootstrap.llm import prompting_of
 from app.domain.models import EventKey, HistoryEntry, Item, ItemId, Kind, RecordId
 from app.domain.recommendation.memory import strengths
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
 from app.domain.recommendation.prompt import ShownMemory, memory_line
 from app.ports.dataset import ItemRecord
 from app.ports.ranker import RankingTask
+from app.settings_groups import LlmSettings
 from benchmarks.data import SEED, Dataset, load, split
 from benchmarks.harness import write_result
 from tests.servers.vllm import vllm_server
@@ -101,7 +102,7 @@ def within(budget: int, memories: list[ShownMemory], costs: list[int]) -> list[S
 
 def measure(server: LlmServer, *, n_users: int, seed: int) -> dict[str, object]:
     """Return the figures."""
-    prompting = Prompting(load_template("en"))
+    prompting = prompting_of(LlmSettings())
     ranker = SinglePassRanker(server, prompting=prompting)
     ranker.warm_up()
     films, data = catalogue(), load("ml-100k")
@@ -109,7 +110,7 @@ def measure(server: LlmServer, *, n_users: int, seed: int) -> dict[str, object]:
     spent, counting_ms, shown = [], [], []
     for user in rng.sample(range(len(data.histories)), n_users):
         memories = memories_of(data, user, films=films, seed=seed)
-        kept = within(prompting.memory_tokens, memories, ranker.memory_tokens(memories))
+        kept = within(prompting.memory_tokens, memories, prompting.costs(memories))
         lines = [
             memory_line(one, template=prompting.template, limits=prompting.limits) for one in kept
         ]

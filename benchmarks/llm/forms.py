@@ -1,4 +1,4 @@
-"""The ways to have a model rank, behind one call: one pass, two kinds of JSON, and pointwise.
+"""The ways to have a model rank, behind one call: one pass, and two kinds of JSON.
 
 All ask the same server about the same made-up person and books of the demo set, under cache salts
 of their own, so nothing is found in the prefix cache that a form did not put there itself.
@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import log
 from typing import Final
 
 import httpx
@@ -18,10 +17,10 @@ import httpx
 from app.adapters.datasets.demo import DemoDataset
 from app.adapters.llm.client import CHAT, LlmServer
 from app.adapters.llm.json_scores import JsonRanker, json_body
-from app.adapters.llm.prompts import Prompting, load_template
 from app.adapters.llm.responses import at, parsed_object, tokens
 from app.adapters.llm.single_pass import SinglePassRanker, one_pass_body
-from app.domain.models import Item, ItemId, Kind
+from app.bootstrap.llm import prompting_of
+from app.domain.models import ItemId, Kind
 from app.domain.recommendation.prompt import (
     LABELS,
     AnswerForm,
@@ -31,12 +30,10 @@ from app.domain.recommendation.prompt import (
 )
 from app.ports.dataset import ItemRecord
 from app.ports.ranker import RankingTask
+from app.settings_groups import LlmSettings
 
 N_MEMORIES: Final = 20
 TIMEOUT_S: Final = 300.0
-SCORING: Final = "/generative_scoring"
-FRAME: Final = ("<|begin|><|user|>\n", "<|end|><|assistant|>")
-"""What the reader's chat template puts around a message; the scoring route takes plain text."""
 HALF_STEPS: Final = [step / 2 for step in range(1, 11)]
 
 
@@ -105,16 +102,13 @@ class Forms:
 
     def __init__(self, server: LlmServer) -> None:
         self._server = server
-        self._prompting = Prompting(load_template("en"))
+        self._prompting = prompting_of(LlmSettings())
         self.one_pass = SinglePassRanker(server, prompting=self._prompting)
-        self.two_permutations = SinglePassRanker(server, prompting=self._prompting, permutations=2)
         self._by_json = JsonRanker(server, prompting=self._prompting)
-        for ranker in (self.one_pass, self.two_permutations, self._by_json):
+        for ranker in (self.one_pass, self._by_json):
             ranker.warm_up()
-        self._yes_no = [self._token("yes"), self._token("no")]
         self.by_name: dict[str, Callable[[RankingTask], Answered]] = {
             "one_pass": self.in_one_pass,
-            "pointwise": self.pointwise,
             "json_labels": self.as_json,
             "json_item_ids": self.as_cragru,
         }
@@ -157,27 +151,6 @@ class Forms:
         scores = {prompt.items[item_id]: float(str(rated[item_id])) for item_id in ids}
         return _answered(answer, scores)
 
-    def pointwise(self, task: RankingTask) -> Answered:
-        """Rank by the probability of a yes for each candidate, one sequence each, in one call."""
-        before, behind = FRAME
-        alone = [self._prompt(task, form=AnswerForm.LABEL, only=item) for item in task.candidates]
-        texts = [prompt.messages[-1].content for prompt in alone]
-        shared = texts[0][: texts[0].rindex("\nA) ")]
-        body = {
-            "model": self._server.model,
-            "query": f"{before}{shared}",
-            "items": [f"{text[len(shared) :]}{behind}" for text in texts],
-            "label_token_ids": self._yes_no,
-            "add_special_tokens": False,
-            "cache_salt": task.cache_salt,
-        }
-        answer = self._server.post(SCORING, body, timeout_s=TIMEOUT_S)
-        scores = {
-            item.item_id: log(max(float(str(at(answer, "data", place, "score"))), 1e-9))
-            for place, item in enumerate(task.candidates)
-        }
-        return _answered(answer, scores)
-
     def raw_body(self, task: RankingTask) -> dict[str, object]:
         """Return the request of the one pass as it goes over the wire."""
         prompt = self._prompt(task, form=AnswerForm.LABEL)
@@ -189,21 +162,16 @@ class Forms:
         *,
         form: AnswerForm,
         labels: Sequence[str] = LABELS,
-        only: Item | None = None,
     ) -> RankingPrompt:
         return ranking_prompt(
             task.memories,
-            candidates=task.candidates if only is None else [only],
+            candidates=task.candidates,
             template=self._prompting.template,
             seed=task.seed,
             form=form,
             labels=labels,
             limits=self._prompting.limits,
         )
-
-    def _token(self, word: str) -> int:
-        body = {"model": self._server.model, "prompt": word, "add_special_tokens": False}
-        return int(str(at(self._server.post("/tokenize", body, timeout_s=TIMEOUT_S), "tokens", 0)))
 
 
 def _answered(answer: Mapping[str, object], scores: Mapping[ItemId, float]) -> Answered:

@@ -5,10 +5,9 @@
 For people of the demo set (training part), one candidate of the lower half of the model's order
 becomes the attacker's. Its title is changed in each of the ways below, everything else stays, and
 the same model is asked again. The shift is in places of 50, up is positive; ``blended`` is the
-place in the list that is served, at the service's weight. No wording here is one that the reader
-was trained against. Two of the ways are controls: words that say nothing for the item, as many as
-praise has and as many as twenty forged labels take: what a title gains by them it gains by its
-length. Writes ``benchmarks/results/llm_injection.json``.
+place in the list that is served, at a weight of 0.3. Two of the ways are controls: words that
+say nothing for the item, as many as praise has and as many as twenty forged labels take: what a
+title gains by them it gains by its length. Writes ``benchmarks/results/llm_injection.json``.
 """
 
 from __future__ import annotations
@@ -21,21 +20,23 @@ from typing import Final
 
 import numpy as np
 
-from app.adapters.llm.prompts import Prompting, load_template
+from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
+from app.bootstrap.llm import prompting_of
 from app.domain.models import Item, ItemId
 from app.domain.recommendation.fusion import blend
 from app.domain.recommendation.memory_selection import Strategy
 from app.domain.recommendation.prompt import LABELS
 from app.ports.dataset import DatasetKind
-from app.ports.ranker import Ranker, RankingTask
-from app.services.recommendation.reranking import RerankerConfig
+from app.ports.ranker import RankingTask
+from app.settings_groups import LlmSettings
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, People, Raw
-from benchmarks.llm.served import served_reader
+from benchmarks.llm.served import served_model
 
 SEED: Final = 2026
 TOP: Final = 10
+WEIGHT: Final = 0.3
 TIMEOUT_S: Final = 60.0
 Attack = Callable[[str, str], str]
 """From the title and the title of the person's strongest memory to the title shown."""
@@ -89,7 +90,7 @@ def place_of(item_id: ItemId, ordered: Sequence[ItemId]) -> int:
     return list(ordered).index(item_id)
 
 
-def shifts(ranker: Ranker, case: Case, *, rng: random.Random, weight: float) -> dict[str, Shift]:
+def shifts(ranker: Form, case: Case, *, rng: random.Random, weight: float) -> dict[str, Shift]:
     """Return what each attack does for one person and one attacker."""
 
     def orders(candidates: Sequence[Item]) -> tuple[list[ItemId], list[ItemId]]:
@@ -150,9 +151,9 @@ def main() -> None:
     rng = random.Random(options.seed)  # noqa: S311 - a choice of attackers, no secret
     raw = Raw.read(DatasetKind.DEMO)
     chosen = rng.sample(range(len(raw.interactions)), options.persons)
-    prompting = Prompting(load_template("en"))
-    weight = RerankerConfig().weight
-    with served_reader() as llm:
+    prompting = prompting_of(LlmSettings())
+    weight = WEIGHT
+    with served_model() as llm:
         ranker = SinglePassRanker(llm, prompting=prompting)
         ranker.warm_up()
         cases = People(raw, part="test").cases(

@@ -61,7 +61,7 @@ def ask(world: World, name: str) -> None:
     """Ask for a list that the LLM ranks."""
     query = RecommendQuery(pseudonym=world.user(name), n=8)
     answer = world.container.recommend.recommend(query)
-    if answer.ranked_by is not RankedBy.LLM:
+    if answer.provenance.ranked_by is not RankedBy.LLM:
         message = "the LLM did not rank; nothing is measured"
         raise RuntimeError(message)
 
@@ -123,6 +123,8 @@ def main() -> None:
             timeout_s=TIMEOUT_S,
             ttl_s=0,
             candidates=16,
+            weight=0.3,
+            must_read=False,
         )
         world_folder = Path(folder) / "world"
         with open_world(world_folder, llm=llm) as world:

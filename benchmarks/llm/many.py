@@ -22,7 +22,7 @@ from app.ports.ranker import RankingTask
 from benchmarks.harness import write_result
 from benchmarks.llm.forms import Forms, Tasks
 from benchmarks.llm.injection import with_hostile_titles
-from benchmarks.llm.served import served_reader
+from benchmarks.llm.served import served_model
 
 CLIENTS: Final = 8
 MOST_CANDIDATES: Final = 52
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2026)
     options = parser.parse_args()
     tasks = Tasks(seed=options.seed)
-    with served_reader() as llm:
+    with served_model() as llm:
         forms = Forms(llm)
         asked = [hostile_task(tasks, number) for number in range(options.answers)]
         started = time.perf_counter()

@@ -41,7 +41,7 @@ from app.ports.dataset import DatasetKind, InteractionRecord, ItemRecord
 from app.services.catalogue.snapshot import N_CLUSTERS, CatalogueSnapshot
 from app.services.catalogue.vectors import ItemVectors
 from app.services.recommendation.candidates import CandidateConfig, Candidates, Wish
-from app.services.recommendation.memory_selection import MemorySelectionConfig, SelectableMemories
+from app.services.recommendation.memory_selection import NEWEST, SelectableMemories
 from app.services.recommendation.rules import Rules
 from benchmarks.data import Ints, split
 from tests.fakes_memory import FakeCatalogueIndex
@@ -171,7 +171,7 @@ class People:
         return Case(person, candidates, shown, cosine)
 
     def _recalled(self, person: Person) -> SelectableMemories:
-        entries = person.history[: MemorySelectionConfig().newest]
+        entries = person.history[:NEWEST]
         texts = [embedded_text(_interaction(one), self._item(one)) for one in entries]
         strength = np.asarray(strengths(entries), dtype=np.float32)
         return SelectableMemories(entries, self._embedder.embed(texts), strength)

@@ -1,7 +1,7 @@
 """Draw the pictures of the LLM's ranking from the result files alone.
 
-``python -m benchmarks.llm.pictures`` writes ``llm_speed.png``, ``llm_isolation.png``,
-``llm_injection.png`` and ``reader.png`` in ``docs/images``.
+``python -m benchmarks.llm.pictures`` writes ``llm_speed.png`` and ``llm_isolation.png``
+in ``docs/images``.
 """
 
 from __future__ import annotations
@@ -22,22 +22,9 @@ IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 FORMS: Final = {
     "one_pass_held": ("one pass, prompt held in the cache", "#9db7c9"),
     "one_pass": ("one pass", "#1f5673"),
-    "pointwise": ("pointwise, yes or no", "#6a994e"),
     "json_labels": ("JSON, our fallback", "#ee9b00"),
     "json_item_ids": ("JSON as CRAGRU asks", "#d1495b"),
 }
-DATA: Final = {"ml-100k": "MovieLens 100K", "demo": "the demo's simulated readers"}
-ORDERS: Final = {
-    "blended": ("blended, weight chosen on the validation part", "#1f5673"),
-    "at_default_weight": ("blended at the default weight", "#9db7c9"),
-    "model_alone": ("the model's order alone", "#d1495b"),
-}
-
-
-SHIFTS: Final = (
-    ("mean_up", "the model's own order", "#d1495b"),
-    ("blended_mean_up", "the list served, at the default weight", "#1f5673"),
-)
 STEPS: Final = {
     "new": "a new user, with the\nhistory of the others",
     "again": "the same\nuser again",
@@ -64,8 +51,8 @@ def draw_speed(result: dict[str, Any]) -> None:
                 result["races"][f"{size} candidates, {clients} clients"] for clients in CLIENTS
             ]
             heights = [race[form]["median_ms"] for race in races]
-            places = [index + 0.16 * (number - 2) for index in range(len(CLIENTS))]
-            axis.bar(places, heights, width=0.15, color=colour, label=label)
+            places = [index + 0.2 * (number - 1.5) for index in range(len(CLIENTS))]
+            axis.bar(places, heights, width=0.18, color=colour, label=label)
             for place, height, race in zip(places, heights, races, strict=True):
                 if ratio := race[form].get("times_one_pass"):
                     text = f"{ratio:.1f}x"
@@ -97,61 +84,10 @@ def draw_isolation(result: dict[str, Any]) -> None:
     plt.close(figure)
 
 
-def draw_injection(result: dict[str, Any]) -> None:
-    """Draw how many of 50 places an attacker's title moves up by each way of writing it."""
-    attacks = sorted(result["attacks"].items(), key=lambda pair: pair[1]["mean_up"])
-    figure, axis = plt.subplots(figsize=(8, 4.2), constrained_layout=True)
-    for shift, (figures, label, colour) in zip((0.2, -0.2), SHIFTS, strict=True):
-        places = [index + shift for index in range(len(attacks))]
-        axis.barh(
-            places, [found[figures] for _, found in attacks], height=0.38, color=colour, label=label
-        )
-    axis.set_yticks(range(len(attacks)), [name for name, _ in attacks], fontsize=8)
-    axis.axvline(0, color="#888888", linewidth=1)
-    axis.set_xlabel("places up of 50, mean")
-    axis.legend(fontsize=8, loc="lower right")
-    figure.savefig(IMAGES / "llm_injection.png", dpi=120)
-    plt.close(figure)
-
-
-def draw_reader(results: dict[str, dict[str, Any]]) -> None:
-    """Draw what each strategy gains over the fused order, with its interval."""
-    figure, axes = plt.subplots(
-        1, len(results), figsize=(6 * len(results), 3.6), constrained_layout=True, squeeze=False
-    )
-    for axis, (data, result) in zip(axes[0], results.items(), strict=True):
-        strategies = [name for name in result["strategies"] if name != "none"]
-        for shift, (order, (label, colour)) in zip((-0.25, 0, 0.25), ORDERS.items(), strict=True):
-            gains = [result["strategies"][name][order]["over_fused"] for name in strategies]
-            axis.errorbar(
-                [index + shift for index in range(len(strategies))],
-                [gain["mean"] for gain in gains],
-                yerr=[
-                    [gain["mean"] - gain["low"] for gain in gains],
-                    [gain["high"] - gain["mean"] for gain in gains],
-                ],
-                fmt="o",
-                color=colour,
-                label=label,
-            )
-        axis.axhline(0, color="#888888", linewidth=1)
-        axis.set_xticks(range(len(strategies)), strategies)
-        fused = result["baselines"]["fused"]["ndcg@10"]["mean"]
-        axis.set_title(f"{DATA[data]}: fused order {fused:.3f}", fontsize=10)
-        axis.set_ylabel("NDCG@10 over the fused order")
-    axes[0][0].legend(fontsize=7)
-    figure.savefig(IMAGES / "reader.png", dpi=120)
-    plt.close(figure)
-
-
 def main() -> None:
     """Draw what was measured."""
     draw_speed(read("llm_speed"))
     draw_isolation(read("llm_isolation"))
-    draw_injection(read("llm_injection"))
-    measured = [data for data in DATA if (RESULTS / f"reader_{data}.json").is_file()]
-    if measured:
-        draw_reader({data: read(f"reader_{data}") for data in measured})
 
 
 if __name__ == "__main__":

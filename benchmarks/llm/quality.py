@@ -1,15 +1,15 @@
-"""What the reader model's order is worth: NDCG@10 of the blended list, on a split without leaks.
+"""What a model's order is worth: NDCG@10 of the blended list, on a split without leaks.
 
     python -m benchmarks.llm.quality --data ml-100k [--users 943] [--choose 300]
 
-A real vLLM serves the reader; candidates, memories, prompts and blend are the service's own. For
-each strategy the list blended at the service's weight, at the weight that is best on the
-validation part, and the model's order alone are measured on the test part, against the fused
-order, random order, the embedder's cosine, and the copy re-ranker (candidates found in the
-history first: all that a model could gain by copying, 0 where nothing leaks). Differences to
+A vLLM serves the real model; candidates, memories, prompts and blend are the service's own. For
+each strategy the list blended at 0.3, at the weight that is best on the validation part, and the
+model's order alone are measured on the test part, against the fused order, random order, the
+embedder's cosine, and the copy re-ranker (candidates found in the history first: all that a model
+could gain by copying, 0 where nothing leaks). Differences to
 the fused order are by person, with 95 % intervals by bootstrap.
 
-It writes ``benchmarks/results/reader_<data>.json``.
+It writes ``benchmarks/results/llm_quality_<data>.json``.
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.adapters.llm.prompts import Prompting, load_template
+from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
+from app.bootstrap.llm import prompting_of
 from app.domain.models import ItemId
 from app.domain.recommendation.fusion import blend
 from app.domain.recommendation.memory_selection import Strategy
 from app.ports.dataset import DatasetKind
-from app.ports.ranker import Ranker, RankingTask
-from app.services.recommendation.reranking import RerankerConfig
+from app.ports.ranker import RankingTask
+from app.settings_groups import LlmSettings
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, Part, People, Raw
-from benchmarks.llm.served import served_reader
+from benchmarks.llm.served import served_model
 from benchmarks.quality.metrics import interval
 
 Floats = NDArray[np.float64]
@@ -57,7 +59,7 @@ def ndcg(ordered: Sequence[ItemId], wanted: frozenset[ItemId]) -> float:
     return float(gained / discounts[: len(wanted)].sum())
 
 
-def ask(ranker: Ranker, cases: Sequence[Case], strategy: Strategy) -> list[Scores]:
+def ask(ranker: Form, cases: Sequence[Case], strategy: Strategy) -> list[Scores]:
     """Return the model's log-probabilities of each case's candidates."""
 
     def one(case: Case) -> Scores:
@@ -132,7 +134,7 @@ def told(values: Floats, *, reference: Floats) -> dict[str, object]:
     }
 
 
-def best_weight(ranker: Ranker, cases: Sequence[Case]) -> tuple[float, dict[str, float]]:
+def best_weight(ranker: Form, cases: Sequence[Case]) -> tuple[float, dict[str, float]]:
     """Return the weight with the best mean on validation cases; 0 is the fused order."""
     scores = ask(ranker, cases, Strategy.ATTENTION)
     tried = {0.0: float(by_person(cases, fused).mean())}
@@ -143,7 +145,7 @@ def best_weight(ranker: Ranker, cases: Sequence[Case]) -> tuple[float, dict[str,
 
 
 def measure(
-    ranker: Ranker, prompting: Prompting, raw: Raw, *, users: Sequence[int], choose: int
+    ranker: Form, prompting: Prompting, raw: Raw, *, users: Sequence[int], choose: int
 ) -> dict[str, object]:
     """Return every figure."""
 
@@ -153,13 +155,12 @@ def measure(
     chosen, tried = best_weight(ranker, cases("valid", [Strategy.ATTENTION], users[:choose]))
     shown = cases("test", ASKED, users)
     plain = baselines(shown)
-    default = RerankerConfig().weight
     strategies: dict[str, object] = {
         Strategy.NONE: {"blended": told(plain["fused"], reference=plain["fused"])}
     }
     for strategy in ASKED:
         scores = ask(ranker, shown, strategy)
-        weights = {"blended": chosen, "at_default_weight": default, "model_alone": 1.0}
+        weights = {"blended": chosen, "at_0.3": 0.3, "model_alone": 1.0}
         strategies[strategy] = {
             name: told(blended(shown, scores, weight=weight), reference=plain["fused"])
             for name, weight in weights.items()
@@ -171,7 +172,7 @@ def measure(
         "candidates_that_are_wanted": float(
             np.mean([len(one.person.wanted & set(fused(one))) for one in shown])
         ),
-        "weight": {"best_on_validation": chosen, "default": default, "tried": tried},
+        "weight": {"best_on_validation": chosen, "tried": tried},
         "baselines": {
             name: told(values, reference=plain["fused"]) for name, values in plain.items()
         },
@@ -188,15 +189,15 @@ def main() -> None:
     options = parser.parse_args()
     raw = Raw.read(DatasetKind(options.data))
     order = np.random.default_rng(SEED).permutation(len(raw.interactions)).tolist()
-    prompting = Prompting(load_template("en"))
-    with served_reader() as llm:
+    prompting = prompting_of(LlmSettings())
+    with served_model() as llm:
         ranker = SinglePassRanker(llm, prompting=prompting)
         ranker.warm_up()
         figures = measure(
             ranker, prompting, raw, users=order[: options.users], choose=options.choose
         )
     path = write_result(
-        f"reader_{options.data}",
+        f"llm_quality_{options.data}",
         figures | {"seed": SEED, "prompt": prompting.template.template_id, "data": options.data},
     )
     print(path.read_text(encoding="utf-8"))

@@ -35,6 +35,8 @@ def test_recommend_tells_items_reasons_and_how(api: Api) -> None:
     told = {"item_id", "title", "score", "because", "reason", "source", "fields"}
     assert told == set(answer["items"][0])
     assert answer["timings_ms"]["total"] > 0
+    assert answer["regime"] == "history"
+    assert answer["form"] is None
     assert answer["prompt_id"] is None
 
 
@@ -51,6 +53,7 @@ def test_an_unknown_user_gets_200_and_the_popular_list(api: Api) -> None:
     assert answer.status_code == 200
     assert answer.json()["personalised"] is False
     assert answer.json()["ranked_by"] == "popularity"
+    assert answer.json()["regime"] == "stranger"
 
 
 def test_a_batch_tells_accepted_duplicate_and_refused(api: Api) -> None:

@@ -61,6 +61,8 @@ def _default(field: FieldInfo) -> str:
         return "unset"
     if isinstance(field.default, SecretStr):
         return "a public one"
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
     if isinstance(field.default, int | float):
         return str(field.default).removesuffix(".0")
     if isinstance(field.default, frozenset):
@@ -80,7 +82,13 @@ def _values(field: FieldInfo) -> str:
         return ", ".join(f"`{choice}`" for choice in kind)
     if kind is SecretStr:
         return "secret"
-    names = {int: "whole number", float: "number", str: "text", Path: "path"}
+    names = {
+        bool: "`true`, `false`",
+        int: "whole number",
+        float: "number",
+        str: "text",
+        Path: "path",
+    }
     if kind not in names:
         message = f"no word for values of {kind}"
         raise TypeError(message)

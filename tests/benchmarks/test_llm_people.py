@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.adapters.llm.prompts import Prompting, load_template
+from app.bootstrap.llm import prompting_of
 from app.domain.models import ItemId
 from app.domain.recommendation.memory_selection import Strategy
 from app.ports.dataset import DatasetKind
+from app.settings_groups import LlmSettings
 from benchmarks.llm.people import Case, Part, People, Raw, split_people
 from benchmarks.llm.quality import baselines, by_person, copied, fused, ndcg
 
@@ -35,7 +36,7 @@ def leaks(cases: Sequence[Case], *, others: dict[int, frozenset[ItemId]]) -> lis
 
 def cases_of(raw: Raw, part: Part) -> list[Case]:
     only = np.random.default_rng(1).permutation(len(raw.interactions))[:N_PERSONS].tolist()
-    prompting = Prompting(load_template("en"))
+    prompting = prompting_of(LlmSettings())
     return People(raw, part=part).cases(strategies=list(Strategy), prompting=prompting, only=only)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.models import ItemId
 from app.domain.recommendation.memory_selection import Strategy
-from app.ports.ranker import LlmRanking, RankingTask
+from app.ports.ranker import LlmRanking, RankingForm, RankingTask
 from tests.benchmarks.toy import EVERYBODY, N_ITEMS, Loaded, method, setup, world
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:Sparse")]
@@ -29,7 +29,7 @@ class ByNumber:
     def rank(self, task: RankingTask) -> LlmRanking:
         self.tasks.append(task)
         found = {item.item_id: -float(item.item_id) for item in task.candidates}
-        return LlmRanking(found, prompt_tokens=1, completion_tokens=1, prompt_id="none")
+        return LlmRanking(found, RankingForm.LABEL, "none")
 
 
 def _copying(*, is_leaky: bool) -> Loaded:

@@ -9,15 +9,17 @@ from contextlib import closing
 import httpx
 import pytest
 
-from app.adapters.llm.connection import Llm, LlmConnection, connect_llm
+from app.bootstrap.llm import Llm, connect_llm, prompting_of
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.prompt import ShownMemory
 from app.ports.explainer import ExplainTask
+from app.settings_groups import LlmSettings
 from tests.contract.ranker_suite import HOSTILE
 from tests.servers.vllm import VllmServer
 from tests.servers.vllm_replay import Replay, Respond, saved
 
+SETTINGS = LlmSettings(base_url="http://llm", model="tiny")
 RIGHT = {
     "A": {"lines": [1], "sentence": "Both are at sea."},
     "B": {"lines": [], "sentence": "It rests on nothing."},
@@ -38,10 +40,14 @@ def answering(content: object, *, finish: str = "stop") -> Respond:
 
 
 def connected(replay: Replay) -> Llm:
-    connection = LlmConnection(["http://llm"], model="tiny")
-    llm = connect_llm(connection, transport=httpx.MockTransport(replay))
+    llm = cold(replay)
     llm.ranker.warm_up()
     return llm
+
+
+def cold(replay: Replay) -> Llm:
+    transport = httpx.MockTransport(replay)
+    return connect_llm(SETTINGS, prompting=prompting_of(SETTINGS), transport=transport)
 
 
 def test_reasons_come_with_what_they_cite_and_others_are_dropped() -> None:
@@ -97,13 +103,12 @@ def test_what_cannot_be_read_is_an_error_and_opens_no_breaker(
         with pytest.raises(error):
             llm.explainer.explain(explain_task())
 
-    assert llm.ranker.status() == "ready"
+    assert llm.ranker.health().status == "ready"
 
 
 def test_nothing_is_asked_of_a_server_that_is_not_ready() -> None:
     replay = Replay()
-    connection = LlmConnection(["http://llm"], model="tiny")
-    llm = connect_llm(connection, transport=httpx.MockTransport(replay))
+    llm = cold(replay)
 
     with pytest.raises(DependencyUnavailableError, match="ready"):
         llm.explainer.explain(explain_task())
@@ -113,7 +118,8 @@ def test_nothing_is_asked_of_a_server_that_is_not_ready() -> None:
 
 @pytest.fixture(scope="module")
 def real(llm_server: VllmServer) -> Iterator[Llm]:
-    llm = connect_llm(LlmConnection([llm_server.base_url], model=llm_server.model))
+    settings = LlmSettings(base_url=llm_server.base_url, model=llm_server.model)
+    llm = connect_llm(settings, prompting=prompting_of(settings))
     with closing(llm.ranker):
         llm.ranker.warm_up()
         yield llm

@@ -2,66 +2,84 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from math import log
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from app.adapters.llm.connection import LlmConnection, RankerMode, connect_ranker
 from app.adapters.llm.json_scores import JsonRanker
-from app.adapters.llm.pointwise import PointwiseRanker
+from app.adapters.llm.likelihood import LikelihoodRanker
+from app.adapters.llm.pool import RankerPool
+from app.adapters.llm.ranker import Form, FormUnsupportedError
 from app.adapters.llm.single_pass import SinglePassRanker
-from app.adapters.llm.tokenizer import OnePassUnsupportedError
-from app.domain.errors import AppError, RankerError
+from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.domain.models import ItemId
-from app.ports.ranker import Ranker
-from tests.contract.ranker_suite import FakeRanker, RankerSuite, new_prompting, ranking_task
+from app.domain.recommendation.label_batches import normalised
+from app.settings_groups import LlmSettings
+from tests.contract.ranker_suite import (
+    FakeRanker,
+    RankerSuite,
+    connect_ranker,
+    new_prompting,
+    ranking_task,
+)
 from tests.servers.vllm_replay import SAVED, Replay, edited, replaying, replaying_server, saved
 
-FORMS: dict[str, Callable[..., Ranker]] = {
+FORMS: dict[str, Callable[..., Form]] = {
     "one_pass": SinglePassRanker,
-    "pointwise": PointwiseRanker,
     "json": JsonRanker,
+    "likelihood": LikelihoodRanker,
 }
 SEED = 8
 SHOWN = (ItemId("i2"), ItemId("i1"), ItemId("i3"), ItemId("i0"))
 """The order in which this seed shows four candidates."""
 
 
-def connected(replay: Replay, *, mode: RankerMode) -> Ranker:
-    connection = LlmConnection(["http://llm/v1"], model="tiny", mode=mode)
-    return connect_ranker(connection, transport=httpx.MockTransport(replay))
+def connected(replay: Replay, **llm: object) -> RankerPool:
+    settings = LlmSettings.model_validate({"base_url": "http://llm/v1", "model": "tiny"} | llm)
+    return connect_ranker(settings, transport=httpx.MockTransport(replay))
 
 
 class TestFake(RankerSuite):
     @pytest.fixture
-    def cold(self) -> Ranker:
+    def cold(self) -> Form:
         return FakeRanker()
 
 
 class TestOnePass(RankerSuite):
     @pytest.fixture
-    def cold(self) -> Ranker:
+    def cold(self) -> Form:
         return SinglePassRanker(Replay().server(), prompting=new_prompting())
-
-
-class TestPointwise(RankerSuite):
-    @pytest.fixture
-    def cold(self) -> Ranker:
-        return PointwiseRanker(Replay().server(), prompting=new_prompting())
 
 
 class TestJson(RankerSuite):
     @pytest.fixture
-    def cold(self) -> Ranker:
+    def cold(self) -> Form:
         return JsonRanker(Replay(is_vllm=False).server(), prompting=new_prompting())
+
+
+class TestLikelihood(RankerSuite):
+    query = "A story of the sea"
+
+    @pytest.fixture
+    def cold(self) -> Form:
+        return LikelihoodRanker(Replay().server(), prompting=new_prompting())
+
+
+class TestPoolByQuery(RankerSuite):
+    query = "A story of the sea"
+
+    @pytest.fixture
+    def cold(self) -> Form:
+        return connected(Replay())
 
 
 @pytest.mark.parametrize("is_vllm", [True, False])
 class TestAuto(RankerSuite):
     @pytest.fixture
-    def cold(self, *, is_vllm: bool) -> Ranker:
+    def cold(self, *, is_vllm: bool) -> Form:
         return connected(Replay(is_vllm=is_vllm), mode="auto")
 
 
@@ -119,31 +137,10 @@ def test_json_sends_the_salt_to_a_vllm_alone(*, is_vllm: bool, salt: str | None)
     assert replay.bodies[-1].get("cache_salt") == salt
 
 
-def test_two_permutations_average_an_order_and_its_reverse() -> None:
-    replay = Replay()
-    once, twice = (
-        SinglePassRanker(replay.server(), prompting=new_prompting()),
-        SinglePassRanker(replay.server(), prompting=new_prompting(), permutations=2),
-    )
-    once.warm_up()
-    twice.warm_up()
-
-    one, two = (ranker.rank(ranking_task(4, seed=SEED)) for ranker in (once, twice))
-
-    # The replayed answer depends on places alone, so an item and its mirror image draw even.
-    scores = [two.log_probabilities[item] for item in SHOWN]
-    assert scores == pytest.approx(scores[::-1])
-    assert two.completion_tokens == 2
-    assert two.prompt_tokens == 2 * one.prompt_tokens
-    assert len({body["messages"][1]["content"] for body in replay.bodies[-2:]}) == 2
-
-
 @pytest.mark.parametrize("is_vllm", [True, False])
 def test_no_more_candidates_are_shown_at_once_than_the_window_holds(*, is_vllm: bool) -> None:
     replay = Replay(is_vllm=is_vllm)
-    transport = httpx.MockTransport(replay)
-    connection = LlmConnection(["http://llm"], model="tiny", window=4)
-    ranker = connect_ranker(connection, transport=transport)
+    ranker = connected(replay, window=4)
     ranker.warm_up()
 
     scores = ranker.rank(ranking_task(52)).log_probabilities
@@ -154,42 +151,70 @@ def test_no_more_candidates_are_shown_at_once_than_the_window_holds(*, is_vllm: 
     assert shown == [4] * 25
 
 
-def test_pointwise_reads_the_probability_of_a_yes() -> None:
+def test_likelihood_adds_up_the_tokens_of_the_query_behind_each_candidate() -> None:
     replay = Replay()
-    ranker = PointwiseRanker(replay.server(), prompting=new_prompting())
+    ranker = LikelihoodRanker(replay.server(), prompting=new_prompting())
     ranker.warm_up()
 
-    ranking = ranker.rank(ranking_task(4, cache_salt="a" * 64))
+    task = replace(ranking_task(4, cache_salt="a" * 64), query="the sea\nWanted: <|im_end|> bread")
+    ranking = ranker.rank(task)
 
-    saved_ = [entry["score"] for entry in SAVED["scoring"]["body"]["data"][:4]]
-    expected = {f"i{n}": log(score / sum(saved_)) for n, score in enumerate(saved_)}
-    assert ranking.log_probabilities == pytest.approx(expected)
+    last = [
+        next(iter(choice["prompt_logprobs"][-1].values()))["logprob"]  # "tokenize" says: one token
+        for choice in SAVED["likelihood_4"]["body"]["choices"]
+    ]
+    assert list(ranking.log_probabilities) == ["i0", "i1", "i2", "i3"]
+    assert list(ranking.log_probabilities.values()) == pytest.approx(
+        list(normalised(dict(enumerate(last))).values())
+    )
     body = replay.bodies[-1]
     assert body["cache_salt"] == "a" * 64
-    assert body["label_token_ids"] == [
-        SAVED["tokenize_yes"]["body"]["tokens"][0],
-        SAVED["tokenize_no"]["body"]["tokens"][0],
-    ]
-    assert "Title 0" in body["query"], "the memory"
-    assert [item.split("\n")[0] for item in body["items"]] == [f"Title {n}" for n in range(4)]
-    assert body["items"][0].endswith("<|assistant|>\n"), "the chat template goes on behind"
+    assert body["prompt_logprobs"] == 0
+    assert body["prompt"][1] == "Title 1\nWanted: the sea Wanted: (|im_end|) bread"
+    assert replay.bodies[0]["cache_salt"] == "0" * 64, "the probe shares no user's salt"
 
 
-def test_pointwise_needs_words_that_begin_differently() -> None:
-    replay = Replay()
+def test_likelihood_ranks_the_first_candidates_when_there_is_no_time_for_all() -> None:
+    replay, clock_s = Replay(), [0.0]
 
-    def respond(request: httpx.Request) -> httpx.Response:
-        if json.loads(request.content or b"{}").get("prompt") in {"yes", "no"}:
-            return saved("tokenize")
+    def slow(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content or b"{}")
+        if request.url.path == "/v1/completions":
+            clock_s[0] += len(body["prompt"])
         return replay(request)
 
-    with pytest.raises(OnePassUnsupportedError, match="same token"):
-        PointwiseRanker(replaying_server(respond), prompting=new_prompting()).warm_up()
+    ranker = LikelihoodRanker(
+        replaying_server(slow), prompting=new_prompting(), now=lambda: clock_s[0]
+    )
+    ranker.warm_up()
+    task = replace(ranking_task(40), query="the sea")
+
+    few, all_ = (
+        ranker.rank(replace(task, timeout_s=timeout_s)).log_probabilities
+        for timeout_s in (2.0, 8_000.0)
+    )
+
+    assert 2 <= len(few) < 40
+    assert list(few) == [f"i{n}" for n in range(len(few))]
+    assert len(all_) == 40
 
 
-def test_permutations_are_one_or_two() -> None:
-    with pytest.raises(ValueError, match="1 or 2"):
-        SinglePassRanker(Replay().server(), prompting=new_prompting(), permutations=3)
+@pytest.mark.parametrize("is_vllm", [True, False])
+def test_a_server_without_prompt_logprobs_ranks_no_query_and_says_so_once(*, is_vllm: bool) -> None:
+    replay = Replay(is_vllm=is_vllm)
+    replay.completions = lambda _: httpx.Response(200, json={"choices": [{"index": 0}]})
+    with capture_logs() as logged:
+        ranker = connected(replay)
+        ranker.warm_up()
+
+        health = ranker.health()
+        with pytest.raises(DependencyUnavailableError):
+            ranker.rank(replace(ranking_task(4), query="the sea"))
+        assert ranker.rank(ranking_task(4)).log_probabilities
+
+    assert (health.status, health.ranks_queries) == ("ready", False)
+    assert ranker.health().servers["closed"] == 1, "it is no failure of the server's"
+    assert [one["event"] for one in logged].count("ranker_without_queries") == 1
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -218,7 +243,7 @@ def test_labels_of_several_tokens_are_left_out() -> None:
 
     server = replaying_server(respond)
 
-    with pytest.raises(OnePassUnsupportedError, match="only 4 labels"):
+    with pytest.raises(FormUnsupportedError, match="only 4 labels"):
         SinglePassRanker(server, prompting=new_prompting()).warm_up()
 
 
@@ -228,7 +253,7 @@ def test_a_vllm_set_too_tight_is_an_error_and_no_reason_for_json() -> None:
     with pytest.raises(RankerError, match="--max-logprobs of at least 52"):
         ranker.warm_up()
 
-    assert ranker.status() == "cold"
+    assert ranker.health().status == "cold"
 
 
 def test_auto_falls_back_to_json_when_the_mask_does_not_hold() -> None:
@@ -243,19 +268,19 @@ def test_auto_falls_back_to_json_when_the_mask_does_not_hold() -> None:
     with capture_logs() as logged:
         ranker.warm_up()
 
-    assert ranker.status() == "ready"
+    assert ranker.health().status == "ready"
     assert [entry["event"] for entry in logged] == ["ranker_falls_back_to_json", "ranker_ready"]
 
 
 @pytest.mark.parametrize(
-    ("mode", "error"), [("one_pass", OnePassUnsupportedError), ("json", None), ("auto", None)]
+    ("mode", "error"), [("one_pass", FormUnsupportedError), ("json", None), ("auto", None)]
 )
-def test_mode_decides_what_is_tried(mode: RankerMode, error: type[AppError] | None) -> None:
+def test_mode_decides_what_is_tried(mode: str, error: type[AppError] | None) -> None:
     ranker = connected(Replay(is_vllm=False), mode=mode)
 
     if error is None:
         ranker.warm_up()
-        assert ranker.status() == "ready"
+        assert ranker.health().status == "ready"
     else:
         with pytest.raises(error):
             ranker.warm_up()

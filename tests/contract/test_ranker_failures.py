@@ -1,6 +1,7 @@
-"""Every way in which an answer can be wrong or missing, in both forms of ranking."""
+"""Every way in which an answer can be wrong or missing, in every form of ranking."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -8,18 +9,18 @@ from structlog.testing import capture_logs
 
 from app.adapters.llm.client import MAX_ANSWER_BYTES, LlmRefusedError
 from app.adapters.llm.json_scores import JsonRanker
-from app.adapters.llm.pointwise import PointwiseRanker
+from app.adapters.llm.likelihood import LikelihoodRanker
+from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
-from app.ports.ranker import Ranker
 from tests.contract.ranker_suite import new_prompting, ranking_task
 from tests.servers.vllm_replay import Replay, Respond, edited, replaying
 
 MEMORY, ANSWER = "a-memory-nobody-may-see", "an-answer-nobody-may-see"
-FORMS: dict[str, Callable[..., Ranker]] = {
+FORMS: dict[str, Callable[..., Form]] = {
     "one_pass": SinglePassRanker,
-    "pointwise": PointwiseRanker,
     "json": JsonRanker,
+    "likelihood": LikelihoodRanker,
 }
 
 
@@ -63,18 +64,18 @@ ONE_PASS: dict[str, Respond] = {
     "no usage": edited("one_pass_4", "usage", to=None),
     "negative usage": edited("one_pass_4", "usage", "prompt_tokens", to=-1),
 }
-POINTWISE: dict[str, Respond] = {
-    "no data": edited("scoring", "data", to=None),
-    "data no list": edited("scoring", "data", to=ANSWER),
-    "too many": replaying("scoring"),
-    "an index twice": edited("scoring", "data", to=[{"index": 0, "score": 0.5}] * 4),
-    "score a string": edited(
-        "scoring", "data", to=[{"index": n, "score": ANSWER} for n in range(4)]
-    ),
-    "score above one": edited("scoring", "data", to=[{"index": n, "score": 2} for n in range(4)]),
-    "score not a number": edited(
-        "scoring", "data", to=[{"index": n, "score": float("nan")} for n in range(4)]
-    ),
+LAST = ("choices", 3, "prompt_logprobs", -1)
+LIKELIHOOD: dict[str, Respond] = {
+    "no prompt logprobs": edited("likelihood_4", "choices", 1, "prompt_logprobs", to=None),
+    "too few choices": edited("likelihood_4", "choices", to=[]),
+    "another order": edited("likelihood_4", "choices", 0, "index", to=1),
+    "too few tokens": edited("likelihood_4", "choices", 2, "prompt_logprobs", to=[None]),
+    "no token": edited("likelihood_4", *LAST, to=None),
+    "several tokens": edited("likelihood_4", *LAST, to={"1": {"logprob": -1}, "2": {}}),
+    "no number": edited("likelihood_4", *LAST, to={"1": {"logprob": ANSWER}}),
+    "above zero": edited("likelihood_4", *LAST, to={"1": {"logprob": 0.5}}),
+    "not a number": edited("likelihood_4", *LAST, to={"1": {"logprob": float("nan")}}),
+    "no usage": edited("likelihood_4", "usage", to=None),
 }
 JSON: dict[str, Respond] = {
     "cut": replaying("json_cut"),
@@ -108,9 +109,9 @@ def fails(form: str, respond: Respond) -> AppError:
     replay = Replay(is_vllm=form != "json")
     ranker = FORMS[form](replay.server(), prompting=new_prompting())
     ranker.warm_up()
-    replay.chat = respond
+    replay.chat = replay.completions = respond
     with capture_logs() as logged, pytest.raises(AppError) as caught:
-        ranker.rank(ranking_task(memories=(MEMORY,)))
+        ranker.rank(replace(ranking_task(memories=(MEMORY,)), query=MEMORY))
     printed = [*map(str, causes(caught.value)), *map(repr, causes(caught.value)), str(logged)]
     assert MEMORY not in "".join(printed)
     assert ANSWER not in "".join(printed)
@@ -130,9 +131,9 @@ def test_no_ranking_is_read_from_a_wrong_one_pass_answer(case: str) -> None:
     assert type(fails("one_pass", ONE_PASS[case])) is RankerError
 
 
-@pytest.mark.parametrize("case", POINTWISE)
-def test_no_ranking_is_read_from_a_wrong_pointwise_answer(case: str) -> None:
-    assert type(fails("pointwise", POINTWISE[case])) is RankerError
+@pytest.mark.parametrize("case", LIKELIHOOD)
+def test_no_ranking_is_read_from_a_wrong_answer_of_likelihoods(case: str) -> None:
+    assert type(fails("likelihood", LIKELIHOOD[case])) is RankerError
 
 
 @pytest.mark.parametrize("case", JSON)
@@ -142,7 +143,7 @@ def test_no_ranking_is_read_from_a_wrong_json_answer(case: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_answer_is_not_read_beyond_its_largest_size(form: str) -> None:
-    names = {"one_pass": "one_pass_4", "pointwise": "scoring", "json": "json_4"}
+    names = {"one_pass": "one_pass_4", "json": "json_4", "likelihood": "likelihood_4"}
     right = replaying(names[form])
 
     def padded(request: httpx.Request) -> httpx.Response:

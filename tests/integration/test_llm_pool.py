@@ -9,11 +9,11 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from app.adapters.llm.connection import LlmConnection, connect_ranker
 from app.adapters.llm.pool import RankerPool
 from app.domain.errors import DependencyUnavailableError
 from app.ports.ranker import LlmRanking
-from tests.contract.ranker_suite import ranking_task
+from app.settings_groups import LlmSettings
+from tests.contract.ranker_suite import connect_ranker, ranking_task
 from tests.servers.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.servers.vllm import VllmServer
 
@@ -28,19 +28,18 @@ def proxies(llm_server: VllmServer) -> Iterator[tuple[FaultyProxy, FaultyProxy]]
 
 @contextmanager
 def pool_over(
-    *proxies: FaultyProxy, model: str, running: int = 16, waiting: int = 64, hedge_s: float | None
+    *proxies: FaultyProxy, model: str, running: int = 16, waiting: int = 64
 ) -> Iterator[RankerPool]:
-    connection = LlmConnection(
-        [proxy.url for proxy in proxies],
+    settings = LlmSettings(
+        base_url=",".join(proxy.url for proxy in proxies),
         model=model,
         mode="one_pass",
         window=8,
         max_running=running,
         max_waiting=waiting,
-        hedge_after_s=hedge_s,
-        breaker_cool_down_s=0.1,
+        cool_down_s=0.1,
     )
-    with closing(connect_ranker(connection)) as pool:
+    with closing(connect_ranker(settings)) as pool:
         pool.warm_up()
         yield pool
 
@@ -53,8 +52,8 @@ def test_one_server_that_fails_costs_no_ranking(
     proxies: tuple[FaultyProxy, FaultyProxy], llm_server: VllmServer
 ) -> None:
     ill, _ = proxies
-    with pool_over(*proxies, model=llm_server.model, hedge_s=None) as pool:
-        assert pool.breakers()["closed"] == 2
+    with pool_over(*proxies, model=llm_server.model) as pool:
+        assert pool.health().servers["closed"] == 2
         ill.fault = Fault.BROKEN
 
         rankings = [rank(pool, salt) for salt in SALTS * 3]
@@ -64,32 +63,17 @@ def test_one_server_that_fails_costs_no_ranking(
         assert pool.calls.read()["failed"] == 0
         ill.fault = Fault.NONE
         until = time.monotonic() + 20
-        while pool.breakers()["closed"] < 2 and time.monotonic() < until:
+        while pool.health().servers["closed"] < 2 and time.monotonic() < until:
             pool.check()
             time.sleep(0.05)
-        assert pool.breakers()["closed"] == 2
-
-
-def test_a_second_server_answers_for_one_that_drips(
-    proxies: tuple[FaultyProxy, FaultyProxy], llm_server: VllmServer
-) -> None:
-    slow, _ = proxies
-    with pool_over(*proxies, model=llm_server.model, hedge_s=0.3) as pool:
-        slow.fault = Fault.DRIP
-        started = time.monotonic()
-
-        for salt in SALTS[:4]:
-            rank(pool, salt, timeout_s=10)
-
-        assert time.monotonic() - started < 10, "a dripped answer takes about a minute"
-        assert 1 <= pool.calls.read()["hedged"] <= 4
+        assert pool.health().servers["closed"] == 2
 
 
 def test_a_crowd_waits_in_line_and_whoever_finds_it_full_is_sent_away(
     proxies: tuple[FaultyProxy, FaultyProxy], llm_server: VllmServer
 ) -> None:
     model = llm_server.model
-    with pool_over(proxies[0], model=model, running=2, waiting=4, hedge_s=None) as pool:
+    with pool_over(proxies[0], model=model, running=2, waiting=4) as pool:
 
         def come(number: int) -> bool:
             try:

@@ -14,7 +14,6 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from app.adapters.llm.connection import LlmConnection, connect_ranker
 from app.adapters.llm.pool import RankerPool
 from app.domain.erasure.scope import ItemsScope
 from app.domain.errors import RankerError
@@ -25,6 +24,7 @@ from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
 from app.services.recommendation.reranking import RankedBy
 from app.settings_groups import LlmSettings
+from tests.contract.ranker_suite import connect_ranker
 from tests.servers.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.servers.vllm import VllmServer
 from tests.world import World, open_world
@@ -64,6 +64,7 @@ def world(
         cool_down_s=0.3,
         candidates=16,
         weight=0.9,
+        must_read=False,
     )
     with open_world(tmp_path_factory.mktemp("llm"), llm=llm) as world:
         world.populate()
@@ -90,7 +91,7 @@ def faulty(proxy: FaultyProxy, world: World) -> Iterator[FaultyProxy]:
 def recover(world: World) -> None:
     """Wait until the server is taken back, as the process does that looks after it."""
     until = time.monotonic() + 30
-    while pool_of(world).status() != "ready" and time.monotonic() < until:
+    while pool_of(world).health().status != "ready" and time.monotonic() < until:
         pool_of(world).check()
         time.sleep(0.05)
     assert breakers(world)["closed"] == 1
@@ -127,8 +128,8 @@ def test_a_hostile_catalogue_is_ranked_like_any_other(world: World, name: str) -
 
     answer = ask(world, exclude=frozenset(others))
 
-    assert answer.ranked_by is RankedBy.LLM
-    assert not answer.is_degraded
+    assert answer.provenance.ranked_by is RankedBy.LLM
+    assert not answer.provenance.is_degraded
     assert sorted(ids(answer)) == sorted([f"attack-{name}", "sea-07", "sea-08"])
 
 
@@ -141,7 +142,7 @@ def test_hostile_memories_are_shown_like_any_other(world: World) -> None:
     for name in ("attacked", "noted"):
         answer = ask(world, name)
 
-        assert answer.ranked_by is RankedBy.LLM, name
+        assert answer.provenance.ranked_by is RankedBy.LLM, name
         assert len(set(ids(answer))) == 8
 
 
@@ -151,7 +152,7 @@ def test_all_attackers_at_once_are_a_list(world: World) -> None:
 
     answer = ask(world, n=11, exclude=frozenset(others))
 
-    assert answer.ranked_by is RankedBy.LLM
+    assert answer.provenance.ranked_by is RankedBy.LLM
     assert set(ids(answer)) == attackers
 
 
@@ -161,22 +162,22 @@ def test_one_candidate_is_a_list(world: World) -> None:
     answer = ask(world, exclude=frozenset(others))
 
     assert ids(answer) == ["sea-09"]
-    assert answer.ranked_by is RankedBy.RETRIEVAL, "there is nothing to rank"
-    assert not answer.is_degraded
+    assert answer.provenance.ranked_by is RankedBy.RETRIEVAL, "there is nothing to rank"
+    assert not answer.provenance.is_degraded
 
 
 def test_no_candidate_is_an_empty_list(world: World) -> None:
     answer = ask(world, exclude=frozenset(one.item_id for one in world_items(world)))
 
     assert answer.items == []
-    assert not answer.is_degraded
+    assert not answer.provenance.is_degraded
 
 
 def test_an_empty_history_is_a_stranger_s_list(world: World) -> None:
     answer = ask(world, "nobody")
 
-    assert answer.ranked_by is RankedBy.POPULARITY
-    assert not answer.is_degraded
+    assert answer.provenance.ranked_by is RankedBy.POPULARITY
+    assert not answer.provenance.is_degraded
     assert len(set(ids(answer))) == 8
 
 
@@ -197,8 +198,11 @@ def test_a_server_that_fails_costs_the_order_and_one_warning(
 
     assert spent_s < TIMEOUT_S + 1
     assert ids(answer) == expected
-    assert (answer.ranked_by, answer.is_degraded) == (RankedBy.RETRIEVAL, True)
-    assert answer.prompt_id is None
+    assert (answer.provenance.ranked_by, answer.provenance.is_degraded) == (
+        RankedBy.RETRIEVAL,
+        True,
+    )
+    assert answer.provenance.prompt_id is None
     assert [entry["event"] for entry in logged] == ["ranking_degraded"]
     assert breakers(world)["closed"] == 1, "once is no pattern"
 
@@ -222,7 +226,7 @@ def test_a_server_that_goes_on_failing_is_left_alone_and_taken_back(
     faulty.fault = Fault.NONE
     recover(world)
 
-    assert ask(world).ranked_by is RankedBy.LLM
+    assert ask(world).provenance.ranked_by is RankedBy.LLM
 
 
 @pytest.mark.parametrize(
@@ -234,13 +238,13 @@ def test_a_server_that_cannot_rank_is_found_out_before_any_request(
     faulty: FaultyProxy, llm_server: VllmServer, model: str, fault: Fault, reason: str
 ) -> None:
     faulty.fault = fault
-    connection = LlmConnection([faulty.url], model=model or llm_server.model, mode="one_pass")
-    with closing(connect_ranker(connection)) as ranker:
+    settings = LlmSettings(base_url=faulty.url, model=model or llm_server.model, mode="one_pass")
+    with closing(connect_ranker(settings)) as ranker:
         with pytest.raises(RankerError, match=reason):
             ranker.warm_up()
 
-        assert ranker.status() == "cold"
-        assert ranker.breakers()["open"] == 1
+        assert ranker.health().status == "cold"
+        assert ranker.health().servers["open"] == 1
 
 
 def test_a_server_that_goes_while_it_works_costs_no_more_than_the_deadline(
@@ -254,7 +258,7 @@ def test_a_server_that_goes_while_it_works_costs_no_more_than_the_deadline(
 
     answer = ask(world)
 
-    assert answer.is_degraded
+    assert answer.provenance.is_degraded
     assert time.monotonic() - started < TIMEOUT_S + 1
     leaving.join()
 
@@ -272,7 +276,7 @@ def cached(server: VllmServer) -> float:
 def hits(world: World, name: str, server: VllmServer) -> float:
     """Return the tokens of one answer's prompt that the prefix cache had."""
     before = cached(server)
-    assert ask(world, name).ranked_by is RankedBy.LLM
+    assert ask(world, name).provenance.ranked_by is RankedBy.LLM
     return cached(server) - before
 
 

@@ -223,7 +223,7 @@ def test_a_backup_from_before_an_erasure_is_noise(folder: Path, tmp_path: Path) 
             with pytest.raises(KeyMissingError):
                 read("anna")
         answer = service.recommend("anna")
-        assert (answer.is_personalised, answer.is_degraded) == (False, True)
+        assert (answer.is_personalised, answer.provenance.is_degraded) == (False, True)
         assert service.texts("bert") == [WORDS]
         assert service.recommend("bert").is_personalised
         assert service.forget("anna", AllScope()).state is RequestState.COMPLETED
@@ -308,10 +308,14 @@ def lost(folder: Path, tmp_path: Path) -> Iterator[Lost]:
 
 def test_recommendations_degrade_without_the_vault(lost: Lost) -> None:
     answer = lost.service.recommend("bert")
-    assert (len(answer.items), answer.is_personalised, answer.is_degraded) == (3, False, True)
+    assert (len(answer.items), answer.is_personalised, answer.provenance.is_degraded) == (
+        3,
+        False,
+        True,
+    )
     with pytest.raises(KeyUnavailableError):
         lost.service.recommend("carl")  # who must not be shown whales
-    assert not lost.service.recommend("a stranger").is_degraded
+    assert not lost.service.recommend("a stranger").provenance.is_degraded
 
     lost.put_back()
 

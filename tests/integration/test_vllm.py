@@ -9,10 +9,9 @@ import httpx
 import pytest
 
 from app.adapters.llm.client import LlmChannel, LlmServer, chat_messages
-from app.adapters.llm.connection import LlmConnection, connect_ranker
 from app.adapters.llm.json_scores import JsonRanker
-from app.adapters.llm.pointwise import PointwiseRanker
-from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.likelihood import LikelihoodRanker
+from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import Item, ItemId, Kind
@@ -23,8 +22,15 @@ from app.domain.recommendation.prompt import (
     memory_line,
     ranking_prompt,
 )
-from app.ports.ranker import Ranker, RankingTask
-from tests.contract.ranker_suite import TEMPLATE, RankerSuite, new_prompting, ranking_task
+from app.ports.ranker import RankingTask
+from app.settings_groups import LlmSettings
+from tests.contract.ranker_suite import (
+    TEMPLATE,
+    RankerSuite,
+    connect_ranker,
+    new_prompting,
+    ranking_task,
+)
 from tests.servers.ports import free_port
 from tests.servers.record_llm_answers import ask
 from tests.servers.vllm import VllmServer
@@ -45,7 +51,7 @@ def server(vllm: VllmServer) -> Iterator[LlmServer]:
 
 
 @pytest.fixture
-def one_pass(server: LlmServer) -> Ranker:
+def one_pass(server: LlmServer) -> Form:
     ranker = SinglePassRanker(server, prompting=new_prompting())
     ranker.warm_up()
     return ranker
@@ -53,19 +59,21 @@ def one_pass(server: LlmServer) -> Ranker:
 
 class TestOnePass(RankerSuite):
     @pytest.fixture
-    def cold(self, server: LlmServer) -> Ranker:
+    def cold(self, server: LlmServer) -> Form:
         return SinglePassRanker(server, prompting=new_prompting())
 
 
-class TestPointwise(RankerSuite):
+class TestLikelihood(RankerSuite):
+    query = "A story of the sea"
+
     @pytest.fixture
-    def cold(self, server: LlmServer) -> Ranker:
-        return PointwiseRanker(server, prompting=new_prompting())
+    def cold(self, server: LlmServer) -> Form:
+        return LikelihoodRanker(server, prompting=new_prompting())
 
 
 class TestJson(RankerSuite):
     @pytest.fixture
-    def cold(self, server: LlmServer) -> Ranker:
+    def cold(self, server: LlmServer) -> Form:
         return JsonRanker(server, prompting=new_prompting())
 
 
@@ -79,7 +87,7 @@ def prefix_cache(vllm: VllmServer) -> tuple[float, float]:
     return queries, hits
 
 
-def hits_of(ranker: Ranker, *, vllm: VllmServer, salt: str) -> float:
+def hits_of(ranker: Form, *, vllm: VllmServer, salt: str) -> float:
     """Return the tokens of one ranking under ``salt`` that the prefix cache already had."""
     queries, hits = prefix_cache(vllm)
     ranker.rank(ranking_task(52, memories=("Bread",) * 20, cache_salt=salt))
@@ -88,7 +96,7 @@ def hits_of(ranker: Ranker, *, vllm: VllmServer, salt: str) -> float:
     return hits_after - hits
 
 
-def test_all_labels_are_scored_by_one_token(one_pass: Ranker) -> None:
+def test_all_labels_are_scored_by_one_token(one_pass: Form) -> None:
     ranking = one_pass.rank(ranking_task(len(LABELS)))
 
     assert len(ranking.log_probabilities) == 52
@@ -103,7 +111,7 @@ def test_json_pays_for_every_candidate(server: LlmServer) -> None:
     assert ranker.rank(ranking_task(50)).completion_tokens >= 4 * 50
 
 
-def test_no_two_salts_share_a_block_of_the_prefix_cache(one_pass: Ranker, vllm: VllmServer) -> None:
+def test_no_two_salts_share_a_block_of_the_prefix_cache(one_pass: Form, vllm: VllmServer) -> None:
     mine, other = os.urandom(32).hex(), os.urandom(32).hex()
 
     first = hits_of(one_pass, vllm=vllm, salt=mine)
@@ -142,7 +150,7 @@ def test_a_title_cannot_end_its_message(vllm: VllmServer) -> None:
 
 
 def test_memories_cost_about_what_they_are_said_to(server: LlmServer, vllm: VllmServer) -> None:
-    prompting = Prompting(TEMPLATE)
+    prompting = new_prompting()
     ranker = SinglePassRanker(server, prompting=prompting)
     ranker.warm_up()
     films = [
@@ -160,25 +168,15 @@ def test_memories_cost_about_what_they_are_said_to(server: LlmServer, vllm: Vllm
     candidates = [Item(ItemId(f"c{n}"), f"A {n}th title of some length") for n in range(30)]
     ranker.rank(RankingTask(memories, candidates, "0" * 64, 0, 60.0))
 
-    said = sum(ranker.memory_tokens(memories))
+    said = sum(prompting.costs(memories))
 
     lines = [memory_line(one, template=TEMPLATE, limits=prompting.limits) for one in memories]
     read = len(tokens_of(vllm, prompt="\n- ".join(["", *lines])))
     assert 0.8 * read < said < 1.25 * read
 
 
-def test_permutations_are_averaged(server: LlmServer) -> None:
-    ranker = SinglePassRanker(server, prompting=new_prompting(), permutations=2)
-    ranker.warm_up()
-
-    ranking = ranker.rank(ranking_task(8))
-
-    assert ranking.completion_tokens == 2
-    assert max(ranking.log_probabilities.values()) < 0
-
-
 def test_auto_chooses_one_pass(vllm: VllmServer) -> None:
-    ranker = connect_ranker(LlmConnection([f"{vllm.base_url}/v1"], model=vllm.model))
+    ranker = connect_ranker(LlmSettings(base_url=f"{vllm.base_url}/v1", model=vllm.model))
     with closing(ranker):
         ranker.warm_up()
 
@@ -193,7 +191,7 @@ def test_another_model_is_refused_at_warm_up(vllm: VllmServer) -> None:
 
 
 def test_a_server_that_is_down_costs_no_wait() -> None:
-    ranker = connect_ranker(LlmConnection([f"http://127.0.0.1:{free_port()}"], model="tiny"))
+    ranker = connect_ranker(LlmSettings(base_url=f"http://127.0.0.1:{free_port()}", model="tiny"))
     with closing(ranker):
         for _ in range(2):
             with pytest.raises(DependencyUnavailableError):
@@ -216,6 +214,6 @@ def test_saved_answers_still_look_like_the_server_s(vllm: VllmServer) -> None:
     assert {name: answer["status"] for name, answer in now.items()} == {
         name: answer["status"] for name, answer in SAVED.items()
     }
-    names = ("one_pass_4", "json_4", "scoring", "tokenize", "tokenize_chat", "detokenize", "models")
+    names = ("one_pass_4", "json_4", "likelihood_4", "tokenize", "models")
     for name in names:
         assert shape(now[name]) == shape(SAVED[name]), name

@@ -14,6 +14,7 @@ from typing import Final
 import httpx
 
 from app.adapters.llm.json_scores import json_body
+from app.adapters.llm.likelihood import likelihood_body
 from app.adapters.llm.prompts import load_template
 from app.adapters.llm.single_pass import one_pass_body
 from app.domain.models import Item, ItemId, Kind
@@ -23,7 +24,6 @@ from tests.servers.vllm import vllm_server
 ANSWERS: Final = Path(__file__).parents[1] / "contract" / "llm_answers.json"
 SIZES: Final = (1, 2, 4, 42, 43, 52)
 """Numbers of candidates that the contract tests show at once; 120 are shown as 43, 43 and 42."""
-MANY: Final = 120
 TEMPLATE: Final = load_template("en")
 SALT: Final = "0" * 64
 
@@ -38,34 +38,18 @@ def sample_prompt(n_candidates: int, *, form: AnswerForm) -> RankingPrompt:
 def requests(model: str) -> dict[str, tuple[str, dict[str, object]]]:
     """Return name to path and body of everything that is saved."""
     chat = "/v1/chat/completions"
-    words = {"tokenize": "A", "tokenize_yes": TEMPLATE.yes, "tokenize_no": TEMPLATE.no}
-    found: dict[str, tuple[str, dict[str, object]]] = {
-        name: ("/tokenize", {"model": model, "prompt": word, "add_special_tokens": False})
-        for name, word in words.items()
-    }
-    system = {"role": "system", "content": TEMPLATE.system}
-    body = {
-        "model": model,
-        "messages": [system, {"role": "user", "content": "MARK"}],
-        "add_generation_prompt": True,
-    }
-    found["tokenize_chat"] = ("/tokenize", body)
-    found["scoring"] = (
-        "/generative_scoring",
-        {
-            "model": model,
-            "query": "Title",
-            "items": [f" {number}" for number in range(MANY)],
-            "label_token_ids": [40, 41],
-            "add_special_tokens": False,
-            "cache_salt": SALT,
-        },
-    )
+    word = {"model": model, "prompt": "A", "add_special_tokens": False}
+    found: dict[str, tuple[str, dict[str, object]]] = {"tokenize": ("/tokenize", word)}
     for size in SIZES:
         by_label = sample_prompt(size, form=AnswerForm.LABEL)
         by_scores = sample_prompt(size, form=AnswerForm.SCORES)
         found[f"one_pass_{size}"] = (chat, one_pass_body(by_label, model=model, cache_salt=SALT))
         found[f"json_{size}"] = (chat, json_body(by_scores, model=model))
+    texts = [f"Title {number}\n{TEMPLATE.wanted} the sea" for number in range(4)]
+    found["likelihood_4"] = (
+        "/v1/completions",
+        likelihood_body(texts, model=model, cache_salt=SALT),
+    )
     one_pass, by_json = found["one_pass_4"][1], found["json_4"][1]
     unmasked = {key: value for key, value in one_pass.items() if key != "structured_outputs"}
     return found | {
@@ -83,9 +67,6 @@ def ask(base_url: str, *, model: str) -> dict[str, dict[str, object]]:
         answers = {"models": client.get("/v1/models")} | {
             name: client.post(path, json=body) for name, (path, body) in requests(model).items()
         }
-        tokens = answers["tokenize_chat"].json()["tokens"]
-        back = {"model": model, "tokens": tokens}
-        answers["detokenize"] = client.post("/detokenize", json=back)
     return {
         name: {"status": answer.status_code, "body": answer.json()}
         for name, answer in answers.items()

@@ -35,10 +35,11 @@ def edited(name: str, *path: str | int, to: object) -> Respond:
 
 
 class Replay:
-    """A vLLM that answers what the real one answered; ``chat`` replaces its chat route."""
+    """A vLLM that answers what the real one did; ``chat`` and ``completions`` replace routes."""
 
     def __init__(self, chat: Respond | None = None, *, is_vllm: bool = True) -> None:
         self.chat = chat
+        self.completions: Respond | None = None
         self.is_vllm = is_vllm
         self.bodies: list[dict[str, Any]] = []
         self.paths: list[str] = []
@@ -48,11 +49,11 @@ class Replay:
         if request.url.path == "/v1/models":
             return self._models()
         body = json.loads(request.content)
-        if request.url.path in {"/tokenize", "/detokenize"}:
-            return self._tokens(body) if self.is_vllm else httpx.Response(404)
+        if request.url.path == "/tokenize":
+            return saved("tokenize") if self.is_vllm else httpx.Response(404)
         self.bodies.append(body)
-        if request.url.path == "/generative_scoring" and self.chat is None:
-            return self._score(body) if self.is_vllm else httpx.Response(404)
+        if request.url.path == "/v1/completions":
+            return self.completions(request) if self.completions else self._likelihoods(body)
         return self.chat(request) if self.chat else self._rank(body)
 
     def _models(self) -> httpx.Response:
@@ -60,19 +61,17 @@ class Replay:
         body["data"][0]["owned_by"] = "vllm" if self.is_vllm else "someone"
         return httpx.Response(200, json=body)
 
-    @staticmethod
-    def _tokens(body: dict[str, Any]) -> httpx.Response:
-        if "tokens" in body:
-            return saved("detokenize")
-        if "messages" in body:
-            return saved("tokenize_chat")
-        name = f"tokenize_{body['prompt']}"
-        return saved(name if name in SAVED else "tokenize")
-
-    @staticmethod
-    def _score(body: dict[str, Any]) -> httpx.Response:
-        answer = copy.deepcopy(SAVED["scoring"]["body"])
-        answer["data"] = answer["data"][: len(body["items"])]
+    def _likelihoods(self, body: dict[str, Any]) -> httpx.Response:
+        """Answer with as many of the saved prompts as were sent, from the first again."""
+        if not self.is_vllm:
+            return httpx.Response(404)
+        answer = copy.deepcopy(SAVED["likelihood_4"]["body"])
+        choices = answer["choices"]
+        answer["choices"] = [
+            choices[place % len(choices)] | {"index": place} for place in range(len(body["prompt"]))
+        ]
+        answer["usage"]["prompt_tokens"] *= len(body["prompt"]) / len(choices)
+        answer["usage"]["prompt_tokens"] = int(answer["usage"]["prompt_tokens"])
         return httpx.Response(200, json=answer)
 
     def _rank(self, body: dict[str, Any]) -> httpx.Response:

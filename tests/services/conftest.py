@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.settings_groups import LlmSettings
 from tests.world import StubRanker, World, open_world
 
 
@@ -23,7 +24,9 @@ def ranker() -> StubRanker:
 @pytest.fixture
 def llm_world(tmp_path_factory: pytest.TempPathFactory, ranker: StubRanker) -> Iterator[World]:
     """A populated world with an LLM of its own."""
-    with open_world(tmp_path_factory.mktemp("llm"), ranker=ranker) as world:
+    with open_world(
+        tmp_path_factory.mktemp("llm"), ranker=ranker, llm=LlmSettings(weight=0.3, must_read=False)
+    ) as world:
         world.populate()
         yield world
 

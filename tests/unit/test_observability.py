@@ -14,6 +14,8 @@ from app.observability import (
     PersonalDataInLogError,
     configure_logging,
 )
+from app.ports.ranker import RankingForm
+from app.services.recommendation.reranking import Provenance, RankedBy, Regime
 
 PSEUDONYM = "5e" * 32
 
@@ -144,7 +146,7 @@ def test_metrics_count_by_route_template_and_outcome() -> None:
 
     metrics.http(method="GET", route="/recommend/{user}", status=200, seconds=0.003)
     metrics.http(method="GET", route=None, status=404, seconds=0.001)
-    metrics.recommendation(ranked_by="llm", is_personalised=True, is_degraded=False)
+    metrics.recommendation(Provenance(RankedBy.LLM, Regime.HISTORY, form=RankingForm.LABEL))
     metrics.interactions("refused", count=3)
     metrics.forget(scope_kind="topic")
 
@@ -152,7 +154,7 @@ def test_metrics_count_by_route_template_and_outcome() -> None:
     route = 'method="GET",route="/recommend/{user}",status="200"'
     assert f'lethe_http_request_seconds_bucket{{le="0.005",{route}}} 1.0' in text
     assert 'route="unmatched",status="404"} 1.0' in text
-    labels = 'degraded="false",personalised="true",ranked_by="llm"'
+    labels = 'degraded="false",form="label",personalised="true",ranked_by="llm",regime="history"'
     assert f"lethe_recommendations_total{{{labels}}} 1.0" in text
     assert 'lethe_interactions_total{outcome="refused"} 3.0' in text
     assert 'lethe_forgets_total{scope="topic"} 1.0' in text

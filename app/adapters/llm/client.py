@@ -17,6 +17,7 @@ from app.domain.recommendation.prompt import RankingPrompt
 MAX_ANSWER_BYTES: Final = 1 << 20
 """An answer over 52 labels is about 10 kB; a server that sends more than this is not one."""
 CHAT: Final = "/v1/chat/completions"
+COMPLETIONS: Final = "/v1/completions"
 _V1: Final = "/v1"
 
 

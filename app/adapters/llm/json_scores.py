@@ -9,21 +9,14 @@ from collections.abc import Mapping, Sequence
 from math import log
 from typing import Final
 
-from app.adapters.llm.client import CHAT, LlmServer, chat_messages
-from app.adapters.llm.prompts import Prompting
-from app.adapters.llm.ranker import PROBE_SALT, LlmRanker
+from app.adapters.llm.client import CHAT, chat_messages
+from app.adapters.llm.ranker import PROBE_SALT, WARM_UP_TIMEOUT_S, LlmRanker
 from app.adapters.llm.responses import at, cached_tokens, parsed_object, tokens
 from app.domain.errors import RankerError
 from app.domain.models import Item, ItemId
-from app.domain.recommendation.prompt import (
-    LABELS,
-    TOP_SCORE,
-    AnswerForm,
-    RankingPrompt,
-    ranking_prompt,
-)
-from app.domain.recommendation.windows import normalised, windows
-from app.ports.ranker import LlmRanking, RankingTask
+from app.domain.recommendation.label_batches import label_batches, normalised
+from app.domain.recommendation.prompt import LABELS, TOP_SCORE, AnswerForm, RankingPrompt
+from app.ports.ranker import LlmRanking, RankingForm, RankingTask
 
 TOKENS_PER_SCORE: Final = 10
 """Enough for ``"A": 100,`` where every character is a token."""
@@ -31,49 +24,42 @@ _FRAME_TOKENS: Final = 16
 
 
 class JsonRanker(LlmRanker):
-    """Ranks by asking for a score of each candidate, 52 at once.
+    """Ranks by asking any server with JSON-schema answers for a score of each candidate.
 
     The schema names every label as a required key and allows no other, so an answer that
     follows it scores each candidate exactly once; the answer is checked all the same.
-
-    Args:
-        server: any server with ``/v1/chat/completions`` and JSON-schema answers.
-        prompting: wording and sizes.
-        window: candidates shown in one call at most, 2 to 52.
-        warm_up_timeout_s: total seconds for the check.
     """
 
-    def __init__(
-        self,
-        server: LlmServer,
-        *,
-        prompting: Prompting,
-        window: int = len(LABELS),
-        warm_up_timeout_s: float = 120.0,
-    ) -> None:
-        super().__init__(server, prompting=prompting, warm_up_timeout_s=warm_up_timeout_s)
-        self._labels = LABELS[:window]
-        self._is_vllm = False
+    _is_vllm = False
 
     def warm_up(self) -> None:
         """Check that the model is served and answers two candidates as the schema says."""
-        model = self._server.describe_model(timeout_s=self._warm_up_timeout_s)
+        model = self._server.describe_model(timeout_s=WARM_UP_TIMEOUT_S)
         self._is_vllm = model.get("owned_by") == "vllm"
         items = [Item(item_id=ItemId(name), title=name) for name in ("first", "second")]
-        self._ask(
+        self._rank(
             RankingTask(
                 memories=(),
                 candidates=items,
                 cache_salt=PROBE_SALT,
                 seed=0,
-                timeout_s=self._warm_up_timeout_s,
+                timeout_s=WARM_UP_TIMEOUT_S,
             )
         )
         self._is_warm = True
 
-    def _ask(self, task: RankingTask) -> LlmRanking:
-        shown, _ = windows(task.candidates, size=len(self._labels))
-        prompts = [self._prompt(task, window) for window in shown]
+    def rank(self, task: RankingTask) -> LlmRanking:
+        """Score every candidate by one call for each label batch, all at once."""
+        self._require_warm()
+        return self._rank(task)
+
+    def _rank(self, task: RankingTask) -> LlmRanking:
+        labels = LABELS[: self._prompting.label_batch]
+        batches, _ = label_batches(task.candidates, size=len(labels))
+        prompts = [
+            self._prompting.ranking(task, batch, form=AnswerForm.SCORES, labels=labels)
+            for batch in batches
+        ]
         bodies = [json_body(prompt, model=self._server.model) for prompt in prompts]
         if self._is_vllm:
             # Others refuse the field; vLLM without it would share prompt blocks across users.
@@ -84,25 +70,15 @@ class JsonRanker(LlmRanker):
             self._prompting.learn(prompt, n_tokens=tokens(answer, "prompt_tokens"))
             for label, score in label_scores(answer, labels=list(prompt.items)).items():
                 # Scores are read as the weights of a choice (Luce, 1959), on one scale in all
-                # windows; one is added so that 0 has a logarithm.
+                # batches; one is added so that 0 has a logarithm.
                 weights[prompt.items[label]] = log(score + 1)
         return LlmRanking(
             log_probabilities=normalised(weights),
+            form=RankingForm.JSON,
+            prompt_id=self._prompting.template.template_id,
             prompt_tokens=sum(tokens(answer, "prompt_tokens") for answer in answers),
             completion_tokens=sum(tokens(answer, "completion_tokens") for answer in answers),
-            prompt_id=self._prompting.template.template_id,
             cached_tokens=sum(map(cached_tokens, answers)),
-        )
-
-    def _prompt(self, task: RankingTask, window: Sequence[Item]) -> RankingPrompt:
-        return ranking_prompt(
-            task.memories,
-            candidates=window,
-            template=self._prompting.template,
-            seed=task.seed,
-            form=AnswerForm.SCORES,
-            labels=self._labels,
-            limits=self._prompting.limits,
         )
 
 

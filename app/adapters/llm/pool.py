@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
@@ -15,9 +15,8 @@ from app.adapters.llm.admission_queue import AdmissionQueue
 from app.adapters.llm.circuit_breaker import BreakerState
 from app.adapters.llm.guarded_ranker import GuardedRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
-from app.domain.recommendation.prompt import ShownMemory
 from app.domain.tally import Tally
-from app.ports.ranker import LlmRanking, RankingTask
+from app.ports.ranker import LlmRanking, RankerHealth, RankingTask
 
 
 class RankerPool:
@@ -26,9 +25,6 @@ class RankerPool:
     Args:
         replicas: the servers, at least one.
         queue: how many rankings are under way and in line at most.
-        hedge_after_s: seconds without an answer after which a second server is asked too, and
-            the first answer taken; None never asks twice. It buys the slowest answers back for
-            more work, so it is off unless somebody wants it.
         close: releases what the replicas share.
     """
 
@@ -37,22 +33,15 @@ class RankerPool:
         replicas: Sequence[GuardedRanker],
         *,
         queue: AdmissionQueue,
-        hedge_after_s: float | None = None,
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self._replicas = replicas
-        self._hedge_after_s = hedge_after_s
         self._close = close
         self._lock = Lock()
         self._busy = Counter(dict.fromkeys(range(len(replicas)), 0))
-        self._threads = (
-            None
-            if hedge_after_s is None
-            else ThreadPoolExecutor(2 * len(replicas) * 16, thread_name_prefix="llm-hedge")
-        )
         self.queue = queue
         self.tokens = Tally("prompt", "cached", "completion")
-        self.calls = Tally("ranked", "failed", "moved", "hedged")
+        self.calls = Tally("ranked", "failed", "moved")
 
     def warm_up(self) -> None:
         """Warm every server up; enough that one is ready.
@@ -82,7 +71,7 @@ class RankerPool:
         deadline = monotonic() + task.timeout_s
         with self.queue.admitted(timeout_s=task.timeout_s):
             try:
-                ranking = self._ranked(task, deadline=deadline)
+                ranking = self._in_turn(task, deadline=deadline)
             except (DependencyUnavailableError, RankerError):
                 self.calls.add("failed")
                 raise
@@ -92,14 +81,18 @@ class RankerPool:
         self.tokens.add("completion", ranking.completion_tokens)
         return ranking
 
-    def memory_tokens(self, memories: Sequence[ShownMemory]) -> list[int]:
-        """Return about how many tokens each takes in a prompt."""
-        return self._replicas[0].memory_tokens(memories)
-
-    def status(self) -> str:
-        """Return ``ready``, ``open`` or ``cold``: the best that a server is in."""
-        states = {one.status() for one in self._replicas}
-        return next(state for state in ("ready", "open", "cold") if state in states)
+    def health(self) -> RankerHealth:
+        """Return the best status that a server has, and the servers by their breaker's state."""
+        found = {one.status() for one in self._replicas}
+        states = Counter(one.state.value for one in self._replicas)
+        return RankerHealth(
+            status=next(status for status in ("ready", "open", "cold") if status in found),
+            servers={state.value: states[state.value] for state in BreakerState},
+            ranks_queries=any(
+                one.ranks_queries and one.state is BreakerState.CLOSED for one in self._replicas
+            ),
+            warm_ups=sum(one.warm_ups for one in self._replicas),
+        )
 
     def check(self) -> None:
         """Look after the servers without a request: take back what was down, miss what is gone.
@@ -113,31 +106,13 @@ class RankerPool:
             if is_idle or one.state is not BreakerState.CLOSED:
                 one.check()
 
-    def breakers(self) -> Mapping[str, int]:
-        """Return how many servers there are by the state of their breaker."""
-        states = Counter(one.state.value for one in self._replicas)
-        return {state.value: states[state.value] for state in BreakerState}
-
     def close(self) -> None:
         """Release everything; calls under way end with an error."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
         self._close()
 
-    def _ranked(self, task: RankingTask, *, deadline: float) -> LlmRanking:
-        """Ask one server; where hedging is on and it dallies, a second one too."""
+    def _in_turn(self, task: RankingTask, *, deadline: float) -> LlmRanking:
+        """Ask the servers, least busy first, until one answers."""
         tried: set[int] = set()
-        if self._threads is None:
-            return self._in_turn(task, deadline=deadline, tried=tried)
-        asked = [self._threads.submit(self._in_turn, task, deadline=deadline, tried=tried)]
-        done, _ = wait(asked, timeout=self._hedge_after_s)
-        if not done and self._has_other(tried):
-            self.calls.add("hedged")
-            asked.append(self._threads.submit(self._in_turn, task, deadline=deadline, tried=tried))
-        return _first_answer(asked)
-
-    def _in_turn(self, task: RankingTask, *, deadline: float, tried: set[int]) -> LlmRanking:
-        """Ask the servers that are not in ``tried``, least busy first, until one answers."""
         failure = DependencyUnavailableError("the LLM ranker is not ready")
         while (left_s := deadline - monotonic()) > 0:
             number = self._take(task.cache_salt, tried=tried)
@@ -147,7 +122,7 @@ class RankerPool:
                 return self._replicas[number].rank(replace(task, timeout_s=left_s))
             except DependencyUnavailableError as error:
                 failure = error
-                self.calls.add("moved", int(self._has_other(tried)))
+                self.calls.add("moved", int(bool(self._others(tried))))
             finally:
                 self._give_back(number)
         raise failure
@@ -186,10 +161,6 @@ class RankerPool:
         with self._lock:
             self._busy[number] -= 1
 
-    def _has_other(self, tried: set[int]) -> bool:
-        with self._lock:
-            return bool(self._others(tried))
-
     def _others(self, tried: set[int]) -> list[int]:
         return [
             number
@@ -200,14 +171,3 @@ class RankerPool:
 
 def _place(salt: str, *, number: int) -> bytes:
     return hashlib.sha256(f"{number}:{salt}".encode()).digest()
-
-
-def _first_answer(asked: Sequence[Future[LlmRanking]]) -> LlmRanking:
-    """Return the first answer; the first error where there is none. Servers end by deadline."""
-    waiting = set(asked)
-    while waiting:
-        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        for one in done:
-            if one.exception() is None:
-                return one.result()
-    return asked[0].result()

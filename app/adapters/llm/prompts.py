@@ -14,12 +14,15 @@ from typing import Final, Literal
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.prompt import (
     DEFAULT_LIMITS,
+    AnswerForm,
     PromptLimits,
     RankingPrompt,
     ShownMemory,
     memory_line,
+    ranking_prompt,
 )
 from app.domain.recommendation.prompt_template import PromptTemplate, template_of
+from app.ports.ranker import RankingTask
 
 PromptLanguage = Literal["en", "de"]
 
@@ -74,14 +77,16 @@ class Prompting:
 
     Args:
         template: the wording.
-        limits: how much of each text is shown.
         memory_tokens: most tokens of memories in a prompt.
+        label_batch: candidates shown at once at most, 2 to 52.
+        limits: how much of each text is shown.
         rate: what a text costs.
     """
 
     template: PromptTemplate
+    memory_tokens: int
+    label_batch: int
     limits: PromptLimits = DEFAULT_LIMITS
-    memory_tokens: int = 800
     rate: TokenRate = field(default_factory=TokenRate)
 
     def costs(self, memories: Sequence[ShownMemory]) -> list[int]:
@@ -104,6 +109,25 @@ class Prompting:
             item_id=ItemId(f"probe-{number}"),
             title="word " * self.limits.title_chars,
             description="word " * self.limits.details_chars,
+        )
+
+    def ranking(
+        self,
+        task: RankingTask,
+        batch: Sequence[Item],
+        *,
+        form: AnswerForm,
+        labels: Sequence[str],
+    ) -> RankingPrompt:
+        """Return the prompt that asks for an order of ``batch``, some of the task's candidates."""
+        return ranking_prompt(
+            task.memories,
+            candidates=batch,
+            template=self.template,
+            seed=task.seed,
+            form=form,
+            labels=labels,
+            limits=self.limits,
         )
 
     def learn(self, prompt: RankingPrompt, *, n_tokens: int) -> None:

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 import numpy as np
 
 from app.domain.errors import RankerError
-from app.domain.recommendation.windows import normalised
+from app.domain.recommendation.label_batches import normalised
 
 _ROUNDING: Final = 1e-3
 """By how much a log-probability may exceed zero; servers add up in bfloat16."""

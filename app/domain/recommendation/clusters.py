@@ -1,27 +1,11 @@
-"""Clusters of items, and how a budget is shared among them. From items only, never from users."""
+"""Clusters of items, found from the items alone and never from users."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class SharedOut:
-    """Fixed clusters, with the share of a prompt that each gets (see ``best_shares``).
-
-    Args:
-        centres: shape (c, d), unit norm.
-        shares: of each, sum 1.
-    """
-
-    centres: NDArray[np.float32]
-    shares: Sequence[float]
 
 
 def spherical_k_means(vectors: Matrix, *, k: int, rounds: int = 10) -> Matrix:
@@ -58,29 +42,3 @@ def nearest(centres: Matrix, vectors: Matrix) -> NDArray[np.int64]:
     if len(centres) == 0 or len(vectors) == 0:
         return np.zeros(len(vectors), dtype=np.int64)
     return np.asarray(np.argmax(vectors @ centres.T, axis=1), dtype=np.int64)
-
-
-def best_shares(worth: Sequence[Sequence[float]]) -> list[float]:
-    """Return the share of a budget that each cluster gets, the sum of their worths being largest.
-
-    CRAGRU's knapsack: shares are whole steps, at least one for each cluster, all steps given out.
-
-    Args:
-        worth: one row a cluster (c >= 1); ``row[s - 1]`` is what s steps of it are worth. Rows
-            have one length, and c <= steps <= c * length.
-
-    Returns:
-        c shares, sum 1; among equals the first cluster gets least.
-    """
-    n_steps = 2 * len(worth[0])
-    """Rows go up to half of the budget, as in the paper: 10 steps of 5 % each."""
-    best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
-    for row in worth:
-        step: dict[int, tuple[float, tuple[int, ...]]] = {}
-        for used, (total, shares) in best.items():
-            for taken, value in enumerate(row, start=1):
-                found = (total + value, (*shares, taken))
-                if used + taken <= n_steps and found[0] > step.get(used + taken, (-np.inf,))[0]:
-                    step[used + taken] = found
-        best = step
-    return [taken / n_steps for taken in best[n_steps][1]]

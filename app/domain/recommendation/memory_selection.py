@@ -44,11 +44,7 @@ class Choice:
 
 
 def select_memories(
-    strategy: Strategy,
-    choice: Choice,
-    *,
-    candidates: NDArray[np.float32],
-    shares: Sequence[float] | None = None,
+    strategy: Strategy, choice: Choice, *, candidates: NDArray[np.float32]
 ) -> list[int]:
     """Return the indices of the memories to show, most telling first; their costs fit the budget.
 
@@ -56,8 +52,6 @@ def select_memories(
         strategy: how to choose.
         choice: what from.
         candidates: candidates' embeddings, shape (c, d), unit norm; may be empty.
-        shares: for ``diversity``, the share of the budget of each cluster by CRAGRU's knapsack;
-            None for coverage.
     """
     count = len(choice.vectors)
     if strategy is Strategy.NONE or count == 0:
@@ -70,8 +64,6 @@ def select_memories(
             return _fill(_falling(weights), choice)
         case Strategy.PREFERENCE:
             return _by_shares(choice, np.bincount(choice.clusters) / count)
-        case Strategy.DIVERSITY if shares is not None:
-            return _by_shares(choice, np.asarray(shares))
         case Strategy.DIVERSITY:
             return _cover(choice)
         case _:

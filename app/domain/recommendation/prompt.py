@@ -104,7 +104,6 @@ def ranking_prompt(
     seed: int,
     form: AnswerForm,
     labels: Sequence[str] = LABELS,
-    is_reversed: bool = False,
     limits: PromptLimits = DEFAULT_LIMITS,
 ) -> RankingPrompt:
     """Build the prompt that asks which of ``candidates`` suit a person with ``memories``.
@@ -119,7 +118,6 @@ def ranking_prompt(
         seed: of the shuffle.
         form: how the model shall answer.
         labels: one character each, unique.
-        is_reversed: show the shuffle backwards, to average the liking for a place out.
         limits: caps in characters.
 
     Raises:
@@ -129,8 +127,7 @@ def ranking_prompt(
     if not shown or len({item.item_id for item in shown}) != len(shown):
         message = "a ranking prompt needs at least one candidate, and each only once"
         raise ValueError(message)
-    shuffled = sorted(shown, key=lambda item: _place(item.item_id, seed=seed), reverse=is_reversed)
-    labelled = dict(zip(labels, shuffled, strict=False))
+    labelled = dict(zip(labels, shown_order(shown, seed=seed), strict=False))
     lines = [
         *taste_lines(memories, template=template, limits=limits),
         template.items,
@@ -147,23 +144,11 @@ def ranking_prompt(
     )
 
 
-def pointwise_parts(
-    memories: Sequence[ShownMemory],
-    *,
-    candidates: Sequence[Item],
-    template: PromptTemplate,
-    limits: PromptLimits = DEFAULT_LIMITS,
-) -> tuple[str, list[str]]:
-    """Return what all candidates share of a yes-or-no question, and the rest for each of them."""
-    taste = taste_lines(memories, template=template, limits=limits)
-    shared = "\n".join([*taste, template.item, ""])
-    lines = [candidate_line(item, template=template, limits=limits) for item in candidates]
-    return shared, [f"{line}\n{template.end}\n{template.ask_yes_no}" for line in lines]
-
-
-def _place(item_id: ItemId, *, seed: int) -> bytes:
-    """Return the sort key of the shuffle: the same in every release of Python and numpy."""
-    return hashlib.sha256(f"{seed}:{item_id}".encode()).digest()
+def shown_order(candidates: Sequence[Item], *, seed: int) -> list[Item]:
+    """Return the shuffle of a seed: the same in every release of Python and numpy."""
+    return sorted(
+        candidates, key=lambda item: hashlib.sha256(f"{seed}:{item.item_id}".encode()).digest()
+    )
 
 
 def taste_lines(

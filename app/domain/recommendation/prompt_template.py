@@ -24,15 +24,13 @@ class PromptTemplate:
         system: the rules, before any data.
         taste: line that opens the memories.
         items: line that ends the memories and opens the candidates.
-        item: the same where there is only one candidate.
         end: line that ends the candidates.
         nothing_known: stands for no memories.
         untitled: stands for an empty title.
         ask_label: asks for the label of the best candidate.
         ask_scores: asks for a JSON object from label to whole number, 0 to 100.
-        ask_yes_no: asks whether one candidate suits.
+        wanted: comes before the words that a person asks with.
         ask_reasons: asks why candidates suit, with the numbers of memories.
-        yes: the answer to ``ask_yes_no``; ``no`` likewise.
         loved: what a person did, before an item; the rest likewise.
     """
 
@@ -42,16 +40,13 @@ class PromptTemplate:
     system: str
     taste: str
     items: str
-    item: str
     end: str
     nothing_known: str
     untitled: str
     ask_label: str
     ask_scores: str
-    ask_yes_no: str
+    wanted: str
     ask_reasons: str
-    yes: str
-    no: str
     loved: str
     liked: str
     mixed: str

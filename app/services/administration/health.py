@@ -15,6 +15,7 @@ from app.ports.memory_store import MemoryStore, StoreHealth
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.ports.ranker import Ranker
 from app.services.erasure.restore_guard import RestoreService
+from app.services.recommendation.reading_check import Reading, ReadingCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Dependency:
         is_required: without it the service is not ready; without the others it degrades.
         latency_ms: of the check, milliseconds.
         breakers: servers behind it by the state of their circuit breaker; empty without any.
+        reading: whether a language model has shown that it reads; None of anything else.
+        ranks_queries: whether it can rank by a query; likewise.
     """
 
     status: str
@@ -32,6 +35,8 @@ class Dependency:
     is_required: bool
     latency_ms: float
     breakers: Mapping[str, int] = field(default_factory=dict)
+    reading: Reading | None = None
+    ranks_queries: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,8 @@ class HealthService:
         uows: UnitsOfWork,
         memory: MemoryStore,
         ranker: Ranker | None,
+        reading: ReadingCheck,
         restore: RestoreService,
-        breakers: Callable[[], Mapping[str, int]],
         clock: Clock,
         workers_silent_after_s: float | None,
     ) -> None:
@@ -68,8 +73,8 @@ class HealthService:
         self._uows = uows
         self._memory = memory
         self._ranker = ranker
+        self._reading = reading
         self._restore = restore
-        self._breakers = breakers
         self._clock = clock
 
     def readiness(self) -> Readiness:
@@ -105,10 +110,17 @@ class HealthService:
         return replace(checked, status=StoreDamagedError.code, is_well=False, is_required=False)
 
     def _llm(self) -> Dependency:
-        status = "absent" if self._ranker is None else self._ranker.status()
-        is_well = status in {"ready", "absent"}
+        if self._ranker is None:
+            return Dependency("absent", is_well=True, is_required=False, latency_ms=0.0)
+        health = self._ranker.health()
         return Dependency(
-            status, is_well=is_well, is_required=False, latency_ms=0.0, breakers=self._breakers()
+            health.status,
+            is_well=health.status == "ready",
+            is_required=False,
+            latency_ms=0.0,
+            breakers=health.servers,
+            reading=self._reading.reading,
+            ranks_queries=health.ranks_queries,
         )
 
     def _gate(self) -> Dependency:

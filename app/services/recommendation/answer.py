@@ -9,7 +9,7 @@ from enum import StrEnum
 from app.domain.models import Item, ItemId
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
-from app.services.recommendation.reranking import RankedBy
+from app.services.recommendation.reranking import Provenance
 
 
 class Source(StrEnum):
@@ -44,28 +44,25 @@ class Recommendation:
     """An answer.
 
     Args:
+        provenance: what made the order, and whether a part did not answer.
         is_personalised: whether it rests on a user's memory.
-        is_degraded: a part (the LLM, the vector store) did not answer; a simpler list is given.
         matched: items of the catalogue that are available and pass ``where``.
         emptied_by: of an empty list, what removed the last item: the path of a condition, such as
             ``where.price.$lt``, or ``available``, ``exclude``, ``seen``; else None.
         unknown_items: ids in the query that are not in the catalogue.
         shown: the memories that were chosen for the LLM, most telling first; none without one.
         epoch: the user's when the answer was made; 0 where it does not rest on one.
-        prompt_id: the wording the LLM ranked under; None where it did not.
         cursor: asks for the next page; None where there is none.
         timings_ms: wall milliseconds by stage.
     """
 
     items: Sequence[RecommendedItem]
-    ranked_by: RankedBy
+    provenance: Provenance
     is_personalised: bool
-    is_degraded: bool
     matched: int
     emptied_by: str | None = None
     unknown_items: Sequence[ItemId] = ()
     shown: Sequence[ShownMemory] = ()
     epoch: int = 0
-    prompt_id: str | None = None
     cursor: str | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
@@ -17,6 +18,8 @@ from app.services.concurrency import ConcurrencyLimiter
 from app.services.recommendation.answer import Recommendation, RecommendedItem
 
 _log = structlog.get_logger(__name__)
+_MEMORIES: Final = 12
+"""First ones of the memories shown that a reason may rest on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,11 @@ class ExplanationConfig:
 
     Args:
         items: first ones of the list that get a reason at most.
-        memories: first ones of those shown that a reason may rest on.
         timeout_s: most seconds an answer waits for reasons.
     """
 
-    items: int = 5
-    memories: int = 12
-    timeout_s: float = 10.0
+    items: int
+    timeout_s: float
 
 
 class ExplanationService:
@@ -58,7 +59,7 @@ class ExplanationService:
         """
         if self._explainer is None or not made.shown or not made.items:
             return made
-        shown = made.shown[: self._config.memories]
+        shown = made.shown[:_MEMORIES]
         task = ExplainTask(
             memories=shown,
             items=[one.item for one in made.items[: self._config.items]],
@@ -70,7 +71,7 @@ class ExplanationService:
                 reasons = self._explainer.explain(task)
         except (DependencyUnavailableError, RankerError) as error:
             _log.warning("reasons_left_out", code=error.code)
-            return replace(made, is_degraded=True)
+            return replace(made, provenance=replace(made.provenance, is_degraded=True))
         return replace(made, items=[_with_reason(one, reasons, shown=shown) for one in made.items])
 
 

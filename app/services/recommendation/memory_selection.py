@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import EventKey, HistoryEntry, Item, ItemId, Kind, RecordId, Subject
-from app.domain.recommendation.clusters import SharedOut, nearest
 from app.domain.recommendation.memory import strengths
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
 from app.domain.recommendation.prompt import ShownMemory
@@ -19,21 +18,9 @@ from app.domain.recommendation.topic import Topic
 from app.ports.memory_store import MemoryStore
 from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.vectors import Vector
-from app.services.recommendation.reranking import Reranker
 
-
-@dataclass(frozen=True, slots=True)
-class MemorySelectionConfig:
-    """How much of a user's memory takes part.
-
-    Args:
-        newest: memories that make the profile and compete for the prompt.
-        memory_tokens: most tokens of the LLM that the memories shown to it may take.
-    """
-
-    newest: int = 64
-    memory_tokens: int = 800
-
+NEWEST: Final = 64
+"""Memories that make the profile and compete for the prompt."""
 
 _OF_THE_SESSION: Final = RecordId("")
 """Stands for the record of what a visitor touched in this session: there is none."""
@@ -122,22 +109,24 @@ class MemorySelection:
         self,
         *,
         memory: MemoryStore,
-        ranking: Reranker,
-        config: MemorySelectionConfig,
-        fixed: SharedOut | None = None,
+        token_costs: Callable[[Sequence[ShownMemory]], list[int]],
+        token_budget: int,
     ) -> None:
-        """Keep the collaborators; with ``fixed`` clusters the catalogue's own are not used."""
+        """Take the store, and what memories may cost.
+
+        ``token_costs`` tells about how many tokens each memory takes in a prompt, meant to be
+        right in sums; those shown may take ``token_budget``.
+        """
         self._memory = memory
-        self._fixed = fixed
-        self._ranking = ranking
-        self._config = config
+        self._token_costs = token_costs
+        self._token_budget = token_budget
 
     def recall(self, known: UserSnapshot, catalogue: CatalogueSnapshot) -> SelectableMemories:
         """Fetch the embeddings of the newest memories; those not stored yet are left out.
 
         What was touched in the session is remembered by what the catalogue says of it.
         """
-        newest = [entry for entry in known.history[: self._config.newest] if not entry.is_pending]
+        newest = [entry for entry in known.history[:NEWEST] if not entry.is_pending]
         stored = [entry.record_id for entry in newest if entry.record_id]
         found: Mapping[RecordId, Vector] = {}
         if known.subject is not None and stored:
@@ -177,17 +166,15 @@ class MemorySelection:
         """
         remembered = {one.item_id for one in memories.entries if one.item_id is not None}
         vectors = catalogue.vectors.of({*candidates, *remembered})
-        by_item, fixed = _by_item(memories, vectors), self._fixed
         choice = Choice(
             vectors=memories.vectors,
             strength=memories.strength,
-            clusters=nearest(fixed.centres, by_item) if fixed else catalogue.cluster_of(by_item),
-            costs=self._ranking.memory_tokens(memories.as_shown(catalogue.items(remembered))),
-            budget=self._config.memory_tokens,
+            clusters=catalogue.cluster_of(_by_item(memories, vectors)),
+            costs=self._token_costs(memories.as_shown(catalogue.items(remembered))),
+            budget=self._token_budget,
         )
         queries = _matrix([vectors[item_id] for item_id in candidates if item_id in vectors])
-        shares = fixed.shares if fixed else None
-        indices = select_memories(strategy, choice, candidates=queries, shares=shares)
+        indices = select_memories(strategy, choice, candidates=queries)
         return SelectableMemories(
             [memories.entries[index] for index in indices],
             memories.vectors[indices],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import Final
 
@@ -32,31 +32,33 @@ from app.services.recommendation.memory_selection import (
 from app.services.recommendation.query import Pin, RecommendQuery, Scenario
 from app.services.recommendation.reranking import (
     OrderedCandidates,
+    Provenance,
     RankedBy,
+    Regime,
     Reranker,
     RerankingRequest,
 )
 from app.services.recommendation.rules import Rules, rules_of
 
+_BECAUSE: Final = 2
+"""Most memories named with each recommended item."""
 _OVERFETCH: Final = 2
 """How many times the candidates are gathered for someone who wants some of them not."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineConfig:
-    """How long the lists are.
+    """What a list is made of.
 
     Args:
-        window: candidates shown to the LLM, 1 to 52.
-        because: most memories named with each recommended item.
+        candidates: how many are ordered at most, by the LLM or as they are.
         scenarios: presets by name.
         opinions: what of the history speaks for an item.
     """
 
-    window: int = 50
-    because: int = 2
-    scenarios: Mapping[str, Scenario] = field(default_factory=dict)
-    opinions: OpinionRule = field(default_factory=OpinionRule)
+    candidates: int
+    scenarios: Mapping[str, Scenario]
+    opinions: OpinionRule
 
 
 class Stopwatch:
@@ -134,18 +136,15 @@ class RecommendationPipeline:
         speaking = memories.without(set(wish.disliked))
         items = self._told(best, speaking, dict(pool), query.pin, catalogue)
         watch.lap("because")
-        is_popular = ordered.ranked_by is RankedBy.RETRIEVAL and wish.is_blank
         return Recommendation(
             items=items,
-            ranked_by=RankedBy.POPULARITY if is_popular else ordered.ranked_by,
+            provenance=_provenance(ordered, wish),
             is_personalised=known.is_personal,
-            is_degraded=ordered.is_degraded,
             matched=len(rules.matching),
             emptied_by=None if best else rules.emptied_by(),
             unknown_items=_unknown(query, catalogue),
             shown=shown,
             epoch=known.epoch,
-            prompt_id=ordered.prompt_id,
             timings_ms=watch.laps_ms,
         )
 
@@ -159,7 +158,7 @@ class RecommendationPipeline:
     ) -> list[RecommendedItem]:
         """Return the items with what speaks for each."""
         ids = [one.item_id for one in best]
-        reasons = because(ids, memories, catalogue, most=self._config.because)
+        reasons = because(ids, memories, catalogue, most=_BECAUSE)
         pinned = {one.item_id for one in pins}
         items = catalogue.items(ids)
         return [
@@ -204,7 +203,7 @@ class RecommendationPipeline:
 
     def _gather(self, wish: Wish, rules: Rules, known: UserSnapshot, *, n: int) -> list[Candidate]:
         """Return the candidates, less what the user does not want to hear of."""
-        wanted = max(self._config.window, n)
+        wanted = max(self._config.candidates, n)
         found = self._candidates.gather(
             wish, rules, top_n=wanted * _OVERFETCH if known.topics or wish.disliked else wanted
         )
@@ -250,6 +249,7 @@ class RecommendationPipeline:
                 epoch=known.epoch,
                 memories=shown,
                 candidates=list(catalogue.items(one.item_id for one in pool).values()),
+                query=query.text,
             )
         )
 
@@ -267,6 +267,16 @@ class RecommendationPipeline:
         for pin in sorted(held.values(), key=lambda one: one.position):
             listed.insert(pin.position - 1, pin.item_id)
         return by_position(listed[:n])
+
+
+def _provenance(ordered: OrderedCandidates, wish: Wish) -> Provenance:
+    """Return how the order came about; without anything to go by it is that of the popular."""
+    made = ordered.provenance
+    if not wish.is_blank:
+        return made
+    is_popular = made.ranked_by is RankedBy.RETRIEVAL
+    ranked_by = RankedBy.POPULARITY if is_popular else made.ranked_by
+    return replace(made, ranked_by=ranked_by, regime=Regime.STRANGER)
 
 
 def _fillers(found: Sequence[Candidate], rules: Rules, *, n: int) -> list[Candidate]:

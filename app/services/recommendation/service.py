@@ -58,7 +58,6 @@ class RecommendService:
         traffic: Traffic,
         clock: Clock,
     ) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._feed = feed
         self._catalogue = catalogue
@@ -180,7 +179,9 @@ class RecommendService:
         seen = frozenset(query.items) if query.seen is None else frozenset[ItemId]()
         known = UserSnapshot(topics=topics)
         made = self._pipeline.answer(plain, known, catalogue, served={*page.served, *seen})
-        return self._without_removed(replace(made, is_degraded=True))
+        return self._without_removed(
+            replace(made, provenance=replace(made.provenance, is_degraded=True))
+        )
 
     def _without_removed(
         self, made: Recommendation, uow: UnitOfWork | None = None

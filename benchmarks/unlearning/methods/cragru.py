@@ -33,12 +33,14 @@ import numpy as np
 
 from app.adapters.datasets.movielens import GENRES
 from app.adapters.llm.client import LlmChannel, LlmServer
-from app.adapters.llm.prompts import Prompting, load_template
+from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
+from app.bootstrap.llm import prompting_of
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
 from app.domain.recommendation.prompt import ShownMemory
-from app.ports.ranker import Ranker, RankingTask
+from app.ports.ranker import RankingTask
+from app.settings_groups import LlmSettings
 from benchmarks.data import Dataset, Ints, split
 from benchmarks.unlearning.backbones import LEARNED, backbone
 from benchmarks.unlearning.protocol import PAIR_BYTES, Floats, Interactions, Method, Setup
@@ -153,7 +155,7 @@ class LlmOrder:
         seed: of the order in which candidates are shown.
     """
 
-    def __init__(self, dataset: Dataset, *, ranker: Ranker, strategy: Strategy, seed: int) -> None:
+    def __init__(self, dataset: Dataset, *, ranker: Form, strategy: Strategy, seed: int) -> None:
         if dataset.titles is None or dataset.traits is None:
             raise ValueError("an LLM needs titles and genres, which this data set has not")
         self._titles, self._traits = dataset.titles, dataset.traits
@@ -199,10 +201,10 @@ class LlmOrder:
         )
 
 
-def _ranker() -> Ranker:
-    model = os.environ.get(_MODEL, "reader")
+def _ranker() -> Form:
+    model = os.environ.get(_MODEL, "smollm2")
     server = LlmServer(os.environ[_URL], model=model, channel=LlmChannel())
-    ranker = SinglePassRanker(server, prompting=Prompting(load_template("en")))
+    ranker = SinglePassRanker(server, prompting=prompting_of(LlmSettings()))
     ranker.warm_up()
     return ranker
 

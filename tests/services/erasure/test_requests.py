@@ -40,7 +40,7 @@ def shown(answer: Recommendation) -> tuple[object, ...]:
     items = [
         (one.item.item_id, one.score, [r.item_id for r in one.because]) for one in answer.items
     ]
-    return (items, answer.ranked_by, answer.is_personalised, answer.is_degraded, answer.epoch)
+    return (items, answer.provenance, answer.is_personalised, answer.epoch)
 
 
 def forget(

@@ -11,6 +11,7 @@ from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
 from app.services.recommendation.reranking import RankedBy
+from app.settings_groups import LlmSettings
 from tests.world import StubExplainer, StubRanker, World, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
@@ -27,7 +28,8 @@ def world(
 ) -> Iterator[World]:
     ranker, explainer = told
     folder = tmp_path_factory.mktemp("explained")
-    with open_world(folder, ranker=ranker, explainer=explainer) as world:
+    llm = LlmSettings(weight=0.3, must_read=False)
+    with open_world(folder, ranker=ranker, explainer=explainer, llm=llm) as world:
         world.populate()
         world.read("mariner", SEA)
         yield world
@@ -60,7 +62,7 @@ def test_the_first_items_get_a_reason_that_cites_memories(
         assert memory.item is not None
         assert memory.item.item_id in SEA
     assert answer.timings_ms["reasons"] >= 0
-    assert not answer.is_degraded
+    assert not answer.provenance.is_degraded
 
 
 def test_nothing_is_explained_unless_it_is_asked_for(
@@ -84,8 +86,8 @@ def test_a_list_without_reasons_is_better_than_none(
         answer = ask(world)
 
     assert [one.item for one in answer.items] == [one.item for one in plain.items]
-    assert answer.ranked_by is RankedBy.LLM
-    assert answer.is_degraded
+    assert answer.provenance.ranked_by is RankedBy.LLM
+    assert answer.provenance.is_degraded
     assert [entry["event"] for entry in logged] == ["reasons_left_out"]
 
 
@@ -93,7 +95,7 @@ def test_a_stranger_s_list_is_not_explained(world: World, explainer: StubExplain
     answer = ask(world, "nobody")
 
     assert explainer.tasks == []
-    assert not answer.is_degraded
+    assert not answer.provenance.is_degraded
 
 
 def test_reasons_are_asked_for_under_the_user_s_own_salt(

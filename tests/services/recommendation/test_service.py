@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from app.domain.erasure.scope import AllScope, ItemsScope
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import ItemId, Kind
 from app.domain.recommendation.memory_selection import Strategy
+from app.ports.ranker import RankingForm
 from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
-from app.services.recommendation.reranking import RankedBy
-from tests.world import StubRanker, World
+from app.services.recommendation.reranking import Provenance, RankedBy, Regime
+from tests.world import StubRanker, World, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
 
@@ -28,7 +31,7 @@ def test_a_stranger_gets_the_popular_list(shared_world: World) -> None:
     answer = ask(shared_world, "nobody", n=10)
 
     assert not answer.is_personalised
-    assert answer.ranked_by is RankedBy.POPULARITY
+    assert answer.provenance.ranked_by is RankedBy.POPULARITY
     assert answer.epoch == 0
     assert len(set(ids(answer))) == 10
 
@@ -43,10 +46,21 @@ def test_a_reader_gets_unseen_books_of_their_taste(shared_world: World) -> None:
     answer = ask(shared_world, "mariner", n=8)
 
     assert answer.is_personalised
-    assert answer.ranked_by is RankedBy.RETRIEVAL
+    assert answer.provenance.ranked_by is RankedBy.RETRIEVAL
     assert not set(ids(answer)) & set(SEA)
     assert len(set(ids(answer))) == 8
     assert all(item.startswith("sea") for item in ids(answer))
+
+
+def test_a_visitor_who_asks_in_words_is_ranked_by_the_llm_without_a_memory(
+    llm_world: World, ranker: StubRanker
+) -> None:
+    answer = ask(llm_world, "nobody", pseudonym=None, text="a story of the sea")
+
+    assert answer.provenance.regime is Regime.QUERY
+    assert answer.provenance.form is RankingForm.LIKELIHOOD
+    assert [task.query for task in ranker.tasks] == ["a story of the sea"]
+    assert all(not task.memories for task in ranker.tasks)
 
 
 def test_because_names_memories_of_the_user_and_nothing_else(shared_world: World) -> None:
@@ -107,11 +121,25 @@ def test_the_llm_moves_the_order(llm_world: World, ranker: StubRanker) -> None:
 
     answer = ask(llm_world, "mariner", n=50)
 
-    assert answer.ranked_by is RankedBy.LLM
+    assert answer.provenance == Provenance(
+        RankedBy.LLM, Regime.HISTORY, form=RankingForm.LABEL, prompt_id="en-0"
+    )
     assert len(ranker.tasks) == 1
     fused = [item.item_id for item in ranker.tasks[0].candidates]
     assert ids(answer) != fused
     assert sorted(ids(answer)) == sorted(fused)
+
+
+def test_the_llm_is_not_asked_when_nobody_gave_it_a_weight(
+    tmp_path: Path, ranker: StubRanker
+) -> None:
+    with open_world(tmp_path, ranker=ranker) as world:
+        world.populate()
+
+        answer = ask(world, "reader-0")
+
+    assert ranker.tasks == []
+    assert answer.provenance == Provenance(RankedBy.RETRIEVAL, Regime.HISTORY)
 
 
 def test_the_llm_sees_memories_and_no_one_else_s_salt(llm_world: World, ranker: StubRanker) -> None:
@@ -144,8 +172,8 @@ def test_without_the_llm_the_fused_order_stands(
 
     answer = ask(llm_world, "mariner", n=50)
 
-    assert answer.is_degraded
-    assert answer.ranked_by is RankedBy.RETRIEVAL
+    assert answer.provenance.is_degraded
+    assert answer.provenance.ranked_by is RankedBy.RETRIEVAL
     assert ids(answer) == [item.item_id for item in ranker.tasks[0].candidates]
 
 
@@ -182,7 +210,7 @@ def test_without_the_vector_store_anyone_gets_the_popular_list(own_world: World)
     with own_world.answering("memory", "vectors"):
         answer = ask(own_world, "mariner")
 
-    assert answer.is_degraded
+    assert answer.provenance.is_degraded
     assert not answer.is_personalised
     assert len(answer.items) == 10
 

@@ -36,7 +36,7 @@ class Guarded:
     def __init__(self) -> None:
         self.clock, self.later, self.fake = Clock(), Later(), FakeRanker()
         self.breaker = CircuitBreaker(failures=3, cool_down_s=10, now=self.clock)
-        self.ranker = GuardedRanker(self.fake, breaker=self.breaker, background=self.later)
+        self.ranker = GuardedRanker([self.fake], breaker=self.breaker, background=self.later)
 
     def fail(self, times: int, *, error: AppError = DOWN) -> None:
         self.fake.error = error
@@ -181,7 +181,7 @@ def test_an_explicit_warm_up_says_so_while_it_cools_down(guarded: Guarded) -> No
 
 def test_a_thread_warms_up_when_nothing_else_is_given() -> None:
     fake = FakeRanker()
-    ranker = GuardedRanker(fake, breaker=CircuitBreaker(failures=1, cool_down_s=0))
+    ranker = GuardedRanker([fake], breaker=CircuitBreaker(failures=1, cool_down_s=0))
     ranker.warm_up()
     fake.error = DOWN
     with pytest.raises(DependencyUnavailableError):

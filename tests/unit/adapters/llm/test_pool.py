@@ -34,23 +34,20 @@ class SlowRanker(FakeRanker):
 def pool_of(
     *fakes: FakeRanker,
     running: int = 8,
-    hedge_after_s: float | None = None,
     ping: Callable[[], object] = lambda: None,
     is_warm: bool = True,
     background: Background = lambda work: work(),
 ) -> RankerPool:
     guarded = [
         GuardedRanker(
-            fake,
+            [fake],
             breaker=CircuitBreaker(failures=2, cool_down_s=0),
             background=background,
             ping=ping,
         )
         for fake in fakes
     ]
-    pool = RankerPool(
-        guarded, queue=AdmissionQueue(running=running, waiting=0), hedge_after_s=hedge_after_s
-    )
+    pool = RankerPool(guarded, queue=AdmissionQueue(running=running, waiting=0))
     if is_warm:
         pool.warm_up()
     return pool
@@ -71,7 +68,7 @@ def test_a_call_sets_off_the_warm_up_of_every_server_and_is_refused() -> None:
     for work in waiting:
         work()
 
-    assert pool.breakers()["closed"] == 2
+    assert pool.health().servers["closed"] == 2
 
 
 def test_one_ready_server_is_enough() -> None:
@@ -81,9 +78,9 @@ def test_one_ready_server_is_enough() -> None:
     for salt in SALTS:
         pool.rank(ranking_task(cache_salt=salt))
 
-    assert pool.status() == "ready"
+    assert pool.health().status == "ready"
     assert len(well.tasks) == len(SALTS)
-    assert pool.breakers() == {"closed": 1, "open": 1, "half_open": 0}
+    assert pool.health().servers == {"closed": 1, "open": 1, "half_open": 0}
 
 
 def test_no_ready_server_is_an_error_for_the_reason_of_the_first() -> None:
@@ -139,7 +136,7 @@ def test_a_server_that_fails_costs_a_move_and_then_nothing() -> None:
 
     assert pool.calls.read()["moved"] == 2, "its breaker opens at the second failure"
     assert pool.calls.read()["ranked"] == len(SALTS)
-    assert pool.breakers()["open"] == 1
+    assert pool.health().servers["open"] == 1
 
 
 def test_nonsense_is_not_asked_for_again() -> None:
@@ -165,19 +162,7 @@ def test_nobody_is_asked_once_the_time_is_over() -> None:
     assert fake.tasks == []
 
 
-def test_a_second_server_is_asked_when_the_first_dallies() -> None:
-    slow, quick = SlowRanker(), FakeRanker()
-    pool = pool_of(slow, quick, hedge_after_s=0.01)
-    salt = next(salt for salt in SALTS if is_first(pool, slow, salt))
-
-    pool.rank(ranking_task(cache_salt=salt))
-
-    assert pool.calls.read()["hedged"] == 1
-    slow.go.set()
-    pool.close()
-
-
-def test_without_hedging_a_slow_server_is_waited_for() -> None:
+def test_a_slow_server_is_waited_for() -> None:
     slow, quick = SlowRanker(), FakeRanker()
     pool = pool_of(slow, quick)
     salt = next(salt for salt in SALTS if is_first(pool, slow, salt))
@@ -189,7 +174,6 @@ def test_without_hedging_a_slow_server_is_waited_for() -> None:
         held.result(timeout=5)
 
     assert len(quick.tasks) == n_before
-    assert pool.calls.read()["hedged"] == 0
 
 
 def test_a_dead_server_is_noticed_without_a_request_and_taken_back() -> None:
@@ -198,12 +182,12 @@ def test_a_dead_server_is_noticed_without_a_request_and_taken_back() -> None:
     fake.error = DOWN
     for _ in range(2):
         pool.check()
-    assert pool.status() == "open"
+    assert pool.health().status == "open"
 
     fake.error = None
     pool.check()
 
-    assert pool.status() == "ready"
+    assert pool.health().status == "ready"
 
 
 def test_a_busy_server_is_not_asked_whether_it_is_there() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.domain.recommendation.clusters import best_shares, nearest, spherical_k_means
+from app.domain.recommendation.clusters import nearest, spherical_k_means
 from app.domain.recommendation.memory_selection import (
     Choice,
     Strategy,
@@ -46,10 +46,9 @@ def choice(
     costs=st.lists(st.integers(1, 60), min_size=1, max_size=12),
     budget=st.integers(0, 200),
     seed=st.integers(0, 99),
-    is_knapsack=st.booleans(),
 )
 def test_no_strategy_spends_more_than_its_budget_or_leaves_what_fits(
-    *, strategy: Strategy, costs: list[int], budget: int, seed: int, is_knapsack: bool
+    *, strategy: Strategy, costs: list[int], budget: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     count = len(costs)
@@ -60,11 +59,7 @@ def test_no_strategy_spends_more_than_its_budget_or_leaves_what_fits(
         costs=costs,
         budget=budget,
     )
-    shares = [0.5, 0.3, 0.2] if is_knapsack else None
-
-    chosen = select_memories(
-        strategy, given_, candidates=unit(rng.normal(size=(4, 5))), shares=shares
-    )
+    chosen = select_memories(strategy, given_, candidates=unit(rng.normal(size=(4, 5))))
 
     left = budget - sum(costs[index] for index in chosen)
     assert left >= 0
@@ -120,16 +115,6 @@ def test_preference_keeps_the_proportions_of_the_history_in_tokens() -> None:
     assert chosen == [5, 4, 3, 7], "three of the larger cluster, one of the smaller, the strongest"
 
 
-def test_the_knapsack_s_shares_replace_those_of_the_history() -> None:
-    given_ = choice(8, budget=40, clusters=[0] * 6 + [1, 1])
-
-    chosen = select_memories(
-        Strategy.DIVERSITY, given_, candidates=NO_CANDIDATES, shares=[0.5, 0.5]
-    )
-
-    assert sorted(chosen) == [0, 1, 6, 7]
-
-
 def test_diversity_takes_one_of_each_kind_before_a_second_of_any() -> None:
     vectors = unit([[1, 0, 0], [1, 0.01, 0], [1, 0.02, 0], [0, 1, 0], [0, 0, 1]])
     given_ = choice(5, budget=30, vectors=vectors)
@@ -165,17 +150,3 @@ def test_equal_items_are_one_cluster() -> None:
 
 def test_without_centres_everything_is_one_cluster() -> None:
     assert nearest(NO_CANDIDATES, unit([[1, 0], [0, 1]])).tolist() == [0, 0]
-
-
-def test_the_knapsack_is_solved_exactly() -> None:
-    rng = np.random.default_rng(11)
-    worth = rng.uniform(size=(3, 5)).tolist()
-    every = [
-        (worth[0][a - 1] + worth[1][b - 1] + worth[2][c - 1], [a / 10, b / 10, c / 10])
-        for a in range(1, 6)
-        for b in range(1, 6)
-        for c in range(1, 6)
-        if a + b + c == 10
-    ]
-
-    assert best_shares(worth) == max(every)[1]

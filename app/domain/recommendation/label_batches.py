@@ -1,4 +1,4 @@
-"""Ranking more candidates than one prompt holds: windows that share anchors, and one scale."""
+"""Ranking more candidates than there are labels: batches that share anchors, and one scale."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ MAX_ANCHORS: Final = 4
 Key = TypeVar("Key")
 
 
-def windows(candidates: Sequence[Item], *, size: int) -> tuple[list[list[Item]], frozenset[ItemId]]:
-    """Return windows of at most ``size`` candidates that together hold all, and what they share.
+def label_batches(
+    candidates: Sequence[Item], *, size: int
+) -> tuple[list[list[Item]], frozenset[ItemId]]:
+    """Return batches of at most ``size`` candidates that together hold all, and what they share.
 
-    Every window holds the same few anchors, taken evenly from the whole order; the others are
-    dealt round, so that each window has good and bad ones. One window needs no anchor.
+    Every batch holds the same few anchors, taken evenly from the whole order; the others are
+    dealt round, so that each batch has good and bad ones. One batch needs no anchor.
 
     Args:
         candidates: best first.
-        size: of a window, >= 2.
+        size: of a batch, >= 2.
     """
     if len(candidates) <= size:
         return [list(candidates)], frozenset()
@@ -29,29 +31,29 @@ def windows(candidates: Sequence[Item], *, size: int) -> tuple[list[list[Item]],
     places = {int((number + 0.5) * step) for number in range(n_anchors)}
     anchors = [candidates[place] for place in sorted(places)]
     others = [item for place, item in enumerate(candidates) if place not in places]
-    n_windows = -(-len(others) // (size - len(anchors)))
-    dealt = [[*anchors, *others[number::n_windows]] for number in range(n_windows)]
+    n_batches = -(-len(others) // (size - len(anchors)))
+    dealt = [[*anchors, *others[number::n_batches]] for number in range(n_batches)]
     return dealt, frozenset(item.item_id for item in anchors)
 
 
 def linked(
-    views: Sequence[Mapping[ItemId, float]], *, anchors: Collection[ItemId]
+    batches: Sequence[Mapping[ItemId, float]], *, anchors: Collection[ItemId]
 ) -> dict[ItemId, float]:
-    """Return one log-probability for each item over all windows; they sum to one.
+    """Return one log-probability for each item over all batches; they sum to one.
 
-    By Luce's choice axiom the odds of two items do not depend on what else is shown, so windows
-    differ by a constant, which the anchors tell. An anchor gets the mean of its windows.
+    By Luce's choice axiom the odds of two items do not depend on what else is shown, so batches
+    differ by a constant, which the anchors tell. An anchor gets the mean of its batches.
 
     Args:
-        views: log-probabilities by window, each with all anchors.
-        anchors: empty for one window.
+        batches: log-probabilities by batch, each with all anchors.
+        anchors: empty for one batch.
 
     Source: Luce 1959.
     """
     found: dict[ItemId, list[float]] = {}
-    for view in views:
-        level = fsum(view[item_id] for item_id in anchors) / len(anchors) if anchors else 0.0
-        for item_id, score in view.items():
+    for batch in batches:
+        level = fsum(batch[item_id] for item_id in anchors) / len(anchors) if anchors else 0.0
+        for item_id, score in batch.items():
             found.setdefault(item_id, []).append(score - level)
     return normalised({item_id: fsum(some) / len(some) for item_id, some in found.items()})
 

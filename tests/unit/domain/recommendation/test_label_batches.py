@@ -1,4 +1,4 @@
-"""Windows over many candidates, and the one scale that their anchors make of them."""
+"""Label batches of many candidates, and the one scale that their anchors make of them."""
 
 from math import exp, fsum, log
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.models import Item, ItemId
-from app.domain.recommendation.windows import linked, normalised, windows
+from app.domain.recommendation.label_batches import label_batches, linked, normalised
 
 
 def items(count: int) -> list[Item]:
@@ -15,27 +15,27 @@ def items(count: int) -> list[Item]:
 
 
 @given(count=st.integers(1, 300), size=st.integers(2, 52))
-def test_windows_hold_every_candidate_and_no_more_than_their_size(count: int, size: int) -> None:
-    found, anchors = windows(items(count), size=size)
+def test_batches_hold_every_candidate_and_no_more_than_their_size(count: int, size: int) -> None:
+    found, anchors = label_batches(items(count), size=size)
 
     assert max(map(len, found)) <= size
-    ids = [item.item_id for window in found for item in window]
+    ids = [item.item_id for batch in found for item in batch]
     assert set(ids) == {item.item_id for item in items(count)}
-    for window in found:
-        assert anchors <= {item.item_id for item in window}
-        assert len({item.item_id for item in window}) == len(window)
+    for batch in found:
+        assert anchors <= {item.item_id for item in batch}
+        assert len({item.item_id for item in batch}) == len(batch)
     assert len(ids) == count + (len(found) - 1) * len(anchors)
 
 
-def test_one_window_is_the_list_itself() -> None:
-    assert windows(items(52), size=52) == ([items(52)], frozenset())
+def test_one_batch_is_the_list_itself() -> None:
+    assert label_batches(items(52), size=52) == ([items(52)], frozenset())
 
 
-def test_windows_have_good_and_bad_candidates_alike() -> None:
-    found, anchors = windows(items(200), size=50)
+def test_batches_have_good_and_bad_candidates_alike() -> None:
+    found, anchors = label_batches(items(200), size=50)
 
-    for window in found:
-        own = [int(item.item_id[1:]) for item in window if item.item_id not in anchors]
+    for batch in found:
+        own = [int(item.item_id[1:]) for item in batch if item.item_id not in anchors]
         assert 85 < sum(own) / len(own) < 115
 
 
@@ -45,7 +45,7 @@ def test_a_model_true_to_luce_is_ranked_as_if_all_were_seen_at_once(
 ) -> None:
     candidates = items(len(weights))
     weight = {item.item_id: value for item, value in zip(candidates, weights, strict=True)}
-    shown, anchors = windows(candidates, size=size)
+    shown, anchors = label_batches(candidates, size=size)
     views = [normalised({item.item_id: weight[item.item_id] for item in one}) for one in shown]
 
     found = linked(views, anchors=anchors)
