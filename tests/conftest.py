@@ -18,7 +18,7 @@ from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.redis import RedisServer, running_redis
 from tests.servers.vllm import MODEL, REAL, VllmServer, vllm_server
 
-settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=50)
 settings.register_profile("random", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile("fixed")  # `make test-random` asks for the other
 __all__ = ["pytest_xdist_make_scheduler"]

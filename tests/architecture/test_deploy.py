@@ -37,10 +37,16 @@ def _interpolated(value: str, *, variables: dict[str, str]) -> str:
     return re.sub(r"\$\{(?P<name>\w+)(?P<kind>:[-?])(?P<rest>[^}]*)\}", replace, value)
 
 
+@pytest.fixture(scope="module")
+def env_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("env")
+    subprocess.run([str(NEW_ENV)], cwd=folder, check=True, capture_output=True)
+    return folder / ".env"
+
+
 @pytest.fixture
-def dotenv(tmp_path: Path) -> dict[str, str]:
-    subprocess.run([str(NEW_ENV)], cwd=tmp_path, check=True, capture_output=True)
-    lines = (tmp_path / ".env").read_text().splitlines()
+def dotenv(env_file: Path) -> dict[str, str]:
+    lines = env_file.read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
@@ -79,15 +85,14 @@ def test_compose_refuses_to_start_without_secrets() -> None:
         _interpolated(SERVICES["api"]["environment"]["LETHE_PEPPER"], variables={})
 
 
-def test_secrets_are_private_and_never_overwritten(tmp_path: Path) -> None:
-    subprocess.run([str(NEW_ENV)], cwd=tmp_path, check=True, capture_output=True)
-    before = (tmp_path / ".env").read_bytes()
+def test_secrets_are_private_and_never_overwritten(env_file: Path) -> None:
+    before = env_file.read_bytes()
 
-    again = subprocess.run([str(NEW_ENV)], cwd=tmp_path, check=False, capture_output=True)
+    again = subprocess.run([str(NEW_ENV)], cwd=env_file.parent, check=False, capture_output=True)
 
     assert again.returncode == 1
-    assert (tmp_path / ".env").read_bytes() == before
-    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    assert env_file.read_bytes() == before
+    assert env_file.stat().st_mode & 0o777 == 0o600
 
 
 def test_only_the_api_is_published_and_only_on_loopback() -> None:

@@ -68,3 +68,6 @@ def _multiply_factor(matrix: Floats, blocks: Sequence[slice]) -> None:
         matrix[row, left] = matrix[below, row].T @ matrix[below, left]
     for row in blocks:
         matrix[: row.start, row] = matrix[row, : row.start].T
+        # BLAS may round the two halves of a block apart: which of its kernels runs, and where
+        # their edges lie, is the processor's affair.
+        matrix[row, row] = np.tril(matrix[row, row]) + np.tril(matrix[row, row], -1).T

@@ -1,4 +1,4 @@
-"""Repositories of users, interactions and items.
+"""Repositories of users and interactions.
 
 Every error of the database itself is DependencyUnavailableError.
 """
@@ -14,7 +14,6 @@ from app.domain.models import (
     EventKey,
     HistoryEntry,
     Interaction,
-    Item,
     ItemId,
     Kind,
     Pseudonym,
@@ -24,7 +23,6 @@ from app.domain.models import (
     Subject,
     SubjectStatus,
 )
-from app.domain.recommendation.filter import CatalogueEntry
 from app.domain.recommendation.opinion import Evidence
 
 
@@ -246,63 +244,3 @@ class Interactions(Protocol):
 
     def count(self, pseudonym: Pseudonym | None = None) -> int:
         """Return how many live rows there are, of one user or of all."""
-
-
-class Items(Protocol):
-    """The catalogue."""
-
-    def upsert(self, items: Sequence[Item], *, at: datetime) -> int:
-        """Insert or replace; mark changed ones as not indexed; return how many changed."""
-
-    def get_many(self, item_ids: Collection[ItemId]) -> dict[ItemId, Item]:
-        """Return the items by id; missing ids are left out."""
-
-    def hold(self, item_ids: Collection[ItemId], *, is_shared: bool = False) -> dict[ItemId, Item]:
-        """Do as ``get_many``, and keep others from changing or removing them until the end.
-
-        Args:
-            item_ids: which.
-            is_shared: others may hold them shared meanwhile.
-        """
-
-    def add_stubs(self, item_ids: Collection[ItemId], *, at: datetime) -> None:
-        """Insert stubs of those that are not there."""
-
-    def remove(self, item_ids: Collection[ItemId]) -> None:
-        """Remove these."""
-
-    def page(self, *, after: ItemId | None, limit: int) -> list[Item]:
-        """Return catalogue entries by item id, those behind ``after``; no stubs."""
-
-    def missing(self, item_ids: Collection[ItemId]) -> set[ItemId]:
-        """Return those of the ids that are not in the catalogue."""
-
-    def indexed(self, item_ids: Collection[ItemId]) -> set[ItemId]:
-        """Return those of the ids that the index holds as they are now."""
-
-    def unindexed(self, *, limit: int) -> list[Item]:
-        """Return catalogue entries that the index lacks or has as they were, by item id."""
-
-    def mark_indexed(self, items: Sequence[Item]) -> None:
-        """Record that the index holds these versions; skips items that have changed since."""
-
-    def version(self) -> int:
-        """Return the catalogue's version.
-
-        It rises whenever an item is added, changed or removed, or the index has caught up with it.
-        """
-
-    def changed_since(self, version: int) -> Iterator[CatalogueEntry]:
-        """Yield what was added, changed or indexed after that version; of 0 or less, everything.
-
-        What was removed is not among it: it is missing from ``ids``.
-        """
-
-    def ids(self) -> set[ItemId]:
-        """Return the ids of all items."""
-
-    def all_items(self) -> Iterator[Item]:
-        """Yield the catalogue by item id, without stubs, in constant memory."""
-
-    def count(self) -> int:
-        """Return how many items there are, stubs aside."""

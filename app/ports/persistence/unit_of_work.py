@@ -15,9 +15,10 @@ from app.ports.persistence.accounts import Accounts
 from app.ports.persistence.audit_log import AuditLog
 from app.ports.persistence.documents import Documents
 from app.ports.persistence.feed import Changes, Processes
+from app.ports.persistence.items import Items
 from app.ports.persistence.loads import Loads
 from app.ports.persistence.rechecks import Rechecks
-from app.ports.persistence.records import Interactions, Items, Subjects
+from app.ports.persistence.records import Interactions, Subjects
 from app.ports.persistence.removals import Removals
 from app.ports.persistence.requests import ErasureRequests, Tombstones
 from app.ports.persistence.restores import Restores

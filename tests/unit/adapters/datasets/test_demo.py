@@ -36,7 +36,10 @@ SERIES_TO_FORGET = {
 
 @pytest.fixture(scope="module")
 def dataset() -> DemoDataset:
-    return DemoDataset()
+    random.seed()  # Nothing of it may depend on the state that all share.
+    opened = open_dataset(DatasetKind.DEMO, None, now=NOW)
+    assert isinstance(opened, DemoDataset)
+    return opened
 
 
 @pytest.fixture(scope="module")
@@ -205,19 +208,9 @@ def test_popularity_is_skewed_and_every_book_has_readers(
     assert 0.25 < top / counts.total() < 0.6
 
 
-def test_is_the_same_whatever_the_global_random_state(acts: list[ReportedInteraction]) -> None:
-    random.seed(1)
-
-    again = [
-        record.interaction
-        for record in DemoDataset().interactions()
-        if isinstance(record, InteractionRecord)
-    ]
-
-    assert again == acts
-
-
-def test_is_the_same_on_every_machine(acts: list[ReportedInteraction]) -> None:
+def test_is_the_same_on_every_machine_whatever_the_global_random_state(
+    acts: list[ReportedInteraction],
+) -> None:
     facts = [(a.event_id, a.value, a.text, a.occurred_at.isoformat()) for a in acts]
 
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -253,7 +246,7 @@ def test_refuses_a_broken_catalogue(tmp_path: Path) -> None:
         DemoDataset(folder=tmp_path)
 
 
-@pytest.mark.parametrize("kind", DatasetKind)
+@pytest.mark.parametrize("kind", [one for one in DatasetKind if one is not DatasetKind.DEMO])
 def test_opens_every_kind_by_name(kind: DatasetKind) -> None:
     data = Path(__file__).parents[3] / "data" / "datasets"
     paths = {
