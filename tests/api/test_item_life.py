@@ -16,7 +16,7 @@ def put(api: Api, item_id: str, **facts: object) -> None:
     assert api.client.post("/items", json=[item], headers=SERVICE).status_code == 200
 
 
-@pytest.mark.parametrize("item_id", IDS)
+@pytest.mark.parametrize("item_id", [one for one in IDS if not one.endswith("/similar")])
 def test_an_item_is_put_read_and_deleted_when_its_id_has_odd_characters(
     api: Api, item_id: str
 ) -> None:

@@ -122,9 +122,9 @@ class Api:
         return wait_for(f"request {request_id} completes", look, timeout_s=timeout_s)
 
     def recommend(self, name: str, *, n: int = 10) -> Json:
-        """Ask for a recommendation, and return it without its timings."""
+        """Ask for a recommendation, and return it without what no two answers share."""
         answer = self.ask("GET", f"/recommend/{name}", params={"n": n})
-        del answer["timings_ms"]
+        del answer["timings_ms"], answer["cursor"]
         return answer
 
 
