@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Header, Path, Request, status
 from pydantic import StringConstraints
 
-from app.api.auth import Anyone, Caller, Role, ServiceOrUser
+from app.api.auth import Anyone, Role, ServiceOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.schemas import (
@@ -24,10 +24,10 @@ from app.api.schemas import (
 )
 from app.api.state import State, StateDep
 from app.domain.erasure.scope import EventsScope, PeriodScope
-from app.domain.errors import NotFoundError
+from app.domain.errors import NotFoundError, UnauthenticatedError
 from app.domain.models import RequestId
 from app.services.audit.certificates import commit
-from app.services.erasure.requests import Acceptance, ForgetCommand, ForgetStatus
+from app.services.erasure.requests import Acceptance, ForgetCommand
 from app.wire.schemas import EventId, UserId
 
 router = APIRouter(tags=["forget"], route_class=BodyRoute)
@@ -137,22 +137,18 @@ def get_forget_request(request_id: RequestIdIn, caller: Anyone, state: StateDep)
     Open to the service, to admins, to the user until it is completed (from then on nothing here
     says whose it was), and to whoever sends its capability as bearer token.
     """
+    identity = state.container.identity
+    if caller.role is Role.BEARER and not identity.is_capability(
+        caller.token, request_id=RequestId(request_id)
+    ):
+        # Before it is looked up: a token that opens nothing learns not even whether it is there.
+        raise UnauthenticatedError("the token is not valid")
     found = state.container.forget.status(RequestId(request_id))
-    if not _may_see(caller, found, state):
+    is_theirs = found.request.pseudonym == identity.pseudonym(caller.user or "")
+    if caller.role is Role.USER and not is_theirs:
         raise NotFoundError("no erasure request has this id")
     return StatusOut(
         **RequestOut.model_validate(found.request).model_dump(),
         steps=[StepOut.model_validate(step) for step in found.steps],
         certificate=json.loads(found.certificate) if found.certificate else None,
     )
-
-
-def _may_see(caller: Caller, found: ForgetStatus, state: State) -> bool:
-    identity = state.container.identity
-    match caller.role:
-        case Role.SERVICE | Role.ADMIN:
-            return True
-        case Role.USER:
-            return found.request.pseudonym == identity.pseudonym(caller.user or "")
-        case Role.BEARER:
-            return identity.is_capability(caller.token, request_id=found.request.request_id)

@@ -204,7 +204,8 @@ def test_the_capability_opens_its_own_request_only(api: Api) -> None:
     holder = {"Authorization": f"Bearer {mine['capability']}"}
 
     assert api.client.get(mine["status_url"], headers=holder).status_code == 200
-    assert api.client.get(other["status_url"], headers=holder).status_code == 404
+    assert api.client.get(other["status_url"], headers=holder).status_code == 401
+    assert api.client.get(f"/forget/{'0' * 32}", headers=holder).status_code == 401
 
 
 def test_a_preview_names_what_would_go(api: Api) -> None:
