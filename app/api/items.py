@@ -55,9 +55,13 @@ def get_items(
     state: StateDep,
     *,
     item_id: Annotated[
-        list[ItemIdIn] | None,
-        Query(max_length=_MOST_ITEMS, description="Only these, whatever characters they have."),
-    ] = None,
+        list[ItemIdIn],
+        Query(
+            default_factory=list,
+            max_length=_MOST_ITEMS,
+            description="Only these, whatever characters they have.",
+        ),
+    ],
     after: Annotated[
         ItemIdIn | None, Query(description="The last id of the page before; see `next`.")
     ] = None,
@@ -67,7 +71,7 @@ def get_items(
 ) -> ItemPageOut:
     """List catalogue entries by id, a page at a time, or those of some ids; hidden ones, too."""
     catalogue = state.container.catalogue
-    if item_id is not None:
+    if item_id:
         found = catalogue.get([ItemId(one) for one in item_id])
         return ItemPageOut(items=[ItemOut.model_validate(one) for one in found], next=None)
     page = catalogue.page(after=ItemId(after) if after else None, limit=limit)
