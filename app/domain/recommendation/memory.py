@@ -55,6 +55,15 @@ def render_memory(*, kind: Kind, item: Item | None, value: float | None, text: s
     return f"{_VERBS.get(kind, 'Rated')}: {item.title}{words}"
 
 
+def newest_first(history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
+    """Return a history in an order that only what it says decides, not ids that were drawn."""
+    told = sorted(
+        history, key=lambda one: (one.item_id or "", one.kind, one.value or 0.0, one.text or "")
+    )
+    told.sort(key=lambda one: one.occurred_at, reverse=True)  # stable: moments shared keep it
+    return told
+
+
 _STRENGTH: Final = {
     Kind.VIEW: 1.0,
     Kind.PURCHASE: 1.5,

@@ -19,7 +19,7 @@ from app.domain.recommendation.clusters import nearest, spherical_k_means
 from app.domain.recommendation.column import Mask
 from app.domain.recommendation.columns import Columns, Narrowing
 from app.domain.recommendation.filter import CatalogueEntry, Where, matches
-from app.services.catalogue.vectors import ItemVectors, Vector, best_of
+from app.services.catalogue.vectors import ItemVectors, Vector, best_of, exact_cosines
 
 N_CLUSTERS: Final = 8
 _SAMPLE: Final = 1024
@@ -204,7 +204,7 @@ class CatalogueSnapshot:
             item_ids, vectors = self._held
             if not item_ids:
                 return []
-            cosines, place = vectors @ query, self._held_place
+            cosines, place = exact_cosines(vectors, query), self._held_place
             cosines[[place[one] for one in exclude if one in place]] = -np.inf
             eligible = None if among is None else among.mask[self._held_rows]
             return best_of(item_ids, cosines, top_n=top_n, eligible=eligible)
@@ -212,7 +212,9 @@ class CatalogueSnapshot:
         if among is not None and n_eligible <= _FEW:
             barred = set(exclude)
             item_ids, vectors = self.vectors.matrix([one for one in among if one not in barred])
-            return best_of(item_ids, vectors @ query, top_n=top_n) if item_ids else []
+            if not item_ids:
+                return []
+            return best_of(item_ids, exact_cosines(vectors, query), top_n=top_n)
         wanted = (top_n + len(exclude)) * len(self.rows) // n_eligible
         found = self.vectors.index.search(query, top_n=min(wanted, max(depth, top_n)))
         placed = [one for one in found if one.item_id not in exclude]

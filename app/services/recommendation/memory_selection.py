@@ -122,31 +122,38 @@ class MemorySelection:
         self._token_budget = token_budget
 
     def recall(self, known: UserSnapshot, catalogue: CatalogueSnapshot) -> SelectableMemories:
-        """Fetch the embeddings of the newest memories; those not stored yet are left out.
+        """Return the newest memories with their embeddings.
 
-        What was touched in the session is remembered by what the catalogue says of it.
+        What is of an item and in nobody's words is remembered by what the catalogue says of the
+        item: no key, no id and no moment of storing is in that. Only what the user said is
+        fetched from the memory store, and left out until it is stored.
         """
-        newest = [entry for entry in known.history[:NEWEST] if not entry.is_pending]
-        stored = [entry.record_id for entry in newest if entry.record_id]
-        found: Mapping[RecordId, Vector] = {}
-        if known.subject is not None and stored:
-            found = self._memory.vectors(known.subject.pseudonym, stored)
-        touched = {entry.item_id for entry in newest if not entry.record_id and entry.item_id}
-        of_items = catalogue.vectors.of(touched) if touched else {}
+        newest = known.history[:NEWEST]
+        wordless = {one.item_id for one in newest if one.item_id is not None and one.text is None}
+        of_items = catalogue.vectors.of(wordless) if wordless else {}
+        said = [one for one in newest if one.text is not None or one.item_id not in of_items]
+        own = self._own(known, said)
         entries: list[HistoryEntry] = []
         vectors: list[Vector] = []
         for entry in newest:
-            vector = (
-                found.get(entry.record_id)
-                if entry.record_id
-                else of_items.get(entry.item_id or ItemId(""))
-            )
+            vector = own.get(entry.record_id)
+            if vector is None and entry.item_id is not None and entry.text is None:
+                vector = of_items.get(entry.item_id)
             if vector is not None:
                 entries.append(entry)
                 vectors.append(vector)
         return SelectableMemories(
             entries, _matrix(vectors), np.asarray(strengths(entries), dtype=np.float32)
         )
+
+    def _own(
+        self, known: UserSnapshot, entries: Sequence[HistoryEntry]
+    ) -> Mapping[RecordId, Vector]:
+        """Return the memories' own vectors, as far as they are stored."""
+        stored = [one.record_id for one in entries if one.record_id and not one.is_pending]
+        if known.subject is None or not stored:
+            return {}
+        return self._memory.vectors(known.subject.pseudonym, stored)
 
     def choose(
         self,

@@ -11,6 +11,7 @@ import structlog
 
 from app.domain.errors import DependencyUnavailableError, KeyUnavailableError
 from app.domain.models import ItemId
+from app.domain.recommendation.memory import newest_first
 from app.domain.recommendation.topic import Topic
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
@@ -135,7 +136,7 @@ class RecommendService:
             pseudonym = query.pseudonym if query.personalise else None
             subject = None if pseudonym is None else uow.subjects.get(pseudonym)
             if subject is not None and subject.is_personalised:
-                history = uow.interactions.history(subject.pseudonym)
+                history = newest_first(uow.interactions.history(subject.pseudonym))
                 topics = uow.suppressions.of([subject.pseudonym]).get(subject.pseudonym, [])
                 known = UserSnapshot(subject, [*session, *history], topics)
         page.require(known.epoch)
