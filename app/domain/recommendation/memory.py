@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from app.domain.models import HistoryEntry, Interaction, Item, Kind
 
@@ -64,6 +64,14 @@ def newest_first(history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
     return told
 
 
+class _Rated(Protocol):
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def value(self) -> float | None: ...
+
+
 _STRENGTH: Final = {
     Kind.VIEW: 1.0,
     Kind.PURCHASE: 1.5,
@@ -73,7 +81,7 @@ _STRENGTH: Final = {
 }
 
 
-def strengths(history: Sequence[HistoryEntry]) -> list[float]:
+def strengths(history: Sequence[_Rated]) -> list[float]:
     """Return how much each memory speaks for its item, in [0.25, 4]; 1 is neutral.
 
     A rating counts by its distance from the user's own mean, in standard deviations: one

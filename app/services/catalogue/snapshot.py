@@ -145,6 +145,18 @@ class CatalogueSnapshot:
         entries = self.entries
         return {one: entries[one].item for one in item_ids if one in entries}
 
+    def matrix(self, item_ids: Sequence[ItemId]) -> tuple[list[ItemId], Vector]:
+        """Return those of the items that have a vector, and these vectors, shape (m, dim).
+
+        Raises:
+            DependencyUnavailableError: vectors were to be read, and the index does not answer.
+        """
+        if len(self.rows) > self.max_exact:
+            return self.vectors.matrix(item_ids)
+        place = self._held_place
+        having = [one for one in item_ids if one in place]
+        return having, self._held[1][[place[one] for one in having]]
+
     def eligible(self) -> Eligible:
         """Return every item that may be in a list."""
         return Eligible(self, self.available)

@@ -191,9 +191,9 @@ def repelled_by_content(
     """Return those that say nearly what something disliked says; of what has vectors."""
     if not wish.disliked:
         return set()
-    _, against = catalogue.vectors.matrix(wish.disliked)
-    told, candidates = catalogue.vectors.matrix(item_ids)
-    _, praised = catalogue.vectors.matrix(wish.liked)
+    _, against = catalogue.matrix(wish.disliked)
+    told, candidates = catalogue.matrix(item_ids)
+    _, praised = catalogue.matrix(wish.liked)
     if not told or not len(against):
         return set()
     liked = praised if len(praised) else candidates[:0]

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import Final
 
-from app.domain.models import HistoryEntry, ItemId, Pseudonym, Scored
+from app.domain.models import ItemId, Pseudonym, Scored
 from app.domain.recommendation.fusion import by_position, diversified
 from app.domain.recommendation.memory_selection import Strategy
-from app.domain.recommendation.opinion import OpinionRule, Stance
 from app.domain.recommendation.prompt import ShownMemory
 from app.ports.clock import Clock
 from app.ports.embedder import Embedder
@@ -26,6 +25,7 @@ from app.services.recommendation.candidates import (
 )
 from app.services.recommendation.memory_selection import (
     MemorySelection,
+    Recalled,
     SelectableMemories,
     UserSnapshot,
 )
@@ -53,12 +53,10 @@ class PipelineConfig:
     Args:
         candidates: how many are ordered at most, by the LLM or as they are.
         scenarios: presets by name.
-        opinions: what of the history speaks for an item.
     """
 
     candidates: int
     scenarios: Mapping[str, Scenario]
-    opinions: OpinionRule
 
 
 class Stopwatch:
@@ -111,7 +109,7 @@ class RecommendationPipeline:
 
         Args:
             query: what is asked for.
-            known: of whom it is asked; without a history what is popular is given.
+            known: of whom it is asked; without anything of it what is popular is given.
             catalogue: what it is asked of.
             served: items of earlier pages.
 
@@ -183,7 +181,7 @@ class RecommendationPipeline:
             query,
             scenarios=self._config.scenarios,
             catalogue=catalogue,
-            history=known.history,
+            touched=known.touched,
             served=served,
             now=self._clock.now(),
         )
@@ -191,12 +189,10 @@ class RecommendationPipeline:
     def _wish(
         self, query: RecommendQuery, known: UserSnapshot, memories: SelectableMemories
     ) -> Wish:
-        opinions = self._config.opinions.opinions(known.history)
-        disliked = [one for one, stance in opinions.items() if stance is Stance.AGAINST]
         return Wish(
-            liked=[one for one, stance in opinions.items() if stance is Stance.FOR],
-            disliked=disliked,
-            profile=memories.without(set(disliked)).profile(),
+            liked=known.liked,
+            disliked=known.disliked,
+            profile=memories.without(set(known.disliked)).profile(),
             text=query.text,
             meaning=None if query.text is None else self._embedder.embed([query.text])[0],
         )
@@ -291,7 +287,7 @@ def _owner(query: RecommendQuery, known: UserSnapshot) -> Pseudonym | None:
     return known.subject.pseudonym if known.subject is not None and is_stored else None
 
 
-def _item_ids(entries: Sequence[HistoryEntry]) -> set[ItemId]:
+def _item_ids(entries: Sequence[Recalled]) -> set[ItemId]:
     return {entry.item_id for entry in entries if entry.item_id is not None}
 
 
