@@ -76,6 +76,7 @@ def _pipeline(adapters: Adapters, shared: SharedServices) -> RecommendationPipel
     )
     return RecommendationPipeline(
         recall=recall,
+        kept=shared.kept,
         candidates=Candidates(neighbours=adapters.neighbours, config=CandidateConfig()),
         ranking=ranking,
         topics=shared.topics,

@@ -146,11 +146,7 @@ class CatalogueSnapshot:
         return {one: entries[one].item for one in item_ids if one in entries}
 
     def matrix(self, item_ids: Sequence[ItemId]) -> tuple[list[ItemId], Vector]:
-        """Return those of the items that have a vector, and these vectors, shape (m, dim).
-
-        Raises:
-            DependencyUnavailableError: vectors were to be read, and the index does not answer.
-        """
+        """Return those of the items that have a vector, and these; see ``ItemVectors.matrix``."""
         if len(self.rows) > self.max_exact:
             return self.vectors.matrix(item_ids)
         place = self._held_place

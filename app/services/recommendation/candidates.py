@@ -86,6 +86,10 @@ class Candidates:
         self._neighbours = neighbours
         self._config = config
 
+    def edition(self) -> int:
+        """Return a number that rises with all that a list of candidates must not outlive."""
+        return self._neighbours.edition()
+
     def gather(self, wish: Wish, rules: Rules, *, top_n: int) -> list[Candidate]:
         """Return up to ``top_n`` items that the rules allow, best first.
 

@@ -5,31 +5,49 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import ItemId, Kind, Pseudonym, Subject
 from app.services.catalogue.snapshot import Base, CatalogueSnapshot
+from app.services.recommendation.answer import Source
+from app.services.recommendation.candidates import Candidate
 from app.services.recommendation.memory_selection import Recalled, UserSnapshot
 
 _MOST_USERS: Final = 4_096
 _MOST_TOUCHED: Final = 1_000
 """Items of a user; who has had to do with more is read each time."""
 _KINDS: Final = tuple(Kind)
+_SOURCES: Final = tuple(Source)
 _NUMBER: Final = {kind: number for number, kind in enumerate(_KINDS)}
 _Numbers = NDArray[np.int32]
 
 
-@dataclass(frozen=True, slots=True)
+class PoolState(NamedTuple):
+    """What a list of candidates rests on besides its user.
+
+    Args:
+        edition: of the neighbours.
+        catalogue: its version.
+        wanted: how many candidates were asked for.
+    """
+
+    edition: int
+    catalogue: int
+    wanted: int
+
+
+@dataclass(slots=True, eq=False)
 class _Kept:
     """A user in numbers: items are rows of the catalogue as long as its base stays.
 
     Args:
         newest, kinds, values: of the newest memories; a value that there is not is NaN.
         touched: rows by kind, in the order of ``_KINDS``.
+        pool, sources, state: the usual candidates, once they were gathered, and when.
     """
 
     subject: Subject
@@ -40,12 +58,15 @@ class _Kept:
     touched: tuple[_Numbers, ...]
     liked: _Numbers
     disliked: _Numbers
+    pool: _Numbers = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    sources: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
+    state: PoolState | None = None
 
     def overwrite(self) -> None:
         """Leave nothing of it in memory that the allocator gives to somebody else."""
-        for column in (self.newest, self.kinds, self.values, self.liked, self.disliked):
+        for column in (self.kinds, self.values, self.sources):
             column.fill(0)
-        for rows in self.touched:
+        for rows in (self.newest, self.liked, self.disliked, self.pool, *self.touched):
             rows.fill(0)
 
 
@@ -57,8 +78,11 @@ class KeptUsers:
     follows the feed drops a user with the user's counts. Readers get copies, so that what is
     dropped can be overwritten at once.
 
-    Memory: 4 bytes an item touched, liked or disliked, 13 a newest memory, and about a kilobyte:
-    10 MB for the most users with a hundred items each.
+    With them the usual candidates, until the neighbours take something back or take in what was
+    added, or the catalogue changes.
+
+    Memory: 4 bytes an item touched, liked or disliked, 13 a newest memory, 5 a candidate, and about
+    two kilobytes: 16 MB for the most users with a hundred items each.
 
     Args:
         most: users kept; whoever was asked for longest ago goes first.
@@ -94,6 +118,47 @@ class KeptUsers:
             self._kept[kept.subject.pseudonym] = kept
             while len(self._kept) > self._most:
                 self._drop(next(iter(self._kept)))
+
+    def pool(
+        self, known: UserSnapshot, state: PoolState, catalogue: CatalogueSnapshot
+    ) -> list[Candidate] | None:
+        """Return the user's usual candidates, if they were gathered in this very state."""
+        with self._lock:
+            kept = self._same(known)
+            if kept is None or kept.state != state:
+                return None
+            rows, sources = kept.pool.tolist(), kept.sources.tolist()
+        ids = catalogue.ids
+        return [Candidate(ids[row], _SOURCES[n]) for row, n in zip(rows, sources, strict=True)]
+
+    def keep_pool(
+        self,
+        known: UserSnapshot,
+        state: PoolState,
+        found: Sequence[Candidate],
+        catalogue: CatalogueSnapshot,
+    ) -> None:
+        """Keep candidates that were gathered for what is still kept of the user.
+
+        Args:
+            known: the user.
+            state: as it was before they were gathered.
+            found: the candidates.
+            catalogue: the one that they are of.
+        """
+        rows = _numbers(catalogue.rows[one.item_id] for one in found)
+        sources = np.array([_SOURCES.index(one.source) for one in found], dtype=np.int8)
+        with self._lock:
+            kept = self._same(known)
+            if kept is not None and kept.base is catalogue.base:
+                for column in (kept.pool, kept.sources):
+                    column.fill(0)
+                kept.pool, kept.sources, kept.state = rows, sources, state
+
+    def _same(self, known: UserSnapshot) -> _Kept | None:
+        """Return what is kept of a user, if it is still what the user was told from."""
+        kept = None if known.subject is None else self._kept.get(known.subject.pseudonym)
+        return kept if kept is known.kept_as else None
 
     def drop(self, pseudonyms: Iterable[Pseudonym]) -> None:
         """Overwrite what is kept of these users."""
@@ -162,6 +227,7 @@ def _told(kept: _Kept, ids: Sequence[ItemId]) -> UserSnapshot:
         liked=_named(kept.liked, ids),
         disliked=_named(kept.disliked, ids),
         is_personal=True,
+        kept_as=kept,
     )
 
 

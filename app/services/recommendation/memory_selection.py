@@ -55,6 +55,7 @@ class UserSnapshot:
         topics: what they do not want.
         is_personal: whether a list made from it rests on what is stored of a user.
         has_words: whether anything of it is in the user's own words.
+        kept_as: names what it was kept as, if it was.
     """
 
     subject: Subject | None = None
@@ -65,6 +66,7 @@ class UserSnapshot:
     topics: Sequence[Topic] = ()
     is_personal: bool = False
     has_words: bool = False
+    kept_as: object = None
 
     @classmethod
     def of(

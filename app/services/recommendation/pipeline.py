@@ -15,7 +15,7 @@ from app.ports.clock import Clock
 from app.ports.embedder import Embedder
 from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.topic_matching import TopicMatcher
-from app.services.recommendation.answer import Recommendation, RecommendedItem, Source
+from app.services.recommendation.answer import Recommendation, RecommendedItem, Source, Stopwatch
 from app.services.recommendation.because import because
 from app.services.recommendation.candidates import (
     Candidate,
@@ -23,6 +23,7 @@ from app.services.recommendation.candidates import (
     Wish,
     repelled_by_content,
 )
+from app.services.recommendation.kept_users import KeptUsers, PoolState
 from app.services.recommendation.memory_selection import (
     MemorySelection,
     Recalled,
@@ -59,29 +60,14 @@ class PipelineConfig:
     scenarios: Mapping[str, Scenario]
 
 
-class Stopwatch:
-    """Milliseconds by stage."""
-
-    def __init__(self, clock: Clock) -> None:
-        """Begin."""
-        self._clock = clock
-        self._last_s = clock.monotonic_s()
-        self.laps_ms: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        """Note what a stage took that ends now."""
-        now_s = self._clock.monotonic_s()
-        self.laps_ms[name] = round(1_000 * (now_s - self._last_s), 3)
-        self._last_s = now_s
-
-
 class RecommendationPipeline:
-    """Turns a query and what is known of its user into a list. Holds nothing between two calls."""
+    """Turns a query and what is known of its user into a list; ``kept`` alone is held for later."""
 
     def __init__(
         self,
         *,
         recall: MemorySelection,
+        kept: KeptUsers,
         candidates: Candidates,
         ranking: Reranker,
         topics: TopicMatcher,
@@ -90,6 +76,7 @@ class RecommendationPipeline:
         config: PipelineConfig,
     ) -> None:
         self._recall = recall
+        self._kept = kept
         self._candidates = candidates
         self._ranking = ranking
         self._topics = topics
@@ -123,7 +110,7 @@ class RecommendationPipeline:
         memories = self._recall.recall(known, catalogue)
         watch.lap("memory")
         wish = self._wish(query, known, memories)
-        pool = self._gather(wish, rules, known, n=query.n)
+        pool = self._pool(query, wish, rules, known)
         watch.lap("candidates")
         shown = self._shown(memories, pool, catalogue, strategy=query.strategy)
         watch.lap("selection")
@@ -196,6 +183,20 @@ class RecommendationPipeline:
             text=query.text,
             meaning=None if query.text is None else self._embedder.embed([query.text])[0],
         )
+
+    def _pool(
+        self, query: RecommendQuery, wish: Wish, rules: Rules, known: UserSnapshot
+    ) -> list[Candidate]:
+        """Return the candidates, as they were kept if nothing has changed that they rest on."""
+        if known.kept_as is None or not query.has_usual_candidates:
+            return self._gather(wish, rules, known, n=query.n)
+        wanted = max(self._config.candidates, query.n)
+        state = PoolState(self._candidates.edition(), rules.catalogue.version, wanted)
+        found = self._kept.pool(known, state, rules.catalogue)
+        if found is None:
+            found = self._gather(wish, rules, known, n=query.n)
+            self._kept.keep_pool(known, state, found, rules.catalogue)
+        return found
 
     def _gather(self, wish: Wish, rules: Rules, known: UserSnapshot, *, n: int) -> list[Candidate]:
         """Return the candidates, less what the user does not want to hear of."""

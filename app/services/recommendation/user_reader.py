@@ -67,6 +67,7 @@ class UserReader:
         if found is None:
             found = self._of_user(subject, query, uow)
             self._feed.keep(found, catalogue, head=standing.head)
+            found = self._kept.find(subject, catalogue) or found
         return found
 
     def _of_user(self, subject: Subject, query: RecommendQuery, uow: UnitOfWork) -> UserSnapshot:

@@ -19,6 +19,7 @@ from app.services.recommendation.kept_users import KeptUsers
 from app.services.recommendation.query import RecommendQuery
 from tests.world import World, catalogue, open_world
 
+CRIME = ["crime-10", "crime-11", "crime-12"]
 SEA = [f"sea-{number:02d}" for number in range(6)]
 
 
@@ -96,6 +97,39 @@ def test_no_object_of_the_process_names_a_user_when_all_was_forgotten(world: Wor
 
     assert before >= 2, "what is looked for is not found where it is: counts and what is kept"
     assert naming(pseudonym) == 0
+
+
+def test_kept_candidates_hold_nothing_that_somebody_else_took_back(world: World) -> None:
+    for number in range(40):
+        world.read(f"cook-{number}", [*SEA[:3], "stars-07"])
+    world.read("neighbour", SEA[:3])
+    world.settle()
+    before = ask(world, "neighbour", n=20)
+    again = ask(world, "neighbour", n=20)
+
+    for number in range(40):
+        forget(world, f"cook-{number}", AllScope())
+    after = ask(world, "neighbour", n=20)
+    kept_in(world).clear()
+
+    assert before == again
+    assert after.items != before.items
+    assert after == ask(world, "neighbour", n=20)
+
+
+def test_kept_candidates_take_in_what_others_added_with_the_next_refresh(world: World) -> None:
+    world.read("waiting", CRIME)
+    before = ask(world, "waiting", n=20)
+    for number in range(40):
+        world.read(f"pilot-{number}", [*CRIME, "stars-05"])
+
+    world.settle()
+    after = ask(world, "waiting", n=20)
+
+    kept_in(world).clear()
+
+    assert after.items != before.items
+    assert after == ask(world, "waiting", n=20)
 
 
 def test_what_is_written_counts_in_the_next_answer(world: World) -> None:
