@@ -13,6 +13,7 @@ from app.services.recommendation.pipeline import PipelineConfig, RecommendationP
 from app.services.recommendation.query import Boost, Scenario
 from app.services.recommendation.reranking import Reranker, RerankerConfig
 from app.services.recommendation.service import RecommendService, Traffic
+from app.services.recommendation.user_reader import UserReader
 from app.settings import Settings
 
 
@@ -27,7 +28,9 @@ def recommend_of(adapters: Adapters, shared: SharedServices) -> RecommendService
     )
     return RecommendService(
         uows=adapters.uows,
-        feed=shared.feed,
+        users=UserReader(
+            feed=shared.feed, kept=shared.kept, opinions=adapters.opinions, clock=adapters.clock
+        ),
         catalogue=shared.current,
         pipeline=_pipeline(adapters, shared),
         explanations=explanations,
@@ -73,6 +76,7 @@ def _pipeline(adapters: Adapters, shared: SharedServices) -> RecommendationPipel
     )
     return RecommendationPipeline(
         recall=recall,
+        kept=shared.kept,
         candidates=Candidates(neighbours=adapters.neighbours, config=CandidateConfig()),
         ranking=ranking,
         topics=shared.topics,
@@ -81,7 +85,6 @@ def _pipeline(adapters: Adapters, shared: SharedServices) -> RecommendationPipel
         config=PipelineConfig(
             candidates=llm.candidates,
             scenarios=_scenarios(adapters.settings),
-            opinions=adapters.opinions,
         ),
     )
 

@@ -15,6 +15,7 @@ from app.services.erasure.corrections import CorrectionService
 from app.services.erasure.residue_search import ResidueSearch
 from app.services.erasure.scope_resolution import ScopeResolver
 from app.services.ingestion.service import IngestConfig, IngestService, UnknownItems
+from app.services.recommendation.kept_users import KeptUsers
 from app.services.recommendation.neighbour_sync import NeighbourSync, NeighbourSyncConfig
 from app.services.recommendation.reading_check import ReadingCheck
 
@@ -27,6 +28,7 @@ class SharedServices:
     topics: TopicMatcher
     resolver: ScopeResolver
     feed: NeighbourSync
+    kept: KeptUsers
     catalogue: CatalogueService
     ingest: IngestService
     audit_services: AuditServices
@@ -45,9 +47,11 @@ class SharedServices:
         index = adapters.catalogue_index
         current = CurrentCatalogue(uows=uows, index=index)
         topics = TopicMatcher(embedder=embedder, memory=adapters.memory, catalogue=current)
+        kept = KeptUsers()
         feed = NeighbourSync(
             uows=uows,
             neighbours=adapters.neighbours,
+            kept=kept,
             clock=clock,
             config=NeighbourSyncConfig(
                 process_id=adapters.process_id,
@@ -62,6 +66,7 @@ class SharedServices:
             topics=topics,
             resolver=ScopeResolver(uows=uows, topics=topics),
             feed=feed,
+            kept=kept,
             catalogue=CatalogueService(uows=uows, index=index, embedder=embedder, clock=clock),
             ingest=ingest,
             audit_services=audit_services,

@@ -78,5 +78,9 @@ class Neighbours(Protocol):
     def hash_of(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> str:
         """Return the full state hash that these users' items would have; changes nothing."""
 
-    def generation(self) -> int:
-        """Return a number raised by every change of the state."""
+    def edition(self) -> int:
+        """Return a number raised by all that a kept list must not outlive.
+
+        That is whatever takes something from somebody, or moves it in their list, at once; and
+        what was only added with the next ``refresh``.
+        """

@@ -41,7 +41,7 @@ from app.ports.dataset import DatasetKind, InteractionRecord, ItemRecord
 from app.services.catalogue.snapshot import N_CLUSTERS, CatalogueSnapshot
 from app.services.catalogue.vectors import ItemVectors
 from app.services.recommendation.candidates import CandidateConfig, Candidates, Wish
-from app.services.recommendation.memory_selection import NEWEST, SelectableMemories
+from app.services.recommendation.memory_selection import NEWEST, Recalled, SelectableMemories
 from app.services.recommendation.rules import Rules
 from benchmarks.data import Ints, split
 from tests.fakes_memory import FakeCatalogueIndex
@@ -174,7 +174,8 @@ class People:
         entries = person.history[:NEWEST]
         texts = [embedded_text(_interaction(one), self._item(one)) for one in entries]
         strength = np.asarray(strengths(entries), dtype=np.float32)
-        return SelectableMemories(entries, self._embedder.embed(texts), strength)
+        recalled = [Recalled(one.item_id, one.kind, one.value, one.text) for one in entries]
+        return SelectableMemories(recalled, self._embedder.embed(texts), strength)
 
     def _item(self, entry: HistoryEntry) -> Item | None:
         return None if entry.item_id is None else self.items[entry.item_id]

@@ -45,6 +45,12 @@ def create() -> FastAPI:
         """Answer a constant."""
         return _ANSWER
 
+    @app.get("/bare/{item_id}")
+    def row(item_id: str) -> list[str]:
+        """Answer one row of the database."""
+        found = app.state.lethe.container.catalogue.get([ItemId(item_id)])
+        return [one.title for one in found]
+
     return app
 
 

@@ -72,7 +72,7 @@ def size_row(size: int) -> dict[str, object]:
 
     def gather(where: object) -> int:
         query = RecommendQuery(where=where)
-        rules = rules_of(query, scenarios={}, catalogue=snapshot, history=(), served=(), now=NOW)
+        rules = rules_of(query, scenarios={}, catalogue=snapshot, touched={}, served=(), now=NOW)
         return len(candidates.gather(wish, rules, top_n=50))
 
     filters = {str(count): filter_of(count) for count in (1, 3, 10)}

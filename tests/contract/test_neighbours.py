@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -130,22 +131,25 @@ def test_apply_is_idempotent() -> None:
     neighbours = built(random_histories(n_users=10, n_items=40, seed=2), limits=WHOLE)
     change = {Pseudonym("a"): [ItemId("1"), ItemId("1"), ItemId("2")]}
     neighbours.apply(change)
-    state, generation = neighbours.state_hash(), neighbours.generation()
+    state, edition = neighbours.state_hash(), neighbours.edition()
 
     neighbours.apply(change)
 
-    assert (neighbours.state_hash(), neighbours.generation()) == (state, generation)
+    assert (neighbours.state_hash(), neighbours.edition()) == (state, edition)
 
 
-def test_generation_rises_with_every_change() -> None:
+def test_an_edition_ends_with_a_removal_or_a_move_and_with_a_refresh() -> None:
+    user, first, second = Pseudonym("a"), ItemId("1"), ItemId("2")
     neighbours = built({}, limits=WHOLE)
-    before = neighbours.generation()
+    editions = [neighbours.edition()]
+    for items in ([first], [second, first], [first, second], [second]):
+        neighbours.apply({user: items})
+        editions.append(neighbours.edition())
+        neighbours.refresh()
+        editions.append(neighbours.edition())
 
-    neighbours.apply({Pseudonym("a"): [ItemId("1")]})
-    between = neighbours.generation()
-    neighbours.apply({Pseudonym("a"): []})
-
-    assert before < between < neighbours.generation()
+    rises = [later > before for before, later in pairwise(editions)]
+    assert rises == [False, True, False, True, True, False, True, True]
 
 
 @pytest.mark.parametrize("limit", [WHOLE, HEAD, NONE])

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import Final
 
 import sqlalchemy as sa
 
 from app.adapters.db import counters
 from app.adapters.db.session import Repository
-from app.adapters.db.tables import change, process
+from app.adapters.db.subjects import subject_of
+from app.adapters.db.tables import change, counter, process, subject
+from app.domain.errors import IntegrityError
 from app.domain.models import Pseudonym
-from app.ports.persistence.feed import LiveProcess
+from app.ports.persistence.feed import LiveProcess, Standing
+
+_STANDING: Final = (
+    sa.select(counter.c.name, counter.c.value, *subject.c)
+    .select_from(counter.outerjoin(subject, subject.c.pseudonym == sa.bindparam("pseudonym")))
+    .where(counter.c.name.in_([counters.CHANGE, counters.CATALOGUE]))
+)
 
 
 class SqlChanges(Repository):
     """The ordered change feed."""
+
+    def standing(self, pseudonym: Pseudonym | None) -> Standing:
+        """Outer, so that the counters come without a user, too."""
+        rows = self.session.rows(_STANDING, {"pseudonym": pseudonym})
+        found = {row.name: row.value for row in rows}
+        if len(found) != 2:  # noqa: PLR2004 - the two counters
+            raise IntegrityError("a counter is missing")
+        known = rows[0] if rows[0].pseudonym is not None else None
+        return Standing(found[counters.CHANGE], found[counters.CATALOGUE], subject_of(known))
 
     def append(self, pseudonyms: Collection[Pseudonym]) -> int:
         changed = sorted(set(pseudonyms))

@@ -30,14 +30,14 @@ class SqlSubjects(Repository):
     """Users."""
 
     def get(self, pseudonym: Pseudonym) -> Subject | None:
-        return _subject(self.session.first(_GET_SUBJECT, {"pseudonym": pseudonym}))
+        return subject_of(self.session.first(_GET_SUBJECT, {"pseudonym": pseudonym}))
 
     def lock(self, pseudonym: Pseudonym) -> Subject | None:
         """SQLite has one writer at a time, so there it is a plain read."""
         if self.session.is_postgres:
             # A row that does not exist yet cannot be locked; its name can.
             self.session.first(_LOCK_NAME, {"key": _signed_64_bits(pseudonym)})
-        return _subject(self.session.first(_LOCK_SUBJECT, {"pseudonym": pseudonym}))
+        return subject_of(self.session.first(_LOCK_SUBJECT, {"pseudonym": pseudonym}))
 
     def lock_all(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, Subject]:
         """Two statements, whatever the number of users."""
@@ -46,7 +46,7 @@ class SqlSubjects(Repository):
             self.session.rows(_LOCK_NAMES, {"keys": [_signed_64_bits(one) for one in ordered]})
         theirs = self.session.within(subject.c.pseudonym, ordered)
         statement = sa.select(subject).where(theirs).order_by(subject.c.pseudonym)
-        found = map(_subject, self.session.rows(statement.with_for_update()))
+        found = map(subject_of, self.session.rows(statement.with_for_update()))
         return {one.pseudonym: one for one in found if one is not None}
 
     def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:
@@ -57,7 +57,7 @@ class SqlSubjects(Repository):
             .returning(*subject.c)
         )
         for _ in range(_CREATE_ATTEMPTS):
-            found = _subject(self.session.first(insert)) or self.lock(pseudonym)
+            found = subject_of(self.session.first(insert)) or self.lock(pseudonym)
             if found is not None:
                 return found
         raise DependencyUnavailableError("a user's row was changed by others; try again")
@@ -113,7 +113,8 @@ def _signed_64_bits(pseudonym: Pseudonym) -> int:
     return int.from_bytes(hashlib.sha256(pseudonym.encode()).digest()[:8], signed=True)
 
 
-def _subject(row: Record | None) -> Subject | None:
+def subject_of(row: Record | None) -> Subject | None:
+    """Return the user of a row."""
     if row is None:
         return None
     rights = frozenset(map(Right, (row.rights or "").split()))

@@ -81,7 +81,7 @@ class ExactNeighbours:
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
         self._state = self._empty()
-        self._generation = self._counted = 0
+        self._counted = self._edition = 0
         self._tables: dict[Ease | None, Table] = {}
         self._serving: Serving | None = None
         self._losses = Losses()
@@ -94,8 +94,7 @@ class ExactNeighbours:
         state.load(histories)
         with self._lock:
             self._state = state
-            self._generation += 1
-            self._counted = self._generation
+            self._counted += 1
             self._withdraw()
         self.refresh()
 
@@ -108,6 +107,7 @@ class ExactNeighbours:
 
     def _withdraw(self) -> None:
         """Serve no model, and none that is being computed, until the next refresh."""
+        self._edition += 1
         self._serving = None
         self._tables.clear()
         self._losses = Losses()
@@ -132,12 +132,13 @@ class ExactNeighbours:
         had = self._state.had(pseudonym)
         if had == items:
             return
-        self._generation += 1
         self._state.set_user(pseudonym, items)
         before, after = frozenset(had), frozenset(items)
+        if had != tuple(item for item in items if item in before):
+            self._edition += 1
         if before == after:
             return  # another order changes no count that a model is made of
-        self._counted = self._generation
+        self._counted += 1
         present = self._state.items.number
         for losses in self._watched():
             losses.note(pseudonym, before=before, after=after, present=present)
@@ -268,6 +269,7 @@ class ExactNeighbours:
     def _install(self, model: Ease, coming: _Refresh) -> None:
         with self._lock:
             if coming.builds == self._builds:
+                self._edition += 1
                 self._losses = coming.losses
                 self._serve(model, is_whole=coming.is_whole)
 
@@ -280,7 +282,6 @@ class ExactNeighbours:
             return not self._losses.lost
 
     def state_hash(self, *, in_full: bool = False) -> str:
-        """Return 64 hex digits that stand for the state; see the port."""
         with self._lock:
             if not in_full:
                 return self._state.rows.digest()
@@ -294,7 +295,6 @@ class ExactNeighbours:
         state.load(histories)
         return state.frozen().digest()
 
-    def generation(self) -> int:
-        """Return a number raised by every change of the state."""
+    def edition(self) -> int:
         with self._lock:
-            return self._generation
+            return self._edition

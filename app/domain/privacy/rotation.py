@@ -23,21 +23,21 @@ KEY_BYTES: Final = 32
 _ROUNDS: Final = 3
 _DOMAIN: Final = b"lethe/rotation/v1"
 _RATE_BYTES: Final = 136  # one block of SHAKE-256, FIPS 202
-_GRID: Final = np.float32(2.0**-13)
 
 
-def quantise(vectors: Floats) -> Floats:
-    """Round every coordinate of unit vectors to a multiple of 2^-13.
+def quantise(vectors: Floats, *, bits: int = 13) -> Floats:
+    """Round every coordinate of unit vectors to a multiple of 2^-bits.
 
-    Quantised before it is rotated and again after it is rotated back, a vector of 128 dimensions or
-    more keeps its bits whatever its key: a transform and a store that keeps 12 bits of each
-    coordinate move it by less than half a step. Without that, the last bits of a user's memories
-    would depend on a random key, and so would the order of items that are nearly tied.
+    Quantised to 13 bits before it is rotated and again after it is rotated back, a vector of 128
+    dimensions or more keeps its bits whatever its key: a transform and a store that keeps 12 bits
+    of each coordinate move it by less than half a step. Without that, the last bits of a user's
+    memories would depend on a random key, and so would the order of items that are nearly tied.
     It changes a cosine by some 2e-5, and by 3e-4 at most on the demo's books.
     """
-    steps = np.round(vectors / _GRID)
+    grid = np.float32(2.0**-bits)
+    steps = np.round(vectors / grid)
     # The sum makes -0 to 0, which compares equal and has other bits.
-    return steps * _GRID + np.float32(0)
+    return steps * grid + np.float32(0)
 
 
 def rotate(vectors: Floats, *, keys: Sequence[bytes], labels: Sequence[str]) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from app.domain.models import HistoryEntry, Interaction, Item, Kind
 
@@ -55,6 +55,23 @@ def render_memory(*, kind: Kind, item: Item | None, value: float | None, text: s
     return f"{_VERBS.get(kind, 'Rated')}: {item.title}{words}"
 
 
+def newest_first(history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
+    """Return a history in an order that only what it says decides, not ids that were drawn."""
+    told = sorted(
+        history, key=lambda one: (one.item_id or "", one.kind, one.value or 0.0, one.text or "")
+    )
+    told.sort(key=lambda one: one.occurred_at, reverse=True)  # stable: moments shared keep it
+    return told
+
+
+class _Rated(Protocol):
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def value(self) -> float | None: ...
+
+
 _STRENGTH: Final = {
     Kind.VIEW: 1.0,
     Kind.PURCHASE: 1.5,
@@ -64,7 +81,7 @@ _STRENGTH: Final = {
 }
 
 
-def strengths(history: Sequence[HistoryEntry]) -> list[float]:
+def strengths(history: Sequence[_Rated]) -> list[float]:
     """Return how much each memory speaks for its item, in [0.25, 4]; 1 is neutral.
 
     A rating counts by its distance from the user's own mean, in standard deviations: one

@@ -28,6 +28,7 @@ def repelled(candidates: Vectors, *, liked: Vectors, disliked: Vectors) -> NDArr
         return np.zeros(len(candidates), dtype=np.bool_)
     against = (candidates @ disliked.T).max(axis=1)
     is_near: NDArray[np.bool_] = against >= _NEAR
-    if len(liked):
-        is_near &= against > (candidates @ liked.T).max(axis=1)
+    near = np.flatnonzero(is_near)
+    if len(near) and len(liked):
+        is_near[near] = against[near] > (candidates[near] @ liked.T).max(axis=1)
     return is_near

@@ -10,11 +10,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.models import Pseudonym
+from app.domain.models import Pseudonym, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What decides whether what a process holds is up to date.
+
+    Args:
+        head: of the change feed.
+        catalogue: its version.
+        subject: the user that was asked for; None where nothing is known of them.
+    """
+
+    head: int
+    catalogue: int
+    subject: Subject | None = None
 
 
 class Changes(Protocol):
     """The ordered change feed that neighbours follow."""
+
+    def standing(self, pseudonym: Pseudonym | None) -> Standing:
+        """Return how the feed, the catalogue and a user stand, in one statement."""
 
     def append(self, pseudonyms: Collection[Pseudonym]) -> int:
         """Append one entry per user; return the highest number given.

@@ -33,9 +33,15 @@ class CurrentCatalogue:
         self._lock = threading.Lock()
         self._latest = CatalogueSnapshot(0, ItemVectors(index), max_exact=max_exact)
 
-    def at(self, uow: UnitOfWork) -> CatalogueSnapshot:
-        """Return the catalogue as ``uow`` sees it, or newer."""
-        version = uow.items.version()
+    def at(self, uow: UnitOfWork, *, version: int | None = None) -> CatalogueSnapshot:
+        """Return the catalogue as ``uow`` sees it, or newer.
+
+        Args:
+            uow: the snapshot.
+            version: of the catalogue in it, where it is known.
+        """
+        if version is None:
+            version = uow.items.version()
         if version <= self._latest.version:
             return self._latest
         with self._lock:

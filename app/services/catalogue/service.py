@@ -14,6 +14,7 @@ from app.ports.clock import Clock
 from app.ports.embedder import Embedder
 from app.ports.memory_store import CatalogueIndex
 from app.ports.persistence.unit_of_work import UnitsOfWork
+from app.services.catalogue.vectors import on_item_grid
 
 _REPAIR_BATCH: Final = 500
 _log = structlog.get_logger(__name__)
@@ -61,7 +62,7 @@ class CatalogueService:
         return changed
 
     def _index(self, items: Sequence[Item]) -> None:
-        vectors = self._embedder.embed([describe_item(item) for item in items])
+        vectors = on_item_grid(self._embedder.embed([describe_item(item) for item in items]))
         self._items_index.upsert(items, vectors)
         with self._uows.write() as uow:
             uow.items.mark_indexed(items)

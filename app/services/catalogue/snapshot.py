@@ -19,7 +19,7 @@ from app.domain.recommendation.clusters import nearest, spherical_k_means
 from app.domain.recommendation.column import Mask
 from app.domain.recommendation.columns import Columns, Narrowing
 from app.domain.recommendation.filter import CatalogueEntry, Where, matches
-from app.services.catalogue.vectors import ItemVectors, Vector, best_of
+from app.services.catalogue.vectors import ItemVectors, Vector, best_of, exact_cosines
 
 N_CLUSTERS: Final = 8
 _SAMPLE: Final = 1024
@@ -145,6 +145,14 @@ class CatalogueSnapshot:
         entries = self.entries
         return {one: entries[one].item for one in item_ids if one in entries}
 
+    def matrix(self, item_ids: Sequence[ItemId]) -> tuple[list[ItemId], Vector]:
+        """Return those of the items that have a vector, and these; see ``ItemVectors.matrix``."""
+        if len(self.rows) > self.max_exact:
+            return self.vectors.matrix(item_ids)
+        place = self._held_place
+        having = [one for one in item_ids if one in place]
+        return having, self._held[1][[place[one] for one in having]]
+
     def eligible(self) -> Eligible:
         """Return every item that may be in a list."""
         return Eligible(self, self.available)
@@ -204,7 +212,7 @@ class CatalogueSnapshot:
             item_ids, vectors = self._held
             if not item_ids:
                 return []
-            cosines, place = vectors @ query, self._held_place
+            cosines, place = exact_cosines(vectors, query), self._held_place
             cosines[[place[one] for one in exclude if one in place]] = -np.inf
             eligible = None if among is None else among.mask[self._held_rows]
             return best_of(item_ids, cosines, top_n=top_n, eligible=eligible)
@@ -212,7 +220,9 @@ class CatalogueSnapshot:
         if among is not None and n_eligible <= _FEW:
             barred = set(exclude)
             item_ids, vectors = self.vectors.matrix([one for one in among if one not in barred])
-            return best_of(item_ids, vectors @ query, top_n=top_n) if item_ids else []
+            if not item_ids:
+                return []
+            return best_of(item_ids, exact_cosines(vectors, query), top_n=top_n)
         wanted = (top_n + len(exclude)) * len(self.rows) // n_eligible
         found = self.vectors.index.search(query, top_n=min(wanted, max(depth, top_n)))
         placed = [one for one in found if one.item_id not in exclude]

@@ -9,11 +9,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import ItemId, Scored
+from app.domain.privacy.rotation import quantise
 from app.ports.memory_store import CatalogueIndex
 
 Vector = NDArray[np.float32]
 _MAX_KEPT: Final = 100_000
 """Some 1.2 kB each with 256 dimensions; beyond it all are let go and read anew."""
+_ITEM_BITS: Final = 12
+_QUERY_BITS: Final = 11
+
+
+def on_item_grid(vectors: Vector) -> Vector:
+    """Round vectors of items, so that they are the same however the index keeps them.
+
+    It gives back what was written, or that divided by its norm, which is 1 to some 10^-4: written
+    on this grid and rounded to it again, a vector has the bits it had.
+    """
+    return quantise(vectors, bits=_ITEM_BITS)
+
+
+def exact_cosines(vectors: Vector, query: Vector) -> Vector:
+    """Return the cosine of each item to a query, rounded by some 2 * 10^-4, the same anywhere.
+
+    Products of a multiple of 2^-12 and one of 2^-11 are multiples of 2^-23, and no sum of them
+    exceeds 1 by much: float32 holds every one exactly, in whatever order a library adds them.
+
+    Args:
+        vectors: of items, on their grid, shape (m, dim).
+        query: unit norm, shape (dim,).
+    """
+    cosines: Vector = vectors @ quantise(query, bits=_QUERY_BITS)
+    return cosines
 
 
 class ItemVectors:
@@ -39,7 +65,9 @@ class ItemVectors:
         unread = [one for one in item_ids if one not in found]
         if unread:
             fresh = self.index.vectors(unread)
-            found |= {one: fresh.get(one) for one in unread}
+            having = list(fresh)
+            rows = on_item_grid(np.stack([fresh[one] for one in having])) if having else ()
+            found |= dict.fromkeys(unread) | dict(zip(having, rows, strict=True))
             if len(self._known) + len(unread) > _MAX_KEPT:
                 self._known = {}
             self._known.update((one, found[one]) for one in unread)

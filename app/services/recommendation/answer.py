@@ -9,6 +9,7 @@ from enum import StrEnum
 from app.domain.models import Item, ItemId
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
+from app.ports.clock import Clock
 from app.services.recommendation.reranking import Provenance
 
 
@@ -66,3 +67,19 @@ class Recommendation:
     epoch: int = 0
     cursor: str | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+class Stopwatch:
+    """Milliseconds by stage."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin."""
+        self._clock = clock
+        self._last_s = clock.monotonic_s()
+        self.laps_ms: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """Note what a stage took that ends now."""
+        now_s = self._clock.monotonic_s()
+        self.laps_ms[name] = round(1_000 * (now_s - self._last_s), 3)
+        self._last_s = now_s

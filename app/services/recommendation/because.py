@@ -30,19 +30,19 @@ def because(
     remembered_ids = {one.item_id for one in memories.entries if one.item_id is not None}
     if not remembered_ids:
         return {}
-    vectors = catalogue.vectors.of({*item_ids, *remembered_ids})
+    having, rows = catalogue.matrix(sorted({*item_ids, *remembered_ids}))
+    place = {item_id: at for at, item_id in enumerate(having)}
     strengths: dict[ItemId, list[float]] = {}
     for entry, strength in zip(memories.entries, memories.strength, strict=True):
         item_id = entry.item_id
-        if item_id is not None and item_id in vectors and item_id in catalogue.entries:
+        if item_id is not None and item_id in place and item_id in catalogue.entries:
             strengths.setdefault(item_id, []).append(float(strength))
-    targets = [item_id for item_id in item_ids if item_id in vectors]
+    targets = [item_id for item_id in item_ids if item_id in place]
     if not strengths or not targets:
         return {}
     remembered = sorted(strengths)
     cosines: NDArray[np.float32] = (
-        np.stack([vectors[one] for one in targets])
-        @ np.stack([vectors[one] for one in remembered]).T
+        rows[[place[one] for one in targets]] @ rows[[place[one] for one in remembered]].T
     )
     # Of several memories of an item the strongest speaks; against it, the weakest.
     strongest = np.array([max(strengths[one]) for one in remembered])

@@ -86,6 +86,10 @@ class Candidates:
         self._neighbours = neighbours
         self._config = config
 
+    def edition(self) -> int:
+        """Return a number that rises with all that a list of candidates must not outlive."""
+        return self._neighbours.edition()
+
     def gather(self, wish: Wish, rules: Rules, *, top_n: int) -> list[Candidate]:
         """Return up to ``top_n`` items that the rules allow, best first.
 
@@ -191,9 +195,9 @@ def repelled_by_content(
     """Return those that say nearly what something disliked says; of what has vectors."""
     if not wish.disliked:
         return set()
-    _, against = catalogue.vectors.matrix(wish.disliked)
-    told, candidates = catalogue.vectors.matrix(item_ids)
-    _, praised = catalogue.vectors.matrix(wish.liked)
+    _, against = catalogue.matrix(wish.disliked)
+    told, candidates = catalogue.matrix(item_ids)
+    _, praised = catalogue.matrix(wish.liked)
     if not told or not len(against):
         return set()
     liked = praised if len(praised) else candidates[:0]

@@ -9,14 +9,14 @@ import hmac
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Final
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final
 
 from app.domain.errors import ConflictError, FieldError, InvalidInputError
 from app.domain.models import ItemId
 from app.domain.privacy.pseudonyms import Identity
 from app.ports.clock import Clock
-from app.services.recommendation.query import RecommendQuery
+from app.services.recommendation.query import Boost, Pin, RecommendQuery
 
 _VALID_S: Final = 1_800
 _MAX_SERVED: Final = 1_000
@@ -96,11 +96,15 @@ class Cursors:
 
     def _digest(self, query: RecommendQuery) -> str:
         """Return what tells a request for the next page from another request; ``n`` may differ."""
-        plain = asdict(replace(query, cursor=None, n=1))
-        canonical = json.dumps(plain, sort_keys=True, default=sorted)
+        plain = {one.name: getattr(query, one.name) for one in fields(query)}
+        canonical = json.dumps(plain | {"cursor": None, "n": 1}, sort_keys=True, default=_plain)
         return hmac.digest(self._identity.cursor_key(), canonical.encode(), hashlib.sha256).hex()[
             :32
         ]
+
+
+def _plain(value: Any) -> object:  # noqa: ANN401 - whatever a query holds
+    return asdict(value) if isinstance(value, Boost | Pin) else sorted(value)
 
 
 def _none_of_ours() -> InvalidInputError:

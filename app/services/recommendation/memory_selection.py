@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.domain.models import EventKey, HistoryEntry, Item, ItemId, Kind, RecordId, Subject
 from app.domain.recommendation.memory import strengths
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
+from app.domain.recommendation.opinion import OpinionRule, Stance
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.topic import Topic
 from app.ports.memory_store import MemoryStore
@@ -27,28 +28,81 @@ _OF_THE_SESSION: Final = RecordId("")
 _MOMENT: Final = timedelta(microseconds=1)
 
 
+class Recalled(NamedTuple):
+    """A memory as far as an answer needs it.
+
+    Args:
+        text: the user's own words.
+        record_id: where its own vector is stored; None where it is not, or is not needed.
+    """
+
+    item_id: ItemId | None
+    kind: Kind
+    value: float | None
+    text: str | None = None
+    record_id: RecordId | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class UserSnapshot:
-    """What one snapshot says of somebody: history, newest first, and unwanted topics.
+    """What one snapshot says of somebody.
 
     Args:
         subject: None where nothing is known of them, or may be used.
-        history: of the session, if any, then what is stored of the user.
+        newest: memories, newest first; of the session, if any, then what is stored of the user.
+        touched: the items that they have had to do with, by kind.
+        liked, disliked: the items that all this speaks for, and against, touched last first.
+        topics: what they do not want.
+        is_personal: whether a list made from it rests on what is stored of a user.
+        has_words: whether anything of it is in the user's own words.
+        kept_as: names what it was kept as, if it was.
     """
 
     subject: Subject | None = None
-    history: Sequence[HistoryEntry] = ()
+    newest: Sequence[Recalled] = ()
+    touched: Mapping[Kind, Collection[ItemId]] = field(default_factory=dict)
+    liked: Sequence[ItemId] = ()
+    disliked: Sequence[ItemId] = ()
     topics: Sequence[Topic] = ()
+    is_personal: bool = False
+    has_words: bool = False
+    kept_as: object = None
 
-    @property
-    def is_personal(self) -> bool:
-        """Whether a list made from it rests on what is stored of a user."""
-        return self.subject is not None and any(one.record_id for one in self.history)
+    @classmethod
+    def of(
+        cls,
+        history: Sequence[HistoryEntry],
+        *,
+        opinions: OpinionRule,
+        subject: Subject | None = None,
+        topics: Sequence[Topic] = (),
+    ) -> Self:
+        """Return what a history says, newest first; without a subject it is of a session alone."""
+        stances = opinions.opinions(history)
+        touched: dict[Kind, list[ItemId]] = {}
+        for one in history:
+            if one.item_id is not None:
+                touched.setdefault(one.kind, []).append(one.item_id)
+        return cls(
+            subject=subject,
+            newest=[_recalled(one) for one in history[:NEWEST]],
+            touched=touched,
+            liked=[one for one, stance in stances.items() if stance is Stance.FOR],
+            disliked=[one for one, stance in stances.items() if stance is Stance.AGAINST],
+            topics=topics,
+            is_personal=subject is not None and any(one.record_id for one in history),
+            has_words=any(one.text is not None for one in history),
+        )
 
     @property
     def epoch(self) -> int:
         """The user's epoch; 0 where the list rests on no user."""
         return self.subject.epoch if self.subject is not None and self.is_personal else 0
+
+
+def _recalled(one: HistoryEntry) -> Recalled:
+    stored = one.record_id if one.record_id and not one.is_pending else None
+    return Recalled(one.item_id, one.kind, one.value, one.text, stored)
 
 
 def session_history(item_ids: Sequence[ItemId], *, now: datetime) -> list[HistoryEntry]:
@@ -72,7 +126,7 @@ def session_history(item_ids: Sequence[ItemId], *, now: datetime) -> list[Histor
 class SelectableMemories:
     """The newest memories with their embeddings (m, dim) and strengths (m,)."""
 
-    entries: list[HistoryEntry]
+    entries: Sequence[Recalled]
     vectors: NDArray[np.float32]
     strength: NDArray[np.float32]
 
@@ -122,31 +176,37 @@ class MemorySelection:
         self._token_budget = token_budget
 
     def recall(self, known: UserSnapshot, catalogue: CatalogueSnapshot) -> SelectableMemories:
-        """Fetch the embeddings of the newest memories; those not stored yet are left out.
+        """Return the newest memories with their embeddings.
 
-        What was touched in the session is remembered by what the catalogue says of it.
+        What is of an item and in nobody's words is remembered by what the catalogue says of the
+        item: no key, no id and no moment of storing is in that. Only what the user said is
+        fetched from the memory store, and left out until it is stored.
         """
-        newest = [entry for entry in known.history[:NEWEST] if not entry.is_pending]
-        stored = [entry.record_id for entry in newest if entry.record_id]
-        found: Mapping[RecordId, Vector] = {}
-        if known.subject is not None and stored:
-            found = self._memory.vectors(known.subject.pseudonym, stored)
-        touched = {entry.item_id for entry in newest if not entry.record_id and entry.item_id}
-        of_items = catalogue.vectors.of(touched) if touched else {}
-        entries: list[HistoryEntry] = []
+        newest = known.newest
+        wordless = {one.item_id for one in newest if one.item_id is not None and one.text is None}
+        having, rows = catalogue.matrix(sorted(wordless))
+        of_items = dict(zip(having, rows, strict=True))
+        said = [one for one in newest if one.text is not None or one.item_id not in of_items]
+        own = self._own(known, said)
+        entries: list[Recalled] = []
         vectors: list[Vector] = []
         for entry in newest:
-            vector = (
-                found.get(entry.record_id)
-                if entry.record_id
-                else of_items.get(entry.item_id or ItemId(""))
-            )
+            vector = own.get(entry.record_id) if entry.record_id is not None else None
+            if vector is None and entry.item_id is not None and entry.text is None:
+                vector = of_items.get(entry.item_id)
             if vector is not None:
                 entries.append(entry)
                 vectors.append(vector)
         return SelectableMemories(
             entries, _matrix(vectors), np.asarray(strengths(entries), dtype=np.float32)
         )
+
+    def _own(self, known: UserSnapshot, entries: Sequence[Recalled]) -> Mapping[RecordId, Vector]:
+        """Return the memories' own vectors, as far as they are stored."""
+        stored = [one.record_id for one in entries if one.record_id is not None]
+        if known.subject is None or not stored:
+            return {}
+        return self._memory.vectors(known.subject.pseudonym, stored)
 
     def choose(
         self,

@@ -17,6 +17,9 @@ from app.domain.recommendation.opinion import Evidence, OpinionRule
 from app.ports.clock import Clock
 from app.ports.neighbours import Neighbours
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
+from app.services.catalogue.snapshot import CatalogueSnapshot
+from app.services.recommendation.kept_users import KeptUsers
+from app.services.recommendation.memory_selection import UserSnapshot
 
 _BATCH: Final = 1_000
 _BEATS_PER_LEASE: Final = 3
@@ -82,10 +85,12 @@ class NeighbourSync:
         *,
         uows: UnitsOfWork,
         neighbours: Neighbours,
+        kept: KeptUsers,
         clock: Clock,
         config: NeighbourSyncConfig,
     ) -> None:
-        """Follow nothing yet; ``start`` builds the state."""
+        """Follow nothing yet; ``start`` builds the state. ``kept`` goes where the counts go."""
+        self._kept = kept
         self._uows = uows
         self._neighbours = neighbours
         self._clock = clock
@@ -102,15 +107,31 @@ class NeighbourSync:
             self._rebuild(uow)
         self.acknowledge()
 
-    def catch_up(self, uow: UnitOfWork) -> None:
+    def catch_up(self, uow: UnitOfWork, *, head: int | None = None) -> None:
         """Apply every change that ``uow``'s snapshot holds and this process has not seen.
 
         A process that slept while the feed was pruned past it starts over from the rows.
+
+        Args:
+            uow: the snapshot.
+            head: of its feed, where it is known.
         """
-        if uow.changes.head() <= self._seq:
+        if (uow.changes.head() if head is None else head) <= self._seq:
             return
         with self._lock:
             self._follow(uow)
+
+    def keep(self, known: UserSnapshot, catalogue: CatalogueSnapshot, *, head: int) -> None:
+        """Keep a user for the next answers, unless the feed has moved on since it was at ``head``.
+
+        Whoever is followed at this moment is read once more instead of waited for.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._seq == head:
+                    self._kept.keep(known, catalogue)
+            finally:
+                self._lock.release()
 
     def _follow(self, uow: UnitOfWork) -> None:
         if self._seq < uow.changes.tail():
@@ -118,6 +139,7 @@ class NeighbourSync:
             return
         while entries := uow.changes.since(self._seq, limit=_BATCH):
             users = sorted({pseudonym for _, pseudonym in entries})
+            self._kept.drop(users)
             self._neighbours.apply(dict(self._liked(uow.interactions.evidence(users).items())))
             self._seq = entries[-1][0]
 
@@ -157,6 +179,7 @@ class NeighbourSync:
         head = uow.changes.head()
         progress = _Progress(self._clock, tell_every=self._config.tell_every)
         histories = self._liked(uow.interactions.all_evidence())
+        self._kept.clear()
         self._neighbours.build(progress.through(histories))
         self._seq = head
         _log.info("neighbours_built", seq=head, **progress.facts())

@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import Final
 
-from app.domain.models import HistoryEntry, ItemId, Pseudonym, Scored
+from app.domain.models import ItemId, Pseudonym, Scored
 from app.domain.recommendation.fusion import by_position, diversified
 from app.domain.recommendation.memory_selection import Strategy
-from app.domain.recommendation.opinion import OpinionRule, Stance
 from app.domain.recommendation.prompt import ShownMemory
 from app.ports.clock import Clock
 from app.ports.embedder import Embedder
 from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.topic_matching import TopicMatcher
-from app.services.recommendation.answer import Recommendation, RecommendedItem, Source
+from app.services.recommendation.answer import Recommendation, RecommendedItem, Source, Stopwatch
 from app.services.recommendation.because import because
 from app.services.recommendation.candidates import (
     Candidate,
@@ -24,8 +23,10 @@ from app.services.recommendation.candidates import (
     Wish,
     repelled_by_content,
 )
+from app.services.recommendation.kept_users import KeptUsers, PoolState
 from app.services.recommendation.memory_selection import (
     MemorySelection,
+    Recalled,
     SelectableMemories,
     UserSnapshot,
 )
@@ -53,37 +54,20 @@ class PipelineConfig:
     Args:
         candidates: how many are ordered at most, by the LLM or as they are.
         scenarios: presets by name.
-        opinions: what of the history speaks for an item.
     """
 
     candidates: int
     scenarios: Mapping[str, Scenario]
-    opinions: OpinionRule
-
-
-class Stopwatch:
-    """Milliseconds by stage."""
-
-    def __init__(self, clock: Clock) -> None:
-        """Begin."""
-        self._clock = clock
-        self._last_s = clock.monotonic_s()
-        self.laps_ms: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        """Note what a stage took that ends now."""
-        now_s = self._clock.monotonic_s()
-        self.laps_ms[name] = round(1_000 * (now_s - self._last_s), 3)
-        self._last_s = now_s
 
 
 class RecommendationPipeline:
-    """Turns a query and what is known of its user into a list. Holds nothing between two calls."""
+    """Turns a query and what is known of its user into a list; ``kept`` alone is held for later."""
 
     def __init__(
         self,
         *,
         recall: MemorySelection,
+        kept: KeptUsers,
         candidates: Candidates,
         ranking: Reranker,
         topics: TopicMatcher,
@@ -92,6 +76,7 @@ class RecommendationPipeline:
         config: PipelineConfig,
     ) -> None:
         self._recall = recall
+        self._kept = kept
         self._candidates = candidates
         self._ranking = ranking
         self._topics = topics
@@ -111,7 +96,7 @@ class RecommendationPipeline:
 
         Args:
             query: what is asked for.
-            known: of whom it is asked; without a history what is popular is given.
+            known: of whom it is asked; without anything of it what is popular is given.
             catalogue: what it is asked of.
             served: items of earlier pages.
 
@@ -125,7 +110,7 @@ class RecommendationPipeline:
         memories = self._recall.recall(known, catalogue)
         watch.lap("memory")
         wish = self._wish(query, known, memories)
-        pool = self._gather(wish, rules, known, n=query.n)
+        pool = self._pool(query, wish, rules, known)
         watch.lap("candidates")
         shown = self._shown(memories, pool, catalogue, strategy=query.strategy)
         watch.lap("selection")
@@ -183,7 +168,7 @@ class RecommendationPipeline:
             query,
             scenarios=self._config.scenarios,
             catalogue=catalogue,
-            history=known.history,
+            touched=known.touched,
             served=served,
             now=self._clock.now(),
         )
@@ -191,15 +176,27 @@ class RecommendationPipeline:
     def _wish(
         self, query: RecommendQuery, known: UserSnapshot, memories: SelectableMemories
     ) -> Wish:
-        opinions = self._config.opinions.opinions(known.history)
-        disliked = [one for one, stance in opinions.items() if stance is Stance.AGAINST]
         return Wish(
-            liked=[one for one, stance in opinions.items() if stance is Stance.FOR],
-            disliked=disliked,
-            profile=memories.without(set(disliked)).profile(),
+            liked=known.liked,
+            disliked=known.disliked,
+            profile=memories.without(set(known.disliked)).profile(),
             text=query.text,
             meaning=None if query.text is None else self._embedder.embed([query.text])[0],
         )
+
+    def _pool(
+        self, query: RecommendQuery, wish: Wish, rules: Rules, known: UserSnapshot
+    ) -> list[Candidate]:
+        """Return the candidates, as they were kept if nothing has changed that they rest on."""
+        if known.kept_as is None or not query.has_usual_candidates:
+            return self._gather(wish, rules, known, n=query.n)
+        wanted = max(self._config.candidates, query.n)
+        state = PoolState(self._candidates.edition(), rules.catalogue.version, wanted)
+        found = self._kept.pool(known, state, rules.catalogue)
+        if found is None:
+            found = self._gather(wish, rules, known, n=query.n)
+            self._kept.keep_pool(known, state, found, rules.catalogue)
+        return found
 
     def _gather(self, wish: Wish, rules: Rules, known: UserSnapshot, *, n: int) -> list[Candidate]:
         """Return the candidates, less what the user does not want to hear of."""
@@ -291,7 +288,7 @@ def _owner(query: RecommendQuery, known: UserSnapshot) -> Pseudonym | None:
     return known.subject.pseudonym if known.subject is not None and is_stored else None
 
 
-def _item_ids(entries: Sequence[HistoryEntry]) -> set[ItemId]:
+def _item_ids(entries: Sequence[Recalled]) -> set[ItemId]:
     return {entry.item_id for entry in entries if entry.item_id is not None}
 
 

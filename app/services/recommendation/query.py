@@ -88,3 +88,10 @@ class RecommendQuery:
     strategy: Strategy = Strategy.ATTENTION
     explain: bool = False
     personalise: bool = True
+
+    @property
+    def has_usual_candidates(self) -> bool:
+        """Whether nothing of it has a part in which items are candidates, but whose list it is."""
+        unusual = (self.items, self.exclude, self.shown, self.boost)
+        told = (self.text, self.where, self.seen, self.cursor, self.fill, self.scenario)
+        return not any(unusual) and all(one is None for one in told)

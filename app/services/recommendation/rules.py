@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.errors import FieldError, InvalidInputError
-from app.domain.models import HistoryEntry, ItemId
+from app.domain.models import ItemId, Kind
 from app.domain.recommendation.column import Mask
 from app.domain.recommendation.columns import emptied_by
 from app.domain.recommendation.filter import Where
@@ -71,7 +71,7 @@ def rules_of(
     *,
     scenarios: Mapping[str, Scenario],
     catalogue: CatalogueSnapshot,
-    history: Sequence[HistoryEntry],
+    touched: Mapping[Kind, Collection[ItemId]],
     served: Collection[ItemId],
     now: datetime,
 ) -> Rules:
@@ -81,7 +81,7 @@ def rules_of(
         query: what is asked for.
         scenarios: the presets there are.
         catalogue: what it is asked of.
-        history: what the user, or the visitor in this session, has done.
+        touched: what the user, or the visitor in this session, has had to do with, by kind.
         served: what was on earlier pages.
         now: what ``"-30d"`` in a filter counts from.
 
@@ -100,7 +100,7 @@ def rules_of(
         where=where,
         matching=catalogue.eligible().within(where),
         excluded=frozenset(query.exclude) | frozenset(served),
-        seen=frozenset(one.item_id for one in history if one.item_id and one.kind in seen),
+        seen=frozenset(one for kind in seen for one in touched.get(kind, ())),
         boosts=[
             *_boosts(scenario.boost, catalogue, now=now, path="scenario.boost"),
             *_boosts(query.boost, catalogue, now=now, path="boost"),

@@ -20,10 +20,10 @@ from app.services.concurrency import ConcurrencyLimiter, InFlightAnswers
 from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.cursor import Cursors, Page
 from app.services.recommendation.explanations import ExplanationService
-from app.services.recommendation.memory_selection import UserSnapshot, session_history
-from app.services.recommendation.neighbour_sync import NeighbourSync
+from app.services.recommendation.memory_selection import UserSnapshot
 from app.services.recommendation.pipeline import RecommendationPipeline
 from app.services.recommendation.query import RecommendQuery
+from app.services.recommendation.user_reader import UserReader
 
 _log = structlog.get_logger(__name__)
 _ATTEMPTS: Final = 3
@@ -50,7 +50,7 @@ class RecommendService:
         self,
         *,
         uows: UnitsOfWork,
-        feed: NeighbourSync,
+        users: UserReader,
         catalogue: CurrentCatalogue,
         pipeline: RecommendationPipeline,
         explanations: ExplanationService,
@@ -59,7 +59,7 @@ class RecommendService:
         clock: Clock,
     ) -> None:
         self._uows = uows
-        self._feed = feed
+        self._users = users
         self._catalogue = catalogue
         self._pipeline = pipeline
         self._explanations = explanations
@@ -120,24 +120,21 @@ class RecommendService:
                 break
             leaving.enter_context(self._traffic.in_flight.leaving(known.subject.pseudonym))
             with self._uows.read() as uow:
-                if uow.subjects.get(known.subject.pseudonym) == known.subject:
+                now = uow.changes.standing(known.subject.pseudonym)
+                if now.subject == known.subject:
+                    if now.catalogue <= catalogue.version:
+                        return made
                     return self._without_removed(made, uow)
             leaving.close()
         return self._of_a_stranger(query, known.topics, page, is_degraded=is_degraded)
 
     def _read(self, query: RecommendQuery, page: Page) -> tuple[UserSnapshot, CatalogueSnapshot]:
-        """Read the catalogue and what may be used of the user."""
-        session = session_history(query.items, now=self._clock.now())
-        known = UserSnapshot(None, session)
+        """Read the catalogue and what may be used of the user: one statement, if that is kept."""
         with self._uows.read() as uow:
-            self._feed.catch_up(uow)
-            catalogue = self._catalogue.at(uow)
-            pseudonym = query.pseudonym if query.personalise else None
-            subject = None if pseudonym is None else uow.subjects.get(pseudonym)
-            if subject is not None and subject.is_personalised:
-                history = uow.interactions.history(subject.pseudonym)
-                topics = uow.suppressions.of([subject.pseudonym]).get(subject.pseudonym, [])
-                known = UserSnapshot(subject, [*session, *history], topics)
+            standing = uow.changes.standing(query.pseudonym if query.personalise else None)
+            self._users.catch_up(uow, standing=standing)
+            catalogue = self._catalogue.at(uow, version=standing.catalogue)
+            known = self._users.read(query, uow, standing=standing, catalogue=catalogue)
         page.require(known.epoch)
         return known, catalogue
 
@@ -167,8 +164,7 @@ class RecommendService:
         self, query: RecommendQuery, topics: Sequence[Topic], page: Page, *, is_degraded: bool
     ) -> Recommendation:
         """Return what anyone gets who asks the same in the same session, less unwanted topics."""
-        session = session_history(query.items, now=self._clock.now())
-        known, catalogue = UserSnapshot(None, session, topics), self._catalogue.now()
+        known, catalogue = self._users.of_session(query, topics=topics), self._catalogue.now()
         if not is_degraded:
             try:
                 made = self._pipeline.answer(query, known, catalogue, served=page.served)

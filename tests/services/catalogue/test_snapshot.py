@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.domain.models import Item, ItemId, Scored
+from app.domain.privacy.rotation import quantise
 from app.domain.recommendation.filter import CatalogueEntry, matches
 from app.domain.recommendation.filter_parser import parse_where
 from app.services.catalogue.snapshot import CatalogueSnapshot, Eligible
-from app.services.catalogue.vectors import ItemVectors
+from app.services.catalogue.vectors import ItemVectors, exact_cosines, on_item_grid
 from tests.where_cases import NOW, catalogues, documents
 
 SHAPE = 4
@@ -113,7 +114,7 @@ def test_each_vector_is_asked_for_once_until_its_item_changes() -> None:
     found = later.vectors.of([ItemId("a"), ItemId("b")])
 
     assert index.asked == [["a", "b"], ["b"]]
-    assert found[ItemId("b")].tolist() == vector_of(ItemId("b")).tolist()
+    assert found[ItemId("b")].tolist() == on_item_grid(vector_of(ItemId("b"))).tolist()
 
 
 def test_what_the_index_lacked_is_asked_for_again_when_the_catalogue_is_put_in_order() -> None:
@@ -189,3 +190,16 @@ def test_an_eligible_set_is_a_collection_of_ids() -> None:
     assert "a" in eligible
     assert "b" not in eligible
     assert "none" not in eligible
+
+
+def test_a_cosine_has_no_rounding_that_the_order_of_items_or_sums_could_show() -> None:
+    drawn = np.random.default_rng(7).normal(size=(301, 256)).astype(np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    vectors, query = on_item_grid(drawn[1:]), drawn[0]
+
+    told = exact_cosines(vectors, query)
+
+    backwards = exact_cosines(np.ascontiguousarray(vectors[::-1, ::-1]), query[::-1].copy())
+    exact = vectors.astype(np.float64) @ quantise(query, bits=11).astype(np.float64)
+    assert told.tolist() == backwards[::-1].tolist() == exact.tolist()
+    assert np.abs(told - drawn[1:] @ query).max() < 1e-3

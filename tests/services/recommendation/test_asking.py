@@ -296,6 +296,7 @@ def test_a_scenario_s_filter_holds_besides_the_caller_s(world: World) -> None:
 def test_an_item_hidden_while_the_list_is_made_is_not_in_it(own_world: World) -> None:
     """The catalogue moves on between the candidates and the last look."""
     own_world.read("mariner", SEA)
+    own_world.note("mariner", "storms")
     container = container_of(own_world.adapters)
     first = container.recommend.recommend(RecommendQuery(pseudonym=own_world.user("mariner"), n=3))
     gone = first.items[0].item.item_id

@@ -10,6 +10,7 @@ from app.adapters.neighbours import ExactNeighbours
 from app.domain.erasure.scope import AllScope
 from app.domain.models import ItemId
 from app.services.erasure.requests import ForgetCommand
+from app.services.recommendation.kept_users import KeptUsers
 from app.services.recommendation.neighbour_sync import NeighbourSync, NeighbourSyncConfig
 from tests.world import World
 
@@ -21,6 +22,7 @@ def test_a_build_tells_how_far_it_is_and_names_nobody(shared_world: World) -> No
     feed = NeighbourSync(
         uows=adapters.uows,
         neighbours=ExactNeighbours(),
+        kept=KeptUsers(),
         clock=adapters.clock,
         config=NeighbourSyncConfig(process_id="another", tell_every=10),
     )
@@ -79,6 +81,7 @@ def test_what_was_only_added_waits_for_its_turn_and_what_was_removed_does_not(
     feed = NeighbourSync(
         uows=adapters.uows,
         neighbours=neighbours,
+        kept=KeptUsers(),
         clock=adapters.clock,
         config=NeighbourSyncConfig(process_id="folding", fold_s=86_400.0),
     )

@@ -204,12 +204,17 @@ def test_an_item_forgotten_under_way_is_in_no_reason(llm_world: World, ranker: S
     assert reasons == set(SEA[2:])
 
 
-def test_without_the_vector_store_anyone_gets_the_popular_list(own_world: World) -> None:
+def test_without_the_vector_store_who_wrote_something_gets_the_popular_list(
+    own_world: World,
+) -> None:
     own_world.read("mariner", SEA)
+    own_world.read("talker", SEA)
+    own_world.note("talker", "storms")
 
     with own_world.answering("memory", "vectors"):
-        answer = ask(own_world, "mariner")
+        unharmed, answer = ask(own_world, "mariner"), ask(own_world, "talker")
 
+    assert unharmed.is_personalised
     assert answer.provenance.is_degraded
     assert not answer.is_personalised
     assert len(answer.items) == 10
