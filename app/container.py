@@ -14,6 +14,7 @@ from app.services.audit.checkpoints import CheckpointService
 from app.services.audit.integrity_check import AuditCheckService
 from app.services.audit.log import AuditService
 from app.services.audit.reconciliation import ReconcileService
+from app.services.audit.succession import SuccessionService
 from app.services.catalogue.current import CurrentCatalogue
 from app.services.catalogue.service import CatalogueService
 from app.services.data_subjects.rights import RightsService
@@ -48,6 +49,7 @@ class Container:
     rights: RightsService
     forget: ForgetService
     checkpoints: CheckpointService
+    succession: SuccessionService
     audit_check: AuditCheckService
     reconcile: ReconcileService
     search: ResidueSearch

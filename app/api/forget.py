@@ -24,8 +24,8 @@ from app.api.schemas import (
 )
 from app.api.state import State, StateDep
 from app.domain.erasure.scope import EventsScope, PeriodScope
-from app.domain.errors import NotFoundError
-from app.domain.models import RequestId
+from app.domain.errors import NotFoundError, RequestLostError
+from app.domain.models import Pseudonym, RequestId
 from app.services.audit.certificates import commit
 from app.services.erasure.requests import Acceptance, ForgetCommand, ForgetStatus
 from app.wire.schemas import EventId, UserId
@@ -130,16 +130,14 @@ def _period(period: tuple[datetime, datetime] | None) -> PeriodOut | None:
     return None if period is None else PeriodOut(start=period[0], end=period[1])
 
 
-@router.get("/forget/{request_id}", responses=declared(404))
+@router.get("/forget/{request_id}", responses=declared(404, 410))
 def get_forget_request(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> StatusOut:
     """Tell how a request stands.
 
     Open to the service, to admins, to the user until it is completed (from then on nothing here
     says whose it was), and to whoever sends its capability as bearer token.
     """
-    found = state.container.forget.status(RequestId(request_id))
-    if not _may_see(caller, found, state):
-        raise NotFoundError("no erasure request has this id")
+    found = _status(request_id, caller, state)
     return StatusOut(
         **RequestOut.model_validate(found.request).model_dump(),
         steps=[StepOut.model_validate(step) for step in found.steps],
@@ -147,12 +145,25 @@ def get_forget_request(request_id: RequestIdIn, caller: Anyone, state: StateDep)
     )
 
 
-def _may_see(caller: Caller, found: ForgetStatus, state: State) -> bool:
+def _status(request_id: str, caller: Caller, state: State) -> ForgetStatus:
+    """Return a request that the caller may see; to others there is none."""
+    try:
+        found = state.container.forget.status(RequestId(request_id))
+    except RequestLostError:
+        if _may_see(caller, request_id, None, state):
+            raise
+    else:
+        if _may_see(caller, request_id, found.request.pseudonym, state):
+            return found
+    raise NotFoundError("no erasure request has this id")
+
+
+def _may_see(caller: Caller, request_id: str, owner: Pseudonym | None, state: State) -> bool:
     identity = state.container.identity
     match caller.role:
         case Role.SERVICE | Role.ADMIN:
             return True
         case Role.USER:
-            return found.request.pseudonym == identity.pseudonym(caller.user or "")
+            return owner == identity.pseudonym(caller.user or "")
         case Role.BEARER:
-            return identity.is_capability(caller.token, request_id=found.request.request_id)
+            return identity.is_capability(caller.token, request_id=RequestId(request_id))

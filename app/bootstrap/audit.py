@@ -8,6 +8,7 @@ from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters, limits_of
 from app.services.audit.certificates import CertificateService
 from app.services.audit.checkpoints import CheckpointService
+from app.services.audit.succession import SuccessionService
 from app.services.erasure.residue_search import ResidueSearch
 from app.services.ingestion.service import IngestService
 
@@ -18,17 +19,18 @@ class AuditServices:
 
     checkpoints: CheckpointService
     certificates: CertificateService
+    succession: SuccessionService
 
 
 def audit_services_of(adapters: Adapters) -> AuditServices:
     """Return what signs receipts, checkpoints and certificates."""
-    origin = adapters.settings.audit.origin
     checkpoints = CheckpointService(
         uows=adapters.uows,
         signer=adapters.signer,
         clock=adapters.clock,
-        origin=origin,
+        origin=adapters.settings.audit.origin,
         is_signed=is_signed,
+        heads=adapters.ledger,
     )
     certificates = CertificateService(
         uows=adapters.uows,
@@ -37,10 +39,12 @@ def audit_services_of(adapters: Adapters) -> AuditServices:
         vault=adapters.vault,
         identity=adapters.identity,
         clock=adapters.clock,
-        origin=origin,
         limits=limits_of(adapters.settings),
     )
-    return AuditServices(checkpoints, certificates)
+    succession = SuccessionService(
+        uows=adapters.uows, checkpoints=checkpoints, signer=adapters.signer, clock=adapters.clock
+    )
+    return AuditServices(checkpoints, certificates, succession)
 
 
 def search_of(adapters: Adapters, ingest: IngestService) -> ResidueSearch:

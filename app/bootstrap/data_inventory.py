@@ -71,7 +71,7 @@ PLACES: Final = (
     InventoryEntry(
         InventoryKind.TABLE, "tombstone|erasure_move|audit_(leaf|node|checkpoint)", Store.AUDIT
     ),
-    InventoryEntry(InventoryKind.TABLE, "witness", Store.AUDIT),
+    InventoryEntry(InventoryKind.TABLE, "witness|log_head", Store.AUDIT),
     InventoryEntry(InventoryKind.TABLE, "data_key", Store.VAULT),
     InventoryEntry(InventoryKind.TABLE, "item(_removal)?|load_progress", Store.CATALOGUE),
     InventoryEntry(

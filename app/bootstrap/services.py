@@ -48,6 +48,7 @@ def container_of(adapters: Adapters) -> Container:
         restore=restore,
         rechecks=rechecks,
         checkpoints=shared.audit_services.checkpoints,
+        succession=shared.audit_services.succession,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
         reconcile=ReconcileService(uows=uows),
         search=shared.search,
@@ -83,6 +84,7 @@ def _health(adapters: Adapters, shared: SharedServices, restore: RestoreService)
         ranker=adapters.ranker,
         reading=shared.reading,
         restore=restore,
+        succession=shared.audit_services.succession,
         clock=adapters.clock,
         workers_silent_after_s=silent_after_s,
     )

@@ -46,6 +46,20 @@ def audit_verify(*, data_dir: DataDir = None) -> None:
         raise typer.Exit(1)
 
 
+@audit.command("recover")
+def audit_recover(
+    export: Annotated[Path, typer.Argument(help="An export of the log: GET /admin/audit/export.")],
+    *,
+    data_dir: DataDir = None,
+) -> None:
+    """Bring back leaves that a restored database lacks; before the service is started again."""
+    from app.cli.runtime import open_runtime
+
+    with open_runtime(data_dir) as runtime, export.open("rb") as lines:
+        done = runtime.container.succession.recover(lines)
+    print(f"leaves {done.first} to {done.size - 1} are back, under the checkpoint of {done.size}")
+
+
 @keys.command("show")
 def keys_show(*, data_dir: DataDir = None) -> None:
     """Print the public key, to be given to those who verify."""

@@ -70,7 +70,6 @@ class CertificateService:
         vault: KeyVault,
         identity: Identity,
         clock: Clock,
-        origin: str,
         limits: Sequence[Limit] = (),
     ) -> None:
         self._uows = uows
@@ -79,7 +78,6 @@ class CertificateService:
         self._vault = vault
         self._identity = identity
         self._clock = clock
-        self._origin = origin
         self._limits = (*STANDARD_LIMITS, *limits)
 
     def acknowledge(
@@ -97,7 +95,7 @@ class CertificateService:
             DependencyUnavailableError: the key store does not answer; nothing is accepted.
         """
         statement = ReceiptStatement(
-            origin=self._origin,
+            origin=self._checkpoints.origin(uow),
             request_id=request.request_id,
             scope_kind=request.scope_kind,
             subject=about.subject,
@@ -121,6 +119,18 @@ class CertificateService:
             ),
         )
         return receipt
+
+    def vouch(self) -> None:
+        """Sign the log, so that the leaf a receipt names is kept out of a restore's reach, too.
+
+        Raises:
+            DependencyUnavailableError: the next signature makes up for it.
+        """
+        self._checkpoints.make()
+
+    def origin(self, uow: UnitOfWork) -> str:
+        """Return the name of the log that is appended to now."""
+        return self._checkpoints.origin(uow)
 
     def receipt(self, uow: UnitOfWork, request_id: RequestId) -> Receipt:
         """Return the receipt as it was given, its salt included while it is still held here.
@@ -201,7 +211,7 @@ class CertificateService:
         hashes = [one.state_hash for one in uow.processes.live(now=now) if one.state_hash]
         before, after = documents.state_before, hashes[0] if hashes else None
         return CertificateStatement(
-            origin=self._origin,
+            origin=self._checkpoints.origin(uow),
             request_id=request.request_id,
             scope_kind=request.scope_kind,
             subject=Receipt.decode(documents.receipt.encode()).statement.subject,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.domain.audit.checkpoint import Checkpoint, IsSigned, SignedCheckpoint, SignedNote
@@ -10,7 +9,6 @@ from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.audit.merkle import (
     Frontier,
     NodeId,
-    ReadNode,
     consistency_nodes,
     consistency_proof,
     inclusion_nodes,
@@ -23,10 +21,12 @@ from app.domain.certificates.certificate import Certificate, LogProof
 from app.domain.certificates.receipt import Receipt, ReceiptStatement
 from app.domain.certificates.signed_document import trusted_chain
 from app.domain.certificates.statement import CertificateStatement
-from app.domain.errors import IntegrityError, NotFoundError
+from app.domain.errors import KeyUnavailableError, NotFoundError
 from app.ports.clock import Clock
+from app.ports.ledger import LogHeads
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.ports.signer import Signer
+from app.services.audit.continuity import LogContinuity, reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,9 @@ class CheckpointService:
     """Signs checkpoints and makes proofs.
 
     Args:
-        origin: the log's name, which is the signing key's name too.
+        origin: the first log's name, which is the signing key's name too.
         is_signed: checks one Ed25519 signature.
+        heads: keeps the newest checkpoint out of a restore's reach; None: nothing does.
     """
 
     def __init__(
@@ -73,12 +74,13 @@ class CheckpointService:
         clock: Clock,
         origin: str,
         is_signed: IsSigned,
+        heads: LogHeads | None = None,
     ) -> None:
         self._uows = uows
         self._signer = signer
         self._clock = clock
-        self._origin = origin
         self._is_signed = is_signed
+        self.continuity = LogContinuity(heads=heads, is_at_home=signer.is_at_home, base=origin)
 
     def make(self) -> SignedCheckpoint | None:
         """Sign the log's present state, unless it is signed or empty; on a timer.
@@ -97,20 +99,49 @@ class CheckpointService:
         each size, and what is signed is what is committed or nothing.
 
         Raises:
-            DependencyUnavailableError: the key store does not answer.
+            DependencyUnavailableError: the key store does not answer, or what is kept of the log
+                outside is newer than the log.
             IntegrityError: the log does not continue what was signed before.
         """
         uow.audit.lock()
+        origin = self.continuity.require(uow)
+        newest = uow.audit.newest_checkpoint()
+        if newest is None or newest.checkpoint.size != uow.audit.size():
+            return self.sign_as(uow, origin)
+        self._require_continued(uow, newest, uow.audit.frontier())
+        self.continuity.note_after_commit(uow, newest)
+        return newest
+
+    def sign_as(self, uow: UnitOfWork, origin: str) -> SignedCheckpoint:
+        """Sign the log under that name; whether it may be is the caller's to know.
+
+        Raises:
+            DependencyUnavailableError: the key store does not answer.
+            IntegrityError: the log does not continue what the database says was signed before.
+        """
         frontier, newest = uow.audit.frontier(), uow.audit.newest_checkpoint()
         if newest is not None:
             self._require_continued(uow, newest, frontier)
-            if newest.checkpoint.size == frontier.size:
-                return newest
-        checkpoint = Checkpoint(self._origin, frontier.size, frontier.root())
+        checkpoint = Checkpoint(origin, frontier.size, frontier.root())
         note = SignedNote(checkpoint.text()).signed(self._signer.current().sign)
         signed = SignedCheckpoint(checkpoint, note, self._clock.now())
         uow.audit.add_checkpoint(signed)
+        self.continuity.note_after_commit(uow, signed)
         return signed
+
+    def origin(self, uow: UnitOfWork) -> str:
+        """Return the name of the log that is appended to now.
+
+        Where the newest checkpoint is kept need not answer: who asks to be forgotten is heard.
+
+        Raises:
+            LogBehindError: the log came from a backup; its successor is being opened.
+            LogForkedError: two histories were signed.
+        """
+        try:
+            return self.continuity.require(uow)
+        except KeyUnavailableError:
+            return self.continuity.origin(uow)
 
     def _require_continued(
         self, uow: UnitOfWork, newest: SignedCheckpoint, frontier: Frontier
@@ -119,7 +150,7 @@ class CheckpointService:
         chain = trusted_chain(self._signer.current(), is_signed=self._is_signed)
         newest.note.verify(chain, is_signed=self._is_signed)
         first, second = newest.checkpoint.size, frontier.size
-        read_node = _reader(uow, consistency_nodes(first, second=second))
+        read_node = reader(uow, consistency_nodes(first, second=second))
         verify_consistency(
             first=first,
             second=second,
@@ -181,7 +212,7 @@ class CheckpointService:
                 *peak_nodes(second),
                 *consistency_nodes(first, second=second),
             }
-            read_node = _reader(uow, wanted)
+            read_node = reader(uow, wanted)
             return ConsistencyProof(
                 first=first,
                 second=second,
@@ -224,26 +255,13 @@ class CheckpointService:
 
 def _prove(uow: UnitOfWork, seq: int, *, checkpoint: SignedCheckpoint) -> InclusionProof:
     size = checkpoint.checkpoint.size
-    read_node = _reader(uow, {NodeId(0, seq), *inclusion_nodes(seq, size=size)})
+    read_node = reader(uow, {NodeId(0, seq), *inclusion_nodes(seq, size=size)})
     return InclusionProof(
         seq=seq,
         leaf_hash=read_node(0, seq),
         path=inclusion_proof(seq, size=size, read_node=read_node),
         checkpoint=checkpoint,
     )
-
-
-def _reader(uow: UnitOfWork, ids: Collection[NodeId]) -> ReadNode:
-    """Fetch nodes in one go; the reader raises IntegrityError for one that is missing."""
-    found = uow.audit.nodes(ids)
-
-    def read_node(level: int, position: int) -> bytes:
-        hashed = found.get(NodeId(level, position))
-        if hashed is None:
-            raise IntegrityError(f"the audit log lacks node {position} of level {level}")
-        return hashed
-
-    return read_node
 
 
 def _require(checkpoint: SignedCheckpoint | None) -> SignedCheckpoint:

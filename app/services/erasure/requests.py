@@ -26,7 +26,13 @@ from app.domain.erasure.scope import (
     TopicScope,
     scope_to_json,
 )
-from app.domain.errors import ConflictError, IdempotencyConflictError, NotFoundError
+from app.domain.errors import (
+    AppError,
+    ConflictError,
+    IdempotencyConflictError,
+    NotFoundError,
+    RequestLostError,
+)
 from app.domain.models import Pseudonym, RecordId, RequestId, Subject, SubjectStatus
 from app.domain.privacy.pseudonyms import Identity
 from app.domain.recommendation.topic import Topic
@@ -164,6 +170,7 @@ class ForgetService:
         stones = uow.tombstones.of([request.request_id])
         # A worker makes good what fails here, before it erases anything.
         uow.after_commit(partial(self._ledger.note, stones))
+        uow.after_commit(self._certificates.vouch)
         uow.after_commit(partial(self._queue.ring, request.request_id))
         return self._answer(uow, request, receipt, is_new=True)
 
@@ -256,13 +263,23 @@ class ForgetService:
 
         Raises:
             NotFoundError: there is none of that id.
+            RequestLostError: there was one, and a restore lost it.
         """
         with self._uows.read() as uow:
             request = uow.requests.get(request_id)
             if request is None:
-                raise NotFoundError("no erasure request has this id")
+                raise self._missing(uow, request_id)
             certificate = self._certificates.certificate(uow, request_id)
             return ForgetStatus(request, uow.requests.steps(request_id), certificate)
+
+    def _missing(self, uow: UnitOfWork, request_id: RequestId) -> AppError:
+        """Return the error for an id without a row: the ledger knows what a restore has lost."""
+        if not (uow.tombstones.of([request_id]) or self._ledger.tombstones([request_id])):
+            return NotFoundError("no erasure request has this id")
+        return RequestLostError(
+            "a restore lost this request; what it had erased was erased again",
+            successor=self._certificates.origin(uow),
+        )
 
 
 def suppressed(
