@@ -30,12 +30,15 @@ for command in (
     data.load,
     data.recommend,
     data.forget,
-    proof.verify,
     proof.probe,
     keys.rewrap,
     upkeep.reindex,
 ):
     app.command()(command)
+app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(proof.verify)
 app.add_typer(proof.audit, name="audit")
 app.add_typer(proof.keys, name="keys")
 

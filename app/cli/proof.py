@@ -13,18 +13,11 @@ audit: Final = typer.Typer(help="The audit log.", no_args_is_help=True)
 keys: Final = typer.Typer(help="The key that signs.", no_args_is_help=True)
 
 
-def verify(
-    file: Annotated[Path, typer.Argument(help="A receipt, a certificate, or an exported log.")],
-    *,
-    key: Annotated[
-        str | None, typer.Option(help="The service's public key, from a source you trust.")
-    ] = None,
-) -> None:
-    """Check a document offline; exit code 0 only if it is whole and signed by the key."""
+def verify(context: typer.Context) -> None:
+    """Check documents offline; exit code 0 whole, 1 wrong, 2 nothing could be concluded."""
     from app.data import verify_lethe
 
-    arguments = [str(file), *(["--key", key] if key else [])]
-    raise typer.Exit(verify_lethe.main(arguments))
+    raise typer.Exit(verify_lethe.main(context.args))
 
 
 @audit.command("verify")
