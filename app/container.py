@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.certificates.statement import Deployment
 from app.domain.privacy.pseudonyms import Identity
 from app.ports.clock import Clock
 from app.services.administration.dashboard import DashboardService
@@ -38,6 +39,7 @@ from app.services.recommendation.service import RecommendService
 class Container:
     """The use cases of one process."""
 
+    about: Deployment
     identity: Identity
     clock: Clock
     recommend: RecommendService

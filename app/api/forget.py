@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Request, status
+from fastapi.responses import PlainTextResponse, Response
 from pydantic import StringConstraints
 
 from app.api.auth import Anyone, Caller, Role, ServiceOrUser
@@ -23,6 +24,7 @@ from app.api.schemas import (
     StepOut,
 )
 from app.api.state import State, StateDep
+from app.domain.audit.checkpoint import tlog_proof
 from app.domain.erasure.scope import EventsScope, PeriodScope
 from app.domain.errors import NotFoundError, RequestLostError
 from app.domain.models import Pseudonym, RequestId
@@ -35,6 +37,13 @@ RequestIdIn = Annotated[
     str,
     Path(pattern=r"^[0-9a-f]{32}$", description="Id of an erasure request; 32 hex digits."),
 ]
+
+
+class _Document(Response):
+    media_type = "application/json"
+
+
+_FILE: Final = {"type": "object", "description": "As in app/data/schemas/certificate.v1.json."}
 _PREVIEW_ENTRIES: Final = 1_000
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
@@ -143,6 +152,45 @@ def get_forget_request(request_id: RequestIdIn, caller: Anyone, state: StateDep)
         steps=[StepOut.model_validate(step) for step in found.steps],
         certificate=json.loads(found.certificate) if found.certificate else None,
     )
+
+
+@router.get(
+    "/forget/{request_id}/certificate",
+    response_class=_Document,
+    responses=declared(404, 410) | {200: {"content": {_Document.media_type: {"schema": _FILE}}}},
+)
+def get_certificate(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> Response:
+    """Return the certificate as the file to keep: canonical JSON. 404 before completion."""
+    certificate = _certificate(request_id, caller, state)
+    name = f"certificate-{request_id}.json"
+    return _Document(f"{certificate}\n", headers=_attachment(name))
+
+
+@router.get(
+    "/forget/{request_id}/certificate.tlog-proof",
+    response_class=PlainTextResponse,
+    responses=declared(404, 410),
+)
+def get_certificate_proof(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> Response:
+    """Prove that the certificate's leaf stands in the log, in the form of c2sp.org/tlog-proof.
+
+    Under the newest checkpoint that strangers are shown, so with its witnesses' signatures.
+    """
+    seq = json.loads(_certificate(request_id, caller, state))["proof"]["index"]
+    proof = state.container.checkpoints.prove_signed(seq, size=None)
+    text = tlog_proof(seq, proof.path, proof.checkpoint.note)
+    return PlainTextResponse(text, headers=_attachment(f"certificate-{request_id}.tlog-proof"))
+
+
+def _attachment(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def _certificate(request_id: str, caller: Caller, state: State) -> str:
+    certificate = _status(request_id, caller, state).certificate
+    if certificate is None:
+        raise NotFoundError("the request is not completed yet, so it has no certificate")
+    return certificate
 
 
 def _status(request_id: str, caller: Caller, state: State) -> ForgetStatus:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.adapters.system.signing import is_signed
-from app.bootstrap.adapters import Adapters, limits_of
+from app.bootstrap.adapters import Adapters
+from app.bootstrap.deployment import deployment_of
 from app.services.audit.certificates import CertificateService
 from app.services.audit.checkpoints import CheckpointService
 from app.services.audit.succession import SuccessionService
@@ -39,7 +40,7 @@ def audit_services_of(adapters: Adapters) -> AuditServices:
         vault=adapters.vault,
         identity=adapters.identity,
         clock=adapters.clock,
-        limits=limits_of(adapters.settings),
+        deployment=deployment_of(adapters.settings),
     )
     succession = SuccessionService(
         uows=adapters.uows, checkpoints=checkpoints, signer=adapters.signer, clock=adapters.clock

@@ -62,6 +62,8 @@ class Background:
         if not report.is_whole:
             raise IntegrityError(f"the audit log is not whole: {report.problems[0]}")
         self._check_restore()
+        container = self._runtime.container
+        container.audit.note_start(container.about, role="api")
         compared = self._runtime.container.reconcile.check()
         if not compared.is_consistent:
             # Not a reason to keep people from being forgotten: the log itself is whole.

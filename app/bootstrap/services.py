@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.administration import operations_of, overview_of, prove_of, rights_of
+from app.bootstrap.deployment import deployment_of
 from app.bootstrap.erasure import (
     erase_of,
     forget_of,
@@ -34,6 +35,7 @@ def container_of(adapters: Adapters) -> Container:
     restore = restore_of(adapters, shared, forget)
     recommend = recommend_of(adapters, shared)
     return Container(
+        about=deployment_of(adapters.settings),
         identity=adapters.identity,
         clock=clock,
         recommend=recommend,

@@ -55,11 +55,16 @@ def audit_recover(
 
 @keys.command("show")
 def keys_show(*, data_dir: DataDir = None) -> None:
-    """Print the public key, to be given to those who verify."""
-    from app.cli.runtime import open_runtime
+    """Print the public key, to be given to those who verify; beside a running service, too."""
+    from app.adapters.system.signing import FileSigner
+    from app.domain.errors import NotFoundError
+    from app.settings import load_settings
 
-    with open_runtime(data_dir) as runtime:
-        print(runtime.container.checkpoints.public_key())
+    settings = load_settings(data_dir=data_dir)
+    directory = settings.audit.keys_dir or settings.data_dir / "keys"
+    if not any(directory.glob("*.pem")):
+        raise NotFoundError(f"there is no signing key in {directory}")
+    print(FileSigner(directory, name=settings.audit.origin).current().key.encode())
 
 
 @keys.command("rotate")

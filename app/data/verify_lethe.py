@@ -482,6 +482,10 @@ def verify_document(
         report.ok("form", "whole")
     if report.n_wrong:
         return report
+    with suppress(Wrong):
+        statement = take(document, "statement", dict)
+        told = (statement.get(name) for name in ("reach", "release"))
+        report.lines += [f"       {text}" for text in told if text]
     with report.check("key"):
         keys = find_trust(document, pinned)
         report.ok("key", "follows from the one given" if pinned else "the document's own")

@@ -13,8 +13,8 @@ from app.domain.canonical_json import canonical_json
 from app.domain.certificates.receipt import Receipt, ReceiptStatement
 from app.domain.certificates.signed_document import SALT_BYTES, SubjectCommitment, commit_subject
 from app.domain.certificates.statement import (
-    STANDARD_LIMITS,
     CertificateStatement,
+    Deployment,
     Limit,
     ProbeFinding,
     StoreCount,
@@ -58,7 +58,7 @@ class CertificateService:
     """Issues receipts and certificates, and keeps the sealed manifest in between.
 
     Args:
-        limits: what certificates of this installation do not claim, besides the standard ones.
+        deployment: what every certificate of it says.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class CertificateService:
         vault: KeyVault,
         identity: Identity,
         clock: Clock,
-        limits: Sequence[Limit] = (),
+        deployment: Deployment,
     ) -> None:
         self._uows = uows
         self._checkpoints = checkpoints
@@ -78,7 +78,7 @@ class CertificateService:
         self._vault = vault
         self._identity = identity
         self._clock = clock
-        self._limits = (*STANDARD_LIMITS, *limits)
+        self._deployment = deployment
 
     def acknowledge(
         self,
@@ -225,7 +225,9 @@ class CertificateService:
             probes=tuple(_finding(report) for report in reports),
             state_before=bytes.fromhex(before) if before else _UNKNOWN_STATE,
             state_after=bytes.fromhex(after) if after else _UNKNOWN_STATE,
-            limits=self._limits if before and after else (*self._limits, _NO_STATE),
+            limits=(*self._deployment.limits, *(() if before and after else (_NO_STATE,))),
+            release=self._deployment.release,
+            reach=self._deployment.reach,
         )
 
     def certify(self, uow: UnitOfWork, statement: CertificateStatement, *, seq: int) -> None:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from app.domain.audit.checkpoint import Checkpoint, IsSigned, SignedCheckpoint, SignedNote
 from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.audit.merkle import (
     Frontier,
-    NodeId,
     consistency_nodes,
     consistency_proof,
-    inclusion_nodes,
-    inclusion_proof,
-    peak_nodes,
-    root_at,
     verify_consistency,
 )
 from app.domain.certificates.certificate import Certificate, LogProof
 from app.domain.certificates.receipt import Receipt, ReceiptStatement
-from app.domain.certificates.signed_document import trusted_chain
+from app.domain.certificates.signed_document import SigningKey, trusted_chain
 from app.domain.certificates.statement import CertificateStatement
 from app.domain.errors import KeyUnavailableError, NotFoundError
 from app.ports.clock import Clock
@@ -27,34 +20,7 @@ from app.ports.ledger import LogHeads
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.ports.signer import Signer
 from app.services.audit.continuity import LogContinuity, reader
-
-
-@dataclass(frozen=True, slots=True)
-class InclusionProof:
-    """Evidence that a leaf stands in the log, without the leaf.
-
-    Args:
-        seq: the leaf's 0-based number.
-        leaf_hash: its RFC 9162 hash, 32 bytes.
-        path: RFC 9162 inclusion proof, leaf side first.
-        checkpoint: what it leads to.
-    """
-
-    seq: int
-    leaf_hash: bytes
-    path: tuple[bytes, ...]
-    checkpoint: SignedCheckpoint
-
-
-@dataclass(frozen=True, slots=True)
-class ConsistencyProof:
-    """Evidence that the log of ``first`` leaves is the beginning of that of ``second``."""
-
-    first: int
-    second: int
-    first_root: bytes
-    second_root: bytes
-    path: tuple[bytes, ...]
+from app.services.audit.proofs import ConsistencyProof, InclusionProof, consistency, inclusion
 
 
 class CheckpointService:
@@ -174,6 +140,15 @@ class CheckpointService:
         """Return the key that signs now, in the form that verifiers take."""
         return self._signer.current().key.encode()
 
+    def signer(self) -> SigningKey:
+        """Return the key that signs now, with the rotations that lead to it."""
+        return self._signer.current()
+
+    def log_name(self) -> str:
+        """Return the name of the log that is appended to now."""
+        with self._uows.read() as uow:
+            return self.continuity.origin(uow)
+
     def newest(self) -> SignedCheckpoint:
         """Return the newest signed checkpoint.
 
@@ -192,34 +167,56 @@ class CheckpointService:
         with self._uows.read() as uow:
             newest = uow.audit.newest_checkpoint()
             if newest is not None and 0 <= seq < newest.checkpoint.size:
-                return _prove(uow, seq, checkpoint=newest)
+                return inclusion(uow, seq, checkpoint=newest)
             if not 0 <= seq < uow.audit.size():
                 raise NotFoundError(f"the log has no leaf {seq}")
         with self._uows.write() as uow:
-            return _prove(uow, seq, checkpoint=self.sign(uow))
+            return inclusion(uow, seq, checkpoint=self.sign(uow))
 
-    def prove_consistency(self, *, first: int, second: int) -> ConsistencyProof:
+    def newest_seen(self) -> SignedCheckpoint:
+        """Return the newest checkpoint to show to strangers, with its cosignatures.
+
+        Raises:
+            NotFoundError: nothing has been signed yet.
+        """
+        return self.newest()
+
+    def prove_signed(self, seq: int, *, size: int | None) -> InclusionProof:
+        """Prove that leaf ``seq`` stands under the checkpoint of ``size`` (None: to be shown).
+
+        Raises:
+            NotFoundError: no such checkpoint was signed, or the leaf is not under it.
+        """
+        shown = self.newest_seen()
+        with self._uows.read() as uow:
+            if size is not None:
+                signed = uow.audit.checkpoints(after=size - 1, limit=1)
+                if not signed or signed[0].checkpoint.size != size:
+                    raise NotFoundError(f"no checkpoint of {size} leaves was signed")
+                shown = signed[0]
+            if not 0 <= seq < shown.checkpoint.size:
+                raise NotFoundError(f"no signed checkpoint covers leaf {seq}")
+            return inclusion(uow, seq, checkpoint=shown)
+
+    def prove_consistency(
+        self, *, first: int, second: int, is_public: bool = False
+    ) -> ConsistencyProof:
         """Prove that the log of ``first`` leaves begins that of ``second``; 0 < first <= second.
+
+        Args:
+            first: leaves of the earlier log.
+            second: leaves of the later log.
+            is_public: tell nothing of leaves that were not signed yet.
 
         Raises:
             NotFoundError: the log has fewer leaves, or a size makes no proof.
         """
         with self._uows.read() as uow:
-            if not 0 < first <= second <= uow.audit.size():
+            newest = uow.audit.newest_checkpoint()
+            signed = newest.checkpoint.size if newest else 0
+            if not 0 < first <= second <= (signed if is_public else uow.audit.size()):
                 raise NotFoundError(f"no log of {first} leaves begins one of {second} here")
-            wanted = {
-                *peak_nodes(first),
-                *peak_nodes(second),
-                *consistency_nodes(first, second=second),
-            }
-            read_node = reader(uow, wanted)
-            return ConsistencyProof(
-                first=first,
-                second=second,
-                first_root=root_at(first, read_node=read_node),
-                second_root=root_at(second, read_node=read_node),
-                path=consistency_proof(first, second=second, read_node=read_node),
-            )
+            return consistency(uow, first=first, second=second)
 
     def certify(
         self, uow: UnitOfWork, statement: CertificateStatement, *, seq: int, salt: bytes | None
@@ -237,7 +234,7 @@ class CheckpointService:
             DependencyUnavailableError: the key store does not answer; nothing may be completed.
             IntegrityError: the log does not continue what was signed before.
         """
-        proof = _prove(uow, seq, checkpoint=self.sign(uow))
+        proof = inclusion(uow, seq, checkpoint=self.sign(uow))
         leaf = uow.audit.page(after=seq - 1, limit=1, kind=None, request_id=None)[0]
         evidence = LogProof(leaf.body, seq, proof.path, proof.checkpoint.note)
         return Certificate.issue(
@@ -251,17 +248,6 @@ class CheckpointService:
             DependencyUnavailableError: the key store does not answer; nothing may be accepted.
         """
         return Receipt.issue(statement, salt=salt, signer=self._signer.current())
-
-
-def _prove(uow: UnitOfWork, seq: int, *, checkpoint: SignedCheckpoint) -> InclusionProof:
-    size = checkpoint.checkpoint.size
-    read_node = reader(uow, {NodeId(0, seq), *inclusion_nodes(seq, size=size)})
-    return InclusionProof(
-        seq=seq,
-        leaf_hash=read_node(0, seq),
-        path=inclusion_proof(seq, size=size, read_node=read_node),
-        checkpoint=checkpoint,
-    )
 
 
 def _require(checkpoint: SignedCheckpoint | None) -> SignedCheckpoint:
