@@ -16,6 +16,7 @@ from app.services.audit.integrity_check import AuditCheckService
 from app.services.audit.log import AuditService
 from app.services.audit.reconciliation import ReconcileService
 from app.services.audit.succession import SuccessionService
+from app.services.audit.witnessing import WitnessService
 from app.services.catalogue.current import CurrentCatalogue
 from app.services.catalogue.service import CatalogueService
 from app.services.data_subjects.rights import RightsService
@@ -52,6 +53,7 @@ class Container:
     forget: ForgetService
     checkpoints: CheckpointService
     succession: SuccessionService
+    witnessing: WitnessService
     audit_check: AuditCheckService
     reconcile: ReconcileService
     search: ResidueSearch

@@ -177,7 +177,11 @@ def get_certificate_proof(request_id: RequestIdIn, caller: Anyone, state: StateD
     Under the newest checkpoint that strangers are shown, so with its witnesses' signatures.
     """
     seq = json.loads(_certificate(request_id, caller, state))["proof"]["index"]
-    proof = state.container.checkpoints.prove_signed(seq, size=None)
+    container = state.container
+    seen = container.witnessing.newest_seen()
+    if seen.checkpoint.size <= seq:
+        seen = container.checkpoints.newest()  # which no witness has seen yet
+    proof = container.checkpoints.prove_signed(seq, size=None, newest=seen)
     text = tlog_proof(seq, proof.path, proof.checkpoint.note)
     return PlainTextResponse(text, headers=_attachment(f"certificate-{request_id}.tlog-proof"))
 

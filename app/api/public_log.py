@@ -93,7 +93,7 @@ def get_public_checkpoint(state: StateDep) -> Response:
 
     With witnesses it is the newest that as many have seen as the policy asks for.
     """
-    signed = state.container.checkpoints.newest_seen()
+    signed = state.container.witnessing.newest_seen()
     return _Note(signed.note.encode(), headers=_BRIEFLY)
 
 
@@ -109,7 +109,9 @@ def get_public_inclusion_proof(
 ) -> InclusionOut:
     """Prove that a leaf stands under a signed checkpoint; nothing is signed for it."""
     response.headers.update(_LONGER)
-    return InclusionOut.model_validate(state.container.checkpoints.prove_signed(seq, size=size))
+    newest = state.container.witnessing.newest_seen()
+    proof = state.container.checkpoints.prove_signed(seq, size=size, newest=newest)
+    return InclusionOut.model_validate(proof)
 
 
 @router.get("/log/consistency", responses=declared(404))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.deployment import deployment_of
+from app.bootstrap.witnesses import witnessing_of
 from app.services.audit.certificates import CertificateService
 from app.services.audit.checkpoints import CheckpointService
 from app.services.audit.succession import SuccessionService
+from app.services.audit.witnessing import WitnessService
 from app.services.erasure.residue_search import ResidueSearch
 from app.services.ingestion.service import IngestService
 
@@ -21,10 +23,12 @@ class AuditServices:
     checkpoints: CheckpointService
     certificates: CertificateService
     succession: SuccessionService
+    witnessing: WitnessService
 
 
 def audit_services_of(adapters: Adapters) -> AuditServices:
     """Return what signs receipts, checkpoints and certificates."""
+    deployment = deployment_of(adapters.settings)
     checkpoints = CheckpointService(
         uows=adapters.uows,
         signer=adapters.signer,
@@ -40,12 +44,15 @@ def audit_services_of(adapters: Adapters) -> AuditServices:
         vault=adapters.vault,
         identity=adapters.identity,
         clock=adapters.clock,
-        deployment=deployment_of(adapters.settings),
+        deployment=deployment,
     )
     succession = SuccessionService(
         uows=adapters.uows, checkpoints=checkpoints, signer=adapters.signer, clock=adapters.clock
     )
-    return AuditServices(checkpoints, certificates, succession)
+    witnessing = witnessing_of(
+        deployment.policy, uows=adapters.uows, checkpoints=checkpoints, succession=succession
+    )
+    return AuditServices(checkpoints, certificates, succession, witnessing)
 
 
 def search_of(adapters: Adapters, ingest: IngestService) -> ResidueSearch:

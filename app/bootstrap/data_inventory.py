@@ -69,7 +69,9 @@ PLACES: Final = (
     InventoryEntry(InventoryKind.TABLE, "subject|interaction|suppression|change|watch", Store.ROWS),
     InventoryEntry(InventoryKind.TABLE, "erasure_(request|step|document)|replay", Store.ROWS),
     InventoryEntry(
-        InventoryKind.TABLE, "tombstone|erasure_move|audit_(leaf|node|checkpoint)", Store.AUDIT
+        InventoryKind.TABLE,
+        "tombstone|erasure_move|audit_(leaf|node|checkpoint|cosignature)",
+        Store.AUDIT,
     ),
     InventoryEntry(InventoryKind.TABLE, "witness|log_head", Store.AUDIT),
     InventoryEntry(InventoryKind.TABLE, "data_key", Store.VAULT),

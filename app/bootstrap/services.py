@@ -51,6 +51,7 @@ def container_of(adapters: Adapters) -> Container:
         rechecks=rechecks,
         checkpoints=shared.audit_services.checkpoints,
         succession=shared.audit_services.succession,
+        witnessing=shared.audit_services.witnessing,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
         reconcile=ReconcileService(uows=uows),
         search=shared.search,

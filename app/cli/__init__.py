@@ -11,11 +11,11 @@ from typing import Final
 import typer
 
 from app.adapters.chroma.heap import require_overwritten_heap
-from app.cli import data, keys, proof, serve, upkeep
+from app.cli import data, keys, proof, serve, upkeep, witness
 from app.domain.errors import AppError, FieldError, InvalidInputError
 
 _FAILED: Final = 1
-_OFFLINE: Final = frozenset({"verify"})
+_OFFLINE: Final = frozenset({"verify", "witness"})
 """Commands that open no store, so that their memory cannot get into a store's files."""
 app: Final = typer.Typer(
     name="lethe",
@@ -33,6 +33,7 @@ for command in (
     proof.probe,
     keys.rewrap,
     upkeep.reindex,
+    witness.witness,
 ):
     app.command()(command)
 app.command(

@@ -251,6 +251,14 @@ audit_checkpoint: Final = Table(
     Column("at", UtcDateTime, nullable=False),
 )
 
+audit_cosignature: Final = Table(
+    "audit_cosignature",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("witness", String(128), primary_key=True),
+    Column("line", Text, nullable=False),
+)
+
 erasure_document: Final = Table(
     "erasure_document",
     metadata,

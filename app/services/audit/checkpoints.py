@@ -173,30 +173,23 @@ class CheckpointService:
         with self._uows.write() as uow:
             return inclusion(uow, seq, checkpoint=self.sign(uow))
 
-    def newest_seen(self) -> SignedCheckpoint:
-        """Return the newest checkpoint to show to strangers, with its cosignatures.
-
-        Raises:
-            NotFoundError: nothing has been signed yet.
-        """
-        return self.newest()
-
-    def prove_signed(self, seq: int, *, size: int | None) -> InclusionProof:
-        """Prove that leaf ``seq`` stands under the checkpoint of ``size`` (None: to be shown).
+    def prove_signed(
+        self, seq: int, *, size: int | None, newest: SignedCheckpoint
+    ) -> InclusionProof:
+        """Prove that leaf ``seq`` stands under the checkpoint of ``size`` (None: ``newest``).
 
         Raises:
             NotFoundError: no such checkpoint was signed, or the leaf is not under it.
         """
-        shown = self.newest_seen()
         with self._uows.read() as uow:
             if size is not None:
                 signed = uow.audit.checkpoints(after=size - 1, limit=1)
                 if not signed or signed[0].checkpoint.size != size:
                     raise NotFoundError(f"no checkpoint of {size} leaves was signed")
-                shown = signed[0]
-            if not 0 <= seq < shown.checkpoint.size:
+                newest = signed[0]
+            if not 0 <= seq < newest.checkpoint.size:
                 raise NotFoundError(f"no signed checkpoint covers leaf {seq}")
-            return inclusion(uow, seq, checkpoint=shown)
+            return inclusion(uow, seq, checkpoint=newest)
 
     def prove_consistency(
         self, *, first: int, second: int, is_public: bool = False

@@ -97,8 +97,11 @@ class SuccessionService:
         """
         with self._uows.write() as uow:
             uow.audit.lock()
-            if uow.audit.size() < size:
-                self._succeed(uow, why=Why.WITNESSED, old_size=size)
+            if uow.audit.size() >= size:
+                return
+            is_behind = self._continuity.standing(uow) is Standing.BEHIND
+            self._succeed(uow, why=Why.RESTORED if is_behind else Why.WITNESSED, old_size=size)
+        self._signer.settle()
 
     def _succeed(self, uow: UnitOfWork, *, why: Why, old_size: int) -> None:
         old, kept = self._newest(uow), uow.audit.size()
