@@ -15,13 +15,14 @@ import pytest
 from app.cli.witness import WitnessServer
 from app.data import verify_lethe
 from app.domain.audit.checkpoint import SignedNote, tlog_proof
+from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.audit.merkle import consistency_proof
 from app.domain.audit.succession import Why
 from app.domain.erasure.scope import AllScope
 from app.services.audit.certificates import commit
 from app.services.erasure.requests import ForgetCommand
 from app.settings_groups import AuditSettings
-from tests.audit_samples import ORIGIN, SIGNER, MemoryLog, make_signer
+from tests.audit_samples import AT, ORIGIN, SIGNER, MemoryLog, make_signer
 from tests.world import World, catalogue, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(3)]
@@ -80,17 +81,12 @@ def test_a_split_view_is_refused_by_the_witness_and_then_by_the_verifier(
     for name, log, lines in (("one", one, seen.text), ("other", other, "")):
         (tmp_path / f"{name}.txt").write_text(log.checkpoint().encode() + lines)
         (tmp_path / f"{name}.ndjson").write_bytes(log.export())
-    codes = {
-        name: verify_lethe.main(
-            [
-                *(str(tmp_path / f"{name}.{end}") for end in ("txt", "ndjson")),
-                "--policy",
-                str(paths),
-            ]
-        )
-        for name in ("one", "other")
-    }
-    assert codes == {"one": 0, "other": 2}
+    codes = []
+    for name in ("one", "other"):
+        files = [str(tmp_path / f"{name}.{end}") for end in ("txt", "ndjson")]
+        assert verify_lethe.main([*files, "--key", key]) == 0
+        codes.append(verify_lethe.main([*files, "--policy", str(paths)]))
+    assert codes == [0, 2]
     assert "fewer witnesses than the policy asks for have seen it" in capsys.readouterr().out
 
 
