@@ -5,11 +5,33 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from app.data.verify_lethe import Wrong, parse_key, read_leaf, verify_document, verify_log
-from tests.audit_samples import SIGNER, MemoryLog, make_certificate, rotated
+from app.data.verify_lethe import (
+    Wrong,
+    check_tlog_proof,
+    open_checkpoint,
+    parse_key,
+    read_leaf,
+    verify_document,
+    verify_log,
+)
+from app.domain.audit.checkpoint import tlog_proof
+from app.domain.certificates.certificate import Certificate
+from tests.audit_samples import (
+    SALT,
+    SIGNER,
+    MemoryLog,
+    completion_leaf,
+    make_certificate,
+    make_receipt,
+    make_statement,
+    rotated,
+)
 
 PINNED = [parse_key(SIGNER.key.encode())]
 N_LEAVES = 1_000
@@ -40,6 +62,41 @@ def test_every_flipped_byte_of_a_certificate_is_caught() -> None:
     ]
 
     assert missed == []
+
+
+def test_every_flipped_byte_of_a_receipt_is_caught() -> None:
+    data = make_receipt().encode()
+    rng = np.random.default_rng(4)
+    for at in range(len(data)):
+        mask = int(rng.integers(1, 256))
+        report = verify_document(flipped(data, at=at, mask=mask), pinned=PINNED)
+        assert report.n_wrong or is_layout(data, at=at, mask=mask), at
+
+
+def test_every_flipped_byte_of_a_checkpoint_and_of_a_tlog_proof_is_caught() -> None:
+    memory = MemoryLog()
+    memory.fill(20)
+    index = memory.append(completion_leaf(make_statement()))
+    memory.fill(3)
+    shown = memory.prove(index)
+    certificate = Certificate.issue(make_statement(), proof=shown, salt=SALT, signer=SIGNER)
+    document = json.loads(certificate.encode())
+    proof = tlog_proof(index, shown.path, shown.checkpoint).encode()
+    note = shown.checkpoint.encode().encode()
+    check_tlog_proof(document, proof.decode(), PINNED)
+    rng = np.random.default_rng(5)
+
+    def is_caught(check: Callable[[str], object], data: bytes, at: int) -> bool:
+        try:
+            check(flipped(data, at=at, mask=int(rng.integers(1, 256))).decode())
+        except (Wrong, UnicodeDecodeError):
+            return True
+        return False
+
+    for at in range(len(note)):
+        assert is_caught(lambda text: open_checkpoint(text, PINNED), note, at), at
+    for at in range(len(proof)):
+        assert is_caught(lambda text: check_tlog_proof(document, text, PINNED), proof, at), at
 
 
 @pytest.fixture(scope="module")
