@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.certificates.statement import Deployment
 from app.domain.privacy.pseudonyms import Identity
 from app.ports.clock import Clock
 from app.services.administration.dashboard import DashboardService
@@ -14,6 +15,8 @@ from app.services.audit.checkpoints import CheckpointService
 from app.services.audit.integrity_check import AuditCheckService
 from app.services.audit.log import AuditService
 from app.services.audit.reconciliation import ReconcileService
+from app.services.audit.succession import SuccessionService
+from app.services.audit.witnessing import WitnessService
 from app.services.catalogue.current import CurrentCatalogue
 from app.services.catalogue.service import CatalogueService
 from app.services.data_subjects.rights import RightsService
@@ -37,6 +40,7 @@ from app.services.recommendation.service import RecommendService
 class Container:
     """The use cases of one process."""
 
+    about: Deployment
     identity: Identity
     clock: Clock
     recommend: RecommendService
@@ -48,6 +52,8 @@ class Container:
     rights: RightsService
     forget: ForgetService
     checkpoints: CheckpointService
+    succession: SuccessionService
+    witnessing: WitnessService
     audit_check: AuditCheckService
     reconcile: ReconcileService
     search: ResidueSearch

@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     """Secret from which every stored key of a user is derived; at least 32 characters, such as
     `openssl rand -hex 32` writes. **Losing it orphans all data; changing it too.** Unset in
     development means a file in the data directory, made at first start."""
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}$")] | None = None
+    """Commit that was built, for `service.started` in the audit log and for certificates. Unset
+    means unknown."""
     queue: Literal["inline", "celery"] = "inline"
     """Who erases: a thread of this process, or Celery workers."""
     embedder: Literal["static", "minilm", "openai"] = "static"
@@ -202,6 +205,8 @@ def _unfit(settings: Settings) -> Iterator[str]:
         yield "LETHE_PEPPER: required in production"
     if settings.vault.kek is None and settings.vault.kek_file is None:
         yield "LETHE_VAULT__KEK: required in production, or LETHE_VAULT__KEK_FILE"
+    if "origin" not in settings.audit.model_fields_set:
+        yield "LETHE_AUDIT__ORIGIN: required in production; a log that has begun keeps its name"
     if settings.forget.stop_at is not None:
         yield "LETHE_FORGET__STOP_AT: for tests; in production it would stop every erasure"
     if settings.queue == "inline" and settings.web_concurrency > 1:

@@ -66,7 +66,11 @@ class AuditSettings(Group):
 
     origin: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._/-]{1,64}$")] = "lethe"
     """Name of this service's log, in every checkpoint, receipt and certificate; such as a domain.
-    Fixed once there is a log."""
+    Fixed once there is a log. Production wants it said: two services of one name cannot be told
+    apart by whoever holds their certificates."""
+    policy: Folder | None = None
+    """File in the form of c2sp.org/tlog-policy: the witnesses that are asked to cosign checkpoints,
+    each with its address, and how many of them a verifier is to ask for. Unset means none."""
     keys_dir: Folder | None = None
     """Directory of the signing keys, shared by all processes; unset means `keys` in the data
     directory, made at first start. Back it up apart from the data."""

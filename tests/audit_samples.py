@@ -70,7 +70,7 @@ class MemoryLog:
 
     def fill(self, n_leaves: int) -> None:
         """Append leaves like those of everyday work."""
-        kinds = list(LeafKind)
+        kinds = [kind for kind in LeafKind if kind is not LeafKind.LOG_SUCCEEDED]
         for number in range(n_leaves):
             payload: dict[str, LeafValue] = {
                 "n_memories": number % 97,

@@ -25,6 +25,8 @@ class _Lazy:
     def get(self) -> Runtime:
         if self._runtime is None:
             self._runtime = build(self._settings)
+            container = self._runtime.container
+            container.audit.note_start(container.about, role="worker")
         return self._runtime
 
     def close(self, **_: Any) -> None:  # noqa: ANN401 - what Celery's signal sends

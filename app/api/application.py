@@ -16,6 +16,7 @@ from app.api import (
     interactions,
     items,
     lists,
+    public_log,
     recommend,
     rights,
     users,
@@ -39,6 +40,7 @@ _ROUTERS: Final = (
     (rights, _WITH_ROLE),
     (admin, _WITH_ROLE),
     (audit_proofs, _WITH_ROLE),
+    (public_log, (*_ANY, 503)),
     (health, _ANY),
 )
 """Every router, and with which problems each of its routes may answer; a route declares the rest,

@@ -24,6 +24,7 @@ from app.domain.errors import (
     InvalidInputError,
     NotFoundError,
     RankerError,
+    RequestLostError,
     UnauthenticatedError,
 )
 from app.wire.messages import field_errors
@@ -35,6 +36,7 @@ STATUS: Final[dict[type[AppError], int]] = {
     UnauthenticatedError: 401,
     ForbiddenError: 403,
     NotFoundError: 404,
+    RequestLostError: 410,
     ConflictError: 409,
     DependencyUnavailableError: 503,
     RankerError: 503,
@@ -77,6 +79,9 @@ _ANSWERS: Final = {
         (("Allow", "GET"),),
     ),
     409: _Answer("Conflict", "The request contradicts the present state, or an earlier request."),
+    410: _Answer(
+        "Gone", "A restore lost the request; `successor` is the log that tells of it.", "gone"
+    ),
     413: _Answer("Body too large", "The body has more bytes than are allowed.", "body_too_large"),
     422: _Answer("Invalid input", "What was sent is wrong; `errors` names each field."),
     500: _Answer("Internal error", "An error of the service, which has been logged."),
@@ -111,6 +116,9 @@ class Problem(BaseModel):
         default=[], description="What is wrong with which field; with 422 only, and all at once."
     )
     more_errors: int = Field(default=0, ge=0, description="Further ones, not told; a count.")
+    successor: str | None = Field(
+        default=None, description="With 410: name of the audit log that goes on."
+    )
 
 
 def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -133,7 +141,12 @@ def _declaration(status: int) -> dict[str, Any]:
 
 
 def problem(
-    status: int, *, code: str, detail: str, errors: Sequence[FieldError] = ()
+    status: int,
+    *,
+    code: str,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+    successor: str | None = None,
 ) -> JSONResponse:
     """Return a problem+json answer.
 
@@ -142,6 +155,7 @@ def problem(
         code: stable, public.
         detail: one sentence, without personal data.
         errors: what is wrong with which field.
+        successor: the log that goes on.
     """
     answer = _ANSWERS.get(status, _Answer("Error", ""))
     body: dict[str, object] = {
@@ -157,6 +171,8 @@ def problem(
         ]
     if len(errors) > _MOST_TOLD:
         body["more_errors"] = len(errors) - _MOST_TOLD
+    if successor is not None:
+        body["successor"] = successor
     headers = dict(answer.headers)
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
@@ -171,7 +187,10 @@ def problem_of(error: AppError) -> JSONResponse:
     status = _status_of(error)
     if status >= 500:  # noqa: PLR2004 - RFC 9110
         _log.warning("request_failed", code=error.code)
-    return problem(status, code=error.code, detail=error.message, errors=errors)
+    successor = error.successor if isinstance(error, RequestLostError) else None
+    return problem(
+        status, code=error.code, detail=error.message, errors=errors, successor=successor
+    )
 
 
 def _on_app_error(_request: Request, error: Exception) -> JSONResponse:

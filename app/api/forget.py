@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Request, status
+from fastapi.responses import PlainTextResponse, Response
 from pydantic import StringConstraints
 
-from app.api.auth import Anyone, Role, ServiceOrUser
+from app.api.auth import Anyone, Caller, Role, ServiceOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.schemas import (
@@ -23,11 +24,12 @@ from app.api.schemas import (
     StepOut,
 )
 from app.api.state import State, StateDep
+from app.domain.audit.checkpoint import tlog_proof
 from app.domain.erasure.scope import EventsScope, PeriodScope
-from app.domain.errors import NotFoundError, UnauthenticatedError
+from app.domain.errors import NotFoundError, RequestLostError, UnauthenticatedError
 from app.domain.models import RequestId
 from app.services.audit.certificates import commit
-from app.services.erasure.requests import Acceptance, ForgetCommand
+from app.services.erasure.requests import Acceptance, ForgetCommand, ForgetStatus
 from app.wire.schemas import EventId, UserId
 
 router = APIRouter(tags=["forget"], route_class=BodyRoute)
@@ -35,6 +37,13 @@ RequestIdIn = Annotated[
     str,
     Path(pattern=r"^[0-9a-f]{32}$", description="Id of an erasure request; 32 hex digits."),
 ]
+
+
+class _Document(Response):
+    media_type = "application/json"
+
+
+_FILE: Final = {"type": "object", "description": "As in app/data/schemas/certificate.v1.json."}
 _PREVIEW_ENTRIES: Final = 1_000
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
@@ -130,25 +139,79 @@ def _period(period: tuple[datetime, datetime] | None) -> PeriodOut | None:
     return None if period is None else PeriodOut(start=period[0], end=period[1])
 
 
-@router.get("/forget/{request_id}", responses=declared(404))
+@router.get("/forget/{request_id}", responses=declared(404, 410))
 def get_forget_request(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> StatusOut:
     """Tell how a request stands.
 
     Open to the service, to admins, to the user until it is completed (from then on nothing here
     says whose it was), and to whoever sends its capability as bearer token.
     """
+    found = _status(request_id, caller, state)
+    return StatusOut(
+        **RequestOut.model_validate(found.request).model_dump(),
+        steps=[StepOut.model_validate(step) for step in found.steps],
+        certificate=json.loads(found.certificate) if found.certificate else None,
+    )
+
+
+@router.get(
+    "/forget/{request_id}/certificate",
+    response_class=_Document,
+    responses=declared(404, 410) | {200: {"content": {_Document.media_type: {"schema": _FILE}}}},
+)
+def get_certificate(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> Response:
+    """Return the certificate as the file to keep: canonical JSON. 404 before completion."""
+    certificate = _certificate(request_id, caller, state)
+    name = f"certificate-{request_id}.json"
+    return _Document(f"{certificate}\n", headers=_attachment(name))
+
+
+@router.get(
+    "/forget/{request_id}/certificate.tlog-proof",
+    response_class=PlainTextResponse,
+    responses=declared(404, 410),
+)
+def get_certificate_proof(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> Response:
+    """Prove that the certificate's leaf stands in the log, in the form of c2sp.org/tlog-proof.
+
+    Under the newest checkpoint that strangers are shown, so with its witnesses' signatures.
+    """
+    seq = json.loads(_certificate(request_id, caller, state))["proof"]["index"]
+    container = state.container
+    seen = container.witnessing.newest_seen()
+    if seen.checkpoint.size <= seq:
+        seen = container.checkpoints.newest()  # which no witness has seen yet
+    proof = container.checkpoints.prove_signed(seq, size=None, newest=seen)
+    text = tlog_proof(seq, proof.path, proof.checkpoint.note)
+    return PlainTextResponse(text, headers=_attachment(f"certificate-{request_id}.tlog-proof"))
+
+
+def _attachment(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def _certificate(request_id: str, caller: Caller, state: State) -> str:
+    certificate = _status(request_id, caller, state).certificate
+    if certificate is None:
+        raise NotFoundError("the request is not completed yet, so it has no certificate")
+    return certificate
+
+
+def _status(request_id: str, caller: Caller, state: State) -> ForgetStatus:
+    """Return a request that the caller may see; to others there is none."""
     identity = state.container.identity
     if caller.role is Role.BEARER and not identity.is_capability(
         caller.token, request_id=RequestId(request_id)
     ):
         # Before it is looked up: a token that opens nothing learns not even whether it is there.
         raise UnauthenticatedError("the token is not valid")
-    found = state.container.forget.status(RequestId(request_id))
-    is_theirs = found.request.pseudonym == identity.pseudonym(caller.user or "")
-    if caller.role is Role.USER and not is_theirs:
-        raise NotFoundError("no erasure request has this id")
-    return StatusOut(
-        **RequestOut.model_validate(found.request).model_dump(),
-        steps=[StepOut.model_validate(step) for step in found.steps],
-        certificate=json.loads(found.certificate) if found.certificate else None,
-    )
+    try:
+        found = state.container.forget.status(RequestId(request_id))
+    except RequestLostError:
+        if caller.role is not Role.USER:  # whose it was is lost, too
+            raise
+    else:
+        is_theirs = found.request.pseudonym == identity.pseudonym(caller.user or "")
+        if caller.role is not Role.USER or is_theirs:
+            return found
+    raise NotFoundError("no erasure request has this id")

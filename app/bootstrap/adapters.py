@@ -35,7 +35,6 @@ from app.adapters.vault.encrypted_memory_store import EncryptedMemoryStore
 from app.adapters.vault.ledger import SqlErasureLedger
 from app.bootstrap.llm import Llm, connect_llm, prompting_of
 from app.bootstrap.vault import open_vault, require_keys
-from app.domain.certificates.statement import Limit
 from app.domain.erasure.residue import NeedleKind
 from app.domain.errors import SettingsError
 from app.domain.privacy.pseudonyms import Identity
@@ -90,7 +89,7 @@ class Adapters:
         keys_dir = settings.audit.keys_dir or settings.data_dir / "keys"
         self.signer = FileSigner(keys_dir, name=settings.audit.origin)
         self.signer.create()
-        self.probe: Probe = FileProbe(_probed_stores(settings))
+        self.probe: Probe = FileProbe(probed_stores(settings))
         self.cache = _cache(settings, closing, clock=self.clock)
         self.llm_answers = Tally("hit", "miss")
         self.prompting = prompting_of(settings.llm)
@@ -118,7 +117,7 @@ def chroma_directory(settings: Settings) -> Path | None:
     return settings.chroma.persist_dir if settings.chroma.url else settings.data_dir / "chroma"
 
 
-def _probed_stores(settings: Settings) -> list[ProbedStore]:
+def probed_stores(settings: Settings) -> list[ProbedStore]:
     """Return every store whose files this process can read, with what a canary leaves in it."""
     everywhere = frozenset({NeedleKind.ID, NeedleKind.PSEUDONYM, NeedleKind.DOCUMENT})
     stores = []
@@ -133,16 +132,6 @@ def _probed_stores(settings: Settings) -> list[ProbedStore]:
         control = frozenset({NeedleKind.KEY, NeedleKind.PSEUDONYM})
         stores.append(ProbedStore("vault", StoreFormat.SQLITE, vault, control))
     return stores
-
-
-def limits_of(settings: Settings) -> list[Limit]:
-    """Return what this installation cannot certify, because it cannot read the files."""
-    unread = {"rows": settings.database_url, "vault": settings.vault_url}
-    return [
-        Limit(f"{name}-files", f"Files of the database server that keeps the store {name}.")
-        for name, url in unread.items()
-        if sqlite_file(url) is None
-    ]
 
 
 def _cache(settings: Settings, closing: ExitStack, *, clock: SystemClock) -> Cache:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.adapters.system.signing import is_signed
-from app.bootstrap.adapters import Adapters, limits_of
+from app.bootstrap.adapters import Adapters
+from app.bootstrap.deployment import deployment_of
+from app.bootstrap.witnesses import witnessing_of
 from app.services.audit.certificates import CertificateService
 from app.services.audit.checkpoints import CheckpointService
+from app.services.audit.succession import SuccessionService
+from app.services.audit.witnessing import WitnessService
 from app.services.erasure.residue_search import ResidueSearch
 from app.services.ingestion.service import IngestService
 
@@ -18,17 +22,20 @@ class AuditServices:
 
     checkpoints: CheckpointService
     certificates: CertificateService
+    succession: SuccessionService
+    witnessing: WitnessService
 
 
 def audit_services_of(adapters: Adapters) -> AuditServices:
     """Return what signs receipts, checkpoints and certificates."""
-    origin = adapters.settings.audit.origin
+    deployment = deployment_of(adapters.settings)
     checkpoints = CheckpointService(
         uows=adapters.uows,
         signer=adapters.signer,
         clock=adapters.clock,
-        origin=origin,
+        origin=adapters.settings.audit.origin,
         is_signed=is_signed,
+        heads=adapters.ledger,
     )
     certificates = CertificateService(
         uows=adapters.uows,
@@ -37,10 +44,15 @@ def audit_services_of(adapters: Adapters) -> AuditServices:
         vault=adapters.vault,
         identity=adapters.identity,
         clock=adapters.clock,
-        origin=origin,
-        limits=limits_of(adapters.settings),
+        deployment=deployment,
     )
-    return AuditServices(checkpoints, certificates)
+    succession = SuccessionService(
+        uows=adapters.uows, checkpoints=checkpoints, signer=adapters.signer, clock=adapters.clock
+    )
+    witnessing = witnessing_of(
+        deployment.policy, uows=adapters.uows, checkpoints=checkpoints, succession=succession
+    )
+    return AuditServices(checkpoints, certificates, succession, witnessing)
 
 
 def search_of(adapters: Adapters, ingest: IngestService) -> ResidueSearch:

@@ -36,9 +36,12 @@ class Background:
                 PeriodicTask("llm-reading", container.reading.refresh, interval_s=_LLM_CHECK_S),
             ]
         )
-        self._signer = PeriodicTask(
-            "checkpoints", container.checkpoints.make, interval_s=_CHECKPOINT_S
-        )
+        self._signer = PeriodicTask("checkpoints", self._sign, interval_s=_CHECKPOINT_S)
+
+    def _sign(self) -> None:
+        container = self._runtime.container
+        container.checkpoints.make()
+        container.witnessing.ask()
 
     def _sweep(self) -> None:
         container = self._runtime.container
@@ -62,6 +65,8 @@ class Background:
         if not report.is_whole:
             raise IntegrityError(f"the audit log is not whole: {report.problems[0]}")
         self._check_restore()
+        container = self._runtime.container
+        container.audit.note_start(container.about, role="api")
         compared = self._runtime.container.reconcile.check()
         if not compared.is_consistent:
             # Not a reason to keep people from being forgotten: the log itself is whole.
@@ -79,6 +84,7 @@ class Background:
     def _check_restore(self) -> None:
         """Look for a restore before anybody is served; the sweeper checks again."""
         try:
+            self._runtime.container.witnessing.ask()
             self._runtime.container.restore.check()
         except AppError as error:
             _log.warning("restore_unchecked", code=error.code)

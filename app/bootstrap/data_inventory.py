@@ -69,9 +69,11 @@ PLACES: Final = (
     InventoryEntry(InventoryKind.TABLE, "subject|interaction|suppression|change|watch", Store.ROWS),
     InventoryEntry(InventoryKind.TABLE, "erasure_(request|step|document)|replay", Store.ROWS),
     InventoryEntry(
-        InventoryKind.TABLE, "tombstone|erasure_move|audit_(leaf|node|checkpoint)", Store.AUDIT
+        InventoryKind.TABLE,
+        "tombstone|erasure_move|audit_(leaf|node|checkpoint|cosignature)",
+        Store.AUDIT,
     ),
-    InventoryEntry(InventoryKind.TABLE, "witness", Store.AUDIT),
+    InventoryEntry(InventoryKind.TABLE, "witness|log_head", Store.AUDIT),
     InventoryEntry(InventoryKind.TABLE, "data_key", Store.VAULT),
     InventoryEntry(InventoryKind.TABLE, "item(_removal)?|load_progress", Store.CATALOGUE),
     InventoryEntry(

@@ -37,6 +37,7 @@ def restore_of(adapters: Adapters, shared: SharedServices, forget: ForgetService
         uows=adapters.uows,
         stores=RestoreStores(adapters.memory, adapters.vault, adapters.ledger),
         forget=forget,
+        succession=shared.audit_services.succession,
         ingest=shared.ingest,
         search=shared.search,
         identity=adapters.identity,

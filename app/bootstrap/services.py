@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.administration import operations_of, overview_of, prove_of, rights_of
+from app.bootstrap.deployment import deployment_of
 from app.bootstrap.erasure import (
     erase_of,
     forget_of,
@@ -34,6 +35,7 @@ def container_of(adapters: Adapters) -> Container:
     restore = restore_of(adapters, shared, forget)
     recommend = recommend_of(adapters, shared)
     return Container(
+        about=deployment_of(adapters.settings),
         identity=adapters.identity,
         clock=clock,
         recommend=recommend,
@@ -48,6 +50,8 @@ def container_of(adapters: Adapters) -> Container:
         restore=restore,
         rechecks=rechecks,
         checkpoints=shared.audit_services.checkpoints,
+        succession=shared.audit_services.succession,
+        witnessing=shared.audit_services.witnessing,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
         reconcile=ReconcileService(uows=uows),
         search=shared.search,
@@ -83,6 +87,7 @@ def _health(adapters: Adapters, shared: SharedServices, restore: RestoreService)
         ranker=adapters.ranker,
         reading=shared.reading,
         restore=restore,
+        succession=shared.audit_services.succession,
         clock=adapters.clock,
         workers_silent_after_s=silent_after_s,
     )

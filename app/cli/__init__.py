@@ -11,11 +11,11 @@ from typing import Final
 import typer
 
 from app.adapters.chroma.heap import require_overwritten_heap
-from app.cli import data, keys, proof, serve, upkeep
+from app.cli import data, keys, proof, serve, upkeep, witness
 from app.domain.errors import AppError, FieldError, InvalidInputError
 
 _FAILED: Final = 1
-_OFFLINE: Final = frozenset({"verify"})
+_OFFLINE: Final = frozenset({"verify", "witness"})
 """Commands that open no store, so that their memory cannot get into a store's files."""
 app: Final = typer.Typer(
     name="lethe",
@@ -30,12 +30,16 @@ for command in (
     data.load,
     data.recommend,
     data.forget,
-    proof.verify,
     proof.probe,
     keys.rewrap,
     upkeep.reindex,
+    witness.witness,
 ):
     app.command()(command)
+app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(proof.verify)
 app.add_typer(proof.audit, name="audit")
 app.add_typer(proof.keys, name="keys")
 

@@ -13,18 +13,11 @@ audit: Final = typer.Typer(help="The audit log.", no_args_is_help=True)
 keys: Final = typer.Typer(help="The key that signs.", no_args_is_help=True)
 
 
-def verify(
-    file: Annotated[Path, typer.Argument(help="A receipt, a certificate, or an exported log.")],
-    *,
-    key: Annotated[
-        str | None, typer.Option(help="The service's public key, from a source you trust.")
-    ] = None,
-) -> None:
-    """Check a document offline; exit code 0 only if it is whole and signed by the key."""
+def verify(context: typer.Context) -> None:
+    """Check documents offline; exit code 0 whole, 1 wrong, 2 nothing could be concluded."""
     from app.data import verify_lethe
 
-    arguments = [str(file), *(["--key", key] if key else [])]
-    raise typer.Exit(verify_lethe.main(arguments))
+    raise typer.Exit(verify_lethe.main(context.args))
 
 
 @audit.command("verify")
@@ -46,13 +39,32 @@ def audit_verify(*, data_dir: DataDir = None) -> None:
         raise typer.Exit(1)
 
 
-@keys.command("show")
-def keys_show(*, data_dir: DataDir = None) -> None:
-    """Print the public key, to be given to those who verify."""
+@audit.command("recover")
+def audit_recover(
+    export: Annotated[Path, typer.Argument(help="An export of the log: GET /admin/audit/export.")],
+    *,
+    data_dir: DataDir = None,
+) -> None:
+    """Bring back leaves that a restored database lacks; before the service is started again."""
     from app.cli.runtime import open_runtime
 
-    with open_runtime(data_dir) as runtime:
-        print(runtime.container.checkpoints.public_key())
+    with open_runtime(data_dir) as runtime, export.open("rb") as lines:
+        done = runtime.container.succession.recover(lines)
+    print(f"leaves {done.first} to {done.size - 1} are back, under the checkpoint of {done.size}")
+
+
+@keys.command("show")
+def keys_show(*, data_dir: DataDir = None) -> None:
+    """Print the public key, to be given to those who verify; beside a running service, too."""
+    from app.adapters.system.signing import FileSigner
+    from app.domain.errors import NotFoundError
+    from app.settings import load_settings
+
+    settings = load_settings(data_dir=data_dir)
+    directory = settings.audit.keys_dir or settings.data_dir / "keys"
+    if not any(directory.glob("*.pem")):
+        raise NotFoundError(f"there is no signing key in {directory}")
+    print(FileSigner(directory, name=settings.audit.origin).current().key.encode())
 
 
 @keys.command("rotate")

@@ -57,7 +57,8 @@ def get_log(
     return page(
         request,
         "log.html",
-        leaves=leaves,
+        leaves=leaves[::-1],
+        ended=container.succession.history(),
         log=log,
         kinds=list(LeafKind),
         kind=kind or "",

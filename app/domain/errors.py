@@ -4,6 +4,7 @@
     ├── InvalidInputError        what was sent is wrong; names the fields
     │   └── UnknownItemsError    interactions with items that are not in the catalogue
     ├── NotFoundError            nothing of that id
+    ├── RequestLostError         a restore lost the request; names the log that says so
     ├── ConflictError            the request contradicts an earlier one or the present state
     │   ├── IdempotencyConflictError
     │   └── IllegalMoveError     an erasure request cannot go from here to there
@@ -11,6 +12,7 @@
     ├── ForbiddenError           the token's role may not do this
     ├── DependencyUnavailableError   a store, queue or model does not answer
     │   ├── RestoreInProgressError   stores are older than an erasure; nothing is served from them
+    │   ├── LogBehindError       the audit log is older than what was signed; nothing is signed
     │   ├── OtherRequestError        another request of the same user comes first
     │   ├── StoreDamagedError        files of a store cannot be read; an operator has to renew them
     │   └── KeyUnavailableError      a user's key cannot be had, so neither can what it seals
@@ -18,6 +20,7 @@
     ├── RankerError              the LLM answered, but nothing a ranking can be read from
     ├── SettingsError            no process starts with these
     └── IntegrityError           stored data contradict each other; fail closed
+        └── LogForkedError       two histories of the audit log were signed
 
 No message may hold a user id, a history, a prompt or a model's answer.
 """
@@ -83,6 +86,21 @@ class NotFoundError(AppError):
     code = "not_found"
 
 
+class RequestLostError(AppError):
+    """A request was accepted after the backup that was restored, so its row is lost.
+
+    Args:
+        successor: name of the log that goes on and tells of the restore.
+    """
+
+    code = "request_lost"
+
+    def __init__(self, message: str, *, successor: str) -> None:
+        """Keep the sentence and the log's name."""
+        super().__init__(message)
+        self.successor = successor
+
+
 class ConflictError(AppError):
     """The request contradicts the present state."""
 
@@ -123,6 +141,12 @@ class RestoreInProgressError(DependencyUnavailableError):
     """Stores came from a backup that is older than an erasure, which is being repeated."""
 
     code = "restore_in_progress"
+
+
+class LogBehindError(DependencyUnavailableError):
+    """The audit log is older than what was signed of it, or a copy: nothing is signed over it."""
+
+    code = "log_behind"
 
 
 class OtherRequestError(DependencyUnavailableError):
@@ -170,3 +194,9 @@ class IntegrityError(AppError):
     """Stored data contradict each other; nothing may be reported done."""
 
     code = "integrity_error"
+
+
+class LogForkedError(IntegrityError):
+    """Checkpoints of two histories of the audit log were signed: an operator has to look."""
+
+    code = "log_forked"

@@ -43,6 +43,10 @@ class Fields:
             self._refuse_whole("not an object")
         self._rest = dict(value)
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is such a field that nobody has read."""
+        return name in self._rest
+
     def finish(self) -> None:
         """Refuse fields that nobody read."""
         for name in sorted(self._rest):

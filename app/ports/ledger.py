@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from app.domain.audit.checkpoint import SignedNote
 from app.domain.erasure.request import Tombstone
 from app.domain.models import RequestId
 
@@ -27,3 +28,16 @@ class ErasureLedger(Protocol):
 
     def tombstones(self, request_ids: Collection[RequestId]) -> list[Tombstone]:
         """Return what was kept of these requests."""
+
+
+class LogHeads(Protocol):
+    """The newest signed checkpoint of each log. All errors: KeyUnavailableError.
+
+    It lies where the ledger lies: after a restore of the data it knows how far the log had come.
+    """
+
+    def newest(self) -> SignedNote | None:
+        """Return the newest checkpoint of the newest log; None while nothing was signed."""
+
+    def note_head(self, number: int, *, size: int, note: SignedNote) -> None:
+        """Keep this checkpoint of log ``number`` unless a larger one is kept. Durable."""

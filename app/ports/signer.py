@@ -29,3 +29,17 @@ class Signer(Protocol):
             DependencyUnavailableError: the key store does not answer; the old key stays.
             IntegrityError: as above.
         """
+
+    def is_at_home(self) -> bool:
+        """Whether the key lies where it was settled: false for a copy, or after a move.
+
+        Raises:
+            DependencyUnavailableError: the key store does not answer.
+        """
+
+    def settle(self) -> None:
+        """Make the present place the key's home.
+
+        Raises:
+            DependencyUnavailableError: the key store cannot be written.
+        """

@@ -32,6 +32,10 @@ OPEN: Final = {
     "/livez",
     "/readyz",
     "/metrics",
+    "/.well-known/lethe.json",
+    "/log/checkpoint",
+    "/log/leaves/{seq}/proof",
+    "/log/consistency",
     SIGN_IN,
     "/admin/console/static/{version}/{name}",
 }

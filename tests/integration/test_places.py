@@ -12,8 +12,8 @@ import pytest
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.db.maintenance import PERSONAL_TABLES
 from app.adapters.db.tables import metadata
-from app.bootstrap.adapters import limits_of
 from app.bootstrap.data_inventory import InventoryKind, Store, owner_of
+from app.bootstrap.deployment import deployment_of
 from app.domain.erasure.scope import AllScope
 from app.services.erasure.requests import ForgetCommand
 from tests.places import Walk
@@ -78,8 +78,13 @@ def test_the_certificate_names_the_files_that_the_probe_cannot_read(tmp_path: Pa
     embedded = settings_for(tmp_path)
     distributed = settings_for(tmp_path, database=server, vault=server)
 
-    assert limits_of(embedded) == []
-    assert [limit.code for limit in limits_of(distributed)] == ["rows-files", "vault-files"]
+    here, there = deployment_of(embedded), deployment_of(distributed)
+    assert [limit.code for limit in there.limits if limit not in here.limits] == [
+        "rows-files",
+        "vault-files",
+    ]
+    assert here.reach.endswith("nowhere else on disk.")
+    assert "rows and vault lie on database servers and could not be" in there.reach
 
 
 def test_what_is_personal_is_owned_by_a_store_that_erases_or_keeps_hashes() -> None:

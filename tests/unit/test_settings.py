@@ -13,6 +13,7 @@ SECRET = "0123456789abcdef0123456789abcdef"
 PRODUCTION = {
     "LETHE_ENV": "production",
     "LETHE_PEPPER": "p" + SECRET,
+    "LETHE_AUDIT__ORIGIN": "lethe.example/log",
     "LETHE_VAULT__KEK": SECRET + SECRET,
     "LETHE_AUTH__SERVICE_TOKEN": "s" + SECRET,
     "LETHE_AUTH__ADMIN_TOKEN": "a" + SECRET,
@@ -168,6 +169,7 @@ def test_production_names_everything_that_is_missing_at_once(
         "LETHE_AUTH__ADMIN_TOKEN",
         "LETHE_PEPPER",
         "LETHE_VAULT__KEK",
+        "LETHE_AUDIT__ORIGIN",
     ]
 
 

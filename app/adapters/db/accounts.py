@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 
 from app.adapters.db.session import Repository
 from app.adapters.db.tables import audit_leaf, erasure_document, erasure_move, erasure_request
-from app.domain.audit.entries import StoredLeaf
+from app.domain.audit.entries import LeafKind, StoredLeaf
 from app.domain.erasure.reconciliation import Account, RequestRow, Transition
 from app.domain.models import RequestId
 
@@ -63,9 +64,18 @@ class SqlAccounts(Repository):
             yield request_id, Transition(source, target)
 
     def _leaves(self) -> Iterator[_Entry]:
+        """Yield leaves, but not those that were brought back without the rows they tell of."""
         leaf = audit_leaf.c
+        recovered = list(self._recovered())
         statement = sa.select(leaf.request_id, leaf.seq, leaf.body, leaf.leaf_hash)
         for request_id, seq, body, hashed in self.session.stream(
             statement.where(leaf.request_id.is_not(None)).order_by(leaf.request_id, leaf.seq)
         ):
-            yield request_id, StoredLeaf(seq, bytes(body), bytes(hashed))
+            if not any(seq in one for one in recovered):
+                yield request_id, StoredLeaf(seq, bytes(body), bytes(hashed))
+
+    def _recovered(self) -> Iterator[range]:
+        told = sa.select(audit_leaf.c.body).where(audit_leaf.c.kind == LeafKind.LOG_RECOVERED.value)
+        for row in self.session.rows(told):
+            facts = json.loads(row.body)["payload"]
+            yield range(facts["first"], facts["size"])

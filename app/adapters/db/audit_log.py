@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypedDict
 
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 
 from app.adapters.db import counters
 from app.adapters.db.session import Record, Repository
-from app.adapters.db.tables import audit_checkpoint, audit_leaf, audit_node
+from app.adapters.db.tables import audit_checkpoint, audit_cosignature, audit_leaf, audit_node
 from app.domain.audit.checkpoint import Checkpoint, SignedCheckpoint, SignedNote
 from app.domain.audit.entries import Leaf, StoredLeaf
 from app.domain.audit.merkle import Frontier, Node, NodeId, extend, leaf_hash, peak_nodes
@@ -134,6 +135,29 @@ class SqlAuditLog(Repository):
         statement = sa.select(audit_checkpoint).where(audit_checkpoint.c.size > after)
         rows = self.session.rows(statement.order_by(audit_checkpoint.c.size).limit(limit))
         return [_checkpoint(row) for row in rows]
+
+    def add_cosignature(self, size: int, *, witness: str, line: str) -> None:
+        insert = self.session.insert(audit_cosignature).values(
+            size=size, witness=witness, line=line
+        )
+        self.session.changed(insert.on_conflict_do_nothing())
+
+    def cosigned(self, *, limit: int) -> list[SignedCheckpoint]:
+        of, line = audit_checkpoint.c, audit_cosignature.c
+        sizes = sa.select(line.size).distinct().order_by(line.size.desc()).limit(limit)
+        rows = self.session.rows(
+            sa.select(audit_checkpoint).where(of.size.in_(sizes)).order_by(of.size.desc())
+        )
+        lines: dict[int, str] = defaultdict(str)
+        for row in self.session.rows(
+            sa.select(line.size, line.line).where(line.size.in_(sizes)).order_by(line.witness)
+        ):
+            lines[row.size] += f"{row.line}\n"
+        found = [_checkpoint(row) for row in rows]
+        return [
+            replace(one, note=SignedNote.parse(one.note.encode() + lines[one.checkpoint.size]))
+            for one in found
+        ]
 
 
 def _checkpoint(row: Record) -> SignedCheckpoint:

@@ -7,7 +7,7 @@ are the schema; a test compares the two.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -46,6 +46,12 @@ _RANDOM_ID: Final = 32  # hex digits of 16 random bytes
 _ITEM_ID: Final = 128  # app.domain.models.ItemId
 _CODE: Final = 32  # the longest of our own codes is shorter
 
+
+def _only(where: str) -> dict[str, Any]:
+    """Return the options of an index over some of the rows, on both databases."""
+    return {"sqlite_where": text(where), "postgresql_where": text(where)}
+
+
 subject: Final = Table(
     "subject",
     metadata,
@@ -55,12 +61,7 @@ subject: Final = Table(
     Column("rights", String(_CODE)),
 )
 # Few users have a right in force, and every read of evidence asks which.
-Index(
-    "ix_subject_rights",
-    subject.c.pseudonym,
-    sqlite_where=text("rights IS NOT NULL"),
-    postgresql_where=text("rights IS NOT NULL"),
-)
+Index("ix_subject_rights", subject.c.pseudonym, **_only("rights IS NOT NULL"))
 
 interaction: Final = Table(
     "interaction",
@@ -90,18 +91,8 @@ Index(
     interaction.c.record_id,
 )
 # Nearly all rows are neither pending nor flagged, so the two indexes stay tiny.
-Index(
-    "ix_interaction_pending",
-    interaction.c.pending_until,
-    sqlite_where=text("pending_until IS NOT NULL"),
-    postgresql_where=text("pending_until IS NOT NULL"),
-)
-Index(
-    "ix_interaction_erased_by",
-    interaction.c.erased_by,
-    sqlite_where=text("erased_by IS NOT NULL"),
-    postgresql_where=text("erased_by IS NOT NULL"),
-)
+Index("ix_interaction_pending", interaction.c.pending_until, **_only("pending_until IS NOT NULL"))
+Index("ix_interaction_erased_by", interaction.c.erased_by, **_only("erased_by IS NOT NULL"))
 
 item: Final = Table(
     "item",
@@ -118,12 +109,7 @@ item: Final = Table(
     Column("is_stub", Boolean, nullable=False, server_default=false()),
 )
 Index("ix_item_changed_seq", item.c.changed_seq)
-Index(
-    "ix_item_unindexed",
-    item.c.item_id,
-    sqlite_where=text("indexed_hash IS NULL"),
-    postgresql_where=text("indexed_hash IS NULL"),
-)
+Index("ix_item_unindexed", item.c.item_id, **_only("indexed_hash IS NULL"))
 
 # Items that were deleted, until their words are gone from every file.
 item_removal: Final = Table(
@@ -249,6 +235,14 @@ audit_checkpoint: Final = Table(
     Column("root", LargeBinary, nullable=False),
     Column("note", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+)
+
+audit_cosignature: Final = Table(
+    "audit_cosignature",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("witness", String(128), primary_key=True),
+    Column("line", Text, nullable=False),
 )
 
 erasure_document: Final = Table(

@@ -5,6 +5,7 @@ The directory is made 0700, its files 0600:
     0003.pem    the private key that signs now (PKCS 8)
     0002.note   key 1 names key 2, signed by both
     0003.note   key 2 names key 3, signed by both
+    home        the file's own inode number, which a copy of the directory does not have
 
 Files are read at every use: an operator's rotation reaches every process at once, and a key
 store that is gone is noticed by the next signature, not by the next restart.
@@ -68,6 +69,16 @@ class FileSigner:
             with self._lock(fcntl.LOCK_EX):
                 if not any(self._directory.glob("*.pem")):
                     self._write(self._file(1, "pem"), _pem(Ed25519PrivateKey.generate()))
+                if not self._home.exists():
+                    self._write(self._home, None)
+
+    def is_at_home(self) -> bool:
+        with _answering():
+            return self._home.read_text() == str(self._home.stat().st_ino)
+
+    def settle(self) -> None:
+        with _answering(), self._lock(fcntl.LOCK_EX):
+            self._write(self._home, None)
 
     def current(self) -> SigningKey:
         with _answering(), self._lock(fcntl.LOCK_SH):
@@ -109,13 +120,18 @@ class FileSigner:
             raise IntegrityError("the signing key is not an Ed25519 key")
         return int(newest.stem), key
 
+    @property
+    def _home(self) -> Path:
+        return self._directory / "home"
+
     def _file(self, number: int, suffix: str) -> Path:
         return self._directory / f"{number:04}.{suffix}"
 
-    def _write(self, path: Path, content: bytes) -> None:
-        """Write a whole file durably, or nothing."""
+    def _write(self, path: Path, content: bytes | None) -> None:
+        """Write a whole file durably, or nothing; without ``content`` its own inode number."""
         with tempfile.NamedTemporaryFile(dir=self._directory, delete=False) as draft:
-            draft.write(content)  # the draft is made 0600
+            inode = os.fstat(draft.fileno()).st_ino  # which it keeps under its final name
+            draft.write(str(inode).encode() if content is None else content)  # made 0600
             draft.flush()
             os.fsync(draft.fileno())
         Path(draft.name).replace(path)

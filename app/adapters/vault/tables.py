@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy.schema import CreateTable
 
 from app.adapters.db.session import Session
@@ -39,6 +39,15 @@ witness: Final = Table(
     Column("erased_from", UtcDateTime, primary_key=True),
     Column("erased_before", UtcDateTime, nullable=False),
     Column("epoch", BigInteger, nullable=False),
+)
+
+# The newest signed checkpoint of the audit log, and of those that it succeeds.
+log_head: Final = Table(
+    "log_head",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
 )
 
 _LOCK: Final = 0x1E7E_0008

@@ -30,6 +30,7 @@ _ED25519: Final = b"\x01"
 _LINE: Final = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _NAME: Final = re.compile(r"[^\s+\x00-\x1f\x7f]+")
+_TLOG_PROOF: Final = "c2sp.org/tlog-proof@v1"
 _ROTATION: Final = "lethe-key-rotation/v1"
 
 
@@ -239,6 +240,12 @@ class KeyRotation:
                 if rotation.text() == text:
                     return rotation
         raise CheckpointError("not a statement of key rotation")
+
+
+def tlog_proof(index: int, path: Sequence[bytes], checkpoint: SignedNote) -> str:
+    """Return a proof of inclusion as the file that c2sp.org/tlog-proof describes."""
+    steps = "".join(f"{base64.b64encode(step).decode()}\n" for step in path)
+    return f"{_TLOG_PROOF}\nindex {index}\n{steps}\n{checkpoint.encode()}"
 
 
 def successors(

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
+from app.domain.errors import IntegrityError
 from app.domain.models import RequestId
 
 LeafValue = str | int | float | bool | None
@@ -29,8 +31,11 @@ class LeafKind(StrEnum):
     FORGET_EXTENDED = "forget.extended"
     AUDIT_READ = "audit.read"
     KEY_ROTATED = "key.rotated"
+    LOG_RECOVERED = "log.recovered"
+    LOG_SUCCEEDED = "log.succeeded"
     PROBE_REPEATED = "probe.repeated"
     RESTORE_FOUND = "restore.found"
+    SERVICE_STARTED = "service.started"
     RIGHT_EXERCISED = "right.exercised"
     USER_PROVED = "user.proved"
 
@@ -57,6 +62,23 @@ class Leaf:
             "request_id": self.request_id,
         }
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read what ``canonical`` wrote.
+
+        Raises:
+            IntegrityError: it is not that.
+        """
+        try:
+            read = json.loads(body)
+            at, kind = datetime.fromisoformat(read["at"]), LeafKind(read["kind"])
+            leaf = cls(kind, at, read["request_id"], dict(read["payload"]))
+            if leaf.canonical() == body:
+                return leaf
+        except (ValueError, TypeError, KeyError):
+            pass
+        raise IntegrityError("not a leaf of this version's audit log")
 
 
 @dataclass(frozen=True, slots=True)

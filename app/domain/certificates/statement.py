@@ -65,6 +65,25 @@ STANDARD_LIMITS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Deployment:
+    """What every certificate of one deployment says of it.
+
+    Args:
+        release: version of the service and the commit it was built from.
+        config: SHA-256 over its settings without secrets, hex.
+        reach: what its searches can read, and what not, in words.
+        limits: what it does not claim besides the standard limits.
+        policy: its witnesses, as c2sp.org/tlog-policy; None without any.
+    """
+
+    release: str
+    config: str
+    reach: str
+    limits: tuple[Limit, ...] = STANDARD_LIMITS
+    policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateStatement:
     """What the service says it has erased. Holds no user id, no pseudonym and no content.
 
@@ -75,6 +94,8 @@ class CertificateStatement:
         state_before: SHA-256 over the recommender's state before, 32 bytes.
         state_after: the same after.
         limits: what is not claimed.
+        release: which version of the service erased; empty in certificates from before 0035.
+        reach: what the search could read, and what not, in words; likewise.
     """
 
     origin: str
@@ -89,6 +110,8 @@ class CertificateStatement:
     state_before: bytes
     state_after: bytes
     limits: tuple[Limit, ...] = STANDARD_LIMITS
+    release: str = ""
+    reach: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a statement of an incomplete erasure: fail closed."""
@@ -133,7 +156,8 @@ class CertificateStatement:
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON form."""
-        return {
+        told = {"reach": self.reach, "release": self.release}
+        return {name: text for name, text in told.items() if text} | {
             "completed_at": format_time(self.completed_at),
             "due_at": format_time(self.due_at),
             "format": CERTIFICATE_FORMAT,
@@ -166,6 +190,8 @@ class CertificateStatement:
             state_before=fields.hex_bytes("state_before", n_bytes=_STATE_HASH_BYTES),
             state_after=fields.hex_bytes("state_after", n_bytes=_STATE_HASH_BYTES),
             limits=tuple(map(_limit, fields.inner_list("limits"))),
+            release=fields.text("release") if "release" in fields else "",
+            reach=fields.text("reach") if "reach" in fields else "",
         )
         fields.finish()
         return statement

@@ -59,3 +59,9 @@ class AuditLog(Protocol):
 
     def checkpoints(self, *, after: int, limit: int) -> list[SignedCheckpoint]:
         """Return signed checkpoints of sizes above ``after`` (-1 for all), by size."""
+
+    def add_cosignature(self, size: int, *, witness: str, line: str) -> None:
+        """Store a witness's signature line under the checkpoint of ``size``, once."""
+
+    def cosigned(self, *, limit: int) -> list[SignedCheckpoint]:
+        """Return the newest checkpoints that witnesses signed, newest first, with their lines."""

@@ -14,6 +14,8 @@ from app.ports.clock import Clock
 from app.ports.memory_store import MemoryStore, StoreHealth
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.ports.ranker import Ranker
+from app.services.audit.continuity import Standing
+from app.services.audit.succession import SuccessionService
 from app.services.erasure.restore_guard import RestoreService
 from app.services.recommendation.reading_check import Reading, ReadingCheck
 
@@ -66,6 +68,7 @@ class HealthService:
         ranker: Ranker | None,
         reading: ReadingCheck,
         restore: RestoreService,
+        succession: SuccessionService,
         clock: Clock,
         workers_silent_after_s: float | None,
     ) -> None:
@@ -75,6 +78,7 @@ class HealthService:
         self._ranker = ranker
         self._reading = reading
         self._restore = restore
+        self._succession = succession
         self._clock = clock
 
     def readiness(self) -> Readiness:
@@ -86,6 +90,7 @@ class HealthService:
                 "llm": self._llm(),
                 "workers": self._workers(),
                 "restore": self._gate(),
+                "log": self._log(),
             }
         )
 
@@ -127,6 +132,17 @@ class HealthService:
         status = "ready" if self._restore.is_open else RestoreInProgressError.code
         is_open = self._restore.is_open
         return Dependency(status, is_well=is_open, is_required=True, latency_ms=0.0)
+
+    def _log(self) -> Dependency:
+        """Report whether the audit log is the one that was signed last."""
+        started_s = self._clock.monotonic_s()
+        status = self._succession.status()
+        return Dependency(
+            status,
+            is_well=status == Standing.CONTINUED,
+            is_required=status in {Standing.BEHIND, Standing.COPIED, Standing.FORKED},
+            latency_ms=round(1_000 * (self._clock.monotonic_s() - started_s), 3),
+        )
 
     def _workers(self) -> Dependency:
         """Report whether a queued task has reached a worker lately.

@@ -13,8 +13,8 @@ from app.domain.canonical_json import canonical_json
 from app.domain.certificates.receipt import Receipt, ReceiptStatement
 from app.domain.certificates.signed_document import SALT_BYTES, SubjectCommitment, commit_subject
 from app.domain.certificates.statement import (
-    STANDARD_LIMITS,
     CertificateStatement,
+    Deployment,
     Limit,
     ProbeFinding,
     StoreCount,
@@ -58,7 +58,7 @@ class CertificateService:
     """Issues receipts and certificates, and keeps the sealed manifest in between.
 
     Args:
-        limits: what certificates of this installation do not claim, besides the standard ones.
+        deployment: what every certificate of it says.
     """
 
     def __init__(
@@ -70,8 +70,7 @@ class CertificateService:
         vault: KeyVault,
         identity: Identity,
         clock: Clock,
-        origin: str,
-        limits: Sequence[Limit] = (),
+        deployment: Deployment,
     ) -> None:
         self._uows = uows
         self._checkpoints = checkpoints
@@ -79,8 +78,7 @@ class CertificateService:
         self._vault = vault
         self._identity = identity
         self._clock = clock
-        self._origin = origin
-        self._limits = (*STANDARD_LIMITS, *limits)
+        self._deployment = deployment
 
     def acknowledge(
         self,
@@ -97,7 +95,7 @@ class CertificateService:
             DependencyUnavailableError: the key store does not answer; nothing is accepted.
         """
         statement = ReceiptStatement(
-            origin=self._origin,
+            origin=self._checkpoints.origin(uow),
             request_id=request.request_id,
             scope_kind=request.scope_kind,
             subject=about.subject,
@@ -121,6 +119,18 @@ class CertificateService:
             ),
         )
         return receipt
+
+    def vouch(self) -> None:
+        """Sign the log, so that the leaf a receipt names is kept out of a restore's reach, too.
+
+        Raises:
+            DependencyUnavailableError: the next signature makes up for it.
+        """
+        self._checkpoints.make()
+
+    def origin(self, uow: UnitOfWork) -> str:
+        """Return the name of the log that is appended to now."""
+        return self._checkpoints.origin(uow)
 
     def receipt(self, uow: UnitOfWork, request_id: RequestId) -> Receipt:
         """Return the receipt as it was given, its salt included while it is still held here.
@@ -201,7 +211,7 @@ class CertificateService:
         hashes = [one.state_hash for one in uow.processes.live(now=now) if one.state_hash]
         before, after = documents.state_before, hashes[0] if hashes else None
         return CertificateStatement(
-            origin=self._origin,
+            origin=self._checkpoints.origin(uow),
             request_id=request.request_id,
             scope_kind=request.scope_kind,
             subject=Receipt.decode(documents.receipt.encode()).statement.subject,
@@ -215,7 +225,9 @@ class CertificateService:
             probes=tuple(_finding(report) for report in reports),
             state_before=bytes.fromhex(before) if before else _UNKNOWN_STATE,
             state_after=bytes.fromhex(after) if after else _UNKNOWN_STATE,
-            limits=self._limits if before and after else (*self._limits, _NO_STATE),
+            limits=(*self._deployment.limits, *(() if before and after else (_NO_STATE,))),
+            release=self._deployment.release,
+            reach=self._deployment.reach,
         )
 
     def certify(self, uow: UnitOfWork, statement: CertificateStatement, *, seq: int) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from app.domain.audit.entries import Leaf, LeafKind, StoredLeaf
 from app.domain.canonical_json import canonical_json
+from app.domain.certificates.statement import Deployment
 from app.domain.errors import NotFoundError
 from app.domain.models import RequestId
 from app.ports.clock import Clock
@@ -75,6 +76,12 @@ class AuditService:
                 raise NotFoundError(f"the log has fewer than {size} leaves")
             self._note_read(uow, after=-1, returned=size)
         return self._lines(size)
+
+    def note_start(self, deployment: Deployment, *, role: str) -> None:
+        """Append the leaf that says which release runs from now on, with which settings."""
+        facts = {"config": deployment.config, "release": deployment.release, "role": role}
+        with self._uows.write() as uow:
+            uow.audit.append([Leaf(LeafKind.SERVICE_STARTED, self._clock.now(), None, facts)])
 
     def _note_read(self, uow: UnitOfWork, *, after: int, returned: int) -> None:
         facts = {"after": after, "returned": returned}

@@ -26,7 +26,7 @@ from app.domain.erasure.scope import (
     TopicScope,
     scope_to_json,
 )
-from app.domain.errors import ConflictError, IdempotencyConflictError, NotFoundError
+from app.domain.errors import ConflictError, IdempotencyConflictError
 from app.domain.models import Pseudonym, RecordId, RequestId, Subject, SubjectStatus
 from app.domain.privacy.pseudonyms import Identity
 from app.domain.recommendation.topic import Topic
@@ -37,6 +37,7 @@ from app.ports.persistence.requests import NewRequest, RequestMatch
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.audit.certificates import CertificateService, SaltedCommitment, commit
 from app.services.concurrency import InFlightAnswers
+from app.services.erasure.lost_requests import missing
 from app.services.erasure.scope_resolution import ScopeResolver, entries_in_scope
 from app.services.ingestion.tombstone_filter import tombstones
 
@@ -164,6 +165,7 @@ class ForgetService:
         stones = uow.tombstones.of([request.request_id])
         # A worker makes good what fails here, before it erases anything.
         uow.after_commit(partial(self._ledger.note, stones))
+        uow.after_commit(self._certificates.vouch)
         uow.after_commit(partial(self._queue.ring, request.request_id))
         return self._answer(uow, request, receipt, is_new=True)
 
@@ -192,9 +194,8 @@ class ForgetService:
             topic_id = self._identity.topic_id(command.pseudonym, command.scope.text)
             topic = Topic(topic_id, command.scope.text)
             uow.suppressions.add(command.pseudonym, topic, request_id=request_id, at=now)
-        change_seq = uow.changes.append({command.pseudonym})
-        scope = command.scope
-        request = suppressed(stone, scope_kind=scope.kind, seq=change_seq, reason=command.reason)
+        seq, scope = uow.changes.append({command.pseudonym}), command.scope
+        request = suppressed(stone, scope_kind=scope.kind, seq=seq, reason=command.reason)
         # Which part it is, is told by flags and tombstones; the words would be one more trace.
         return replace(request, scope=scope if is_whole_user else None), len(doomed)
 
@@ -256,11 +257,12 @@ class ForgetService:
 
         Raises:
             NotFoundError: there is none of that id.
+            RequestLostError: there was one, and a restore lost it.
         """
         with self._uows.read() as uow:
             request = uow.requests.get(request_id)
             if request is None:
-                raise NotFoundError("no erasure request has this id")
+                raise missing(uow, request_id, self._ledger, certificates=self._certificates)
             certificate = self._certificates.certificate(uow, request_id)
             return ForgetStatus(request, uow.requests.steps(request_id), certificate)
 

@@ -17,7 +17,7 @@ import structlog
 from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.erasure.request import ErasureOrder, Tombstone
 from app.domain.erasure.scope import AllScope, EventsScope, Scope
-from app.domain.errors import IntegrityError, RestoreInProgressError
+from app.domain.errors import IntegrityError, LogForkedError, RestoreInProgressError
 from app.domain.models import Pseudonym, RecordId, RequestId
 from app.domain.privacy.pseudonyms import Identity
 from app.ports.clock import Clock
@@ -25,6 +25,7 @@ from app.ports.ledger import ErasureLedger
 from app.ports.memory_store import MemoryStore, Reindexed
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.ports.vault import KeyVault
+from app.services.audit.succession import SuccessionService
 from app.services.erasure.requests import ForgetCommand, ForgetService
 from app.services.erasure.residue_search import ResidueSearch
 from app.services.ingestion.service import IngestService
@@ -55,6 +56,7 @@ class RestoreService:
         uows: UnitsOfWork,
         stores: RestoreStores,
         forget: ForgetService,
+        succession: SuccessionService,
         ingest: IngestService,
         search: ResidueSearch,
         identity: Identity,
@@ -65,6 +67,7 @@ class RestoreService:
         self._vault = stores.vault
         self._ledger = stores.ledger
         self._forget = forget
+        self._succession = succession
         self._ingest = ingest
         self._search = search
         self._identity = identity
@@ -89,17 +92,24 @@ class RestoreService:
     def check(self) -> bool:
         """Compare the stores, repeat the erasures one of them lacks; return whether all is open.
 
-        Cheap while nothing was restored: it reads one number of each store.
+        Cheap while nothing was restored: it reads one number of each store. The audit log comes
+        first: whatever is repeated is signed, so the log has to be one that may be.
 
         Raises:
             DependencyUnavailableError: a store does not answer, or its files are out of reach
                 here; the gate stays as it is.
-            IntegrityError: a search still finds what came back; the gate stays closed.
+            IntegrityError: a search still finds what came back, or two histories of the log were
+                signed; the gate stays closed.
         """
+        try:
+            is_new_log = self._succession.settle()
+        except LogForkedError:
+            self._is_open = False
+            raise
         with self._uows.read() as uow:
             n_leaves, mark = uow.audit.size(), uow.restores.memory_mark()
         is_whole = self._memory.mark() >= mark
-        if self._is_open and is_whole and n_leaves >= self._n_leaves:
+        if self._is_open and is_whole and n_leaves >= self._n_leaves and not is_new_log:
             self._n_leaves = n_leaves
             return True
         self._is_open = False

@@ -5,11 +5,33 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from app.data.verify_lethe import Wrong, parse_key, read_leaf, verify_document, verify_log
-from tests.audit_samples import SIGNER, MemoryLog, make_certificate, rotated
+from app.data.verify_lethe import (
+    Wrong,
+    check_tlog_proof,
+    open_checkpoint,
+    parse_key,
+    read_leaf,
+    verify_document,
+    verify_log,
+)
+from app.domain.audit.checkpoint import tlog_proof
+from app.domain.certificates.certificate import Certificate
+from tests.audit_samples import (
+    SALT,
+    SIGNER,
+    MemoryLog,
+    completion_leaf,
+    make_certificate,
+    make_receipt,
+    make_statement,
+    rotated,
+)
 
 PINNED = [parse_key(SIGNER.key.encode())]
 N_LEAVES = 1_000
@@ -18,6 +40,11 @@ N_WHOLE_LOGS = 40
 
 def flipped(data: bytes, *, at: int, mask: int) -> bytes:
     return data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :]
+
+
+def is_layout(data: bytes, *, at: int, mask: int) -> bool:
+    """Whether white space between two values became other white space: no change of content."""
+    return data[at : at + 1] == b"\n" and bytes([data[at] ^ mask]) in b" \t\r"
 
 
 def test_every_flipped_byte_of_a_certificate_is_caught() -> None:
@@ -29,11 +56,47 @@ def test_every_flipped_byte_of_a_certificate_is_caught() -> None:
         at
         for at in range(len(data))
         if not verify_document(
-            flipped(data, at=at, mask=int(rng.integers(1, 256))), pinned=PINNED
+            flipped(data, at=at, mask=(mask := int(rng.integers(1, 256)))), pinned=PINNED
         ).n_wrong
+        and not is_layout(data, at=at, mask=mask)
     ]
 
     assert missed == []
+
+
+def test_every_flipped_byte_of_a_receipt_is_caught() -> None:
+    data = make_receipt().encode()
+    rng = np.random.default_rng(4)
+    for at in range(len(data)):
+        mask = int(rng.integers(1, 256))
+        report = verify_document(flipped(data, at=at, mask=mask), pinned=PINNED)
+        assert report.n_wrong or is_layout(data, at=at, mask=mask), at
+
+
+def test_every_flipped_byte_of_a_checkpoint_and_of_a_tlog_proof_is_caught() -> None:
+    memory = MemoryLog()
+    memory.fill(20)
+    index = memory.append(completion_leaf(make_statement()))
+    memory.fill(3)
+    shown = memory.prove(index)
+    certificate = Certificate.issue(make_statement(), proof=shown, salt=SALT, signer=SIGNER)
+    document = json.loads(certificate.encode())
+    proof = tlog_proof(index, shown.path, shown.checkpoint).encode()
+    note = shown.checkpoint.encode().encode()
+    check_tlog_proof(document, proof.decode(), PINNED)
+    rng = np.random.default_rng(5)
+
+    def is_caught(check: Callable[[str], object], data: bytes, at: int) -> bool:
+        try:
+            check(flipped(data, at=at, mask=int(rng.integers(1, 256))).decode())
+        except (Wrong, UnicodeDecodeError):
+            return True
+        return False
+
+    for at in range(len(note)):
+        assert is_caught(lambda text: open_checkpoint(text, PINNED), note, at), at
+    for at in range(len(proof)):
+        assert is_caught(lambda text: check_tlog_proof(document, text, PINNED), proof, at), at
 
 
 @pytest.fixture(scope="module")

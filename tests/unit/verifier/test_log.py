@@ -121,6 +121,20 @@ def test_consistent_forgery_is_bracketed_by_the_checkpoints(
     assert named in capsys.readouterr().out
 
 
+def test_the_layout_of_a_log_does_not_matter(tmp_path: Path) -> None:
+    leaves = [json.loads(line) for line in LINES]
+    for text in (
+        json.dumps(leaves, indent=1),
+        "\n".join(json.dumps(one, indent=2) for one in leaves),
+    ):
+        assert check(tmp_path, text.encode()) == 0
+    note = tmp_path / "checkpoint.json"
+    note.write_text(json.dumps({"origin": "x", "note": NOTES["newest"]}))
+    assert verify_lethe.main([str(note), "--key", KEY]) == 0
+    assert verify_lethe.main([str(tmp_path / "leaves.ndjson"), str(note), "--key", KEY]) == 0
+    assert verify_lethe.main([str(tmp_path / "leaves.ndjson"), "--key", KEY]) == 2
+
+
 def test_wrong_key_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(tmp_path, b"".join(LINES), key=make_signer(2).key.encode()) == 1
     assert "WRONG  checkpoint 1: wrong key" in capsys.readouterr().out

@@ -112,13 +112,12 @@ def test_a_new_key_does_not_vouch_for_what_it_does_not_sign(certificate: Path) -
         (lambda data: data[:-40], "WRONG  form: not JSON: cut off"),
         (lambda data: b"", "WRONG  form: not JSON: cut off"),
         (lambda data: data.replace(b"214", b"215", 1), "WRONG  signature: does not fit"),
-        (lambda data: data.replace(b'"before":214', b'"before": 214'), "not in canonical form"),
         (lambda data: data.replace(SALT.hex().encode(), b"0" * 64), "the salt is not the one"),
         (lambda data: data.replace(b'"salt":', b'"salt":null,"salt":'), "a name occurs twice"),
         (lambda data: b"\xff" + data, "WRONG  form: not JSON: damaged"),
         (lambda data: b"[]\n", "WRONG  form: not a document"),
     ],
-    ids=["truncated", "empty", "changed", "space", "salt", "repeated", "not utf-8", "no object"],
+    ids=["truncated", "empty", "changed", "salt", "repeated", "not utf-8", "no object"],
 )
 def test_damage_is_named(
     certificate: Path,
@@ -267,20 +266,22 @@ def test_salt_may_be_taken_out_and_given_again(certificate: Path) -> None:
     certificate.write_bytes(bare.encode())
 
     assert verify(certificate, "--key", KEY) == 0
-    assert verify(certificate, "--key", KEY, "--subject", USER) == 1
+    assert verify(certificate, "--key", KEY, "--subject", USER) == 2
     assert verify(certificate, "--key", KEY, "--subject", USER, "--salt", SALT.hex()) == 0
 
 
-def test_reindented_document_is_accepted_only_on_request(certificate: Path) -> None:
-    certificate.write_text(json.dumps(json.loads(certificate.read_bytes()), indent=2))
+def test_the_layout_of_a_document_does_not_matter(certificate: Path) -> None:
+    document = json.loads(certificate.read_bytes())
+    for saved in (document, {"status": "completed", "certificate": document}):
+        for layout in ({}, {"indent": 2}, {"ensure_ascii": False, "sort_keys": True}):
+            certificate.write_text(json.dumps(saved, **layout))
 
-    assert verify(certificate, "--key", KEY) == 1
-    assert verify(certificate, "--key", KEY, "--any-layout") == 0
+            assert verify(certificate, "--key", KEY) == 0
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["missing.json"], [], ["--log", "x"], ["certificate.json", "--key", "no+key"]],
+    [["missing.json"], [], ["--log", "x"], ["--key", KEY], ["certificate.json", "--key", "no+key"]],
 )
 def test_nothing_is_concluded_when_wrongly_used(
     certificate: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
