@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -65,32 +65,31 @@ Event = tuple[Pseudonym, EventKey]
 
 
 class Batch:
-    """A batch while it is decided on: of each event the newest content, of each entry what became.
+    """A batch while it is decided on: of events the newest content, of entries what became."""
 
-    Args:
-        told: the entries, in the order in which they were sent.
-    """
-
-    def __init__(self, told: Sequence[Interaction]) -> None:
-        self._told = told
+    def __init__(self, n_entries: int) -> None:
+        self._admitted: dict[int, Interaction] = {}
         self._first: dict[Event, int] = {}
         self._corrected: list[Event] = []
         self.newest: dict[Event, Interaction] = {}
-        self.outcomes = [Outcome.ACCEPTED] * len(told)
+        self.outcomes = [Outcome.ACCEPTED] * n_entries
 
     def refuse(self, at: int, why: Outcome) -> None:
         """Leave an entry out."""
         self.outcomes[at] = why
 
-    def admit(self, at: int) -> None:
-        """Take an entry in; one of the same event before it counts no more."""
-        one = self._told[at]
+    def admit(self, at: int, one: Interaction) -> None:
+        """Take an entry in as ``one``; one of the same event before it counts no more."""
+        self._admitted[at] = one
         event = (one.pseudonym, one.event_key)
         before = self.newest.get(event)
         if before is None:
             self._first[event] = at
+        elif _is_same(one, before):
+            self.outcomes[at] = Outcome.DUPLICATE
+            return
         else:
-            self.outcomes[at] = Outcome.DUPLICATE if before == one else Outcome.UPDATED
+            self.outcomes[at] = Outcome.UPDATED
         self.newest[event] = one
 
     def compare(
@@ -108,9 +107,9 @@ class Batch:
         for record_id, former in stored.items():
             event = (former.pseudonym, former.event_key)
             at = self._first[event]
-            is_same = self._told[at] == former
+            is_same = _is_same(self._admitted[at], former)
             self.outcomes[at] = Outcome.DUPLICATE if is_same else Outcome.UPDATED
-            if self.newest[event] != former:
+            if not _is_same(self.newest[event], former):
                 doomed[former.pseudonym].append(record_id)
                 self._corrected.append(event)
         return doomed
@@ -118,3 +117,13 @@ class Batch:
     def corrections(self) -> list[Interaction]:
         """Return the contents that take the places of those."""
         return [self.newest[event] for event in self._corrected]
+
+
+def _is_same(one: Interaction, former: Interaction) -> bool:
+    """Whether an event says what it said before; not to say which list it answers is no change.
+
+    For the list may rest on what was erased by the time that the event is sent again.
+    """
+    if one.answered is None and former.answered is not None:
+        former = replace(former, answered=None)
+    return one == former

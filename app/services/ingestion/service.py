@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -267,7 +267,7 @@ def _admitted(
     unwanted: Collection[Event],
 ) -> Batch:
     """Return the batch with what may come in admitted and the rest refused."""
-    batch = Batch(interactions)
+    batch = Batch(len(interactions))
     for at, one in enumerate(interactions):
         if one.item_id is not None and one.item_id not in items:
             batch.refuse(at, Outcome.UNKNOWN_ITEM)
@@ -276,7 +276,7 @@ def _admitted(
         elif (one.pseudonym, one.event_key) in unwanted:
             batch.refuse(at, Outcome.UNWANTED_TOPIC)
         else:
-            batch.admit(at)
+            batch.admit(at, one if gate.answers(one) else replace(one, answered=None))
     return batch
 
 
