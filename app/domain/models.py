@@ -19,7 +19,8 @@ RecordId = NewType("RecordId", str)
 RequestId = NewType("RequestId", str)
 """32 random hex digits; the id of an erasure request."""
 
-AttributeValue = str | int | float | bool | Sequence[str]
+Scalar = str | int | float | bool
+AttributeValue = Scalar | Sequence[Scalar]
 
 
 class Kind(StrEnum):

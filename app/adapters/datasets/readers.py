@@ -97,7 +97,7 @@ def author_of(book: Item) -> str:
 
 def _subjects(book: Item) -> Sequence[str]:
     subjects = book.attributes["subjects"]
-    return [] if isinstance(subjects, str | int | float) else subjects
+    return [] if isinstance(subjects, str | int | float) else [str(one) for one in subjects]
 
 
 def make_reader(number: int, *, shelf: Shelf, seed: int = DEFAULT_SEED) -> Reader:

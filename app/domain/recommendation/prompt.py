@@ -200,4 +200,4 @@ def _fact(name: str, value: AttributeValue, *, title: str) -> str:
         return name if value else ""
     if isinstance(value, int | float):
         return "" if str(value) in title else f"{name} {value}"
-    return value if isinstance(value, str) else ", ".join(value)
+    return value if isinstance(value, str) else ", ".join(map(str, value))

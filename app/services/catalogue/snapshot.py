@@ -60,7 +60,8 @@ class CatalogueSnapshot:
         version: of the catalogue; 0 for one that was never read.
         vectors: of the items.
         entries: every item as it is.
-        ids: by row; rows of removed items stay until the next ``in_order``.
+        ids: by row; rows of removed items stay until the next ``in_order``. The same object in
+            later versions as long as no row is added or moved.
         rows: the row of every item.
         available: which rows may be in a list, shape (n_rows,).
         base: the items of the first rows as they were when they were last put in order.
@@ -91,7 +92,8 @@ class CatalogueSnapshot:
     ) -> CatalogueSnapshot:
         """Return a later version: some items added, changed or removed."""
         new = {one.item.item_id: one for one in changed}
-        entries, rows, ids = dict(self.entries), dict(self.rows), list(self.ids)
+        entries, rows, added = dict(self.entries), dict(self.rows), list[ItemId]()
+        n_rows = len(self.ids)
         names, touched = Counter(self.names), set(self.changed)
         for item_id in (*new, *removed):
             if item_id in entries:
@@ -101,11 +103,11 @@ class CatalogueSnapshot:
             names.update(entry.item.attributes.keys())
             entries[item_id] = entry
             if item_id not in rows:
-                rows[item_id] = len(ids)
-                touched.add(len(ids))
-                ids.append(item_id)
-        available = np.zeros(len(ids), dtype=np.bool_)
-        available[: len(self.ids)] = self.available
+                rows[item_id] = n_rows + len(added)
+                touched.add(rows[item_id])
+                added.append(item_id)
+        available = np.zeros(n_rows + len(added), dtype=np.bool_)
+        available[:n_rows] = self.available
         for item_id, entry in new.items():
             available[rows[item_id]] = is_shown(entry)
         for item_id in removed:
@@ -116,7 +118,7 @@ class CatalogueSnapshot:
             version=version,
             vectors=self.vectors.without({*new, *removed}),
             entries=entries,
-            ids=ids,
+            ids=(*self.ids, *added) if added else self.ids,
             rows=rows,
             available=available,
             changed=frozenset(touched),
@@ -261,6 +263,11 @@ class Eligible(Collection[ItemId]):
 
     snapshot: CatalogueSnapshot
     mask: Mask
+
+    @property
+    def ids(self) -> Sequence[ItemId]:
+        """The items in the order of the mask; the same object while the order is the same."""
+        return self.snapshot.ids
 
     def __contains__(self, item_id: object) -> bool:
         row = self.snapshot.rows.get(item_id)  # type: ignore[call-overload] # any object may be asked for

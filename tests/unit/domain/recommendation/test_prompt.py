@@ -294,6 +294,7 @@ def test_a_memory_tells_item_own_words_and_attributes() -> None:
         ({"new": True, "used": False}, "A) Star Wars (1977) | new"),
         ({"genres": ["War", "Epic"], "by": "Lucas"}, "A) Star Wars (1977) | War, Epic; Lucas"),
         ({"genres": []}, "A) Star Wars (1977)"),
+        ({"sizes": [39, 45]}, "A) Star Wars (1977) | 39, 45"),
     ],
 )
 def test_attributes_are_told_in_few_words(
