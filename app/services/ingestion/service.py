@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -124,22 +124,18 @@ class IngestService:
         return IngestResult(batch.outcomes)
 
     def _store(self, uow: UnitOfWork, batch: Batch, *, at: datetime) -> list[NewInteraction]:
-        """Insert what is new or corrected; return those rows."""
-        lease = self._lease(at)
+        """Insert what is new or corrected; return those rows.
 
-        def add(told: Iterable[Interaction]) -> list[NewInteraction]:
-            rows = [NewInteraction(one, RecordId(secrets.token_hex(16))) for one in told]
-            return uow.interactions.add(rows, pending_until=lease, received_at=at)
-
-        inserted = add(batch.newest.values())
-        new = [row.interaction for row in inserted]
-        known = batch.newest.keys() - {(one.pseudonym, one.event_key) for one in new}
-        if known:
-            former = uow.interactions.find(known)
-            doomed = batch.compare(known, {row.record_id: row.interaction for row in former})
-            for pseudonym, record_ids in sorted(doomed.items()):
-                self._supersede(uow, pseudonym, record_ids)
-            inserted += add(batch.corrections())
+        What is known is read first, the users being locked: most of what is sent twice is sent
+        whole, and needs neither to be sealed nor to be tried.
+        """
+        former = uow.interactions.find(batch.newest.keys())
+        doomed = batch.compare({row.record_id: row.interaction for row in former})
+        for pseudonym, record_ids in sorted(doomed.items()):
+            self._supersede(uow, pseudonym, record_ids)
+        told = [NewInteraction(one, RecordId(secrets.token_hex(16))) for one in batch.to_store()]
+        inserted = uow.interactions.add(told, pending_until=self._lease(at), received_at=at)
+        batch.stored(row.interaction for row in inserted)
         uow.changes.append({row.interaction.pseudonym for row in inserted})
         return inserted
 
