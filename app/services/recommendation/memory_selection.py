@@ -124,9 +124,14 @@ class MemorySelection:
     def recall(self, known: UserSnapshot, catalogue: CatalogueSnapshot) -> SelectableMemories:
         """Fetch the embeddings of the newest memories; those not stored yet are left out.
 
-        What was touched in the session is remembered by what the catalogue says of it.
+        What was touched in the session is remembered by what the catalogue says of it. A memory
+        that is made of nothing but an item's id, as those of stubs are, has no meaning.
         """
-        newest = [entry for entry in known.history[:NEWEST] if not entry.is_pending]
+        newest = [
+            entry
+            for entry in known.history[:NEWEST]
+            if not entry.is_pending and _has_meaning(entry, catalogue)
+        ]
         stored = [entry.record_id for entry in newest if entry.record_id]
         found: Mapping[RecordId, Vector] = {}
         if known.subject is not None and stored:
@@ -180,6 +185,13 @@ class MemorySelection:
             memories.vectors[indices],
             memories.strength[indices],
         )
+
+
+def _has_meaning(entry: HistoryEntry, catalogue: CatalogueSnapshot) -> bool:
+    if entry.text or entry.item_id is None:
+        return True
+    found = catalogue.entries.get(entry.item_id)
+    return found is not None and not found.item.is_stub
 
 
 def _by_item(
