@@ -20,7 +20,7 @@ from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.vectors import Vector
 
 NEWEST: Final = 64
-"""Memories that make the profile and compete for the prompt."""
+"""Memories that make the profile and compete for the prompt; of one item one."""
 
 _OF_THE_SESSION: Final = RecordId("")
 """Stands for the record of what a visitor touched in this session: there is none."""
@@ -127,11 +127,7 @@ class MemorySelection:
         What was touched in the session is remembered by what the catalogue says of it. A memory
         that is made of nothing but an item's id, as those of stubs are, has no meaning.
         """
-        newest = [
-            entry
-            for entry in known.history[:NEWEST]
-            if not entry.is_pending and _has_meaning(entry, catalogue)
-        ]
+        newest = _newest(known.history, catalogue)
         stored = [entry.record_id for entry in newest if entry.record_id]
         found: Mapping[RecordId, Vector] = {}
         if known.subject is not None and stored:
@@ -185,6 +181,27 @@ class MemorySelection:
             memories.vectors[indices],
             memories.strength[indices],
         )
+
+
+def _newest(history: Sequence[HistoryEntry], catalogue: CatalogueSnapshot) -> list[HistoryEntry]:
+    """Return the newest memories, an item's once: who reloads a page remembers no more of it.
+
+    Of several without words what is more than a view stands for the item. What somebody said is
+    a memory of its own.
+    """
+    newest: dict[str, HistoryEntry] = {}
+    for entry in history:
+        if entry.is_pending or not _has_meaning(entry, catalogue):
+            continue
+        of_item = None if entry.text else entry.item_id
+        key = f"record {entry.record_id}" if of_item is None else f"item {of_item}"
+        before = newest.get(key)
+        if before is None:
+            if len(newest) < NEWEST:
+                newest[key] = entry
+        elif before.kind is Kind.VIEW:
+            newest[key] = entry if entry.kind is not Kind.VIEW else before
+    return list(newest.values())
 
 
 def _has_meaning(entry: HistoryEntry, catalogue: CatalogueSnapshot) -> bool:
