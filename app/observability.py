@@ -156,7 +156,7 @@ class Metrics:
         self._recommendations = Counter(
             "lethe_recommendations",
             "Recommendations answered.",
-            ("ranked_by", "regime", "form", "personalised", "degraded"),
+            ("scenario", "ranked_by", "regime", "form", "personalised", "degraded"),
             registry=self._registry,
         )
         self._interactions = Counter(
@@ -173,9 +173,10 @@ class Metrics:
         """Count an answered request; ``route`` is the template, None where none matched."""
         self._http.labels(method, route or "unmatched", str(status)).observe(seconds)
 
-    def recommendation(self, made: Provenance) -> None:
-        """Count an answered recommendation."""
+    def recommendation(self, made: Provenance, *, scenario: str | None) -> None:
+        """Count an answered recommendation, under a preset of the installation or none."""
         self._recommendations.labels(
+            scenario or "-",
             made.ranked_by,
             made.regime,
             made.form or "none",

@@ -11,6 +11,8 @@ from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.forget import RequestIdIn
 from app.api.schemas import (
+    AnswerCountOut,
+    AnswersOut,
     AuditOut,
     LeafOut,
     ProofOut,
@@ -80,6 +82,18 @@ def get_forget_requests(
         requests=[RequestOut.model_validate(request) for request in page.requests],
         count_by_status=dict(page.count_by_state),
     )
+
+
+@router.get("/answers")
+def get_answers(_caller: Admin, state: StateDep) -> AnswersOut:
+    """Tell how often lists were answered: interactions that gave a `recommendation_id` back.
+
+    Counted from the interactions that are there now, so what was erased is in no number, as if it
+    had never been; nor are users who restricted or objected. For how many lists were given see the
+    metric `lethe_recommendations_total`.
+    """
+    counts = state.container.overview.answers()
+    return AnswersOut(answers=[AnswerCountOut.model_validate(one) for one in counts])
 
 
 @router.post("/requests/{request_id}/retry", responses=declared(404, 409))

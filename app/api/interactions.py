@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -14,9 +15,10 @@ from app.api.openapi import batch_body
 from app.api.schemas import EntryErrorOut, IngestOut
 from app.api.state import State, StateDep, require_restored
 from app.domain.errors import FieldError, InvalidInputError
-from app.domain.models import Interaction, ReportedInteraction
+from app.domain.models import Answered, Interaction, ReportedInteraction
+from app.domain.privacy.served_list import answered_by
 from app.services.ingestion.outcomes import IngestResult, Outcome
-from app.wire.schemas import InteractionIn, interaction_from_wire
+from app.wire.interactions import InteractionIn, interaction_from_wire
 
 router = APIRouter(tags=["ingest"], dependencies=[Depends(require_restored)], route_class=BodyRoute)
 
@@ -47,6 +49,10 @@ def record_interactions(
     like what is erased. `refused` counts what an erasure covers. An erased user's new events are
     refused until one batch says `renewed_consent=true`; what occurred before the erasure stays
     refused for ever. `errors` names each entry that was not stored.
+
+    `recommendation_id` and `position` say that the user found the item in a list. One that this
+    service did not give, or gave for another user, is an error. One that is older than 30 days, or
+    that rests on what was erased since, is left out, and the event is stored without it.
     """
     is_lenient = on_error is OnError.SKIP
     read = _read(entries, state, is_lenient=is_lenient)
@@ -81,13 +87,19 @@ def _read(entries: list[object], state: State, *, is_lenient: bool) -> dict[int,
     now, identity = state.container.clock.now(), state.container.identity
     errors: list[FieldError] = []
     reported: dict[int, ReportedInteraction] = {}
+    answered: dict[int, Answered] = {}
     for index, entry in enumerate(entries):
+        at = f"interactions.{index}"
         try:
-            reported[index] = interaction_from_wire(
-                entry, now=now, at=f"interactions.{index}", skew=state.limits.future_skew
-            )
+            one = interaction_from_wire(entry, now=now, at=at, skew=state.limits.future_skew)
+            answer = answered_by(one, identity, at=at)
         except InvalidInputError as error:
             errors.extend(error.errors)
+            continue
+        reported[index] = one
+        if answer is not None:
+            answered[index] = answer
     if errors and not is_lenient:
         raise InvalidInputError(*errors)
-    return dict(zip(reported, identity.interactions(list(reported.values())), strict=True))
+    read = dict(zip(reported, identity.interactions(list(reported.values())), strict=True))
+    return read | {at: replace(read[at], answered=answer) for at, answer in answered.items()}

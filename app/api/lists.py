@@ -13,7 +13,7 @@ from app.api.auth import ServiceOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.recommend_in import ExcludeParameter, NumberParameter, WhereParameter, where_of
-from app.api.recommended import ItemRef
+from app.api.recommended import RECOMMENDATION_ID, ItemRef
 from app.api.schemas import Count
 from app.api.state import StateDep, require_restored
 from app.domain.models import ItemId
@@ -30,11 +30,16 @@ class ItemListOut(BaseModel):
 
     items: list[ItemRef] = Field(description="Best first.")
     matched: Count = Field(description="Items that pass `where` and may be listed; a count.")
+    recommendation_id: str = Field(description=RECOMMENDATION_ID)
 
     @classmethod
     def of(cls, listed: Listed) -> ItemListOut:
         """Return the wire form."""
-        return cls(items=[ItemRef.of(item) for item in listed.items], matched=listed.matched)
+        return cls(
+            items=[ItemRef.of(item) for item in listed.items],
+            matched=listed.matched,
+            recommendation_id=listed.recommendation_id,
+        )
 
 
 @router.get("/items/{item_id:path}/similar", responses=declared(404))

@@ -12,7 +12,8 @@ from pydantic.json_schema import models_json_schema
 
 from app.api.errors import Problem, declared
 from app.domain.errors import FieldError, InvalidInputError
-from app.wire.schemas import In, InteractionIn, ItemIn
+from app.wire.interactions import InteractionIn
+from app.wire.schemas import In, ItemIn
 
 DOCUMENT: Final = "/openapi.json"
 _AT: Final = "#/components/schemas/"

@@ -184,5 +184,5 @@ def _lines(bodies: Sequence[RecommendIn], state: State, *, distinct: bool) -> It
 
 def _answer(query: RecommendQuery, state: State, departing: ExitStack) -> Recommendation:
     answer = state.container.recommend.recommend(query, departing=departing)
-    state.metrics.recommendation(answer.provenance)
+    state.metrics.recommendation(answer.provenance, scenario=query.scenario)
     return answer

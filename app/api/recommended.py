@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -12,6 +12,11 @@ from app.domain.models import Item, Kind
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
 from app.services.recommendation.answer import Recommendation, RecommendedItem, Source
+
+RECOMMENDATION_ID: Final = (
+    "Names this list to `POST /interactions`, so that what somebody does with an item of it can be "
+    "counted as an answer; for 30 days. Nothing is kept of a list that is not answered."
+)
 
 
 class ItemRef(BaseModel):
@@ -126,6 +131,7 @@ class RecommendationOut(BaseModel):
     )
     unknown_items: list[str] = Field(description="Ids in the request that no item has.")
     cursor: str | None = Field(description="Asks for the next page; null where there is none.")
+    recommendation_id: str = Field(description=RECOMMENDATION_ID)
     timings_ms: dict[str, float] = Field(description="Milliseconds each part took.")
 
     @classmethod
@@ -148,5 +154,6 @@ class RecommendationOut(BaseModel):
             emptied_by=answer.emptied_by,
             unknown_items=list(answer.unknown_items),
             cursor=answer.cursor,
+            recommendation_id=answer.recommendation_id,
             timings_ms=answer.timings_ms,
         )

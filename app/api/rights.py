@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from app.api.auth import ServiceOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
-from app.api.schemas import Count, RequestOut, SuppressionOut
+from app.api.schemas import Count, Out, RequestOut, SuppressionOut
 from app.api.state import StateDep, require_restored
 from app.domain.models import HistoryEntry, Kind, RecordId, Right
 from app.services.data_subjects.rights import Export
@@ -52,6 +52,15 @@ class RightsOut(BaseModel):
         return cls(restriction=Right.RESTRICTION in rights, objection=Right.OBJECTION in rights)
 
 
+class AnsweredOut(Out):
+    """The list that an event answers."""
+
+    list_id: str = Field(description="Tells two lists apart; 16 random hex digits.")
+    scenario: str | None = Field(description="The list's preset; null without one.")
+    variant: str = Field(description="What made the list.")
+    position: int = Field(description="The item's place in it, from 1.")
+
+
 class ExportedOut(BaseModel):
     """One interaction, its item's title, and the embedding of the memory that was made of it."""
 
@@ -64,6 +73,9 @@ class ExportedOut(BaseModel):
     value: float | None = Field(description="Such as a rating, on the caller's scale.")
     occurred_at: datetime = Field(description="When; UTC.")
     text: str | None = Field(description="The user's own words.")
+    answered: AnsweredOut | None = Field(
+        description="The list that the user found the item in; null where none was told."
+    )
     embedding: list[float] | None = Field(
         default=None, description="Vector of its memory; null where none was asked for or made."
     )
@@ -71,6 +83,7 @@ class ExportedOut(BaseModel):
     @classmethod
     def of(cls, one: HistoryEntry, export: Export, *, with_embedding: bool) -> Self:
         item = export.items.get(one.item_id) if one.item_id else None
+        answered = export.answered.get(one.record_id)
         return cls(
             event_id=export.event_ids.get(one.record_id),
             item_id=one.item_id,
@@ -79,6 +92,7 @@ class ExportedOut(BaseModel):
             value=one.value,
             occurred_at=one.occurred_at,
             text=one.text,
+            answered=AnsweredOut.model_validate(answered) if answered else None,
             embedding=_embedding(export, one.record_id) if with_embedding else None,
         )
 

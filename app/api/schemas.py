@@ -206,6 +206,22 @@ class RequestsOut(BaseModel):
     count_by_status: dict[RequestState, int] = Field(description="Requests in each status; counts.")
 
 
+class AnswerCountOut(Out):
+    """How often lists of one kind were answered."""
+
+    scenario: str | None = Field(description="Preset of the lists; null without one.")
+    variant: str = Field(description="What made the lists.")
+    lists: Count = Field(description="Lists that were answered at all; a count.")
+    by_kind: dict[Kind, int] = Field(description="Interactions with items of these lists; counts.")
+    by_position: dict[int, int] = Field(description="The same by the item's place; counts.")
+
+
+class AnswersOut(BaseModel):
+    """How often lists were answered."""
+
+    answers: list[AnswerCountOut] = Field(description="By scenario and variant.")
+
+
 class ProveIn(In):
     """Whom to look for."""
 

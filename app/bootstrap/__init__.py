@@ -12,7 +12,7 @@ from app.adapters.queue.inline import InlineQueue
 from app.api.state import Limits, Security, State
 from app.bootstrap.adapters import Adapters, chroma_directory
 from app.bootstrap.llm import watch_llm
-from app.bootstrap.metrics import watch_erasure
+from app.bootstrap.metrics import watch_answers, watch_erasure
 from app.bootstrap.services import container_of
 from app.container import Container
 from app.observability import Metrics
@@ -77,6 +77,7 @@ def build(settings: Settings) -> Runtime:
         adapters = Adapters(settings, stack)
         container = container_of(adapters)
         metrics = Metrics()
+        watch_answers(metrics, adapters.uows)
         watch_erasure(metrics, adapters.uows, directory=chroma_directory(settings))
         if adapters.llm is not None:
             watch_llm(

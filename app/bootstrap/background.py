@@ -23,9 +23,7 @@ class Background:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         container, forget = runtime.container, runtime.settings.forget
-        self._follower = PeriodicTask(
-            "feed-follower", container.feed.acknowledge, interval_s=_FOLLOW_S
-        )
+        self._follower = PeriodicTask("feed-follower", self._follow, interval_s=_FOLLOW_S)
         self._sweeper = PeriodicTask("sweeper", self._sweep, interval_s=forget.sweep_s)
         llm = runtime.llm
         self._llm = (
@@ -42,6 +40,12 @@ class Background:
         container = self._runtime.container
         container.checkpoints.make()
         container.witnessing.ask()
+
+    def _follow(self) -> None:
+        """Take what others changed; of what was deleted no word stays in this process."""
+        container = self._runtime.container
+        container.feed.acknowledge()
+        container.current.now()
 
     def _sweep(self) -> None:
         container = self._runtime.container

@@ -1,4 +1,4 @@
-"""The metrics of erasure: what waits and why, residue, dead slots and bytes by shard."""
+"""Metrics read from the stores: erasures that wait, residue, shards, answers to lists."""
 
 from __future__ import annotations
 
@@ -43,6 +43,20 @@ def watch_erasure(metrics: Metrics, uows: UnitsOfWork, *, directory: Path | None
             label="shard",
             read=_by_shard(directory, number),
         )
+
+
+def watch_answers(metrics: Metrics, uows: UnitsOfWork) -> None:
+    """Show how many lists were answered, as counted from the rows that are there now."""
+    metrics.watch(
+        "lethe_lists_answered",
+        "Lists that interactions answer, by scenario or - and variant. Falls by erasure.",
+        label="list",
+        read=_from_sql(uows, _answers),
+    )
+
+
+def _answers(uow: UnitOfWork) -> Mapping[str, int]:
+    return {f"{one.scenario or '-'}/{one.variant}": one.lists for one in uow.interactions.answers()}
 
 
 def _from_sql(

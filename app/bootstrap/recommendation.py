@@ -48,6 +48,7 @@ def lists_of(adapters: Adapters, shared: SharedServices) -> ListService:
         catalogue=shared.current,
         neighbours=adapters.neighbours,
         limiter=shared.limiter,
+        identity=adapters.identity,
         clock=adapters.clock,
         opinions=adapters.opinions,
     )

@@ -81,6 +81,28 @@ class ReportedInteraction:
     item_id: ItemId | None = None
     value: float | None = None
     text: str | None = None
+    recommendation_id: str | None = field(default=None, repr=False)
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """That an interaction answers a list: somebody did something with what they were shown.
+
+    Args:
+        list_id: 16 random hex digits that tell two lists apart.
+        scenario: the list's preset; None without one.
+        variant: what made the list, such as ``retrieval``, ``llm:attention`` or ``similar:both``.
+        position: the item's place in the list, from 1.
+        epoch: of the user when the list was made, 0 for a list that rests on nothing of theirs;
+            decides whether the answer is taken, and is not stored.
+    """
+
+    list_id: str
+    scenario: str | None
+    variant: str
+    position: int
+    epoch: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +115,7 @@ class Interaction:
         text: the user's own words, up to 8,192 characters; required for a note.
         event_id: what the caller calls the event; says nothing of what it is, so it tells no two
             apart. None where it is not known.
+        answered: which list it answers; None for none.
     """
 
     pseudonym: Pseudonym
@@ -103,6 +126,7 @@ class Interaction:
     value: float | None = None
     text: str | None = None
     event_id: str | None = field(default=None, compare=False, repr=False)
+    answered: Answered | None = None
 
 
 @dataclass(frozen=True, slots=True)

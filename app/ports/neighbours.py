@@ -5,7 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.domain.models import ItemId, Pseudonym, Scored
+
+
+class Among(Protocol):
+    """Some items, as a mask over an order of items."""
+
+    @property
+    def ids(self) -> Sequence[ItemId]:
+        """Return the items in that order; the same object as long as the order is the same.
+
+        An item that stands there twice is meant where it stands last.
+        """
+        ...
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Return which of them are meant, shape (len(ids),)."""
+        ...
 
 
 class Neighbours(Protocol):
@@ -31,7 +51,7 @@ class Neighbours(Protocol):
         *,
         top_n: int,
         exclude: Collection[ItemId] = (),
-        among: Collection[ItemId] | None = None,
+        among: Among | None = None,
     ) -> list[Scored]:
         """Return up to ``top_n`` items for someone with this history, ties by item id.
 
@@ -57,7 +77,7 @@ class Neighbours(Protocol):
         *,
         top_n: int,
         exclude: Collection[ItemId] = (),
-        among: Collection[ItemId] | None = None,
+        among: Among | None = None,
     ) -> list[Scored]:
         """Return items by number of users, ties by item id; arguments as of ``recommend``."""
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -19,15 +18,13 @@ from pydantic import (
     Field,
     PlainValidator,
     ValidationError,
-    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
-from app.domain.errors import FieldError, InvalidInputError
-from app.domain.models import AttributeValue, Item, ItemId, Kind, ReportedInteraction
+from app.domain.errors import InvalidInputError
+from app.domain.models import AttributeValue, Item, ItemId
 from app.wire.messages import (
-    MAX_ABS_VALUE,
     MAX_ATTRIBUTE_CHARS,
     MAX_ID_CHARS,
     MAX_LIST,
@@ -37,9 +34,6 @@ from app.wire.messages import (
 MAX_USER_CHARS: Final = 256
 _MAX_TEXT_CHARS: Final = 8_192
 _MAX_INTEGER: Final = 2**53
-_KINDS: Final = frozenset(Kind)
-_OLDEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
-_DEFAULT_SKEW: Final = timedelta(minutes=5)
 
 _CONTROL: Final = r"\x00-\x1f\x7f-\x9f"
 """Unicode category Cc. Lone surrogates (Cs) are in no string that pydantic takes."""
@@ -75,7 +69,7 @@ ItemIdIn = Annotated[
     ),
 ]
 _Title = Annotated[str, Field(min_length=1, max_length=512, pattern=_PRINTABLE)]
-_Text = Annotated[str, Field(max_length=_MAX_TEXT_CHARS, pattern=_LINES)]
+Text = Annotated[str, Field(max_length=_MAX_TEXT_CHARS, pattern=_LINES)]
 
 
 def _is_scalar(value: object) -> bool:
@@ -133,21 +127,6 @@ _Attributes = Annotated[
 ]
 
 
-def _moment(raw: Any, info: ValidationInfo[dict[str, datetime]]) -> datetime:  # noqa: ANN401 - parsed JSON
-    """Return an aware UTC time from ISO 8601 with an offset; the context holds the latest one."""
-    if not isinstance(raw, str):
-        raise PydanticCustomError("moment", "is required, as an ISO 8601 string")
-    try:
-        moment = datetime.fromisoformat(raw)
-    except ValueError:
-        raise PydanticCustomError("moment", "must be an ISO 8601 date and time") from None
-    if moment.tzinfo is None:
-        raise PydanticCustomError("moment", "must have a UTC offset, such as Z")
-    if not _OLDEST <= moment <= info.context["latest"]:
-        raise PydanticCustomError("moment", "must lie between 1900 and now")
-    return moment.astimezone(UTC)
-
-
 class In(BaseModel):
     """What is sent: unknown fields are refused, and no error repeats what was sent."""
 
@@ -158,7 +137,7 @@ class _ItemFieldsIn(In):
     title: _Title = Field(
         description="Shown to people and to the language model; 1 to 512 printable characters."
     )
-    description: _Text | None = Field(
+    description: Text | None = Field(
         default=None, description="What it is about; up to 8,192 characters, line ends allowed."
     )
     attributes: _Attributes = Field(
@@ -198,31 +177,6 @@ class ItemBodyIn(_ItemFieldsIn):
     )
 
 
-class InteractionIn(In):
-    """What a user did. A note needs `text`, every other kind `item_id`, a rating `value`."""
-
-    event_id: EventId
-    user: UserId
-    item_id: ItemIdIn | None = Field(
-        default=None, description="Of an item in the catalogue; 1 to 128 printable characters."
-    )
-    kind: Kind = Field(description="What the user did.")
-    value: Annotated[float, Field(strict=True, allow_inf_nan=False)] | None = Field(
-        default=None,
-        ge=-MAX_ABS_VALUE,
-        le=MAX_ABS_VALUE,
-        description="Such as a rating, on the caller's own scale; -1e6 to 1e6.",
-    )
-    occurred_at: Annotated[
-        datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
-    ] = Field(
-        description="ISO 8601 with a UTC offset; from 1900 until now, some minutes' skew allowed."
-    )
-    text: _Text | None = Field(
-        default=None, description="The user's own words; up to 8,192 characters, line ends allowed."
-    )
-
-
 def item_from_wire(data: object, *, at: str = "") -> Item:
     """Read an item such as ``{"item_id": "50", "title": "…", "attributes": {"year": 1977}}``.
 
@@ -236,64 +190,10 @@ def item_from_wire(data: object, *, at: str = "") -> Item:
     try:
         read = ItemIn.model_validate(data)
     except ValidationError as error:
-        raise InvalidInputError(*field_errors(_details(error), at=at)) from None
+        raise InvalidInputError(*field_errors(details_of(error), at=at)) from None
     return read.to_domain(read.item_id)
 
 
-def interaction_from_wire(
-    data: object, *, now: datetime, at: str = "", skew: timedelta = _DEFAULT_SKEW
-) -> ReportedInteraction:
-    """Read an interaction; ``kind`` note needs ``text``, every other kind needs ``item_id``.
-
-    Args:
-        data: parsed JSON.
-        now: the present, aware UTC.
-        at: path of the object in its body.
-        skew: how far in the future ``occurred_at`` may lie.
-
-    Raises:
-        InvalidInputError: with every field that is wrong.
-    """
-    errors: list[FieldError] = []
-    told: set[str] = set()
-    try:
-        read = InteractionIn.model_validate(data, context={"latest": now + skew})
-    except ValidationError as error:
-        errors = field_errors(_details(error), at=at)
-        fields = data if isinstance(data, Mapping) else {}
-        told = {one.field.rpartition(".")[2] for one in errors}
-    else:
-        fields = read.__dict__
-    errors += [
-        FieldError(f"{at}.{name}" if at else name, message)
-        for name, message in _missing(fields)
-        if name not in told
-    ]
-    if errors:
-        raise InvalidInputError(*errors)
-    return ReportedInteraction(
-        event_id=read.event_id,
-        user=read.user,
-        kind=read.kind,
-        occurred_at=read.occurred_at,
-        item_id=ItemId(read.item_id) if read.item_id else None,
-        value=read.value,
-        text=read.text,
-    )
-
-
-def _missing(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what an interaction of its kind lacks, from its fields as sent or as read."""
-    kind = fields.get("kind")
-    if kind == Kind.NOTE:
-        if not str(fields.get("text") or "").strip():
-            yield "text", "is required for a note"
-    elif isinstance(kind, str) and kind in _KINDS:
-        if fields.get("item_id") is None:
-            yield "item_id", "is required for every kind but note"
-        if kind == Kind.RATING and fields.get("value") is None:
-            yield "value", "is required for a rating"
-
-
-def _details(error: ValidationError) -> Sequence[Mapping[str, Any]]:
+def details_of(error: ValidationError) -> Sequence[Mapping[str, Any]]:
+    """Return what pydantic found, without its addresses."""
     return error.errors(include_url=False)

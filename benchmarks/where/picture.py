@@ -1,4 +1,4 @@
-"""Draws how long a filter takes, by the size of the catalogue."""
+"""Draws how long a filter takes, and a list with one, by the size of the catalogue."""
 
 from __future__ import annotations
 
@@ -46,6 +46,31 @@ def draw(result: Path, path: Path = _ROOT / "docs/images/where.png") -> None:
         axes.grid(visible=True, alpha=0.3)
         axes.legend(fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def draw_lists(result: Path, path: Path = _ROOT / "docs/images/where_lists.png") -> None:
+    """Write the picture of ``where_lists.json`` to ``path``."""
+    sizes = json.loads(result.read_text(encoding="utf-8"))["sizes"]
+    figure, panels = plt.subplots(1, 2, figsize=(10.5, 4), layout="constrained", sharey=True)
+    labels = {"without": "no filter"} | {
+        f"with_{count}": f"{count} condition{'s' if count > 1 else ''}" for count in (1, 3, 10)
+    }
+    for axes, share, title in zip(
+        panels, ("p50", "p99"), ("Median", "99th percentile"), strict=True
+    ):
+        for name, label in labels.items():
+            axes.plot(
+                [row["items"] for row in sizes],
+                [row[name][share] for row in sizes],
+                "o-",
+                label=label,
+            )
+        axes.set(title=title, xscale="log", yscale="log", xlabel="items")
+        axes.set(ylabel="processor milliseconds of the candidates of a list")
+        axes.grid(visible=True, alpha=0.3)
+        axes.legend(fontsize=8)
     figure.savefig(path, dpi=130)
     plt.close(figure)
 

@@ -146,7 +146,9 @@ def test_metrics_count_by_route_template_and_outcome() -> None:
 
     metrics.http(method="GET", route="/recommend/{user}", status=200, seconds=0.003)
     metrics.http(method="GET", route=None, status=404, seconds=0.001)
-    metrics.recommendation(Provenance(RankedBy.LLM, Regime.HISTORY, form=RankingForm.LABEL))
+    metrics.recommendation(
+        Provenance(RankedBy.LLM, Regime.HISTORY, form=RankingForm.LABEL), scenario=None
+    )
     metrics.interactions("refused", count=3)
     metrics.forget(scope_kind="topic")
 
@@ -155,7 +157,7 @@ def test_metrics_count_by_route_template_and_outcome() -> None:
     assert f'lethe_http_request_seconds_bucket{{le="0.005",{route}}} 1.0' in text
     assert 'route="unmatched",status="404"} 1.0' in text
     labels = 'degraded="false",form="label",personalised="true",ranked_by="llm",regime="history"'
-    assert f"lethe_recommendations_total{{{labels}}} 1.0" in text
+    assert f'lethe_recommendations_total{{{labels},scenario="-"}} 1.0' in text
     assert 'lethe_interactions_total{outcome="refused"} 3.0' in text
     assert 'lethe_forgets_total{scope="topic"} 1.0' in text
 

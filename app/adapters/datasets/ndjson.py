@@ -19,7 +19,7 @@ from app.ports.dataset import (
     ItemRecord,
     Position,
 )
-from app.wire.schemas import interaction_from_wire
+from app.wire.interactions import interaction_from_wire
 
 ITEMS_FILE: Final = "items.ndjson"
 INTERACTIONS_FILE: Final = "interactions.ndjson"

@@ -15,7 +15,7 @@ from app.adapters.datasets.options import TimeUnit
 from app.adapters.datasets.table import Row, Table
 from app.domain.models import Kind
 from app.ports.dataset import START, BadLine, InteractionRecord, ItemRecord, Position
-from app.wire.schemas import interaction_from_wire
+from app.wire.interactions import interaction_from_wire
 
 _ID_DIGITS: Final = 40
 MakeItem = Callable[[Row, Position], ItemRecord]

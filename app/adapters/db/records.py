@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement
 
-from app.adapters.db.session import Record, Repository
-from app.adapters.db.tables import interaction, subject
+from app.adapters.db.evidence import LIVE, SqlEvidence, answered_in, owned_by
+from app.adapters.db.session import Record
+from app.adapters.db.tables import interaction
 from app.adapters.db.types import UtcDateTime
 from app.domain.models import (
+    Answered,
     EventKey,
     HistoryEntry,
     Interaction,
@@ -24,13 +23,11 @@ from app.domain.models import (
     RecordId,
     RequestId,
 )
-from app.domain.recommendation.opinion import Evidence
 from app.ports.persistence.records import NewInteraction, Outline, Trace
 
 _KINDS: Final = {kind.value: kind for kind in Kind}
 
 _row = interaction.c
-_LIVE: Final = _row.erased_by.is_(None)
 _HISTORY: Final = (
     sa.select(
         _row.record_id,
@@ -42,24 +39,15 @@ _HISTORY: Final = (
         _row.text,
         _row.pending_until.is_not(None),
     )
-    .where(_row.pseudonym == sa.bindparam("pseudonym"), _LIVE)
+    .where(_row.pseudonym == sa.bindparam("pseudonym"), LIVE)
     .order_by(_row.occurred_at.desc(), _row.record_id)
 )
 _OUTLINE: Final = _HISTORY.with_only_columns(
     *(sa.null() if column is _row.text else column for column in _HISTORY.selected_columns)
 )
-_WITHHELD: Final = sa.select(subject.c.pseudonym).where(subject.c.rights.is_not(None))
-_EVIDENCE: Final = sa.select(
-    _row.pseudonym, _row.item_id, _row.kind, _row.value, _row.occurred_at
-).where(
-    _LIVE,
-    _row.kind != Kind.NOTE.value,
-    _row.item_id.is_not(None),
-    _row.pseudonym.not_in(_WITHHELD),
-)
 
 
-class SqlInteractions(Repository):
+class SqlInteractions(SqlEvidence):
     """Interactions. Live rows are those that no erasure has flagged."""
 
     def add(
@@ -90,7 +78,7 @@ class SqlInteractions(Repository):
         told = self.session.pairs(events)
         rows = self.session.rows(
             sa.select(interaction).where(
-                _row.pseudonym == told.c.first, _row.event_key == told.c.second, _LIVE
+                _row.pseudonym == told.c.first, _row.event_key == told.c.second, LIVE
             )
         )
         return [_new_interaction(row) for row in rows]
@@ -98,7 +86,7 @@ class SqlInteractions(Repository):
     def supersede(self, request_id: RequestId, record_ids: Collection[RecordId]) -> int:
         return self.session.changed(
             sa.update(interaction)
-            .where(self.session.within(_row.record_id, record_ids), _LIVE)
+            .where(self.session.within(_row.record_id, record_ids), LIVE)
             .values(erased_by=request_id, event_key=_row.record_id)
         )
 
@@ -122,7 +110,7 @@ class SqlInteractions(Repository):
 
     def pending_items(self, item_ids: Collection[ItemId]) -> set[ItemId]:
         about = self.session.within(_row.item_id, item_ids)
-        pending = sa.select(_row.item_id).where(about, _LIVE, _row.pending_until.is_not(None))
+        pending = sa.select(_row.item_id).where(about, LIVE, _row.pending_until.is_not(None))
         return {ItemId(row.item_id) for row in self.session.rows(pending.distinct())}
 
     def users_of(self, item_ids: Collection[ItemId]) -> list[Pseudonym]:
@@ -132,7 +120,7 @@ class SqlInteractions(Repository):
 
     def event_ids(self, pseudonym: Pseudonym) -> dict[RecordId, str]:
         told = sa.select(_row.record_id, _row.event_id).where(
-            _of(pseudonym), _LIVE, _row.event_id.is_not(None)
+            owned_by(pseudonym), LIVE, _row.event_id.is_not(None)
         )
         return {RecordId(record_id): event_id for record_id, event_id in self.session.rows(told)}
 
@@ -140,7 +128,7 @@ class SqlInteractions(Repository):
         self, *, expired_at: datetime, until: datetime, limit: int
     ) -> list[NewInteraction]:
         """Sorted here, because UPDATE ... RETURNING keeps no order."""
-        is_due = sa.and_(_row.pending_until.is_not(None), _row.pending_until < expired_at, _LIVE)
+        is_due = sa.and_(_row.pending_until.is_not(None), _row.pending_until < expired_at, LIVE)
         due = sa.select(_row.record_id).where(is_due).order_by(_row.pending_until, _row.record_id)
         # A row that another process takes at this moment is left to it.
         first = due.limit(limit).with_for_update(skip_locked=True).scalar_subquery()
@@ -162,41 +150,11 @@ class SqlInteractions(Repository):
             )
         ]
 
-    def evidence(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, list[Evidence]]:
-        found: dict[Pseudonym, list[Evidence]] = {pseudonym: [] for pseudonym in pseudonyms}
-        statement = _EVIDENCE.where(self.session.within(_row.pseudonym, found))
-        for pseudonym, item_id, kind, value, at in self.session.rows(statement):
-            found[pseudonym].append(Evidence(item_id, _KINDS[kind], value, at))
-        return found
-
-    def all_evidence(self) -> Iterator[tuple[Pseudonym, list[Evidence]]]:
-        rows = self.session.stream(_EVIDENCE.order_by(_row.pseudonym))
-        for pseudonym, group in groupby(rows, key=itemgetter(0)):
-            yield (
-                pseudonym,
-                [
-                    Evidence(item_id, _KINDS[kind], value, at)
-                    for _, item_id, kind, value, at in group
-                ],
-            )
-
-    def popularity(
-        self, *, since: datetime, kinds: Collection[Kind], least_rating: float
-    ) -> dict[ItemId, int]:
-        people = sa.func.count(_row.pseudonym.distinct())
-        statement = _EVIDENCE.with_only_columns(_row.item_id, people).where(
-            _row.occurred_at >= since,
-            _row.kind.in_([kind.value for kind in kinds]),
-            _row.value.is_(None) | (_row.kind != Kind.RATING.value) | (_row.value >= least_rating),
-        )
-        rows = self.session.rows(statement.group_by(_row.item_id))
-        return {row[0]: int(row[1]) for row in rows}
-
     def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
         columns = (_row.record_id, _row.event_key, _row.text, _row.event_id)
         rows = self.session.rows(
             sa.select(*columns).where(
-                _of(pseudonym), self.session.within(interaction.c.record_id, record_ids)
+                owned_by(pseudonym), self.session.within(interaction.c.record_id, record_ids)
             )
         )
         return [Trace(RecordId(r), EventKey(k), text, text, named) for r, k, text, named in rows]
@@ -204,7 +162,7 @@ class SqlInteractions(Repository):
     def flag(self, request_id: RequestId, record_ids: Sequence[RecordId]) -> int:
         return self.session.changed(
             sa.update(interaction)
-            .where(self.session.within(_row.record_id, record_ids), _LIVE)
+            .where(self.session.within(_row.record_id, record_ids), LIVE)
             .values(erased_by=request_id)
         )
 
@@ -223,14 +181,14 @@ class SqlInteractions(Repository):
 
     def pending_until_of(self, pseudonym: Pseudonym) -> datetime | None:
         latest = sa.func.max(_row.pending_until, type_=_row.pending_until.type)
-        row = self.session.first(sa.select(latest.label("latest")).where(_of(pseudonym)))
+        row = self.session.first(sa.select(latest.label("latest")).where(owned_by(pseudonym)))
         return None if row is None else row.latest
 
     def delete_flagged(self, request_id: RequestId) -> int:
         return self.session.changed(sa.delete(interaction).where(_row.erased_by == request_id))
 
     def delete_all_of(self, pseudonym: Pseudonym) -> int:
-        return self.session.changed(sa.delete(interaction).where(_of(pseudonym)))
+        return self.session.changed(sa.delete(interaction).where(owned_by(pseudonym)))
 
     def unflag(self, request_id: RequestId) -> int:
         update = sa.update(interaction).where(_row.erased_by == request_id)
@@ -244,12 +202,12 @@ class SqlInteractions(Repository):
 
     def outlines(self) -> Iterator[Outline]:
         columns = (_row.pseudonym, _row.event_key, _row.item_id, _row.occurred_at)
-        for row in self.session.stream(sa.select(*columns).where(_LIVE).order_by(_row.pseudonym)):
+        for row in self.session.stream(sa.select(*columns).where(LIVE).order_by(_row.pseudonym)):
             yield Outline(*row)
 
     def mark_unstored(self, stored: Collection[RecordId], *, due_at: datetime) -> int:
         unstored = sa.not_(self.session.within(_row.record_id, stored))
-        update = sa.update(interaction).where(_LIVE, _row.pending_until.is_(None), unstored)
+        update = sa.update(interaction).where(LIVE, _row.pending_until.is_(None), unstored)
         return self.session.changed(update.values(pending_until=due_at))
 
     def missing(self, record_ids: Collection[RecordId]) -> set[RecordId]:
@@ -257,14 +215,10 @@ class SqlInteractions(Repository):
         return set(record_ids) - {RecordId(row.record_id) for row in self.session.rows(known)}
 
     def count(self, pseudonym: Pseudonym | None = None) -> int:
-        statement = sa.select(sa.func.count()).select_from(interaction).where(_LIVE)
+        statement = sa.select(sa.func.count()).select_from(interaction).where(LIVE)
         if pseudonym is not None:
             statement = statement.where(_row.pseudonym == pseudonym)
         return self.session.number(statement)
-
-
-def _of(pseudonym: Pseudonym) -> ColumnElement[bool]:
-    return _row.pseudonym == pseudonym
 
 
 def _values(new: NewInteraction) -> dict[str, object]:
@@ -278,6 +232,16 @@ def _values(new: NewInteraction) -> dict[str, object]:
         "occurred_at": told.occurred_at,
         "text": told.text,
         "record_id": new.record_id,
+        **_answer_values(told.answered),
+    }
+
+
+def _answer_values(told: Answered | None) -> dict[str, object]:
+    return {
+        "list_id": told and told.list_id,
+        "list_scenario": told and told.scenario,
+        "list_variant": told and told.variant,
+        "list_position": told and told.position,
     }
 
 
@@ -290,5 +254,6 @@ def _new_interaction(row: Record) -> NewInteraction:
         item_id=row.item_id,
         value=row.value,
         text=row.text,
+        answered=answered_in(row),
     )
     return NewInteraction(told, row.record_id)

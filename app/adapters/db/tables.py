@@ -47,9 +47,9 @@ _ITEM_ID: Final = 128  # app.domain.models.ItemId
 _CODE: Final = 32  # the longest of our own codes is shorter
 
 
-def _only(where: str) -> dict[str, Any]:
-    """Return the options of an index over some of the rows, on both databases."""
-    return {"sqlite_where": text(where), "postgresql_where": text(where)}
+def _partial(name: str, condition: str, *columns: Column[Any]) -> None:
+    """Add an index of the rows that a condition holds for."""
+    Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 subject: Final = Table(
@@ -61,7 +61,7 @@ subject: Final = Table(
     Column("rights", String(_CODE)),
 )
 # Few users have a right in force, and every read of evidence asks which.
-Index("ix_subject_rights", subject.c.pseudonym, **_only("rights IS NOT NULL"))
+_partial("ix_subject_rights", "rights IS NOT NULL", subject.c.pseudonym)
 
 interaction: Final = Table(
     "interaction",
@@ -80,6 +80,10 @@ interaction: Final = Table(
     Column("pending_until", UtcDateTime),
     Column("erased_by", String(_RANDOM_ID)),
     Column("event_id", Text),
+    Column("list_id", String(16)),
+    Column("list_scenario", String(64)),
+    Column("list_variant", String(_CODE)),
+    Column("list_position", Integer),
     UniqueConstraint("pseudonym", "event_key"),
     Index(None, "item_id"),
 )
@@ -91,8 +95,15 @@ Index(
     interaction.c.record_id,
 )
 # Nearly all rows are neither pending nor flagged, so the two indexes stay tiny.
-Index("ix_interaction_pending", interaction.c.pending_until, **_only("pending_until IS NOT NULL"))
-Index("ix_interaction_erased_by", interaction.c.erased_by, **_only("erased_by IS NOT NULL"))
+_partial("ix_interaction_pending", "pending_until IS NOT NULL", interaction.c.pending_until)
+_partial("ix_interaction_erased_by", "erased_by IS NOT NULL", interaction.c.erased_by)
+# Answers to lists are counted by it.
+_partial(
+    "ix_interaction_answered",
+    "list_variant IS NOT NULL",
+    interaction.c.list_scenario,
+    interaction.c.list_variant,
+)
 
 item: Final = Table(
     "item",
@@ -109,7 +120,7 @@ item: Final = Table(
     Column("is_stub", Boolean, nullable=False, server_default=false()),
 )
 Index("ix_item_changed_seq", item.c.changed_seq)
-Index("ix_item_unindexed", item.c.item_id, **_only("indexed_hash IS NULL"))
+_partial("ix_item_unindexed", "indexed_hash IS NULL", item.c.item_id)
 
 # Items that were deleted, until their words are gone from every file.
 item_removal: Final = Table(

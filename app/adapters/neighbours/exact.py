@@ -19,6 +19,7 @@ from app.adapters.neighbours.table import Table
 from app.adapters.neighbours.user_knn import UserKnn
 from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym, Scored
+from app.ports.neighbours import Among
 
 
 @dataclass(slots=True)
@@ -41,21 +42,18 @@ class ExactNeighbours:
     takes. Above the limit EASE covers the ``head_limit`` items that most users have, counted
     anew for each refresh, and user-kNN speaks for the rest (``head.joined``), under that lock.
 
-    Memory: the state's (see ``State``) and the model's (see ``Ease``), and while a refresh
-    runs 16 bytes a cell more. At 3,695 items and 920,193 pairs: measured in
-    ``benchmarks/results/neighbours.json``.
+    Memory: the state's (see ``State``) and the model's (see ``Ease``), and while a refresh runs
+    16 bytes a cell more; see ``benchmarks/results/neighbours.json``.
 
     Args:
         dense_limit: the largest catalogue, in items, that EASE is computed for as a whole.
         head_limit: how many items of a larger one it is computed for; 0 for none.
         regularisation: EASE's lambda > 0. Configuration: never tuned on live data.
         is_graded: weigh users and items, see ``Weighing``; False for EASE as published.
-        recency: share of what an item of a history counts that fades with the items after it;
-            0: all count the same.
+        recency: share of what an item of a history counts that fades with newer ones; 0: none.
         order_weight: what counts that people turned to next, beside what they have in common,
             both in standard deviations; 0 for nothing.
-        max_removals: how many users with removals a downdate takes; above it user-kNN
-            answers until the next refresh.
+        max_removals: how many users with removals a downdate takes; with more, user-kNN answers.
         knn: the ranker without a model.
     """
 
@@ -166,7 +164,7 @@ class ExactNeighbours:
         *,
         top_n: int,
         exclude: Collection[ItemId] = (),
-        among: Collection[ItemId] | None = None,
+        among: Among | None = None,
     ) -> list[Scored]:
         """Return up to ``top_n`` items for someone with this history, ties by item id."""
         query = Query.of(history, recency=self._recency, never=exclude)
@@ -181,21 +179,23 @@ class ExactNeighbours:
             if self._order_weight:
                 following = successors(self._state, query)
                 scores = table.with_share(scores, following, share=self._order_weight)
-        return best_items(
-            scores, top_n=top_n, among=among, name=table.items.__getitem__, numbers=table.places
-        )
+        return best_items(scores, table.items, top_n=top_n, eligible=table.eligible(among))
 
     def _scored(
         self, query: Query, serving: Serving | None, ease: Floats | None
     ) -> tuple[Table, Floats]:
         """Return the scores of a model, of head and tail, or of the nearest users alone."""
-        model, is_whole = (serving.model, serving.is_whole) if serving else (None, False)
-        if model not in self._tables:
-            self._tables[model] = Table.of(self._state, model, is_whole=is_whole)
-        table = self._tables[model]
-        if ease is not None and is_whole:
+        table = self._table(serving)
+        if ease is not None and serving is not None and serving.is_whole:
             return table, ease
         return table, table.joined(ease, self._knn.scores(self._state, query))
+
+    def _table(self, serving: Serving | None) -> Table:
+        model = serving.model if serving else None
+        if model not in self._tables:
+            is_whole = serving is not None and serving.is_whole
+            self._tables[model] = Table.of(self._state, model, is_whole=is_whole)
+        return self._tables[model]
 
     def repelled(self, *, liked: Sequence[ItemId], disliked: Sequence[ItemId]) -> set[ItemId]:
         """Return what is so much nearer to something disliked that it is not to be shown."""
@@ -207,17 +207,17 @@ class ExactNeighbours:
         *,
         top_n: int,
         exclude: Collection[ItemId] = (),
-        among: Collection[ItemId] | None = None,
+        among: Among | None = None,
     ) -> list[Scored]:
         """Return items by number of users, ties by item id."""
         with self._lock:
-            items = self._state.items
-            scores = self._state.postings.items.length[: len(items.key)].astype(np.float64)
-            scores[scores == 0] = -np.inf
-            scores[[items.number[item] for item in exclude if item in items.number]] = -np.inf
-            return best_items(
-                scores, top_n=top_n, among=among, name=items.name, numbers=items.known
-            )
+            # Of a model of the whole the table may lack items that came after it.
+            table = self._table(None if self._serving and self._serving.is_whole else self._serving)
+            degrees = self._state.postings.items.length[: len(self._state.items.key)]
+            scores = table.of_slots(degrees.astype(np.float64))
+        scores[scores == 0] = -np.inf
+        scores[table.places(exclude)] = -np.inf
+        return best_items(scores, table.items, top_n=top_n, eligible=table.eligible(among))
 
     def refresh(self) -> bool:
         """Bring the model up to the state's generation; return whether anything was done.

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.adapters.neighbours.ease import Ease, Floats
 from app.adapters.neighbours.lists import Ints
 from app.adapters.neighbours.state import State
 from app.domain.models import ItemId
+from app.ports.neighbours import Among
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Table:
     """Where each item that can be listed stands in the state and in a model.
 
@@ -30,6 +32,7 @@ class Table:
     items: Sequence[ItemId]
     slots: Ints
     positions: Ints
+    _rows: tuple[Sequence[ItemId], Ints] | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def of(cls, state: State, model: Ease | None, *, is_whole: bool) -> Self:
@@ -49,6 +52,20 @@ class Table:
         return np.array(
             [at for at, one in found if at < n_items and items[at] == one], dtype=np.int64
         )
+
+    def eligible(self, among: Among | None) -> NDArray[np.bool_] | None:
+        """Return which items of the table are among some, shape (len(items),); None for all.
+
+        Where each item stands in the order of the mask is looked up once for each order.
+        """
+        if among is None:
+            return None
+        known = self._rows
+        if known is None or known[0] is not among.ids:
+            row = {item: at for at, item in enumerate(among.ids)}
+            rows = np.array([row.get(item, -1) for item in self.items], dtype=np.int64)
+            known = self._rows = (among.ids, rows)
+        return np.append(among.mask, False)[known[1]]
 
     def of_slots(self, values: Floats) -> Floats:
         """Return values by slot in the order of the table; 0 for items that nobody has."""

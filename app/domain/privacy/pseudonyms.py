@@ -151,6 +151,14 @@ class Identity:
         """Return the key, 32 bytes, of the codes that cursors of lists carry."""
         return self._key("cursor")
 
+    def list_key(self) -> bytes:
+        """Return the key, 32 bytes, of the tokens that lists are named by."""
+        return self._key("list")
+
+    def list_owner(self, pseudonym: Pseudonym, list_id: str) -> str:
+        """Return 32 hex digits that tie a list's token to its user, others for each list."""
+        return _mac(self._key("list-owner"), pseudonym, list_id)[:32]
+
     def console_key(self, admin_token: str) -> bytes:
         """Return the key, 32 bytes, that signs the console's sessions; another token, another."""
         return bytes.fromhex(_mac(self._key("console"), admin_token))

@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 from typing import Any, Final
@@ -196,6 +196,22 @@ class Column:
             case Order.GTE:
                 low, high = bisect_left(values, bound.value), len(values)
         return [(first + low, first + high)] if low < high else []
+
+    def without(self, texts: Iterable[str], *, rows: Sequence[int]) -> Column:
+        """Return the column without those of the texts that no other rows have.
+
+        Each gives way to the text before it, so that the others keep codes and order; what is
+        found of its code is in these rows, which the caller reads no more.
+        """
+        kept = list(self.values[Type.TEXT])
+        first = self.firsts[Type.TEXT]
+        codes = (self._code_of(Scalar(Type.TEXT, text)) for text in texts)
+        for code in sorted(one for one in codes if one is not None):
+            has_it = self.items.mask([(code, code + 1)])
+            has_it[rows] = False
+            if not has_it.any():
+                kept[code - first] = kept[code - first - 1] if code > first else ""
+        return replace(self, values={**self.values, Type.TEXT: kept})
 
     @property
     def nbytes(self) -> int:

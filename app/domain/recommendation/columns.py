@@ -6,7 +6,7 @@ Holds nothing of a user, but all that items say: a deleted item must leave it wi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import NamedTuple
@@ -95,6 +95,26 @@ class Columns:
                 column = self._columns.get(field)
                 return _mask(column, expression) if column else self._none()
 
+    def without(
+        self,
+        rows: Collection[int],
+        told: Sequence[CatalogueEntry],
+        entries: Sequence[CatalogueEntry],
+    ) -> Columns:
+        """Return the columns without the texts that some rows alone have, and masks to ignore them.
+
+        Args:
+            rows: those whose items changed or are gone; a mask says nothing of them.
+            told: what of them is still in the columns.
+            entries: all items, those of the rows without words.
+        """
+        among = [row for row in rows if row < len(self.entries)]
+        columns: dict[Field, Column] = {}
+        for field, column in self._columns.items():
+            texts = {one for entry in told for one in _texts(entry, field)}
+            columns[field] = column.without(texts, rows=among) if texts else column
+        return Columns(tuple(entries), columns)
+
     @property
     def nbytes(self) -> int:
         """Size of all columns in bytes, without the items."""
@@ -119,6 +139,16 @@ def _column(entries: Sequence[CatalogueEntry], field: Field) -> Column | None:
         elif field.name in entry.item.attributes:
             builder.add(row, entry.item.attributes[field.name])
     return builder.column(n_items=len(entries))
+
+
+def _texts(entry: CatalogueEntry, field: Field) -> Iterator[str]:
+    if field.is_built_in:
+        told: object = BUILT_IN[field.name].read(entry)
+    else:
+        told = entry.item.attributes.get(field.name)
+    for one in told if isinstance(told, list | tuple) else [told]:
+        if isinstance(one, str):
+            yield one
 
 
 def _mask(column: Column, condition: IsIn | Compares | Exists) -> Mask:

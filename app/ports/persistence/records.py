@@ -15,7 +15,6 @@ from app.domain.models import (
     HistoryEntry,
     Interaction,
     ItemId,
-    Kind,
     Pseudonym,
     RecordId,
     RequestId,
@@ -23,7 +22,7 @@ from app.domain.models import (
     Subject,
     SubjectStatus,
 )
-from app.domain.recommendation.opinion import Evidence
+from app.ports.persistence.evidence import Evidences
 
 
 class Subjects(Protocol):
@@ -110,7 +109,7 @@ class Outline:
     occurred_at: datetime
 
 
-class Interactions(Protocol):
+class Interactions(Evidences, Protocol):
     """Interactions. "Live" means not flagged by an erasure; all reads are of live rows only."""
 
     def add(
@@ -175,32 +174,6 @@ class Interactions(Protocol):
 
         Raises:
             KeyUnavailableError: there are words, and their key cannot be had.
-        """
-
-    def evidence(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, list[Evidence]]:
-        """Return what each user's live rows say of items, notes aside, in no order.
-
-        Every asked pseudonym is a key. A user with none has an empty list, and so has one with a
-        right in force.
-        """
-
-    def all_evidence(self) -> Iterator[tuple[Pseudonym, list[Evidence]]]:
-        """Yield the same of all users without a right in force who have any, by pseudonym.
-
-        In the memory of one user.
-        """
-
-    def popularity(
-        self, *, since: datetime, kinds: Collection[Kind], least_rating: float
-    ) -> dict[ItemId, int]:
-        """Return how many users did something of these kinds with each item, from a moment on.
-
-        Counted from the rows each time, so nothing of an erased user is in it.
-
-        Args:
-            since: the moment.
-            kinds: what counts.
-            least_rating: a rating below it does not.
         """
 
     def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:

@@ -14,6 +14,7 @@ from app.domain.certificates.statement import ProbeFinding
 from app.domain.erasure.request import FINAL, ErasureRequest, RequestState
 from app.domain.errors import IntegrityError, NotFoundError
 from app.ports.clock import Clock
+from app.ports.persistence.evidence import AnswerCount
 from app.ports.persistence.feed import LiveProcess
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.ports.signer import Signer
@@ -180,6 +181,11 @@ class DashboardService:
                 processes=uow.processes.live(now=self._clock.now()),
                 worker_seen_at=uow.processes.worker_seen_at(),
             )
+
+    def answers(self) -> Sequence[AnswerCount]:
+        """Return how often lists were answered, by scenario and variant."""
+        with self._uows.read() as uow:
+            return uow.interactions.answers()
 
     def log(self) -> LogState:
         """Return the log's state."""

@@ -133,8 +133,10 @@ class ProofService:
         return False
 
     def _list(self, query: RecommendQuery) -> Recommendation:
-        """Return all of an answer but how long it took, and what asks for its next page: a code."""
-        return replace(self._recommend.recommend(query), timings_ms={}, cursor=None)
+        """Return all of an answer but how long it took, and the tokens, which are never alike."""
+        answer = self._recommend.recommend(query)
+        cursor = answer.cursor and "there is one"
+        return replace(answer, timings_ms={}, recommendation_id="", cursor=cursor)
 
     def _holdings(self, pseudonym: Pseudonym) -> Iterator[Check]:
         """Ask every store, then search the bytes of its files."""

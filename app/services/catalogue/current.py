@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
 
 from app.ports.memory_store import CatalogueIndex
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.catalogue.snapshot import MAX_EXACT, CatalogueSnapshot
 from app.services.catalogue.vectors import ItemVectors
-
-_MAX_CHANGED: Final = 500
-"""Items that may differ from the columns: 2 ms of judging them one by one for each filter."""
 
 
 class CurrentCatalogue:
@@ -55,8 +51,6 @@ class CurrentCatalogue:
                     else frozenset()
                 )
                 latest = latest.after(changed.values(), removed=removed, version=version)
-                if len(latest.changed) > _MAX_CHANGED:
-                    latest = latest.in_order()
                 self._latest = latest
             return latest
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from app.domain.models import Item, ItemId, Scored
 from app.domain.recommendation.clusters import nearest, spherical_k_means
 from app.domain.recommendation.column import Mask
-from app.domain.recommendation.columns import Columns, Narrowing
+from app.domain.recommendation.columns import Narrowing
 from app.domain.recommendation.filter import CatalogueEntry, Where, matches
+from app.services.catalogue.base import Base
 from app.services.catalogue.vectors import ItemVectors, Vector, best_of, exact_cosines
 
 N_CLUSTERS: Final = 8
@@ -27,6 +28,8 @@ _SAMPLE: Final = 1024
 MAX_EXACT: Final = 20_000
 """Up to here one product with all vectors is faster than the index: 20 MB of 256 dimensions."""
 _ANY_MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_MAX_CHANGED: Final = 500
+"""Items that may differ from the columns: 2 ms of judging them one by one for each filter."""
 _FEW: Final = 2_000
 """Of a larger catalogue, up to so many eligible items are compared one by one."""
 
@@ -34,19 +37,6 @@ _FEW: Final = 2_000
 def is_shown(entry: CatalogueEntry) -> bool:
     """Return whether an item may be in a list at all; one that may not is evidence still."""
     return entry.available and not entry.item.is_stub
-
-
-class Base:
-    """Items in the order of their rows, and their columns, made when first asked for."""
-
-    def __init__(self, entries: Iterable[CatalogueEntry]) -> None:
-        """Put the items in the order of their ids."""
-        self.entries = tuple(sorted(entries, key=lambda one: one.item.item_id))
-
-    @cached_property
-    def columns(self) -> Columns:
-        """The columns; takes a second for 100,000 items."""
-        return Columns.of(self.entries)
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,8 @@ class CatalogueSnapshot:
         version: of the catalogue; 0 for one that was never read.
         vectors: of the items.
         entries: every item as it is.
-        ids: by row; rows of removed items stay until the next ``in_order``.
+        ids: by row; rows of removed items stay until the next ``in_order``, and say nothing. The
+            same object in later versions as long as no row is added or moved.
         rows: the row of every item.
         available: which rows may be in a list, shape (n_rows,).
         base: the items of the first rows as they were when they were last put in order.
@@ -91,7 +82,8 @@ class CatalogueSnapshot:
     ) -> CatalogueSnapshot:
         """Return a later version: some items added, changed or removed."""
         new = {one.item.item_id: one for one in changed}
-        entries, rows, ids = dict(self.entries), dict(self.rows), list(self.ids)
+        entries, rows, added = dict(self.entries), dict(self.rows), list[ItemId]()
+        n_rows = len(self.ids)
         names, touched = Counter(self.names), set(self.changed)
         for item_id in (*new, *removed):
             if item_id in entries:
@@ -101,27 +93,29 @@ class CatalogueSnapshot:
             names.update(entry.item.attributes.keys())
             entries[item_id] = entry
             if item_id not in rows:
-                rows[item_id] = len(ids)
-                touched.add(len(ids))
-                ids.append(item_id)
-        available = np.zeros(len(ids), dtype=np.bool_)
-        available[: len(self.ids)] = self.available
+                rows[item_id] = n_rows + len(added)
+                touched.add(rows[item_id])
+                added.append(item_id)
+        available = np.zeros(n_rows + len(added), dtype=np.bool_)
+        available[:n_rows] = self.available
         for item_id, entry in new.items():
             available[rows[item_id]] = is_shown(entry)
         for item_id in removed:
             del entries[item_id]
             available[rows.pop(item_id)] = False
-        return replace(
+        later = replace(
             self,
             version=version,
+            base=self.base.without(touched if len(touched) <= _MAX_CHANGED else ()),
             vectors=self.vectors.without({*new, *removed}),
             entries=entries,
-            ids=ids,
+            ids=(*self.ids, *added) if added else self.ids,
             rows=rows,
             available=available,
             changed=frozenset(touched),
             names=+names,
         )
+        return later if len(touched) <= _MAX_CHANGED else later.in_order()
 
     def in_order(self) -> CatalogueSnapshot:
         """Return the same version over a base of its own, so that nothing removed is left in it.
@@ -271,6 +265,11 @@ class Eligible(Collection[ItemId]):
 
     snapshot: CatalogueSnapshot
     mask: Mask
+
+    @property
+    def ids(self) -> Sequence[ItemId]:
+        """The items in the order of the mask; the same object while the order is the same."""
+        return self.snapshot.ids
 
     def __contains__(self, item_id: object) -> bool:
         row = self.snapshot.rows.get(item_id)  # type: ignore[call-overload] # any object may be asked for

@@ -12,6 +12,7 @@ from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.erasure.request import ErasureRequest
 from app.domain.errors import ConflictError, NotFoundError
 from app.domain.models import (
+    Answered,
     HistoryEntry,
     Item,
     ItemId,
@@ -39,6 +40,7 @@ class Export:
         embeddings: by record id; a memory that is not stored yet has none.
         event_ids: by record id, what the caller calls the event; of events from before these
             were kept, nothing.
+        answered: by record id, the list that the event answers, where it does.
         requests: erasure requests that are being worked on.
     """
 
@@ -47,6 +49,7 @@ class Export:
     items: Mapping[ItemId, Item]
     embeddings: Mapping[RecordId, NDArray[np.float32]]
     event_ids: Mapping[RecordId, str]
+    answered: Mapping[RecordId, Answered]
     topics: Sequence[Topic]
     requests: Sequence[ErasureRequest]
 
@@ -166,6 +169,7 @@ class RightsService:
                 items=uow.items.get_many({one.item_id for one in history if one.item_id}),
                 embeddings={},
                 event_ids=uow.interactions.event_ids(pseudonym),
+                answered=uow.interactions.answered(pseudonym),
                 topics=uow.suppressions.of([pseudonym]).get(pseudonym, []),
                 requests=uow.requests.open_of(pseudonym),
             )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from app.domain.errors import InvalidInputError
+from app.domain.models import Answered
 from app.domain.privacy.pseudonyms import Identity
+from app.domain.privacy.served_list import answered_by
 from app.ports.clock import Clock
 from app.ports.dataset import (
     START,
@@ -223,11 +225,27 @@ class LoadService:
             yield from entries
 
     def _record(self, rows: list[InteractionRecord], file: str) -> _Recorded:
-        interactions = self._identity.interactions([row.interaction for row in rows])
-        if not interactions:
-            return _Recorded()
-        told = self._ingest.record(interactions, skip_unknown=True)
+        good: list[InteractionRecord] = []
+        answered: list[Answered | None] = []
+        lines: list[BadLine] = []
+        for row in rows:
+            try:
+                answered.append(answered_by(row.interaction, self._identity))
+            except InvalidInputError as error:
+                lines.append(BadLine(file, row.position, error.message))
+            else:
+                good.append(row)
+        if not good:
+            return _Recorded(bad=lines)
+        interactions = self._identity.interactions([row.interaction for row in good])
+        told = self._ingest.record(
+            [
+                replace(one, answered=answer) if answer else one
+                for one, answer in zip(interactions, answered, strict=True)
+            ],
+            skip_unknown=True,
+        )
         bad = [at for at, why in told.errors if why is Outcome.UNKNOWN_ITEM]
-        lines = [BadLine(file, rows[at].position, _UNKNOWN) for at in bad]
+        lines += [BadLine(file, good[at].position, _UNKNOWN) for at in bad]
         kept = [one for one in told.outcomes if one is not Outcome.UNKNOWN_ITEM]
         return _Recorded(IngestResult(kept), lines)

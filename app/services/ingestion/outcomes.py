@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -65,56 +65,63 @@ Event = tuple[Pseudonym, EventKey]
 
 
 class Batch:
-    """A batch while it is decided on: of each event the newest content, of each entry what became.
+    """A batch while it is decided on: of events the newest content, of entries what became."""
 
-    Args:
-        told: the entries, in the order in which they were sent.
-    """
-
-    def __init__(self, told: Sequence[Interaction]) -> None:
-        self._told = told
+    def __init__(self, n_entries: int) -> None:
+        self._admitted: dict[int, Interaction] = {}
         self._first: dict[Event, int] = {}
-        self._corrected: list[Event] = []
+        self._held: set[Event] = set()
         self.newest: dict[Event, Interaction] = {}
-        self.outcomes = [Outcome.ACCEPTED] * len(told)
+        self.outcomes = [Outcome.ACCEPTED] * n_entries
 
     def refuse(self, at: int, why: Outcome) -> None:
         """Leave an entry out."""
         self.outcomes[at] = why
 
-    def admit(self, at: int) -> None:
-        """Take an entry in; one of the same event before it counts no more."""
-        one = self._told[at]
+    def admit(self, at: int, one: Interaction) -> None:
+        """Take an entry in as ``one``; one of the same event before it counts no more."""
+        self._admitted[at] = one
         event = (one.pseudonym, one.event_key)
         before = self.newest.get(event)
         if before is None:
             self._first[event] = at
+        elif _is_same(one, before):
+            self.outcomes[at] = Outcome.DUPLICATE
+            return
         else:
-            self.outcomes[at] = Outcome.DUPLICATE if before == one else Outcome.UPDATED
+            self.outcomes[at] = Outcome.UPDATED
         self.newest[event] = one
 
-    def compare(
-        self, known: Collection[Event], stored: Mapping[RecordId, Interaction]
-    ) -> dict[Pseudonym, list[RecordId]]:
-        """Decide on events that have a row; return the rows that corrections replace, by user.
-
-        Args:
-            known: the events.
-            stored: their live rows; one without is being erased.
-        """
+    def compare(self, stored: Mapping[RecordId, Interaction]) -> dict[Pseudonym, list[RecordId]]:
+        """Decide on events that have live rows; return those that corrections replace, by user."""
         doomed: dict[Pseudonym, list[RecordId]] = defaultdict(list)
-        for event in known:
-            self.outcomes[self._first[event]] = Outcome.ERASED
         for record_id, former in stored.items():
             event = (former.pseudonym, former.event_key)
             at = self._first[event]
-            is_same = self._told[at] == former
+            is_same = _is_same(self._admitted[at], former)
             self.outcomes[at] = Outcome.DUPLICATE if is_same else Outcome.UPDATED
-            if self.newest[event] != former:
+            if _is_same(self.newest[event], former):
+                self._held.add(event)
+            else:
                 doomed[former.pseudonym].append(record_id)
-                self._corrected.append(event)
         return doomed
 
-    def corrections(self) -> list[Interaction]:
-        """Return the contents that take the places of those."""
-        return [self.newest[event] for event in self._corrected]
+    def to_store(self) -> list[Interaction]:
+        """Return what is new, and what takes the places of former contents."""
+        return [one for event, one in self.newest.items() if event not in self._held]
+
+    def stored(self, inserted: Iterable[Interaction]) -> None:
+        """Take note of what was inserted; an event that could not be has a row that is erased."""
+        self._held.update((one.pseudonym, one.event_key) for one in inserted)
+        for event in self.newest.keys() - self._held:
+            self.outcomes[self._first[event]] = Outcome.ERASED
+
+
+def _is_same(one: Interaction, former: Interaction) -> bool:
+    """Whether an event says what it said before; not to say which list it answers is no change.
+
+    For the list may rest on what was erased by the time that the event is sent again.
+    """
+    if one.answered is None and former.answered is not None:
+        former = replace(former, answered=None)
+    return one == former

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -124,22 +124,18 @@ class IngestService:
         return IngestResult(batch.outcomes)
 
     def _store(self, uow: UnitOfWork, batch: Batch, *, at: datetime) -> list[NewInteraction]:
-        """Insert what is new or corrected; return those rows."""
-        lease = self._lease(at)
+        """Insert what is new or corrected; return those rows.
 
-        def add(told: Iterable[Interaction]) -> list[NewInteraction]:
-            rows = [NewInteraction(one, RecordId(secrets.token_hex(16))) for one in told]
-            return uow.interactions.add(rows, pending_until=lease, received_at=at)
-
-        inserted = add(batch.newest.values())
-        new = [row.interaction for row in inserted]
-        known = batch.newest.keys() - {(one.pseudonym, one.event_key) for one in new}
-        if known:
-            former = uow.interactions.find(known)
-            doomed = batch.compare(known, {row.record_id: row.interaction for row in former})
-            for pseudonym, record_ids in sorted(doomed.items()):
-                self._supersede(uow, pseudonym, record_ids)
-            inserted += add(batch.corrections())
+        What is known is read first, the users being locked: most of what is sent twice is sent
+        whole, and needs neither to be sealed nor to be tried.
+        """
+        former = uow.interactions.find(batch.newest.keys())
+        doomed = batch.compare({row.record_id: row.interaction for row in former})
+        for pseudonym, record_ids in sorted(doomed.items()):
+            self._supersede(uow, pseudonym, record_ids)
+        told = [NewInteraction(one, RecordId(secrets.token_hex(16))) for one in batch.to_store()]
+        inserted = uow.interactions.add(told, pending_until=self._lease(at), received_at=at)
+        batch.stored(row.interaction for row in inserted)
         uow.changes.append({row.interaction.pseudonym for row in inserted})
         return inserted
 
@@ -267,7 +263,7 @@ def _admitted(
     unwanted: Collection[Event],
 ) -> Batch:
     """Return the batch with what may come in admitted and the rest refused."""
-    batch = Batch(interactions)
+    batch = Batch(len(interactions))
     for at, one in enumerate(interactions):
         if one.item_id is not None and one.item_id not in items:
             batch.refuse(at, Outcome.UNKNOWN_ITEM)
@@ -276,7 +272,7 @@ def _admitted(
         elif (one.pseudonym, one.event_key) in unwanted:
             batch.refuse(at, Outcome.UNWANTED_TOPIC)
         else:
-            batch.admit(at)
+            batch.admit(at, one if gate.answers(one) else replace(one, answered=None))
     return batch
 
 

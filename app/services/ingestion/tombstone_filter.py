@@ -117,6 +117,12 @@ class TombstoneFilter:
         tokens = tombstone_tokens(self._identity, one)
         return Outcome.ERASED if any(self._covers(token, one) for token in tokens) else None
 
+    def answers(self, one: Interaction) -> bool:
+        """Return whether the list that an interaction answers rests on nothing erased since."""
+        subject = self._subjects[one.pseudonym]
+        epoch = one.answered.epoch if one.answered is not None else 0
+        return not epoch or (subject is not None and subject.epoch == epoch)
+
     def _covers(self, token: str, one: Interaction) -> bool:
         stones: Sequence[Tombstone] = self._tombstones.get(token, ())
         return any(stone.covers(one.occurred_at) for stone in stones)

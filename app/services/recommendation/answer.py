@@ -54,6 +54,7 @@ class Recommendation:
         shown: the memories that were chosen for the LLM, most telling first; none without one.
         epoch: the user's when the answer was made; 0 where it does not rest on one.
         cursor: asks for the next page; None where there is none.
+        recommendation_id: names the list to interactions that answer it; another one each time.
         timings_ms: wall milliseconds by stage.
     """
 
@@ -66,6 +67,7 @@ class Recommendation:
     shown: Sequence[ShownMemory] = ()
     epoch: int = 0
     cursor: str | None = None
+    recommendation_id: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 

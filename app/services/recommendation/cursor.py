@@ -1,26 +1,26 @@
-"""Pages of one list without a repeat, and without anything kept of them here."""
+"""Pages of one list without a repeat, and the names of lists; nothing is kept of them here."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import json
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from app.domain.errors import ConflictError, FieldError, InvalidInputError
 from app.domain.models import ItemId
+from app.domain.privacy import tokens
 from app.domain.privacy.pseudonyms import Identity
+from app.domain.privacy.served_list import ServedList, recommendation_id
 from app.ports.clock import Clock
+from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import Boost, Pin, RecommendQuery
+from app.services.recommendation.reranking import RankedBy
 
 _VALID_S: Final = 1_800
 _MAX_SERVED: Final = 1_000
-_MAC_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Page:
 
 
 class Cursors:
-    """Writes and reads cursors: the items served so far, under a code that only this service makes.
+    """Writes and reads cursors: the items served so far; and writes what lists are named by.
 
     Stateless, so a forget has nothing to find here; it ends a cursor by the user's epoch.
     """
@@ -66,13 +66,12 @@ class Cursors:
         if query.cursor is None:
             return Page()
         try:
-            sealed = base64.urlsafe_b64decode(query.cursor.encode())
-        except (binascii.Error, ValueError):
-            raise _none_of_ours() from None
-        code, packed = sealed[:_MAC_BYTES], sealed[_MAC_BYTES:]
-        if not hmac.compare_digest(code, self._code(packed)):
-            raise _none_of_ours()
-        digest, epoch, until, served = json.loads(zlib.decompress(packed))
+            value = tokens.read(query.cursor, key=self._identity.cursor_key())
+        except ValueError:
+            raise InvalidInputError(
+                FieldError("cursor", "is none that this service gave")
+            ) from None
+        digest, epoch, until, served = value
         if digest != self._digest(query):
             raise InvalidInputError(FieldError("cursor", "is of another request"))
         if until < self._clock.now().timestamp():
@@ -87,12 +86,22 @@ class Cursors:
         if len(item_ids) < query.n or len(served) > _MAX_SERVED:
             return None
         until = int(self._clock.now().timestamp()) + _VALID_S
-        body = json.dumps([self._digest(query), epoch, until, served], separators=(",", ":"))
-        packed = zlib.compress(body.encode())
-        return base64.urlsafe_b64encode(self._code(packed) + packed).decode()
+        value = [self._digest(query), epoch, until, served]
+        return tokens.written(value, key=self._identity.cursor_key())
 
-    def _code(self, packed: bytes) -> bytes:
-        return hmac.digest(self._identity.cursor_key(), packed, hashlib.sha256)
+    def name(self, query: RecommendQuery, answer: Recommendation) -> str:
+        """Return the id that interactions with items of an answer may give back."""
+        ranked_by = answer.provenance.ranked_by
+        is_by_llm = ranked_by is RankedBy.LLM
+        served = ServedList(
+            owner=query.pseudonym,
+            epoch=answer.epoch,
+            scenario=query.scenario,
+            variant=f"{ranked_by}:{query.strategy}" if is_by_llm else ranked_by.value,
+            n_items=len(answer.items),
+            given_at=self._clock.now(),
+        )
+        return recommendation_id(served, self._identity)
 
     def _digest(self, query: RecommendQuery) -> str:
         """Return what tells a request for the next page from another request; ``n`` may differ."""
@@ -105,7 +114,3 @@ class Cursors:
 
 def _plain(value: Any) -> object:  # noqa: ANN401 - whatever a query holds
     return asdict(value) if isinstance(value, Boost | Pin) else sorted(value)
-
-
-def _none_of_ours() -> InvalidInputError:
-    return InvalidInputError(FieldError("cursor", "is none that this service gave"))

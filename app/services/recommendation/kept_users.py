@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import ItemId, Kind, Pseudonym, Subject
-from app.services.catalogue.snapshot import Base, CatalogueSnapshot
+from app.services.catalogue.base import Base
+from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.recommendation.answer import Source
 from app.services.recommendation.candidates import Candidate
 from app.services.recommendation.memory_selection import Recalled, UserSnapshot

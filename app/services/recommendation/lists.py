@@ -11,6 +11,8 @@ from heapq import nlargest
 
 from app.domain.errors import NotFoundError
 from app.domain.models import Item, ItemId, Scored
+from app.domain.privacy.pseudonyms import Identity
+from app.domain.privacy.served_list import ServedList, recommendation_id
 from app.domain.recommendation.filter import Where
 from app.domain.recommendation.filter_parser import parse_where
 from app.domain.recommendation.fusion import reciprocal_ranks
@@ -34,10 +36,11 @@ class Likeness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list, best first, and how many items passed its filter."""
+    """A list, best first, how many items passed its filter, and what interactions name it by."""
 
     items: Sequence[Item]
     matched: int
+    recommendation_id: str
 
 
 class ListService:
@@ -51,15 +54,16 @@ class ListService:
         catalogue: CurrentCatalogue,
         neighbours: Neighbours,
         limiter: ConcurrencyLimiter,
+        identity: Identity,
         clock: Clock,
         opinions: OpinionRule,
     ) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._feed = feed
         self._catalogue = catalogue
         self._neighbours = neighbours
         self._limiter = limiter
+        self._identity = identity
         self._clock = clock
         self._opinions = opinions
 
@@ -87,7 +91,7 @@ class ListService:
                 for one, share in reciprocal_ranks(ranking, weight=1.0).items():
                     fused[one] += share
             best = sorted(fused, key=lambda one: (-fused[one], one))[:n]
-            return _listed(best, catalogue, among)
+            return self._listed(best, catalogue, among, variant=f"similar:{by}")
 
     def _rankings(
         self,
@@ -128,18 +132,14 @@ class ListService:
         with self._limiter.taken(), self._uows.read() as uow:
             catalogue = self._current(uow)
             among = self._among(where, catalogue).without(exclude)
-            if not len(among):
-                return Listed((), len(among))
             if period is None:
                 found = [one.item_id for one in self._neighbours.popular(top_n=n, among=among)]
             else:
-                rule, since = self._opinions, self._clock.now() - period
-                counts = uow.interactions.popularity(
-                    since=since, kinds=rule.positive, least_rating=rule.least_rating
-                )
+                since = self._clock.now() - period
+                counts = uow.interactions.popularity(since=since, rule=self._opinions)
                 ranked = sorted((-count, one) for one, count in counts.items() if one in among)
                 found = [item_id for _, item_id in ranked[:n]]
-            return _listed(found, catalogue, among)
+            return self._listed(found, catalogue, among, variant="popular")
 
     def latest(self, *, where: object, exclude: frozenset[ItemId], n: int) -> Listed:
         """Return up to ``n`` items that were added or changed last.
@@ -152,7 +152,7 @@ class ListService:
             among = self._among(where, catalogue).without(exclude)
             entries = catalogue.entries
             found = nlargest(n, among, key=lambda one: (entries[one].updated_at, one))
-            return _listed(found, catalogue, among)
+            return self._listed(found, catalogue, among, variant="latest")
 
     def _current(self, uow: UnitOfWork) -> CatalogueSnapshot:
         self._feed.catch_up(uow)
@@ -164,6 +164,14 @@ class ListService:
             read = parse_where(where, now=self._clock.now(), attributes=catalogue.names)
         return catalogue.eligible().within(read)
 
-
-def _listed(found: Sequence[ItemId], catalogue: CatalogueSnapshot, among: Eligible) -> Listed:
-    return Listed(list(catalogue.items(found).values()), len(among))
+    def _listed(
+        self,
+        found: Sequence[ItemId],
+        catalogue: CatalogueSnapshot,
+        among: Eligible,
+        *,
+        variant: str,
+    ) -> Listed:
+        items = list(catalogue.items(found).values())
+        served = ServedList(None, 0, None, variant, len(items), self._clock.now())
+        return Listed(items, len(among), recommendation_id(served, self._identity))

@@ -21,7 +21,7 @@ from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.vectors import Vector
 
 NEWEST: Final = 64
-"""Memories that make the profile and compete for the prompt."""
+"""Memories that make the profile and compete for the prompt; of one item one."""
 
 _OF_THE_SESSION: Final = RecordId("")
 """Stands for the record of what a visitor touched in this session: there is none."""
@@ -85,7 +85,7 @@ class UserSnapshot:
                 touched.setdefault(one.kind, []).append(one.item_id)
         return cls(
             subject=subject,
-            newest=[_recalled(one) for one in history[:NEWEST]],
+            newest=_newest(history),
             touched=touched,
             liked=[one for one, stance in stances.items() if stance is Stance.FOR],
             disliked=[one for one, stance in stances.items() if stance is Stance.AGAINST],
@@ -98,6 +98,32 @@ class UserSnapshot:
     def epoch(self) -> int:
         """The user's epoch; 0 where the list rests on no user."""
         return self.subject.epoch if self.subject is not None and self.is_personal else 0
+
+
+def _newest(history: Sequence[HistoryEntry]) -> list[Recalled]:
+    """Return the newest memories, an item's once: who reloads a page remembers no more of it.
+
+    Of several without words what is more than a view stands for the item. What somebody said is
+    a memory of its own.
+    """
+    newest: dict[str, HistoryEntry] = {}
+    for entry in history:
+        of_item = None if entry.text else entry.item_id
+        key = f"record {entry.record_id}" if of_item is None else f"item {of_item}"
+        before = newest.get(key)
+        if before is None:
+            if len(newest) < NEWEST:
+                newest[key] = entry
+        elif before.kind is Kind.VIEW and entry.kind is not Kind.VIEW:
+            newest[key] = entry
+    return [_recalled(one) for one in newest.values()]
+
+
+def _has_meaning(entry: Recalled, catalogue: CatalogueSnapshot) -> bool:
+    if entry.text or entry.item_id is None:
+        return True
+    found = catalogue.entries.get(entry.item_id)
+    return found is not None and not found.item.is_stub
 
 
 def _recalled(one: HistoryEntry) -> Recalled:
@@ -180,9 +206,10 @@ class MemorySelection:
 
         What is of an item and in nobody's words is remembered by what the catalogue says of the
         item: no key, no id and no moment of storing is in that. Only what the user said is
-        fetched from the memory store, and left out until it is stored.
+        fetched from the memory store, and left out until it is stored. A memory that is made of
+        nothing but an item's id, as those of stubs are, has no meaning.
         """
-        newest = known.newest
+        newest = [one for one in known.newest if _has_meaning(one, catalogue)]
         wordless = {one.item_id for one in newest if one.item_id is not None and one.text is None}
         having, rows = catalogue.matrix(sorted(wordless))
         of_items = dict(zip(having, rows, strict=True))

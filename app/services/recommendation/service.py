@@ -97,7 +97,8 @@ class RecommendService:
             query, page, [one.item.item_id for one in answer.items], epoch=answer.epoch
         )
         answer.timings_ms["total"] = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
-        return replace(answer, cursor=cursor)
+        named = self._cursors.name(query, answer)
+        return replace(answer, cursor=cursor, recommendation_id=named)
 
     def _answer(self, query: RecommendQuery, page: Page, leaving: ExitStack) -> Recommendation:
         known, is_degraded = UserSnapshot(), False

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.models import Item, ItemId, Kind
+from app.services.recommendation.answer import Source
+from app.services.recommendation.query import RecommendQuery
 from tests.services.lives import event, in_clear
 from tests.world import World, open_world
 
@@ -140,3 +142,19 @@ def test_a_stub_is_evidence_and_in_no_list_when_nobody_tells_its_entry(world: Wo
     assert world.container.catalogue.repair() == 0
     assert world.adapters.catalogue_index.vectors([stub]) == {}
     assert stub in {one.item_id for one in world.adapters.neighbours.popular(top_n=999)}
+
+
+def test_an_item_s_id_is_no_taste_when_nothing_else_is_known_of_it(world: World) -> None:
+    put(world, "guide", "A guide to growing vanilla")
+    for name, told in {"grower": "vanilla-seeds", "teller": "seeds"}.items():
+        text = "growing vanilla" if name == "teller" else None
+        world.container.ingest.record([event(world, name, "1", item=told, text=text)])
+
+    grower, teller = (
+        world.container.recommend.recommend(RecommendQuery(world.user(name)))
+        for name in ("grower", "teller")
+    )
+
+    assert Source.CONTENT not in {one.source for one in grower.items}
+    assert {one.item.item_id for one in teller.items if one.source is Source.CONTENT} >= {"guide"}
+    assert not any(one.because for one in grower.items)

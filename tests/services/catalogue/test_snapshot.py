@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.domain.models import Item, ItemId, Scored
+from app.domain.models import AttributeValue, Item, ItemId, Scored
 from app.domain.privacy.rotation import quantise
 from app.domain.recommendation.filter import CatalogueEntry, matches
 from app.domain.recommendation.filter_parser import parse_where
@@ -141,6 +141,32 @@ def test_nothing_of_a_removed_item_is_left_when_the_catalogue_is_put_in_order() 
     assert passing(removed, {"seller": secret}) == set()
     assert list(removed.names) == []
     assert secret not in repr([vars(ordered), ordered.base.entries, ordered.base.columns])
+
+
+@pytest.mark.parametrize("others", ["a", "ac", "c", ""])
+@pytest.mark.parametrize("is_corrected", [False, True])
+def test_no_word_of_an_item_is_left_as_soon_as_it_is_removed_or_corrected(
+    others: str, *, is_corrected: bool
+) -> None:
+    secret = "Maria Musterfrau"
+    words: dict[str, AttributeValue] = {"seller": secret, "sold": ["here", f"by {secret}", 3]}
+    seller = CatalogueEntry(Item(ItemId("b"), secret, secret, attributes=words), NOW)
+    new = CatalogueEntry(Item(ItemId("b"), "b"), NOW)
+    shared: dict[str, AttributeValue] = {"seller": "Zoe", "sold": ["here", "there"]}
+    kept = [CatalogueEntry(Item(ItemId(one), one, attributes=shared), NOW) for one in others]
+    snapshot = snapshot_of([*kept, seller])
+    assert passing(snapshot, {"seller": secret}) == {"b"}
+
+    put, removed = ([new], []) if is_corrected else ([], [ItemId("b")])
+    later = snapshot.after(put, removed=removed, version=2).after([], removed=[], version=3)
+
+    assert secret not in repr([vars(later), later.base.entries, later.base.columns])
+    assert passing(later, {"sold": "here"}) == set(others)
+    assert passing(later, {"seller": {"$lt": "Z"}}) == set()
+    assert passing(later, {"seller": {"$gte": "M"}}) == set(others)
+    assert passing(later, {"title": {"$gte": ""}}) == set(others) | (
+        {"b"} if is_corrected else set()
+    )
 
 
 def test_an_item_that_is_not_available_is_in_no_list_and_still_there() -> None:

@@ -19,7 +19,7 @@ from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.answer import Recommendation, Source
 from app.services.recommendation.query import Boost, Pin, RecommendQuery
 from app.wire.scenarios import ScenarioIn
-from tests.world import World, catalogue, open_world
+from tests.world import START, World, catalogue, open_world
 
 SEA = [ItemId(f"sea-{number:02d}") for number in range(6)]
 SIXTY = 60
@@ -126,6 +126,18 @@ def test_a_session_of_unknown_items_gets_the_list_of_a_stranger(world: World) ->
 
     assert ids(answer) == ids(ask(world))
     assert answer.unknown_items == ["nowhere"]
+
+
+def test_reloading_a_page_leaves_the_rest_of_a_taste_in_memory(world: World) -> None:
+    world.read("reloader", SEA[:3], kind=Kind.LIKE)
+    for hour in range(70):
+        at = START + timedelta(days=30, hours=hour)
+        world.read("reloader", ["crime-05"], at=at, kind=Kind.VIEW)
+
+    answer = ask(world, pseudonym=world.user("reloader"))
+
+    named = {cause.item_id for one in answer.items for cause in one.because}
+    assert {*SEA[:3]} <= named
 
 
 def test_a_free_text_finds_what_it_means(world: World) -> None:

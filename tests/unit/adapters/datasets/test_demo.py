@@ -17,7 +17,7 @@ from app.adapters.datasets.registry import open_dataset
 from app.domain.errors import InvalidInputError
 from app.domain.models import Item, Kind, ReportedInteraction
 from app.ports.dataset import BadLine, DatasetKind, InteractionRecord, ItemRecord, Position
-from app.wire.schemas import interaction_from_wire
+from app.wire.interactions import interaction_from_wire
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SUBJECTS = Path(__file__).parents[3] / "data" / "datasets" / "subjects.txt"
