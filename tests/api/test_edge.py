@@ -160,9 +160,9 @@ def test_a_body_is_413_on_every_route_when_it_is_over_the_limit(api: Api) -> Non
 def test_no_byte_of_a_body_is_read_when_its_sender_is_not_let_in(
     api: Api, token: dict[str, str]
 ) -> None:
-    capability = "/forget/{request_id}"  # open to any bearer: the route itself looks at the token
+    capability = "/forget/{request_id}"  # open to any bearer: the routes themselves look at it
     for method, template in routes_of(api):
-        if template in OPEN or (token and template == capability):
+        if template in OPEN or (token and template.startswith(capability)):
             continue
         endless = itertools.repeat(b"[" * 20_000, 1_000)
         answer = run_apart(ask(app_of(api), method, path_of(template), token | JSON, endless))

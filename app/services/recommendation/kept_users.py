@@ -89,8 +89,7 @@ class KeptUsers:
         most: users kept; whoever was asked for longest ago goes first.
     """
 
-    def __init__(self, *, most: int = _MOST_USERS) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Pseudonym, _Kept] = OrderedDict()
 
@@ -117,7 +116,7 @@ class KeptUsers:
         with self._lock:
             self._drop(kept.subject.pseudonym)
             self._kept[kept.subject.pseudonym] = kept
-            while len(self._kept) > self._most:
+            while len(self._kept) > _MOST_USERS:
                 self._drop(next(iter(self._kept)))
 
     def pool(

@@ -173,7 +173,7 @@ def test_who_was_asked_for_longest_ago_goes_first_and_is_overwritten(
     monkeypatch.setattr(kept_users, "_MOST_TOUCHED", 10)
     kept = kept_in(world)
     kept.clear()
-    monkeypatch.setattr(kept, "_most", 2)
+    monkeypatch.setattr(kept_users, "_MOST_USERS", 2)
     for name in ("first", "second", "third"):
         world.read(name, SEA)
         ask(world, name)
