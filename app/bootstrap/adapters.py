@@ -87,9 +87,7 @@ class Adapters:
         self.catalogue_index = ChromaCatalogueIndex(chroma, spec=_spec(self.embedder, None))
         self.opinions = _opinions(settings.opinions)
         self.neighbours = _neighbours(settings.neighbours)
-        keys_dir = settings.audit.keys_dir or settings.data_dir / "keys"
-        self.signer = FileSigner(keys_dir, name=settings.audit.origin)
-        self.signer.create()
+        self.signer = signer_of(settings)
         self.probe: Probe = FileProbe(_probed_stores(settings))
         self.cache = _cache(settings, closing, clock=self.clock)
         self.llm_answers = Tally("hit", "miss")
@@ -99,6 +97,14 @@ class Adapters:
         self.explainer: Explainer | None = self.llm.explainer if self.llm else None
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or _celery(settings)
+
+
+def signer_of(settings: Settings) -> FileSigner:
+    """Return the signing key; the first one is made if there is none."""
+    keys_dir = settings.audit.keys_dir or settings.data_dir / "keys"
+    signer = FileSigner(keys_dir, name=settings.audit.origin)
+    signer.create()
+    return signer
 
 
 def _llm(settings: Settings, closing: ExitStack, *, prompting: Prompting) -> Llm | None:

@@ -19,12 +19,23 @@ def verify(
     key: Annotated[
         str | None, typer.Option(help="The service's public key, from a source you trust.")
     ] = None,
+    subject: Annotated[
+        str | None, typer.Option(metavar="USER", help="Check whom the document is about.")
+    ] = None,
+    salt: Annotated[
+        str | None, typer.Option(metavar="HEX", help="Salt of the receipt, for --subject.")
+    ] = None,
+    any_layout: Annotated[
+        bool, typer.Option("--any-layout", help="Accept JSON that was laid out anew.")
+    ] = False,
 ) -> None:
     """Check a document offline; exit code 0 only if it is whole and signed by the key."""
     from app.data import verify_lethe
 
-    arguments = [str(file), *(["--key", key] if key else [])]
-    raise typer.Exit(verify_lethe.main(arguments))
+    given = {"--key": key, "--subject": subject, "--salt": salt}
+    arguments = [part for name, value in given.items() if value for part in (name, value)]
+    layout = ["--any-layout"] if any_layout else []
+    raise typer.Exit(verify_lethe.main([*arguments, *layout, "--", str(file)]))
 
 
 @audit.command("verify")
@@ -48,11 +59,11 @@ def audit_verify(*, data_dir: DataDir = None) -> None:
 
 @keys.command("show")
 def keys_show(*, data_dir: DataDir = None) -> None:
-    """Print the public key, to be given to those who verify."""
-    from app.cli.runtime import open_runtime
+    """Print the public key, to be given to those who verify; the service may run meanwhile."""
+    from app.bootstrap.adapters import signer_of
+    from app.settings import load_settings
 
-    with open_runtime(data_dir) as runtime:
-        print(runtime.container.checkpoints.public_key())
+    print(signer_of(load_settings(data_dir=data_dir)).current().key.encode())
 
 
 @keys.command("rotate")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -61,3 +62,13 @@ def test_an_argument_is_refused_in_one_line_when_it_is_not_utf_8() -> None:
     assert done.returncode == 1
     assert b"lethe: argument 2: not UTF-8" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_the_public_key_is_shown_while_a_service_holds_the_data(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        first, again = (run("keys", "show", "--data-dir", str(tmp_path)) for _ in range(2))
+
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.startswith(b"lethe+")
+    assert first.stdout == again.stdout
