@@ -34,14 +34,11 @@ NOT_PACKAGED: Final = {"migrations/script.py.mako"}
 
 
 def _licences(name: str) -> list[str]:
-    head = metadata.metadata(name)
-    expression = head.get("License-Expression")
-    if expression:
-        return re.split(r" (?:AND|OR) ", re.sub(r"[()]", "", expression))
-    stated = (head.get("License") or "").partition("\n")[0]
-    if stated and len(stated) < 40 and "Copyright" not in stated:
-        return re.split(r" (?:AND|OR) ", stated)
-    trove = [line for line in head.get_all("Classifier") or [] if line.startswith("License ::")]
+    head = metadata.metadata(name).json
+    stated = str(head.get("license_expression") or head.get("license") or "").partition("\n")[0]
+    if stated and len(stated) < 80 and "Copyright" not in stated:
+        return re.split(r" (?:AND|OR) ", re.sub(r"[()]", "", stated))
+    trove = [line for line in head.get("classifier") or [] if line.startswith("License ::")]
     return [line.rpartition(" :: ")[2] for line in trove]
 
 
@@ -53,6 +50,20 @@ def _locked(lock: str) -> list[str]:
 def _project() -> dict[str, Any]:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return project
+
+
+def _wheel(names: list[str], *, folder: Path) -> Path:
+    """Build a wheel from copies of files of the repository; it lies in ``folder``."""
+    source = folder / "source"
+    for name in names:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    (project,) = source.rglob("pyproject.toml")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
+    build += ["--no-build-isolation", "--wheel-dir", str(folder), str(project.parent)]
+    subprocess.run(build, check=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 def test_whatever_is_installed_to_run_may_be_passed_on_with_it() -> None:
@@ -91,17 +102,9 @@ def test_wheel_holds_every_file_that_running_needs(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    copies = tmp_path / "source"
-    for name in [*listed.stdout.splitlines(), "pyproject.toml", "README.md", "LICENSE"]:
-        (copies / name).parent.mkdir(parents=True, exist_ok=True)
-        (copies / name).write_bytes((ROOT / name).read_bytes())
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run(
-        [*build, "--no-build-isolation", "--wheel-dir", str(tmp_path), str(copies)], check=True
-    )
+    needed = [*listed.stdout.splitlines(), "pyproject.toml", "README.md", "LICENSE"]
 
-    (wheel,) = tmp_path.glob("lethe-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(_wheel(needed, folder=tmp_path)) as archive:
         held = set(archive.namelist())
         entry = next(name for name in held if name.endswith("entry_points.txt"))
         commands = archive.read(entry).decode()
@@ -115,3 +118,16 @@ def test_wheel_holds_every_file_that_running_needs(tmp_path: Path) -> None:
         "migrations",
         f"lethe-{_project()['version']}.dist-info",
     }
+
+
+def test_wheel_of_the_client_holds_the_verifier_itself_and_no_link(tmp_path: Path) -> None:
+    names = [path.relative_to(ROOT).as_posix() for path in (ROOT / "client").rglob("*.py")]
+    names += ["client/pyproject.toml", "client/README.md", "client/src/lethe_client/py.typed"]
+
+    with zipfile.ZipFile(_wheel(names, folder=tmp_path)) as archive:
+        held = set(archive.namelist())
+        verifier = archive.read("lethe_client/verify_lethe.py")
+
+    assert verifier == (ROOT / "app" / "data" / "verify_lethe.py").read_bytes()
+    assert "lethe_client/py.typed" in held
+    assert not any(name.startswith("app/") for name in held)
