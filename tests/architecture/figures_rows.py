@@ -190,7 +190,7 @@ ROWS: Final[tuple[Row, ...]] = (
     (
         "vectors that were left over, read without the key: share found by the nearest item",
         lambda: (
-            f"{at('inversion', 'stores', 'one rotation a user', 'nearest'):.3f} rotated, "
+            f"{at('inversion', 'stores', 'one rotation a record', 'nearest'):.3f} turned, "
             f"{at('inversion', 'stores', 'plain', 'nearest'):.3f} plain, "
             f"{at('inversion', 'chance'):.3f} by chance"
         ),
