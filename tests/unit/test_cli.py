@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -72,3 +73,15 @@ def test_the_public_key_is_shown_while_a_service_holds_the_data(tmp_path: Path) 
     assert first.returncode == 0, first.stderr
     assert first.stdout.startswith(b"lethe+")
     assert first.stdout == again.stdout
+
+
+def test_what_auditors_ask_is_told_as_json_too(tmp_path: Path) -> None:
+    probed = run("probe", "--json", "--data-dir", str(tmp_path))
+    checked = run("audit", "verify", "--json", "--data-dir", str(tmp_path))
+
+    stores = json.loads(probed.stdout)
+    log = json.loads(checked.stdout)
+    assert (probed.returncode, checked.returncode) == (0, 0)
+    assert {one["store"] for one in stores} >= {"memory", "rows", "vault"}
+    assert all(one["control_found"] and one["residue"] == 0 for one in stores)
+    assert (log["is_whole"], log["is_consistent"], log["problems"]) == (True, True, [])
