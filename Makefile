@@ -97,6 +97,9 @@ docs: setup-dev ## Make the pages that are made from the code
 	@$(BIN)/python -m tests.architecture.settings_page
 	@$(BIN)/python -m tests.architecture.decisions_page
 	@$(BIN)/python -m tests.architecture.figures_page
+.PHONY: wheel
+wheel: setup-dev ## Build the wheel, serve from it alone, and walk through the README's tour
+	@.ci/wheel
 .PHONY: site
 site: setup-dev setup-docs ## Build the site into build/site; needs no network, and no warning is let through
 	@$(BIN)/python -m tests.architecture.api_page
