@@ -8,7 +8,7 @@ RUN python -m venv /opt/lethe
 COPY requirements-bootstrap.lock requirements.lock ./
 RUN pip install --require-hashes -r requirements-bootstrap.lock \
     && uv pip sync --python /opt/lethe/bin/python --require-hashes requirements.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY workers workers
 COPY migrations migrations
@@ -16,6 +16,10 @@ COPY migrations migrations
 RUN /opt/lethe/bin/python -m pip install --no-deps --no-build-isolation --no-index .
 
 FROM python:3.11.13-slim-bookworm
+LABEL org.opencontainers.image.title="Lethe" \
+    org.opencontainers.image.description="Recommends from a user's own memory, and can prove that it has forgotten." \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.licenses="Apache-2.0"
 # Named volumes take their owner from these directories.
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin lethe \
     && install -d -o lethe -g lethe -m 0700 /data /chroma

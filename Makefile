@@ -20,6 +20,7 @@ RUN_STAMP := .make/run-$(call key,requirements.lock pyproject.toml)
 DEV_STAMP := .make/dev-$(call key,requirements-dev.lock pyproject.toml)
 VLLM_STAMP := .make/vllm-$(call key,requirements-vllm.lock)
 CLIENTS_STAMP := .make/clients-$(call key,requirements-clients.lock)
+DOCS_STAMP := .make/docs-$(call key,requirements-docs.lock)
 BENCH_STAMP := .make/bench-$(call key,requirements-bench.lock pyproject.toml)
 # What is installed for development contains what it takes to run.
 SETUP_STAMP := $(if $(wildcard .make/dev-*),$(DEV_STAMP),$(RUN_STAMP))
@@ -39,6 +40,9 @@ setup-vllm: $(VLLM_STAMP) ## Install a vLLM for machines without a GPU into .ven
 setup-clients: $(CLIENTS_STAMP) ## Install the generators of clients that a test drives into .venv-clients (50 MB)
 .PHONY: setup-bench
 setup-bench: $(BENCH_STAMP) ## Install what benchmarks compare with into .venv-bench: torch and others (2 GB)
+
+.PHONY: setup-docs
+setup-docs: $(DOCS_STAMP) ## Install what builds the site into .venv-docs (170 MB)
 
 .PHONY: run
 run: setup ## Serve on 127.0.0.1:8000, everything in one process, with demo data (and `make run-llm`)
@@ -92,6 +96,15 @@ fmt: setup-dev ## Format, and repair what can be repaired by machine
 docs: setup-dev ## Make the pages that are made from the code
 	@$(BIN)/python -m tests.architecture.settings_page
 	@$(BIN)/python -m tests.architecture.decisions_page
+	@$(BIN)/python -m tests.architecture.figures_page
+.PHONY: wheel
+wheel: setup-dev ## Build the wheel, serve from it alone, and walk through the README's tour
+	@.ci/wheel
+.PHONY: site
+site: setup-dev setup-docs ## Build the site into build/site; needs no network, and no warning is let through
+	@$(BIN)/python -m tests.architecture.api_page
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	@echo build/site/index.html
 
 .PHONY: lock
 lock: setup-dev ## Choose versions anew, none younger than COOL_DOWN (P3D: three days)
@@ -100,6 +113,7 @@ lock: setup-dev ## Choose versions anew, none younger than COOL_DOWN (P3D: three
 	@$(COMPILE) requirements-bench.in pyproject.toml --extra dev -c requirements-dev.lock \
 	    -o requirements-bench.lock
 	@$(COMPILE) requirements-clients.in -o requirements-clients.lock
+	@$(COMPILE) requirements-docs.in -o requirements-docs.lock
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --exclude-newer $(COOL_DOWN) \
     --generate-hashes --no-header --no-annotate --no-emit-index-url
 
@@ -126,7 +140,7 @@ bench-hundred: setup-dev ## A hundred erasures, each store searched before and a
 
 .PHONY: clean
 clean: ## Remove environments, stamps and caches; never data
-	@rm -rf .venv .venv-vllm .venv-clients .venv-bench .make .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-vllm .venv-clients .venv-bench .venv-docs .make .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@rm -rf build dist *.egg-info .coverage
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -145,9 +159,13 @@ $(CLIENTS_STAMP): .venv-clients/pyvenv.cfg
 	@.ci/install .venv-clients requirements-clients.lock
 	@mkdir -p .make && touch $@
 
+$(DOCS_STAMP): .venv-docs/pyvenv.cfg
+	@.ci/install .venv-docs requirements-docs.lock
+	@mkdir -p .make && touch $@
+
 $(BENCH_STAMP): .venv-bench/pyvenv.cfg
 	@.ci/install .venv-bench requirements-bench.lock --with-project
 	@mkdir -p .make && touch $@
 
-.venv/pyvenv.cfg .venv-vllm/pyvenv.cfg .venv-clients/pyvenv.cfg .venv-bench/pyvenv.cfg:
+.venv/pyvenv.cfg .venv-vllm/pyvenv.cfg .venv-clients/pyvenv.cfg .venv-bench/pyvenv.cfg .venv-docs/pyvenv.cfg:
 	@$(BASE_PYTHON) -m venv $(@D)

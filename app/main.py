@@ -13,7 +13,8 @@ from app.bootstrap.background import Background
 from app.bootstrap.database import prepare_database
 from app.console import add_console
 from app.observability import configure_logging
-from app.settings import load_settings
+from app.settings import Settings, load_settings
+from app.settings_groups import DEVELOPMENT_SERVICE_TOKEN
 
 
 def create() -> FastAPI:
@@ -43,5 +44,11 @@ def create() -> FastAPI:
                 background.stop()
 
     app = create_app(runtime.state(), has_docs=settings.has_docs, lifespan=lifespan)
-    add_console(app)
+    add_console(app, has_demo=has_demo_page(settings))
     return app
+
+
+def has_demo_page(settings: Settings) -> bool:
+    """Whether ``/`` is the demo page: in development, while the service token is the public one."""
+    token = settings.auth.service_token.get_secret_value()
+    return not settings.is_production and token == DEVELOPMENT_SERVICE_TOKEN

@@ -86,8 +86,7 @@ class Adapters:
         self.catalogue_index = ChromaCatalogueIndex(chroma, spec=_spec(self.embedder, None))
         self.opinions = _opinions(settings.opinions)
         self.neighbours = _neighbours(settings.neighbours)
-        keys_dir = settings.audit.keys_dir or settings.data_dir / "keys"
-        self.signer = FileSigner(keys_dir, name=settings.audit.origin)
+        self.signer = signer_of(settings)
         self.signer.create()
         self.probe: Probe = FileProbe(probed_stores(settings))
         self.cache = _cache(settings, closing, clock=self.clock)
@@ -98,6 +97,12 @@ class Adapters:
         self.explainer: Explainer | None = self.llm.explainer if self.llm else None
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or _celery(settings)
+
+
+def signer_of(settings: Settings) -> FileSigner:
+    """Return what signs with the keys of a service, and makes none."""
+    keys_dir = settings.audit.keys_dir or settings.data_dir / "keys"
+    return FileSigner(keys_dir, name=settings.audit.origin)
 
 
 def _llm(settings: Settings, closing: ExitStack, *, prompting: Prompting) -> Llm | None:

@@ -11,11 +11,11 @@ from typing import Final
 import typer
 
 from app.adapters.chroma.heap import require_overwritten_heap
-from app.cli import data, keys, proof, serve, upkeep, witness
+from app.cli import data, demo, keys, proof, serve, upkeep, witness
 from app.domain.errors import AppError, FieldError, InvalidInputError
 
 _FAILED: Final = 1
-_OFFLINE: Final = frozenset({"verify", "witness"})
+_OFFLINE: Final = frozenset({"demo", "verify", "witness"})
 """Commands that open no store, so that their memory cannot get into a store's files."""
 app: Final = typer.Typer(
     name="lethe",
@@ -27,6 +27,7 @@ for command in (
     serve.serve,
     serve.worker,
     serve.migrate,
+    demo.demo,
     data.load,
     data.recommend,
     data.forget,

@@ -98,29 +98,38 @@ def recommend(
 
 
 def forget(
-    user: Annotated[str, typer.Argument(help="The user's id.")],
+    user: Annotated[
+        str | None, typer.Argument(help="The user's id; - reads ids from standard input.")
+    ] = None,
     *,
+    users: Annotated[Path | None, typer.Option(help="File of user ids, one a line.")] = None,
     item: Annotated[list[str] | None, typer.Option(help="Only this item; may repeat.")] = None,
+    url: Annotated[
+        str | None, typer.Option(envvar="LETHE_URL", help="A running service to ask.")
+    ] = None,
+    token: Annotated[
+        str, typer.Option(envvar="LETHE_TOKEN", help="Service token for --url.")
+    ] = "dev-service-token",  # noqa: S107 - public; taken on the loopback interface only
     data_dir: Annotated[Path | None, typer.Option(help="Directory of all files.")] = None,
 ) -> None:
-    """Forget a user, or some of their items, and wait until it is done."""
-    from app.cli.runtime import open_runtime
-    from app.domain.erasure.request import RequestState
-    from app.domain.erasure.scope import AllScope, ItemsScope
-    from app.domain.models import ItemId
-    from app.services.erasure.requests import ForgetCommand
+    """Forget users, or some of their items, and wait until it is done.
 
-    with open_runtime(data_dir) as runtime:
-        container = runtime.container
-        scope = ItemsScope(tuple(sorted(ItemId(one) for one in item))) if item else AllScope()
-        pseudonym = container.identity.pseudonym(user)
-        accepted = container.forget.accept(ForgetCommand(pseudonym=pseudonym, scope=scope))
-        request_id = accepted.request.request_id
-        container.erase.execute(request_id)
-        found = container.forget.status(request_id)
-        journal = {f"{one.step}/{one.store}": one.touched for one in found.steps}
-        status = found.request.state.value
-        print(json.dumps({"request_id": request_id, "status": status, "touched": journal}))
-    if found.request.state is not RequestState.COMPLETED:
-        print("lethe: not completed yet; the sweeper goes on with it", file=sys.stderr)
+    \b
+    lethe forget reader-001
+    lethe forget - < leavers.txt
+    lethe forget --users leavers.txt --url https://lethe.example --token TOKEN
+
+    Prints a line of JSON for each, in their order and without the id.
+    """  # noqa: D301 - click keeps the lines below a backspace as they are
+    from app.cli.forgetting import forget_here, forget_there, read_users
+
+    wanted = read_users(user, users)
+    items = sorted(item or [])
+    done = forget_there(wanted, items, url=url, token=token) if url else None
+    n_open = 0
+    for one in done if done is not None else forget_here(wanted, items, data_dir=data_dir):
+        print(json.dumps(one), flush=True)
+        n_open += one["status"] != "completed"
+    if n_open:
+        print(f"lethe: {n_open} not completed yet; the sweeper goes on with it", file=sys.stderr)
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -9,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 DataDir = Annotated[Path | None, typer.Option(help="Directory of all files.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of sentences.")]
 audit: Final = typer.Typer(help="The audit log.", no_args_is_help=True)
 keys: Final = typer.Typer(help="The key that signs.", no_args_is_help=True)
 
@@ -21,21 +23,28 @@ def verify(context: typer.Context) -> None:
 
 
 @audit.command("verify")
-def audit_verify(*, data_dir: DataDir = None) -> None:
+def audit_verify(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Recompute every leaf, node and signature of the log, and compare it with the rows."""
     from app.cli.runtime import open_runtime
 
     with open_runtime(data_dir) as runtime:
         report = runtime.container.audit_check.check()
         compared = runtime.container.reconcile.check()
-    for problem in (*report.problems, *compared.problems):
+    problems = [str(one) for one in (*report.problems, *compared.problems)]
+    is_fine = report.is_whole and compared.is_consistent
+    if as_json:
+        found = {"is_whole": report.is_whole, "is_consistent": compared.is_consistent}
+        counts = {"leaves": report.n_leaves, "checkpoints": report.n_checkpoints}
+        print(json.dumps(found | counts | {"root": report.root.hex(), "problems": problems}))
+        raise typer.Exit(0 if is_fine else 1)
+    for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{report.n_leaves} leaves, {report.n_checkpoints} checkpoints, root {report.root.hex()}")
     print(
         f"{compared.n_requests} requests, {compared.n_moves} moves, "
         f"{compared.n_contradicted} requests contradict their leaves"
     )
-    if not (report.is_whole and compared.is_consistent):
+    if not is_fine:
         raise typer.Exit(1)
 
 
@@ -56,7 +65,7 @@ def audit_recover(
 @keys.command("show")
 def keys_show(*, data_dir: DataDir = None) -> None:
     """Print the public key, to be given to those who verify; beside a running service, too."""
-    from app.adapters.system.signing import FileSigner
+    from app.bootstrap.adapters import signer_of
     from app.domain.errors import NotFoundError
     from app.settings import load_settings
 
@@ -64,7 +73,7 @@ def keys_show(*, data_dir: DataDir = None) -> None:
     directory = settings.audit.keys_dir or settings.data_dir / "keys"
     if not any(directory.glob("*.pem")):
         raise NotFoundError(f"there is no signing key in {directory}")
-    print(FileSigner(directory, name=settings.audit.origin).current().key.encode())
+    print(signer_of(settings).current().key.encode())
 
 
 @keys.command("rotate")
@@ -82,6 +91,7 @@ def probe(
     ] = None,
     *,
     data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Search the bytes of every store; exit code 1 unless it proves that nothing is left."""
     from app.cli.runtime import open_runtime
@@ -93,6 +103,10 @@ def probe(
         pseudonym = container.identity.pseudonym(user or "")
         order = ErasureOrder(RequestId(""), pseudonym, is_whole_user=True, record_ids=())
         (reports,) = container.search.search([container.search.collect(order).needles])
+    if as_json:
+        fields = ("store", "files", "bytes_read", "patterns", "residue", "control_found")
+        print(json.dumps([{name: getattr(one, name) for name in fields} for one in reports]))
+        raise typer.Exit(0 if all(one.is_clean for one in reports) else 1)
     for one in reports:
         control = "control found" if one.control_found else "CONTROL NOT FOUND"
         print(

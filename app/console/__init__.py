@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 
 from app.api.bodies import BodyRoute
-from app.console import docs, log, overview, proof, requests, sign_in
+from app.console import demo, docs, log, overview, proof, requests, sign_in
 from app.console.files import FILES, VERSION, media_type
 from app.console.headers import ConsoleHeaders
 from app.domain.errors import NotFoundError
@@ -25,12 +25,15 @@ def get_file(version: str, name: str) -> Response:
     return Response(FILES[name], media_type=media_type(name), headers=keep)
 
 
-def add_console(app: FastAPI) -> None:
+def add_console(app: FastAPI, *, has_demo: bool = False) -> None:
     """Serve the console from ``app``, its security headers on each of its answers, and ``/docs``.
 
-    ``/docs`` is there only where ``app`` serves its OpenAPI document.
+    ``/docs`` is there only where ``app`` serves its OpenAPI document, the demo page at ``/`` only
+    with ``has_demo``: where the public development token opens the API anyway.
     """
     app.include_router(router)
     if app.openapi_url is not None:
         app.include_router(docs.router)
+    if has_demo:
+        app.include_router(demo.router)
     app.add_middleware(ConsoleHeaders)

@@ -1,4 +1,4 @@
-"""Security headers of every answer of the console and of ``/docs``."""
+"""Security headers of every answer of the console, of ``/docs`` and of the demo page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from app.api.openapi import DOCUMENT
 
 HOME: Final = "/admin"
 DOCS: Final = "/docs"
+DEMO: Final = "/"
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -53,4 +54,4 @@ class ConsoleHeaders:
 
 
 def _is_console(path: str) -> bool:
-    return path in {HOME, DOCS, DOCUMENT} or path.startswith(f"{HOME}/console")
+    return path in {HOME, DOCS, DOCUMENT, DEMO} or path.startswith(f"{HOME}/console")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import environment_names
-from tests.architecture import decisions_page, settings_page
+from tests.architecture import decisions_page, figures_page, settings_page
 from tests.architecture.sources import ROOT
 
 SECRET_NAMES = ("TOKEN", "API_KEY", "PEPPER", "KEK", "DATABASE__URL", "VAULT__URL", "REDIS__URL")
@@ -85,6 +85,22 @@ def test_every_benchmark_and_every_result_is_in_their_readme() -> None:
     results = {path.stem for path in (folder / "results").glob("*.json")}
 
     assert {name for name in asked | results if f"`{name}`" not in readme} == set()
+
+
+def test_figures_are_what_the_result_files_say() -> None:
+    readme = figures_page.README.read_text(encoding="utf-8")
+    blocks = figures_page.blocks()
+
+    assert figures_page.PAGE.read_text(encoding="utf-8") == figures_page.render(), "run make docs"
+    assert readme == figures_page.fill(readme), "run make docs"
+    assert [name for name in blocks if f"<!-- {name} -->" not in readme] == []
+
+
+def test_whatever_was_measured_is_among_the_figures() -> None:
+    page = figures_page.PAGE.read_text(encoding="utf-8")
+    results = (ROOT / "benchmarks" / "results").glob("*.json")
+
+    assert [path.name for path in results if path.name not in page] == []
 
 
 def test_make_help_lists_every_target() -> None:

@@ -1,0 +1,68 @@
+"""``lethe forget``, with the stores of this machine or over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.domain.errors import FieldError, InvalidInputError
+
+
+def read_users(
+    user: str | None, file: Path | None, *, piped: Iterable[str] = sys.stdin
+) -> list[str]:
+    """Return the ids that were given: one, those of a file, or those of standard input.
+
+    Raises:
+        InvalidInputError: none was given, or more than one way was taken.
+    """
+    if (user is None) is (file is None):
+        raise InvalidInputError(FieldError("USER", "give one id, - for standard input, or --users"))
+    if user is not None and user != "-":
+        return [user]
+    lines = file.read_text(encoding="utf-8").splitlines() if file else piped
+    return [line.rstrip("\n") for line in lines if line.strip()]
+
+
+def forget_here(
+    users: Sequence[str], items: Sequence[str], *, data_dir: Path | None
+) -> Iterator[dict[str, Any]]:
+    """Erase with the stores of this machine; yields what became of each request."""
+    from app.cli.runtime import open_runtime
+    from app.domain.erasure.scope import AllScope, ItemsScope
+    from app.domain.models import ItemId
+    from app.services.erasure.requests import ForgetCommand
+
+    scope = ItemsScope(tuple(ItemId(one) for one in items)) if items else AllScope()
+    with open_runtime(data_dir) as runtime:
+        container = runtime.container
+        for user in users:
+            pseudonym = container.identity.pseudonym(user)
+            accepted = container.forget.accept(ForgetCommand(pseudonym=pseudonym, scope=scope))
+            request_id = accepted.request.request_id
+            container.erase.execute(request_id)
+            found = container.forget.status(request_id)
+            yield {
+                "request_id": request_id,
+                "status": found.request.state.value,
+                "touched": {f"{one.step}/{one.store}": one.touched for one in found.steps},
+            }
+
+
+def forget_there(
+    users: Sequence[str], items: Sequence[str], *, url: str, token: str
+) -> Iterator[dict[str, Any]]:
+    """Ask a running service for all of them at once, then wait for each."""
+    from app.cli.remote import Remote
+
+    scope: dict[str, object] = {"kind": "all"}
+    if items:
+        scope = {"kind": "items", "item_ids": list(items)}
+    with Remote(url, token=token) as service:
+        taken = [service.forget(user, scope)["request_id"] for user in users]
+        for request_id in taken:
+            done = service.finished(request_id)
+            touched = {f"{one['step']}/{one['store']}": one["touched"] for one in done["steps"]}
+            yield {"request_id": request_id, "status": done["status"], "touched": touched}

@@ -1,0 +1,1 @@
+../../../app/data/verify_lethe.py

@@ -1,0 +1,94 @@
+"""The guides' code, taken out of their pages and run as it stands on the real service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from app.adapters.datasets.options import NOTHING_TOLD
+from app.adapters.datasets.registry import open_dataset
+from app.ports.dataset import DatasetKind
+from app.services.ingestion.dataset_loader import LoadWatcher
+from lethe_client import Lethe
+from tests.api.conftest import Api
+from tests.api.in_process import URL, InProcess, connected
+
+GUIDES: Final = Path(__file__).parents[2] / "docs" / "guides"
+
+
+@pytest.fixture
+def lethe(api: Api) -> Iterator[Lethe]:
+    with connected(InProcess(api.client, api.world)) as http:
+        yield Lethe(URL, "a-service-token", http=http)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (GUIDES / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def follow(page: str, **given: object) -> dict[str, Any]:
+    """Run a guide's Python with what it takes as given; return what it has made."""
+    names: dict[str, Any] = dict(given)
+    for code in blocks(page, "python"):
+        exec(compile(code, page, "exec"), names)  # noqa: S102 - our own page
+    return names
+
+
+def test_a_shop_in_40_lines_shows_what_fits_and_forgets(api: Api, lethe: Lethe) -> None:
+    made = follow("shop.md", lethe=lethe)
+
+    api.world.settle()
+    code = "\n".join(blocks("shop.md", "python")[:1])
+    assert len([line for line in code.splitlines() if line.strip()]) <= 45
+    assert any(line.startswith("Teapot (as you have Kettle)") for line in made["shelf"])
+    assert not any("grinder" in line for line in made["shelf"])
+    assert made["receipt"]["statement"]["scope_kind"] == "all"
+    assert not lethe.recommend("ann")["personalised"]
+
+
+def test_the_nightly_mail_goes_to_nobody_who_objected(lethe: Lethe) -> None:
+    lethe.exercise("reader-4", "objection")
+
+    made = follow("nightly.md", lethe=lethe, readers=["reader-1", "reader-4", "never-seen"])
+
+    assert set(made["tonight"]) == {"reader-1"}
+    assert len(made["tonight"]["reader-1"]) == 3
+
+
+def test_an_auditor_checks_a_certificate_with_three_things_from_three_people(
+    api: Api, lethe: Lethe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accepted = lethe.forget("reader-7")
+    certificate = lethe.wait(accepted["request_id"], every_s=0.0)["certificate"]
+    key = api.world.container.checkpoints.public_key()
+
+    made = follow("auditor.md", certificate=certificate, key=key, receipt=accepted["receipt"])
+
+    told = capsys.readouterr().out
+    assert not made["checked"].is_verified  # the page asks for ann, and this is somebody else
+    assert "WRONG  subject" in told
+    assert told.count("ok ") == 6
+
+
+def test_a_csv_is_loaded_but_for_the_line_that_cannot_be_read(api: Api, tmp_path: Path) -> None:
+    items, interactions = blocks("csv.md", "csv")
+    (tmp_path / "items.csv").write_text(items)
+    (tmp_path / "interactions.csv").write_text(interactions)
+    bad: list[str] = []
+    watcher = LoadWatcher(
+        moved=lambda *_: None,
+        refused=lambda line: bad.append(f"{line.file}:{line.line}"),
+        left_out=lambda _: None,
+    )
+
+    dataset = open_dataset(DatasetKind.CSV, tmp_path, now=datetime.now(UTC), options=NOTHING_TOLD)
+    result = api.world.container.load.load(dataset, name="guide", watcher=watcher)
+
+    assert result.duplicate == 0, result
+    assert (result.items, result.accepted, bad) == (3, 3, ["interactions.csv:5"])

@@ -1,0 +1,304 @@
+"""What was measured: each figure read out of its result file, for ``docs/figures.md``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+RESULTS: Final = Path(__file__).parents[2] / "benchmarks" / "results"
+Row = tuple[str, Callable[[], str], tuple[str, ...], tuple[str, ...]]
+"""What was measured, its figures in words, the result files, the pictures."""
+
+
+@cache
+def result(name: str) -> Any:  # noqa: ANN401 - JSON of each benchmark's own form
+    """Return what a benchmark found."""
+    return json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+
+
+def at(name: str, *path: str | int) -> Any:  # noqa: ANN401 - the same
+    """Return one value of a result.
+
+    Raises:
+        KeyError: the result has no such value (any more).
+    """
+    here = result(name)
+    for step in path:
+        here = here[step]
+    return here
+
+
+def _ndcg(data: str, model: str) -> str:
+    before, after = (
+        at(f"quality_{data}", when, "models", model, "ndcg@10", "mean")
+        for when in ("before", "after")
+    )
+    return f"{before:.3f} and {after:.3f}"
+
+
+def _served(data: str) -> str:
+    ours, ease = (at(f"quality_served_{data}", "random", "arms", arm) for arm in ("list", "EASE"))
+    return " and ".join(
+        f"{ours[kind]['mean']:.3f} (EASE {ease[kind]['mean']:.3f})"
+        for kind in ("ndcg_liked", "ndcg_all")
+    )
+
+
+def _left(procedure: str) -> str:
+    rows = [row for row in at("erasure_peers", "rows") if row["procedure"] == procedure]
+    kinds = {kind for row in rows for kind, share in row["left"].items() if share > 0}
+    return ", ".join(sorted(kinds)) or "nothing"
+
+
+def _latency(size: str) -> str:
+    found = at("serving", "sizes", size, "latency_ms", "recommend")
+    return f"p50 {found['p50']:.1f}, p99 {found['p99']:.1f} ms"
+
+
+def _certificate(name: str) -> str:
+    one, stream = (at(name, part, "certificate_s", "p95") for part in ("one_by_one", "stream"))
+    return f"{one:.1f} s alone, {stream:.1f} s at a hundred a minute"
+
+
+def _own_memory() -> str:
+    row = max(at("own_memory", "rows"), key=lambda one: one["records"])
+    by_ids, by_query = (
+        row["ways"][way]["seconds"]["p50"] * 1000
+        for way in ("by ids, rotated", "query(where=…), plain")
+    )
+    return f"among {row['records']:,} records {by_ids:.1f} ms by ids, {by_query:,.0f} ms by `query`"
+
+
+def _faster(data: str) -> str:
+    """How many times less processor one request takes than the next exact system's."""
+    lethe, other = (
+        at(f"unlearning/{data}_{system}_one-user_s0", "time", "cpu_s", "p50")
+        for system in ("ease_lethe", "item_knn_retrain")
+    )
+    return f"{other / lethe:,.0f}"
+
+
+def _speed_up() -> str:
+    race = at("llm_speed", "races", "50 candidates, 1 clients")
+    return (
+        f"{race['json_labels']['times_one_pass']:.1f} times as fast as JSON of labels, "
+        f"{race['json_item_ids']['times_one_pass']:.1f} as JSON of ids (50 candidates)"
+    )
+
+
+def tampered() -> int:
+    """Return how many changes were made to a certificate and a log."""
+    return int(at("audit_tamper", "certificate", "changes") + at("audit_tamper", "log", "changes"))
+
+
+def missed() -> int:
+    """Return how many of them the verifier did not notice."""
+    return int(at("audit_tamper", "certificate", "missed") + at("audit_tamper", "log", "missed"))
+
+
+def _filter() -> str:
+    size = max(at("where", "sizes"), key=lambda one: one["items"])
+    found = size["filters"][1]
+    ours, rows = (found[way]["cpu_ms_p50"] for way in ("masks", "sqlite_json"))
+    return (
+        f"{ours:.2f} ms for {found['conditions']} conditions on {size['items']:,} items, "
+        f"{rows:,.0f} ms by JSON in SQLite"
+    )
+
+
+def _topic() -> str:
+    found = result("topic")
+    precision, recall = (found["against_the_series"][name] for name in ("precision", "recall"))
+    return (
+        f"precision {precision:.2f}, recall {recall:.2f}; listed after the 202: "
+        f"{found['listed_after_the_202']}; memories left: {found['memories_left']}"
+    )
+
+
+ROWS: Final[tuple[Row, ...]] = (
+    (
+        "`GET /recommend` over HTTP, MovieLens 100K, no language model",
+        lambda: (
+            f"p50 {at('recommend_ml100k', 'p50_ms'):.1f}, "
+            f"p99 {at('recommend_ml100k', 'p99_ms'):.1f} ms"
+        ),
+        ("recommend_ml100k",),
+        (),
+    ),
+    (
+        "the same from other stores, beside a bare route",
+        lambda: (
+            f"MovieLens 100K {_latency('ml-100k')}; 1M {_latency('ml-1m')}; "
+            f"a million users {_latency('1,000,000 users x 60,000 items')}"
+        ),
+        ("serving", "serving_turns"),
+        (),
+    ),
+    (
+        "a start from SQL at a million users and 60,000 items",
+        lambda: f"{at('start', 'without_head', 'start', 'wall_s'):.0f} s",
+        ("start",),
+        (),
+    ),
+    (
+        "a filter on attributes",
+        _filter,
+        ("where",),
+        ("where.png",),
+    ),
+    (
+        "what deletion leaves on disk",
+        lambda: (
+            f"Lethe: {_left('Lethe')}; Chroma's delete: {_left('Chroma: delete')}; "
+            f"LanceDB: {_left('LanceDB: delete')}; mem0: {_left('mem0 over Chroma: delete_all')}"
+        ),
+        ("erasure_peers", "erasure"),
+        ("erasure_peers.png", "erasure.png"),
+    ),
+    (
+        "a hundred erasures from stores of 10 to 100,000 memories, embedded and on servers",
+        lambda: (
+            f"{at('erasure_hundred', 'summary', 'clean')} of "
+            f"{at('erasure_hundred', 'summary', 'runs')} clean; stock Chroma left something in "
+            f"{at('erasure_hundred', 'summary', 'stock_dirty')}"
+        ),
+        ("erasure_hundred",),
+        (),
+    ),
+    (
+        "seconds to a certificate (p95)",
+        lambda: (
+            f"embedded {_certificate('erasure_certificates')}; "
+            f"on servers {_certificate('erasure_certificates_servers')}"
+        ),
+        ("erasure_certificates", "erasure_certificates_servers"),
+        ("erasure_certificates.png", "erasure_certificates_servers.png"),
+    ),
+    (
+        "scrub, flush, vacuum and probe by the size of a shard",
+        lambda: (
+            f"probe {at('erasure_shards', 'rows', -1, 'median_s', 'probe'):.1f} s over "
+            f"{at('erasure_shards', 'rows', -1, 'memories'):,} memories"
+        ),
+        ("erasure_shards",),
+        ("erasure_shards.png",),
+    ),
+    ("reading one user's memories", _own_memory, ("own_memory",), ("own_memory.png",)),
+    (
+        "vectors that were left over, read without the key: share found by the nearest item",
+        lambda: (
+            f"{at('inversion', 'stores', 'one rotation a record', 'nearest'):.3f} turned, "
+            f"{at('inversion', 'stores', 'plain', 'nearest'):.3f} plain, "
+            f"{at('inversion', 'chance'):.3f} by chance"
+        ),
+        ("inversion",),
+        ("inversion.png",),
+    ),
+    (
+        "forgetting a user in the recommender's memory",
+        lambda: (
+            f"{at('neighbours', 'forget_one', 'forget_wall_ms', 'p50'):.2f} ms on ML-1M, "
+            "state equal to a rebuild's in "
+            f"{at('neighbours', 'forget_one', 'hash_equal_to_rebuild')}"
+        ),
+        ("neighbours", "neighbours_scaling"),
+        ("forget.svg",),
+    ),
+    (
+        "NDCG@10 before and after a tenth of the users left, on MovieLens",
+        lambda: (
+            f"ML-100K: Lethe {_ndcg('ml-100k', 'service')}, "
+            f"EASE {_ndcg('ml-100k', 'ease')}, LightGCN {_ndcg('ml-100k', 'lightgcn')}; "
+            f"ML-1M: {_ndcg('ml-1m', 'service')}, {_ndcg('ml-1m', 'ease')}, "
+            f"{_ndcg('ml-1m', 'lightgcn')}"
+        ),
+        ("quality_ml-100k", "quality_ml-1m"),
+        ("quality.svg",),
+    ),
+    (
+        "NDCG@10 of the lists that a caller gets: of what they liked, of all that they chose",
+        lambda: f"MovieLens 100K {_served('ml-100k')}; 1M {_served('ml-1m')}",
+        ("quality_served_ml-100k", "quality_served_ml-1m", "quality_opinions", "quality_recency"),
+        ("served.svg",),
+    ),
+    (
+        "what was tried to rank better than EASE, and EASE on the head of a large catalogue",
+        lambda: "tables, in the files",
+        ("quality_beyond", "quality_head"),
+        (),
+    ),
+    (
+        "recommendations around forgets: answers that rest on what was forgotten",
+        lambda: (
+            f"{at('race', 'broken_after_the_202')} of {at('race', 'recommendations'):,} around "
+            f"{at('race', 'forgets')} forgets; {at('processes', 'answers', 'broken')} of "
+            f"{at('processes', 'recommendations'):,} by {at('processes', 'processes')} processes, "
+            "one killed, one asleep"
+        ),
+        ("race", "processes"),
+        (),
+    ),
+    (
+        "erasures while everything under them breaks",
+        lambda: (
+            f"{at('chaos', 'completed_once'):,} of {at('chaos', 'distinct_request_ids'):,} "
+            f"completed once, {at('chaos', 'completed_twice_or_more')} twice"
+        ),
+        ("chaos",),
+        ("chaos.png",),
+    ),
+    ('forgetting the topic "Star Wars"', _topic, ("topic",), ()),
+    (
+        "sending again what was erased",
+        lambda: (
+            f"{at('replay', 'after', 'refused'):,} of {at('replay', 'loaded'):,} refused, "
+            f"{at('replay', 'rows_that_name_them')} rows came back"
+        ),
+        ("replay",),
+        (),
+    ),
+    (
+        "methods that unlearn beside ours, on one split without leaks",
+        lambda: (
+            f"exact, with {_faster('ml-100k')} times less processor a request than the next "
+            f"exact one on ML-100K, {_faster('ml-1m')} times on ML-1M: [benchmark.md](benchmark.md)"
+        ),
+        (),
+        ("unlearning_ml100k.svg", "unlearning_ml1m.svg"),
+    ),
+    (
+        "ranking in one pass of a language model, beside written answers",
+        _speed_up,
+        ("llm_speed", "llm_many", "llm_budget"),
+        ("llm_speed.png",),
+    ),
+    (
+        "prompts of others, or forgotten ones, in vLLM's cache: tokens reused",
+        lambda: (
+            f"{at('llm_isolation', 'cached_tokens', 'after_forget'):.0f} after a forget, "
+            f"{at('llm_isolation', 'cached_tokens', 'new'):.0f} by a new user"
+        ),
+        ("llm_isolation",),
+        ("llm_isolation.png",),
+    ),
+    (
+        "tampering with a certificate and a log: changes that the verifier missed",
+        lambda: f"{missed()} of {tampered():,}",
+        ("audit_tamper", "audit", "audit_appenders"),
+        ("audit.png",),
+    ),
+    (
+        "the embedder that ships with Lethe, beside the model it was made from",
+        lambda: (
+            f"hit@10 {at('embedder', 'quality', 'static int8 (shipped)', 'hit_at_10'):.2f}, "
+            f"MiniLM {at('embedder', 'quality', 'MiniLM itself', 'hit_at_10'):.2f}; "
+            f"{at('embedder', 'speed', 'static int8 (shipped)', 'texts_per_s'):,} texts/s, "
+            f"MiniLM {at('embedder', 'speed', 'MiniLM itself', 'texts_per_s'):,}"
+        ),
+        ("embedder",),
+        (),
+    ),
+)
