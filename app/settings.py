@@ -144,7 +144,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_what_cannot_work(self) -> Self:
-        problems = [*_contradictions(self), *_ambiguous(self), *_unshared(self)]
+        problems = [*_contradictions(self), *_unshared(self)]
         if self.is_production:
             problems += _unfit(self)
         if problems:
@@ -167,10 +167,6 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "LETHE_AUTH__ADMIN_TOKEN: equal to the service token"
     if settings.pepper is not None and _is_weak(settings.pepper):
         yield f"LETHE_PEPPER: {_WEAK}"
-
-
-def _ambiguous(settings: Settings) -> Iterator[str]:
-    """Yield what would say two things of one event."""
     if settings.opinions.positive & settings.opinions.negative:
         yield "LETHE_OPINIONS__POSITIVE: a kind of it is in LETHE_OPINIONS__NEGATIVE, too"
 

@@ -1,7 +1,7 @@
 """Signatures of witnesses under checkpoints of the audit log.
 
-Revision: 0012
-Follows: 0009
+Revision: 0011
+Follows: 0010
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

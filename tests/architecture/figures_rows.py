@@ -109,6 +109,12 @@ def _filter() -> str:
     )
 
 
+def _filtered_list() -> str:
+    size = at("where_lists", "sizes", -1)
+    added = ", ".join(f"{size[f'with_{n}']['adds_p50']:.2f} ms for {n}" for n in (1, 3, 10))
+    return f"{size['without']['p50']:.1f} ms without, and {added} conditions more"
+
+
 def _topic() -> str:
     found = result("topic")
     precision, recall = (found["against_the_series"][name] for name in ("precision", "recall"))
@@ -148,6 +154,12 @@ ROWS: Final[tuple[Row, ...]] = (
         _filter,
         ("where",),
         ("where.png",),
+    ),
+    (
+        "what a filter adds to the candidates of a list, of 100,000 items",
+        _filtered_list,
+        ("where_lists",),
+        ("where_lists.png",),
     ),
     (
         "what deletion leaves on disk",
