@@ -13,7 +13,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from app.settings import PREFIX, Settings, environment_names
+from app.settings import Settings, environment_names
+from app.settings_model import PREFIX
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "settings.md"
 _HEAD: Final = """\

@@ -32,7 +32,14 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
         }
     ),
     rules.imports_settings: frozenset(
-        {"app/settings.py", "app/bootstrap/", "app/main.py", "app/cli/", "workers/"}
+        {
+            "app/settings.py",
+            "app/settings_model.py",
+            "app/bootstrap/",
+            "app/main.py",
+            "app/cli/",
+            "workers/",
+        }
     ),
     # A command imports what it needs when it runs: help must not load the service.
     rules.imports_inside: frozenset({"app/cli/"}),
