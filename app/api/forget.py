@@ -28,7 +28,7 @@ from app.domain.errors import NotFoundError
 from app.domain.models import RequestId
 from app.services.audit.certificates import commit
 from app.services.erasure.requests import Acceptance, ForgetCommand, ForgetStatus
-from app.wire.schemas import EventId, UserId
+from app.wire.ids import EventId, UserId
 
 router = APIRouter(tags=["forget"], route_class=BodyRoute)
 RequestIdIn = Annotated[
@@ -71,7 +71,7 @@ def forget(
 
 
 @router.delete(
-    "/users/{user}/interactions/{event_id:path}",
+    "/users/{user:path}/interactions/{event_id:path}",
     status_code=status.HTTP_202_ACCEPTED,
     responses=declared(403),
 )

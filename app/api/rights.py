@@ -8,14 +8,15 @@ from typing import Annotated, Final, Self
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
-from app.api.auth import ServiceOrUser
+from app.api.auth import Caller, ServiceOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
-from app.api.schemas import Count, RequestOut, SuppressionOut
-from app.api.state import StateDep, require_restored
+from app.api.schemas import Count, Out, RequestOut, SuppressionOut
+from app.api.state import State, StateDep, require_restored
 from app.domain.models import HistoryEntry, Kind, RecordId, Right
 from app.services.data_subjects.rights import Export
-from app.wire.schemas import UserId
+from app.wire.ids import UserId
+from app.wire.schemas import In
 
 router = APIRouter(
     prefix="/users", tags=["users"], dependencies=[Depends(require_restored)], route_class=BodyRoute
@@ -50,6 +51,13 @@ class RightsOut(BaseModel):
     @classmethod
     def of(cls, rights: frozenset[Right]) -> Self:
         return cls(restriction=Right.RESTRICTION in rights, objection=Right.OBJECTION in rights)
+
+
+class ConsentOut(Out):
+    """The consent with which the user came back after an erasure (GDPR Art. 7)."""
+
+    at: datetime = Field(description="When it was given; UTC.")
+    source: str = Field(description="The caller's code of where.")
 
 
 class ExportedOut(BaseModel):
@@ -91,6 +99,9 @@ class ExportOut(BaseModel):
     is_known: bool = Field(description="Whether anything is held.")
     epoch: Count = Field(description="Erasures of this user; a count.")
     rights: RightsOut
+    renewed_consent: ConsentOut | None = Field(
+        description="Null for who never came back after an erasure."
+    )
     interactions: list[ExportedOut] = Field(description="Newest first.")
     unwanted_topics: list[SuppressionOut] = Field(
         description="Topics that are not to be remembered."
@@ -109,7 +120,43 @@ def _embedding(export: Export, record_id: RecordId) -> list[float] | None:
     return None if vector is None else [float(one) for one in vector]
 
 
-@router.get("/{user}/export")
+class ExportIn(In):
+    """Whose data are asked for."""
+
+    user: UserId
+    embeddings: bool = Field(default=True, strict=True, description="With vectors.")
+
+
+class RightsIn(In):
+    """Whose rights; those that are given are put in force or lifted first."""
+
+    user: UserId
+    restriction: bool | None = Field(
+        default=None, strict=True, description="Put the right of GDPR Art. 18 in force, or lift it."
+    )
+    objection: bool | None = Field(
+        default=None, strict=True, description="Put the right of GDPR Art. 21 in force, or lift it."
+    )
+
+
+@router.post("/export")
+def export_user_by_body(body: ExportIn, caller: ServiceOrUser, state: StateDep) -> ExportOut:
+    """Do as `GET /users/{user}/export`, for any id, and none in an address that proxies log."""
+    return _export(body.user, caller, state, embeddings=body.embeddings)
+
+
+@router.post("/rights", responses=declared(409))
+def set_rights_by_body(body: RightsIn, caller: ServiceOrUser, state: StateDep) -> RightsOut:
+    """Tell which rights are in force, after those that are given; no id stands in the address."""
+    caller.require_user(body.user)
+    rights, pseudonym = state.container.rights, state.container.identity.pseudonym(body.user)
+    for right, wanted in ((Right.RESTRICTION, body.restriction), (Right.OBJECTION, body.objection)):
+        if wanted is not None:
+            (rights.exercise if wanted else rights.lift)(pseudonym, right)
+    return RightsOut.of(rights.in_force(pseudonym))
+
+
+@router.get("/{user:path}/export")
 def export_user(
     user: UserIn,
     caller: ServiceOrUser,
@@ -121,6 +168,10 @@ def export_user(
 
     `embeddings=false` leaves out the vectors, which are most of it and say nothing to a reader.
     """
+    return _export(user, caller, state, embeddings=embeddings)
+
+
+def _export(user: str, caller: Caller, state: State, *, embeddings: bool) -> ExportOut:
     caller.require_user(user)
     container = state.container
     found = container.rights.export(container.identity.pseudonym(user))
@@ -130,6 +181,9 @@ def export_user(
         is_known=subject is not None,
         epoch=subject.epoch if subject else 0,
         rights=RightsOut.of(subject.rights if subject else frozenset()),
+        renewed_consent=ConsentOut.model_validate(subject.consent)
+        if subject and subject.consent
+        else None,
         interactions=[
             ExportedOut.of(one, found, with_embedding=embeddings) for one in found.history
         ],
@@ -138,7 +192,7 @@ def export_user(
     )
 
 
-@router.get("/{user}/rights")
+@router.get("/{user:path}/rights")
 def get_rights(user: UserIn, caller: ServiceOrUser, state: StateDep) -> RightsOut:
     """Tell which rights are in force."""
     caller.require_user(user)
@@ -146,7 +200,7 @@ def get_rights(user: UserIn, caller: ServiceOrUser, state: StateDep) -> RightsOu
     return RightsOut.of(container.rights.in_force(container.identity.pseudonym(user)))
 
 
-@router.put("/{user}/{right}", responses=declared(409))
+@router.put("/{user:path}/{right}", responses=declared(409))
 def exercise_right(
     user: UserIn, right: RightIn, caller: ServiceOrUser, state: StateDep
 ) -> RightsOut:
@@ -160,7 +214,7 @@ def exercise_right(
     return RightsOut.of(container.rights.exercise(container.identity.pseudonym(user), right))
 
 
-@router.delete("/{user}/{right}", responses=declared(409))
+@router.delete("/{user:path}/{right}", responses=declared(409))
 def lift_right(user: UserIn, right: RightIn, caller: ServiceOrUser, state: StateDep) -> RightsOut:
     """Take a restriction or objection back: what was kept counts again."""
     caller.require_user(user)

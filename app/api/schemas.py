@@ -16,7 +16,8 @@ from app.services.administration.proof import Claim
 from app.services.erasure.scope_resolution import PreviewEntry
 from app.services.ingestion.outcomes import Outcome
 from app.wire.documents import Certificate, Receipt
-from app.wire.schemas import In, UserId
+from app.wire.ids import UserId
+from app.wire.schemas import In
 
 Count = Annotated[int, Field(ge=0)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

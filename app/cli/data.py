@@ -87,11 +87,12 @@ def recommend(
     from app.api.recommended import RecommendationOut
     from app.cli.runtime import open_runtime
     from app.services.recommendation.query import RecommendQuery
+    from app.wire.ids import user_id
 
     with open_runtime(data_dir) as runtime:
         container = runtime.container
         container.feed.start()
-        query = RecommendQuery(pseudonym=container.identity.pseudonym(user), n=n)
+        query = RecommendQuery(pseudonym=container.identity.pseudonym(user_id(user)), n=n)
         answer = container.recommend.recommend(query)
         print(RecommendationOut.from_domain(answer, user=user).model_dump_json(indent=2))
         container.feed.stop()
@@ -108,13 +109,17 @@ def forget(
     from app.domain.erasure.request import RequestState
     from app.domain.erasure.scope import AllScope, ItemsScope
     from app.domain.models import ItemId
+    from app.services.audit.certificates import commit
     from app.services.erasure.requests import ForgetCommand
+    from app.wire.ids import item_id, user_id
 
     with open_runtime(data_dir) as runtime:
         container = runtime.container
-        scope = ItemsScope(tuple(sorted(ItemId(one) for one in item))) if item else AllScope()
-        pseudonym = container.identity.pseudonym(user)
-        accepted = container.forget.accept(ForgetCommand(pseudonym=pseudonym, scope=scope))
+        items = tuple(sorted({ItemId(item_id(one)) for one in item or ()}))
+        scope = ItemsScope(items) if items else AllScope()
+        user = user_id(user)
+        command = ForgetCommand(container.identity.pseudonym(user), scope, about=commit(user))
+        accepted = container.forget.accept(command)
         request_id = accepted.request.request_id
         container.erase.execute(request_id)
         found = container.forget.status(request_id)

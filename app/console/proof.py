@@ -10,9 +10,8 @@ from fastapi.responses import Response
 from app.api.state import StateDep
 from app.console.guard import ConsoleRoute, OwnForm, SignedIn
 from app.console.pages import page
-from app.domain.errors import FieldError, InvalidInputError
 from app.services.administration.proof import Claim
-from app.wire.schemas import MAX_USER_CHARS
+from app.wire.ids import user_id
 
 HERE: Final = "/admin/console/proof"
 CLAIMS: Final = {
@@ -45,9 +44,7 @@ def get_proof(request: Request, _session: SignedIn) -> Response:
 @router.post("/user")
 def prove_user(request: Request, form: OwnForm, state: StateDep) -> Response:
     """Look for a user everywhere, now. The id is in no address, page or log."""
-    user = form.get("user", "").strip()
-    if not 1 <= len(user) <= MAX_USER_CHARS or not user.isprintable():
-        raise InvalidInputError(FieldError("user", "give the id that the caller uses"))
+    user = user_id(form.get("user"))
     container = state.container
     proof = container.prove.prove(container.identity.pseudonym(user))
     return page(request, "proof.html", proof=proof, compared=None, claims=CLAIMS, units=UNITS)

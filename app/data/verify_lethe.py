@@ -23,6 +23,7 @@ import itertools
 import json
 import re
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -316,9 +317,11 @@ def check_salt(document: object, *, subject: str | None, salt: str | None) -> st
         refuse("the salt is not the one that was committed with")
     if subject is None:
         return "salt fits (give --subject USER to check whom it is about)"
-    user = subject.encode(errors="surrogateescape")  # the bytes that were typed
-    committed = hashlib.sha256(b"\x02lethe-subject/v1\n" + raw + user).hexdigest()
-    if committed != take(document, "statement.subject.commitment", str):
+    committed = set()
+    for typed in (subject, unicodedata.normalize("NFC", subject)):  # the service takes ids as NFC
+        user = typed.encode(errors="surrogateescape")  # the bytes that were typed
+        committed.add(hashlib.sha256(b"\x02lethe-subject/v1\n" + raw + user).hexdigest())
+    if take(document, "statement.subject.commitment", str) not in committed:
         refuse("the document is about somebody else")
     return "about the given user"
 

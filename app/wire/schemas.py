@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -19,13 +19,20 @@ from pydantic import (
     Field,
     PlainValidator,
     ValidationError,
-    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
 from app.domain.errors import FieldError, InvalidInputError
-from app.domain.models import AttributeValue, Item, ItemId, Kind, ReportedInteraction
+from app.domain.models import (
+    AttributeValue,
+    Consent,
+    Item,
+    ItemId,
+    Kind,
+    ReportedInteraction,
+)
+from app.wire.ids import EventId, ItemIdIn, UserId
 from app.wire.messages import (
     MAX_ABS_VALUE,
     MAX_ATTRIBUTE_CHARS,
@@ -33,12 +40,11 @@ from app.wire.messages import (
     MAX_LIST,
     field_errors,
 )
+from app.wire.moments import Moment
 
-MAX_USER_CHARS: Final = 256
 _MAX_TEXT_CHARS: Final = 8_192
 _MAX_INTEGER: Final = 2**53
 _KINDS: Final = frozenset(Kind)
-_OLDEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 _DEFAULT_SKEW: Final = timedelta(minutes=5)
 
 _CONTROL: Final = r"\x00-\x1f\x7f-\x9f"
@@ -47,33 +53,6 @@ _PRINTABLE: Final = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
 _LINES: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 _NO_SCALAR: Final = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
 
-UserId = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_USER_CHARS,
-        pattern=_PRINTABLE,
-        description="The caller's own id of the user; 1 to 256 printable characters.",
-    ),
-]
-EventId = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_USER_CHARS,
-        pattern=_PRINTABLE,
-        description="The caller's own id of the event, unique for its user; 1 to 256 characters.",
-    ),
-]
-ItemIdIn = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_ID_CHARS,
-        pattern=_PRINTABLE,
-        description="The caller's own id of the item; 1 to 128 printable characters.",
-    ),
-]
 _Title = Annotated[str, Field(min_length=1, max_length=512, pattern=_PRINTABLE)]
 _Text = Annotated[str, Field(max_length=_MAX_TEXT_CHARS, pattern=_LINES)]
 
@@ -133,21 +112,6 @@ _Attributes = Annotated[
 ]
 
 
-def _moment(raw: Any, info: ValidationInfo[dict[str, datetime]]) -> datetime:  # noqa: ANN401 - parsed JSON
-    """Return an aware UTC time from ISO 8601 with an offset; the context holds the latest one."""
-    if not isinstance(raw, str):
-        raise PydanticCustomError("moment", "is required, as an ISO 8601 string")
-    try:
-        moment = datetime.fromisoformat(raw)
-    except ValueError:
-        raise PydanticCustomError("moment", "must be an ISO 8601 date and time") from None
-    if moment.tzinfo is None:
-        raise PydanticCustomError("moment", "must have a UTC offset, such as Z")
-    if not _OLDEST <= moment <= info.context["latest"]:
-        raise PydanticCustomError("moment", "must lie between 1900 and now")
-    return moment.astimezone(UTC)
-
-
 class In(BaseModel):
     """What is sent: unknown fields are refused, and no error repeats what was sent."""
 
@@ -198,6 +162,23 @@ class ItemBodyIn(_ItemFieldsIn):
     )
 
 
+class ConsentIn(In):
+    """A new consent of somebody who was erased (GDPR Art. 7)."""
+
+    at: Moment = Field(
+        description="When it was given; only one from after the erasure lets the user return."
+    )
+    source: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$",
+        description="Where, as a code of the caller's such as `cookie-banner`; up to 32 of a-z, "
+        "0-9, dot, hyphen and underscore. Kept with the user, and nothing personal.",
+    )
+
+    def to_domain(self) -> Consent:
+        """Return the domain's value."""
+        return Consent(self.at, self.source)
+
+
 class InteractionIn(In):
     """What a user did. A note needs `text`, every other kind `item_id`, a rating `value`."""
 
@@ -213,13 +194,15 @@ class InteractionIn(In):
         le=MAX_ABS_VALUE,
         description="Such as a rating, on the caller's own scale; -1e6 to 1e6.",
     )
-    occurred_at: Annotated[
-        datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
-    ] = Field(
+    occurred_at: Moment = Field(
         description="ISO 8601 with a UTC offset; from 1900 until now, some minutes' skew allowed."
     )
     text: _Text | None = Field(
         default=None, description="The user's own words; up to 8,192 characters, line ends allowed."
+    )
+    renewed_consent: ConsentIn | None = Field(
+        default=None,
+        description="Lets this user, after an erasure of everything, in again, and nobody else.",
     )
 
 
@@ -279,6 +262,7 @@ def interaction_from_wire(
         item_id=ItemId(read.item_id) if read.item_id else None,
         value=read.value,
         text=read.text,
+        renewed_consent=read.renewed_consent.to_domain() if read.renewed_consent else None,
     )
 
 

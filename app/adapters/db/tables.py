@@ -7,7 +7,7 @@ are the schema; a test compares the two.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -46,6 +46,12 @@ _RANDOM_ID: Final = 32  # hex digits of 16 random bytes
 _ITEM_ID: Final = 128  # app.domain.models.ItemId
 _CODE: Final = 32  # the longest of our own codes is shorter
 
+
+def _index_few(name: str, *columns: Column[Any], where: str) -> None:
+    """Index those rows that meet a condition, where they are few."""
+    Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 subject: Final = Table(
     "subject",
     metadata,
@@ -53,14 +59,11 @@ subject: Final = Table(
     Column("status", String(_CODE), nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("rights", String(_CODE)),
+    Column("consent_at", UtcDateTime),
+    Column("consent_source", String(_CODE)),
 )
 # Few users have a right in force, and every read of evidence asks which.
-Index(
-    "ix_subject_rights",
-    subject.c.pseudonym,
-    sqlite_where=text("rights IS NOT NULL"),
-    postgresql_where=text("rights IS NOT NULL"),
-)
+_index_few("ix_subject_rights", subject.c.pseudonym, where="rights IS NOT NULL")
 
 interaction: Final = Table(
     "interaction",
@@ -90,18 +93,8 @@ Index(
     interaction.c.record_id,
 )
 # Nearly all rows are neither pending nor flagged, so the two indexes stay tiny.
-Index(
-    "ix_interaction_pending",
-    interaction.c.pending_until,
-    sqlite_where=text("pending_until IS NOT NULL"),
-    postgresql_where=text("pending_until IS NOT NULL"),
-)
-Index(
-    "ix_interaction_erased_by",
-    interaction.c.erased_by,
-    sqlite_where=text("erased_by IS NOT NULL"),
-    postgresql_where=text("erased_by IS NOT NULL"),
-)
+_index_few("ix_interaction_pending", interaction.c.pending_until, where="pending_until IS NOT NULL")
+_index_few("ix_interaction_erased_by", interaction.c.erased_by, where="erased_by IS NOT NULL")
 
 item: Final = Table(
     "item",
@@ -118,12 +111,7 @@ item: Final = Table(
     Column("is_stub", Boolean, nullable=False, server_default=false()),
 )
 Index("ix_item_changed_seq", item.c.changed_seq)
-Index(
-    "ix_item_unindexed",
-    item.c.item_id,
-    sqlite_where=text("indexed_hash IS NULL"),
-    postgresql_where=text("indexed_hash IS NULL"),
-)
+_index_few("ix_item_unindexed", item.c.item_id, where="indexed_hash IS NULL")
 
 # Items that were deleted, until their words are gone from every file.
 item_removal: Final = Table(

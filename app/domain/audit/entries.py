@@ -33,6 +33,7 @@ class LeafKind(StrEnum):
     RESTORE_FOUND = "restore.found"
     RIGHT_EXERCISED = "right.exercised"
     USER_PROVED = "user.proved"
+    USER_RETURNED = "user.returned"
 
 
 @dataclass(frozen=True, slots=True)
