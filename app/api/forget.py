@@ -65,6 +65,7 @@ def forget(
             idempotency_key=idempotency_key,
             subject_request_id=str(body.subject_request_id) if body.subject_request_id else None,
             about=commit(body.user),
+            requested_at=body.requested_at,
         )
     )
     return _accepted(accepted, request, state)
@@ -100,6 +101,8 @@ def _accepted(accepted: Acceptance, request: Request, state: State) -> AcceptedO
         status=row.state,
         scope=row.scope_kind,
         period=_period(accepted.period),
+        n_records=row.n_records,
+        requested_at=row.asked_at,
         received_at=row.received_at,
         due_at=row.due_at,
         status_url=str(request.url_for("get_forget_request", request_id=row.request_id)),
@@ -141,7 +144,7 @@ def get_forget_request(request_id: RequestIdIn, caller: Anyone, state: StateDep)
     if not _may_see(caller, found, state):
         raise NotFoundError("no erasure request has this id")
     return StatusOut(
-        **RequestOut.model_validate(found.request).model_dump(),
+        **RequestOut.model_validate(found.request).model_dump(by_alias=False),
         steps=[StepOut.model_validate(step) for step in found.steps],
         certificate=json.loads(found.certificate) if found.certificate else None,
     )

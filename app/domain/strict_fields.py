@@ -56,6 +56,10 @@ class Fields:
         """Return the dotted path of a field."""
         return f"{self._path}.{name}" if self._path else name
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a field that nobody has read."""
+        return name in self._rest
+
     def text(self, name: str) -> str:
         """Return a string that is not empty."""
         value = self._take(name)

@@ -149,6 +149,10 @@ erasure_request: Final = Table(
     Column("fence", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("outages", Integer, nullable=False),
+    Column("n_records", BigInteger),
+    Column("requested_at", UtcDateTime),
+    Column("extension", String(_CODE)),
+    Column("told_at", UtcDateTime),
     Index(None, "state", "due_at"),
 )
 

@@ -75,6 +75,10 @@ class CertificateStatement:
         state_before: SHA-256 over the recommender's state before, 32 bytes.
         state_after: the same after.
         limits: what is not claimed.
+        n_records: how many records were held in the scope when it was received; 0: nothing was.
+        requested_at: when the person asked, which starts the clock.
+        first_due_at: the due date before an extension. The three are None, and left out, in
+            certificates from before they were told.
     """
 
     origin: str
@@ -89,6 +93,9 @@ class CertificateStatement:
     state_before: bytes
     state_after: bytes
     limits: tuple[Limit, ...] = STANDARD_LIMITS
+    n_records: int | None = None
+    requested_at: datetime | None = None
+    first_due_at: datetime | None = None
 
     def __post_init__(self) -> None:
         """Refuse a statement of an incomplete erasure: fail closed."""
@@ -101,6 +108,8 @@ class CertificateStatement:
             yield FieldError("statement.scope_kind", "no such scope")
         if self.completed_at < self.received_at:
             yield FieldError("statement.completed_at", "before received_at")
+        if self.first_due_at is not None and self.due_at < self.first_due_at:
+            yield FieldError("statement.due_at", "before first_due_at")
         if not self.stores or not self.probes:
             yield FieldError("statement", "no stores, or no probes")
         for number, store in enumerate(self.stores):
@@ -116,6 +125,11 @@ class CertificateStatement:
                 yield FieldError(
                     f"statement.probes.{number}.control_found", "the planted control was not found"
                 )
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was completed after it was due."""
+        return self.completed_at > self.due_at
 
     def digest(self) -> bytes:
         """Return SHA-256 over the canonical statement, 32 bytes; stands in the log's leaf."""
@@ -133,7 +147,7 @@ class CertificateStatement:
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON form."""
-        return {
+        found: dict[str, object] = {
             "completed_at": format_time(self.completed_at),
             "due_at": format_time(self.due_at),
             "format": CERTIFICATE_FORMAT,
@@ -148,6 +162,13 @@ class CertificateStatement:
             "stores": [asdict(each) for each in self.stores],
             "subject": self.subject.to_json(),
         }
+        if self.n_records is not None:
+            found["n_records"] = self.n_records
+        if self.requested_at is not None:
+            found["requested_at"] = format_time(self.requested_at)
+        if self.first_due_at is not None:
+            found["first_due_at"] = format_time(self.first_due_at)
+        return found
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
@@ -166,6 +187,9 @@ class CertificateStatement:
             state_before=fields.hex_bytes("state_before", n_bytes=_STATE_HASH_BYTES),
             state_after=fields.hex_bytes("state_after", n_bytes=_STATE_HASH_BYTES),
             limits=tuple(map(_limit, fields.inner_list("limits"))),
+            n_records=fields.count("n_records") if fields.has("n_records") else None,
+            requested_at=fields.time("requested_at") if fields.has("requested_at") else None,
+            first_due_at=fields.time("first_due_at") if fields.has("first_due_at") else None,
         )
         fields.finish()
         return statement

@@ -190,10 +190,7 @@ class Interactions(Protocol):
         """
 
     def all_evidence(self) -> Iterator[tuple[Pseudonym, list[Evidence]]]:
-        """Yield the same of all users without a right in force who have any, by pseudonym.
-
-        In the memory of one user.
-        """
+        """Yield the same of all users without a right in force who have any, one user in memory."""
 
     def popularity(
         self, *, since: datetime, kinds: Collection[Kind], least_rating: float

@@ -105,6 +105,8 @@ class CertificateService:
             due_at=request.due_at,
             leaf_index=seq,
             leaf_hash=leaf_hash(leaf.canonical()),
+            n_records=request.n_records,
+            requested_at=request.requested_at,
         )
         receipt = self._checkpoints.acknowledge(statement, salt=about.salt)
         serving = [
@@ -216,6 +218,9 @@ class CertificateService:
             state_before=bytes.fromhex(before) if before else _UNKNOWN_STATE,
             state_after=bytes.fromhex(after) if after else _UNKNOWN_STATE,
             limits=self._limits if before and after else (*self._limits, _NO_STATE),
+            n_records=request.n_records,
+            requested_at=request.requested_at,
+            first_due_at=request.first_due_at,
         )
 
     def certify(self, uow: UnitOfWork, statement: CertificateStatement, *, seq: int) -> None:
