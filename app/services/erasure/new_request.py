@@ -13,9 +13,15 @@ from app.domain.erasure.request import (
     Tombstone,
     due_date,
 )
-from app.domain.errors import FieldError, InvalidInputError
+from app.domain.erasure.scope import CORRECTION, AllScope, Scope, TopicScope
+from app.domain.errors import FieldError, InvalidInputError, TooManyError
 from app.domain.models import Pseudonym
+from app.domain.privacy.pseudonyms import Identity
+from app.domain.recommendation.topic import MAX_TOPICS
+from app.ports.persistence.unit_of_work import UnitOfWork
 
+MAX_UNDER_WAY: Final = 20
+"""Most requests of one user that are not over; each is a row, a leaf and a search of all files."""
 _OLDEST: Final = timedelta(days=366)
 _SKEW: Final = timedelta(minutes=5)
 
@@ -25,6 +31,28 @@ def require_possible(requested_at: datetime | None, *, now: datetime) -> None:
     if requested_at is not None and not now - _OLDEST <= requested_at <= now + _SKEW:
         message = "must lie within the last 366 days, and not in the future"
         raise InvalidInputError(FieldError("requested_at", message))
+
+
+def require_room(
+    uow: UnitOfWork, pseudonym: Pseudonym, scope: Scope, *, identity: Identity
+) -> None:
+    """Refuse a partial scope of whoever has as many under way, or topics, as one may.
+
+    Erasing everything is never refused.
+
+    Raises:
+        TooManyError: says which.
+    """
+    if isinstance(scope, AllScope):
+        return
+    under_way = uow.requests.unfinished_of(pseudonym)
+    if sum(one.scope_kind != CORRECTION for one in under_way) >= MAX_UNDER_WAY:
+        raise TooManyError(f"{MAX_UNDER_WAY} requests of this user are under way; wait for some")
+    if isinstance(scope, TopicScope):
+        topics = uow.suppressions.of([pseudonym]).get(pseudonym, [])
+        is_known = identity.topic_id(pseudonym, scope.text) in {one.topic_id for one in topics}
+        if len(topics) >= MAX_TOPICS and not is_known:
+            raise TooManyError(f"this user keeps out {MAX_TOPICS} topics; lift one before")
 
 
 def suppressed(
@@ -50,11 +78,12 @@ def suppressed(
     )
 
 
-def leaves_of(request: ErasureRequest, *, n_memories: int) -> list[Leaf]:
+def leaves_of(request: ErasureRequest, *, n_memories: int, n_tombstones: int = 0) -> list[Leaf]:
     """Return the leaves of a request that has been accepted, the one of its receipt first."""
     facts = {"scope": request.scope_kind, "due_at": request.due_at.isoformat()}
+    suppressed_facts = {"n_memories": n_memories, "n_tombstones": n_tombstones}
     at, request_id = request.received_at, request.request_id
     return [
         Leaf(LeafKind.FORGET_RECEIVED, at, request_id, facts),
-        Leaf(LeafKind.FORGET_SUPPRESSED, at, request_id, {"n_memories": n_memories}),
+        Leaf(LeafKind.FORGET_SUPPRESSED, at, request_id, suppressed_facts),
     ]

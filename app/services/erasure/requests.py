@@ -28,6 +28,7 @@ from app.domain.errors import (
     ConflictError,
     IdempotencyConflictError,
     NotFoundError,
+    TooManyError,
 )
 from app.domain.models import Pseudonym, RecordId, RequestId, Subject, SubjectStatus
 from app.domain.privacy.pseudonyms import Identity
@@ -39,7 +40,7 @@ from app.ports.persistence.requests import NewRequest, RequestMatch
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.audit.certificates import CertificateService, SaltedCommitment, commit
 from app.services.concurrency import InFlightAnswers
-from app.services.erasure.new_request import leaves_of, require_possible, suppressed
+from app.services.erasure.new_request import leaves_of, require_possible, require_room, suppressed
 from app.services.erasure.scope_resolution import ScopeResolver, entries_in_scope
 from app.services.ingestion.tombstone_filter import tombstones
 
@@ -131,6 +132,7 @@ class ForgetService:
         Raises:
             InvalidInputError: it was asked for in the future, or too long ago.
             IdempotencyConflictError: the key was used with another body.
+            TooManyError: the user has as many requests under way, or topics, as one may.
             DependencyUnavailableError: nothing was recorded.
         """
         require_possible(command.requested_at, now=self._clock.now())
@@ -139,7 +141,7 @@ class ForgetService:
             try:
                 with self._uows.write() as uow:
                     accepted = self._accept(uow, command, about=frozenset(about))
-            except IdempotencyConflictError:
+            except (IdempotencyConflictError, TooManyError):
                 raise
             except ConflictError:
                 # Another post with the same key committed first: the next round finds it.
@@ -157,18 +159,20 @@ class ForgetService:
         if known is not None:
             receipt = self._certificates.receipt(uow, known.request.request_id)
             return self._answer(uow, known.request, receipt, is_new=False)
+        if not command.is_replay:
+            require_room(uow, command.pseudonym, command.scope, identity=self._identity)
         now = self._clock.now()
         if isinstance(command.scope, PeriodScope):
             command = replace(command, scope=command.scope.ended_by(now))
         request, n_memories = self._suppress(uow, command, about=about, subject=subject, now=now)
         uow.requests.add(self._new(command, request, body_hash=body_hash))
-        leaves = leaves_of(request, n_memories=n_memories)
+        stones = uow.tombstones.of([request.request_id])
+        leaves = leaves_of(request, n_memories=n_memories, n_tombstones=len(stones))
         seq, _ = uow.audit.append(leaves)
         whom = command.about or commit(command.pseudonym)
         receipt = self._certificates.acknowledge(uow, request, about=whom, seq=seq, leaf=leaves[0])
         if command.is_replay:
             uow.restores.add(request.request_id)
-        stones = uow.tombstones.of([request.request_id])
         # A worker makes good what fails here, before it erases anything.
         uow.after_commit(partial(self._ledger.note, stones))
         uow.after_commit(partial(self._queue.ring, request.request_id))
@@ -193,7 +197,9 @@ class ForgetService:
         history = uow.interactions.history(command.pseudonym, with_texts=False)
         doomed = entries_in_scope(command.scope, history, about=about)
         uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
-        n_records = len(doomed) + (self._n_besides(uow, subject) if is_whole_user else 0)
+        n_records = len(doomed)
+        if is_whole_user:
+            n_records += self._n_besides(uow, command.pseudonym, subject)
         stone = Tombstone(command.pseudonym, request_id, now, epoch=epoch)
         uow.tombstones.add(tombstones(self._identity, command.scope, doomed, stone=stone))
         if isinstance(command.scope, TopicScope):
@@ -215,12 +221,10 @@ class ForgetService:
         return request, len(doomed)
 
     @staticmethod
-    def _n_besides(uow: UnitOfWork, subject: Subject | None) -> int:
+    def _n_besides(uow: UnitOfWork, pseudonym: Pseudonym, subject: Subject | None) -> int:
         """Return how many topics and rights are held of a user besides memories."""
-        if subject is None:
-            return 0
-        topics = uow.suppressions.of([subject.pseudonym]).get(subject.pseudonym, ())
-        return len(topics) + len(subject.rights)
+        topics = uow.suppressions.of([pseudonym]).get(pseudonym, ())
+        return len(topics) + len(subject.rights if subject else ())
 
     def _body_hash(self, command: ForgetCommand) -> str:
         body: dict[str, object] = {

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.erasure.request import Tombstone
-from app.domain.erasure.scope import AllScope, EventsScope, ItemsScope, PeriodScope, Scope
+from app.domain.erasure.scope import AllScope, ItemsScope, PeriodScope, Scope
 from app.domain.models import (
     Consent,
     HistoryEntry,
@@ -58,9 +58,9 @@ def tombstones(
         case AllScope():
             return [replace(stone, token=identity.tombstone_all(user))]
         case ItemsScope(item_ids=item_ids):
-            tokens = [identity.tombstone_item(user, item_id) for item_id in item_ids]
-        case EventsScope(event_keys=keys):
-            tokens = [identity.tombstone_event(user, key) for key in keys]
+            # Of what was never held there is nothing to come back: no trace of ids that were sent.
+            held = {entry.item_id for entry in doomed}
+            tokens = [identity.tombstone_item(user, one) for one in item_ids if one in held]
         case PeriodScope(start=start, end=end):
             token = identity.tombstone_period(user)
             return [replace(stone, token=token, erased_before=end, erased_from=start, epoch=0)]
