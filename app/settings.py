@@ -248,15 +248,19 @@ def environment_names() -> Iterator[tuple[str, FieldInfo]]:
 
 
 def check_binding(settings: Settings, *, host: str) -> None:
-    """Refuse to listen to a network with tokens that are printed in the source.
+    """Refuse to listen to a network with tokens that are printed in the source, or can be guessed.
 
     Raises:
-        SettingsError: development tokens, and ``host`` is not the loopback interface.
+        SettingsError: such tokens, and ``host`` is not the loopback interface.
     """
-    if settings.has_development_tokens and not _is_loopback(host):
-        names = "LETHE_AUTH__SERVICE_TOKEN, LETHE_AUTH__ADMIN_TOKEN"
+    if _is_loopback(host):
+        return
+    names = "LETHE_AUTH__SERVICE_TOKEN, LETHE_AUTH__ADMIN_TOKEN"
+    if settings.has_development_tokens:
         advice = "set both, or listen on 127.0.0.1"
         raise SettingsError([f"{names}: the development tokens are public; {advice}"])
+    if _is_weak(settings.auth.service_token) or _is_weak(settings.auth.admin_token):
+        raise SettingsError([f"{names}: {_WEAK}, or listen on 127.0.0.1"])
 
 
 def load_pepper(settings: Settings) -> bytes:

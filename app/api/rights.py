@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final, Self
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from app.api.auth import Caller, ServiceOrUser
@@ -120,6 +120,11 @@ def _embedding(export: Export, record_id: RecordId) -> list[float] | None:
     return None if vector is None else [float(one) for one in vector]
 
 
+async def _never_stored(response: Response) -> None:
+    """Tell browsers and proxies to keep no copy of everything that is held of somebody."""
+    response.headers["Cache-Control"] = "no-store"
+
+
 class ExportIn(In):
     """Whose data are asked for."""
 
@@ -139,7 +144,7 @@ class RightsIn(In):
     )
 
 
-@router.post("/export")
+@router.post("/export", dependencies=[Depends(_never_stored)])
 def export_user_by_body(body: ExportIn, caller: ServiceOrUser, state: StateDep) -> ExportOut:
     """Do as `GET /users/{user}/export`, for any id, and none in an address that proxies log."""
     return _export(body.user, caller, state, embeddings=body.embeddings)
@@ -156,7 +161,7 @@ def set_rights_by_body(body: RightsIn, caller: ServiceOrUser, state: StateDep) -
     return RightsOut.of(rights.in_force(pseudonym))
 
 
-@router.get("/{user:path}/export")
+@router.get("/{user:path}/export", dependencies=[Depends(_never_stored)])
 def export_user(
     user: UserIn,
     caller: ServiceOrUser,

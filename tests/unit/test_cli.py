@@ -61,3 +61,13 @@ def test_an_argument_is_refused_in_one_line_when_it_is_not_utf_8() -> None:
     assert done.returncode == 1
     assert b"lethe: argument 2: not UTF-8" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_whatever_a_command_writes_is_its_owners_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+
+    assert run("keys", "show", "--data-dir", str(folder)).returncode == 0
+
+    written = [folder, *folder.rglob("*")]
+    assert len(written) > 3
+    assert [path.name for path in written if path.stat().st_mode & 0o077] == []
