@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Path, Request, status
+from fastapi import APIRouter, Header, Path, status
 from pydantic import StringConstraints
 
 from app.api.auth import Anyone, Caller, Role, ServiceOrUser
@@ -42,7 +42,6 @@ _Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 @router.post("/forget", status_code=status.HTTP_202_ACCEPTED, responses=declared(403, 409))
 def forget(
     body: ForgetIn,
-    request: Request,
     caller: ServiceOrUser,
     state: StateDep,
     idempotency_key: Annotated[
@@ -68,7 +67,7 @@ def forget(
             requested_at=body.requested_at,
         )
     )
-    return _accepted(accepted, request, state)
+    return _accepted(accepted, state)
 
 
 @router.delete(
@@ -79,7 +78,6 @@ def forget(
 def forget_interaction(
     user: Annotated[UserId, Path()],
     event_id: Annotated[EventId, Path()],
-    request: Request,
     caller: ServiceOrUser,
     state: StateDep,
 ) -> AcceptedOut:
@@ -89,10 +87,10 @@ def forget_interaction(
     pseudonym = identity.pseudonym(user)
     scope = EventsScope((identity.event_key(pseudonym, event_id),))
     command = ForgetCommand(pseudonym=pseudonym, scope=scope, about=commit(user))
-    return _accepted(state.container.forget.accept(command), request, state)
+    return _accepted(state.container.forget.accept(command), state)
 
 
-def _accepted(accepted: Acceptance, request: Request, state: State) -> AcceptedOut:
+def _accepted(accepted: Acceptance, state: State) -> AcceptedOut:
     row = accepted.request
     if accepted.is_new:
         state.metrics.forget(scope_kind=row.scope_kind)
@@ -105,7 +103,7 @@ def _accepted(accepted: Acceptance, request: Request, state: State) -> AcceptedO
         requested_at=row.asked_at,
         received_at=row.received_at,
         due_at=row.due_at,
-        status_url=str(request.url_for("get_forget_request", request_id=row.request_id)),
+        status_url=f"{state.limits.public_url}/forget/{row.request_id}",
         capability=accepted.capability,
         receipt=dict(accepted.receipt.to_json()),
     )

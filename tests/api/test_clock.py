@@ -59,6 +59,16 @@ def test_nobody_asked_in_the_future_or_years_ago(api: Api, days: float) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "requested_at")
 
 
+def test_a_status_url_believes_no_host_that_a_caller_writes(api: Api) -> None:
+    body = {"user": "hosted", "scope": {"kind": "all"}}
+    headers = SERVICE | {"Host": "evil.example"}
+
+    told = api.client.post("/forget", json=body, headers=headers).json()
+
+    assert told["status_url"] == f"/forget/{told['request_id']}"
+    assert api.client.get(told["status_url"], headers=SERVICE).status_code == 200
+
+
 def test_an_extension_is_in_time_once_and_told(api: Api) -> None:
     in_time = forget(api, "complex", requested_at=ago(20).isoformat())["request_id"]
     overdue = forget(api, "waited", requested_at=ago(40).isoformat())["request_id"]
