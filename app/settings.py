@@ -253,14 +253,11 @@ def check_binding(settings: Settings, *, host: str) -> None:
     Raises:
         SettingsError: such tokens, and ``host`` is not the loopback interface.
     """
-    if _is_loopback(host):
-        return
-    names = "LETHE_AUTH__SERVICE_TOKEN, LETHE_AUTH__ADMIN_TOKEN"
-    if settings.has_development_tokens:
-        advice = "set both, or listen on 127.0.0.1"
-        raise SettingsError([f"{names}: the development tokens are public; {advice}"])
-    if _is_weak(settings.auth.service_token) or _is_weak(settings.auth.admin_token):
-        raise SettingsError([f"{names}: {_WEAK}, or listen on 127.0.0.1"])
+    is_weak = _is_weak(settings.auth.service_token) or _is_weak(settings.auth.admin_token)
+    if is_weak and not _is_loopback(host):
+        names = "LETHE_AUTH__SERVICE_TOKEN, LETHE_AUTH__ADMIN_TOKEN"
+        why = "the development tokens are public" if settings.has_development_tokens else _WEAK
+        raise SettingsError([f"{names}: {why}; set both, or listen on 127.0.0.1"])
 
 
 def load_pepper(settings: Settings) -> bytes:
