@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from app.domain.errors import SettingsError
 from app.secret_files import create_secret_file
 from app.settings_groups import Group
-from app.settings_model import PREFIX, Settings, is_weak
+from app.settings_model import PREFIX, WEAK, Settings, is_weak
 
 __all__ = ["Settings", "check_binding", "environment_names", "load_pepper", "load_settings"]
 
@@ -61,15 +61,16 @@ def environment_names() -> Iterator[tuple[str, FieldInfo]]:
 
 
 def check_binding(settings: Settings, *, host: str) -> None:
-    """Refuse to listen to a network with tokens that are printed in the source.
+    """Refuse to listen to a network with tokens that are printed in the source, or can be guessed.
 
     Raises:
-        SettingsError: development tokens, and ``host`` is not the loopback interface.
+        SettingsError: such tokens, and ``host`` is not the loopback interface.
     """
-    if settings.has_development_tokens and not _is_loopback(host):
+    can_guess = is_weak(settings.auth.service_token) or is_weak(settings.auth.admin_token)
+    if can_guess and not _is_loopback(host):
         names = "LETHE_AUTH__SERVICE_TOKEN, LETHE_AUTH__ADMIN_TOKEN"
-        advice = "set both, or listen on 127.0.0.1"
-        raise SettingsError([f"{names}: the development tokens are public; {advice}"])
+        why = "the development tokens are public" if settings.has_development_tokens else WEAK
+        raise SettingsError([f"{names}: {why}; set both, or listen on 127.0.0.1"])
 
 
 def load_pepper(settings: Settings) -> bytes:

@@ -276,6 +276,9 @@ class ApiSettings(Group):
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     """TCP port to listen on; 0 takes a free one."""
+    public_url: Annotated[str, Field(pattern=r"^(https?://[^\s?#]+[^\s?#/])?$")] = ""
+    """Address under which callers reach the service, such as `https://lethe.example`; it begins
+    every `status_url`. Unset, that is a path: what a caller writes into `Host` is not believed."""
     max_body_bytes: Annotated[int, Field(ge=1_024, le=1_073_741_824)] = 8_388_608
     """Bytes a request body may have; more is 413."""
     max_batch: Annotated[int, Field(ge=1, le=10_000)] = 1_000

@@ -7,8 +7,8 @@ import os
 from alembic import context
 from sqlalchemy import Connection
 
+from app.adapters.db.audit_tables import metadata
 from app.adapters.db.engine import open_engine
-from app.adapters.db.tables import metadata
 
 _LOCK = 0x4C657468  # "Leth": any number that nobody else takes a lock on
 

@@ -16,7 +16,7 @@ from app.bootstrap.database import prepare_database
 from app.bootstrap.services import container_of
 from app.container import Container
 from app.domain.errors import DependencyUnavailableError
-from app.domain.models import Interaction, Item, ItemId, Kind, Pseudonym, RequestId
+from app.domain.models import Consent, Interaction, Item, ItemId, Kind, Pseudonym, RequestId
 from app.ports.explainer import ExplainTask, Reason
 from app.ports.ranker import LlmRanking, RankerHealth, RankingForm, RankingTask
 from app.settings import Settings
@@ -141,7 +141,7 @@ class World:
         *,
         at: datetime = START,
         kind: Kind = Kind.RATING,
-        renewed_consent: bool = False,
+        consent: Consent | None = None,
     ) -> tuple[int, int, int]:
         """Let a user read items, one a day; return accepted, duplicate, refused."""
         pseudonym = self.user(name)
@@ -155,10 +155,10 @@ class World:
                     occurred_at=at + timedelta(days=day),
                     item_id=ItemId(item),
                     value=5.0 if kind is Kind.RATING else None,
+                    renewed_consent=consent,
                 )
                 for day, item in enumerate(items)
-            ],
-            renewed_consent=renewed_consent,
+            ]
         )
         return result.accepted, result.duplicate, result.refused
 

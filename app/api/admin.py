@@ -14,6 +14,7 @@ from app.api.schemas import (
     AnswerCountOut,
     AnswersOut,
     AuditOut,
+    ExtendIn,
     LeafOut,
     ProofOut,
     ProveIn,
@@ -124,9 +125,14 @@ def reject_forget_request(
 
 
 @router.post("/requests/{request_id}/extend", responses=declared(404, 409))
-def extend_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
-    """Move the due date by two further months, once (GDPR Art. 12(3))."""
-    return RequestOut.model_validate(state.container.operations.extend(RequestId(request_id)))
+def extend_forget_request(
+    request_id: RequestIdIn, body: ExtendIn, _caller: Admin, state: StateDep
+) -> RequestOut:
+    """Move the due date by two further months, once and before it is due (GDPR Art. 12(3))."""
+    request = state.container.operations.extend(
+        RequestId(request_id), extension=body.reason, told_at=body.told_at
+    )
+    return RequestOut.model_validate(request)
 
 
 @router.post("/prove", responses=declared(409))

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.api.state import Security, state_of
 from app.domain.errors import ForbiddenError, UnauthenticatedError
-from app.wire.schemas import UserId
+from app.wire.ids import UserId
 
 _ALGORITHMS: Final = ["RS256", "ES256", "EdDSA"]
 """Asymmetric only: with a shared secret the verifier could sign."""

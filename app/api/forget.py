@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Path, Request, status
+from fastapi import APIRouter, Header, Path, status
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import StringConstraints
 
@@ -30,7 +30,7 @@ from app.domain.errors import NotFoundError, RequestLostError, UnauthenticatedEr
 from app.domain.models import RequestId
 from app.services.audit.certificates import commit
 from app.services.erasure.requests import Acceptance, ForgetCommand, ForgetStatus
-from app.wire.schemas import EventId, UserId
+from app.wire.ids import EventId, UserId
 
 router = APIRouter(tags=["forget"], route_class=BodyRoute)
 RequestIdIn = Annotated[
@@ -51,7 +51,6 @@ _Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 @router.post("/forget", status_code=status.HTTP_202_ACCEPTED, responses=declared(403, 409))
 def forget(
     body: ForgetIn,
-    request: Request,
     caller: ServiceOrUser,
     state: StateDep,
     idempotency_key: Annotated[
@@ -74,20 +73,20 @@ def forget(
             idempotency_key=idempotency_key,
             subject_request_id=str(body.subject_request_id) if body.subject_request_id else None,
             about=commit(body.user),
+            requested_at=body.requested_at,
         )
     )
-    return _accepted(accepted, request, state)
+    return _accepted(accepted, state)
 
 
 @router.delete(
-    "/users/{user}/interactions/{event_id:path}",
+    "/users/{user:path}/interactions/{event_id:path}",
     status_code=status.HTTP_202_ACCEPTED,
     responses=declared(403),
 )
 def forget_interaction(
     user: Annotated[UserId, Path()],
     event_id: Annotated[EventId, Path()],
-    request: Request,
     caller: ServiceOrUser,
     state: StateDep,
 ) -> AcceptedOut:
@@ -97,10 +96,10 @@ def forget_interaction(
     pseudonym = identity.pseudonym(user)
     scope = EventsScope((identity.event_key(pseudonym, event_id),))
     command = ForgetCommand(pseudonym=pseudonym, scope=scope, about=commit(user))
-    return _accepted(state.container.forget.accept(command), request, state)
+    return _accepted(state.container.forget.accept(command), state)
 
 
-def _accepted(accepted: Acceptance, request: Request, state: State) -> AcceptedOut:
+def _accepted(accepted: Acceptance, state: State) -> AcceptedOut:
     row = accepted.request
     if accepted.is_new:
         state.metrics.forget(scope_kind=row.scope_kind)
@@ -109,9 +108,11 @@ def _accepted(accepted: Acceptance, request: Request, state: State) -> AcceptedO
         status=row.state,
         scope=row.scope_kind,
         period=_period(accepted.period),
+        n_records=row.n_records,
+        requested_at=row.asked_at,
         received_at=row.received_at,
         due_at=row.due_at,
-        status_url=str(request.url_for("get_forget_request", request_id=row.request_id)),
+        status_url=f"{state.limits.public_url}/forget/{row.request_id}",
         capability=accepted.capability,
         receipt=dict(accepted.receipt.to_json()),
     )
@@ -148,7 +149,7 @@ def get_forget_request(request_id: RequestIdIn, caller: Anyone, state: StateDep)
     """
     found = _status(request_id, caller, state)
     return StatusOut(
-        **RequestOut.model_validate(found.request).model_dump(),
+        **RequestOut.model_validate(found.request).model_dump(by_alias=False),
         steps=[StepOut.model_validate(step) for step in found.steps],
         certificate=json.loads(found.certificate) if found.certificate else None,
     )

@@ -36,9 +36,6 @@ def record_interactions(
     entries: Batch,
     state: StateDep,
     *,
-    renewed_consent: Annotated[
-        bool, Query(description="Take an erased user's new events in again.")
-    ] = False,
     on_error: Annotated[
         OnError, Query(description="Refuse a batch with a bad entry (422), or take the others.")
     ] = OnError.REJECT,
@@ -47,8 +44,8 @@ def record_interactions(
 
     The same `event_id` with another content corrects the event: the former content is scrubbed
     like what is erased. `refused` counts what an erasure covers. An erased user's new events are
-    refused until one batch says `renewed_consent=true`; what occurred before the erasure stays
-    refused for ever. `errors` names each entry that was not stored.
+    refused until one of them brings that user's `renewed_consent`, given after the erasure; what
+    occurred before the consent stays refused for ever. `errors` names what was not stored.
 
     `recommendation_id` and `position` say that the user found the item in a list. One that this
     service did not give, or gave for another user, is an error. One that is older than 30 days, or
@@ -56,9 +53,7 @@ def record_interactions(
     """
     is_lenient = on_error is OnError.SKIP
     read = _read(entries, state, is_lenient=is_lenient)
-    result = state.container.ingest.record(
-        list(read.values()), renewed_consent=renewed_consent, skip_unknown=is_lenient
-    )
+    result = state.container.ingest.record(list(read.values()), skip_unknown=is_lenient)
     outcomes = dict(enumerate([Outcome.INVALID] * len(entries)))
     outcomes |= dict(zip(read, result.outcomes, strict=True))
     told = IngestResult(tuple(outcomes.values()))

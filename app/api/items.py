@@ -14,7 +14,8 @@ from app.api.schemas import ItemOut, ItemPageOut, ItemsOut
 from app.api.state import State, StateDep
 from app.domain.errors import FieldError, InvalidInputError, NotFoundError
 from app.domain.models import Item, ItemId
-from app.wire.schemas import ItemBodyIn, ItemIdIn, ItemIn, item_from_wire
+from app.wire.ids import ItemIdIn
+from app.wire.schemas import ItemBodyIn, ItemIn, item_from_wire
 
 router = APIRouter(tags=["ingest"], route_class=BodyRoute)
 ItemIdPath = Annotated[ItemIdIn, Path()]

@@ -18,7 +18,7 @@ from app.api.schemas import Count
 from app.api.state import StateDep, require_restored
 from app.domain.models import ItemId
 from app.services.recommendation.lists import Likeness, Listed
-from app.wire.schemas import ItemIdIn
+from app.wire.ids import ItemIdIn
 
 router = APIRouter(
     tags=["recommend"], dependencies=[Depends(require_restored)], route_class=BodyRoute

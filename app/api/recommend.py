@@ -23,8 +23,9 @@ from app.domain.models import ItemId
 from app.domain.recommendation.memory_selection import Strategy
 from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
+from app.wire.ids import ItemIdIn, UserId
 from app.wire.messages import field_errors
-from app.wire.schemas import In, ItemIdIn, UserId
+from app.wire.schemas import In
 
 router = APIRouter(
     tags=["recommend"], dependencies=[Depends(require_restored)], route_class=BodyRoute
@@ -60,7 +61,7 @@ class RecommendParameters(In):
     )
 
 
-@router.get("/recommend/{user}")
+@router.get("/recommend/{user:path}")
 def recommend(
     user: Annotated[UserId, Path()],
     caller: ServiceOrUser,

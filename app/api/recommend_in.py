@@ -13,8 +13,9 @@ from app.domain.models import ItemId, Kind
 from app.domain.privacy.pseudonyms import Identity
 from app.domain.recommendation.memory_selection import Strategy
 from app.services.recommendation.query import EVERY_KIND, Boost, Pin, RecommendQuery
+from app.wire.ids import ItemIdIn, UserId
 from app.wire.scenarios import WHERE, BoostIn
-from app.wire.schemas import In, ItemIdIn, UserId
+from app.wire.schemas import In
 
 MAX_N: Final = 100
 WhereParameter = Annotated[

@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final, Self
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from app.api.auth import ServiceOrUser
+from app.api.auth import Caller, ServiceOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.schemas import Count, Out, RequestOut, SuppressionOut
-from app.api.state import StateDep, require_restored
+from app.api.state import State, StateDep, require_restored
 from app.domain.models import HistoryEntry, Kind, RecordId, Right
 from app.services.data_subjects.rights import Export
-from app.wire.schemas import UserId
+from app.wire.ids import UserId
+from app.wire.schemas import In
 
 router = APIRouter(
     prefix="/users", tags=["users"], dependencies=[Depends(require_restored)], route_class=BodyRoute
@@ -59,6 +60,13 @@ class AnsweredOut(Out):
     scenario: str | None = Field(description="The list's preset; null without one.")
     variant: str = Field(description="What made the list.")
     position: int = Field(description="The item's place in it, from 1.")
+
+
+class ConsentOut(Out):
+    """The consent with which the user came back after an erasure (GDPR Art. 7)."""
+
+    at: datetime = Field(description="When it was given; UTC.")
+    source: str = Field(description="The caller's code of where.")
 
 
 class ExportedOut(BaseModel):
@@ -105,6 +113,9 @@ class ExportOut(BaseModel):
     is_known: bool = Field(description="Whether anything is held.")
     epoch: Count = Field(description="Erasures of this user; a count.")
     rights: RightsOut
+    renewed_consent: ConsentOut | None = Field(
+        description="Null for who never came back after an erasure."
+    )
     interactions: list[ExportedOut] = Field(description="Newest first.")
     unwanted_topics: list[SuppressionOut] = Field(
         description="Topics that are not to be remembered."
@@ -123,7 +134,48 @@ def _embedding(export: Export, record_id: RecordId) -> list[float] | None:
     return None if vector is None else [float(one) for one in vector]
 
 
-@router.get("/{user}/export")
+async def _never_stored(response: Response) -> None:
+    """Tell browsers and proxies to keep no copy of everything that is held of somebody."""
+    response.headers["Cache-Control"] = "no-store"
+
+
+class ExportIn(In):
+    """Whose data are asked for."""
+
+    user: UserId
+    embeddings: bool = Field(default=True, strict=True, description="With vectors.")
+
+
+class RightsIn(In):
+    """Whose rights; those that are given are put in force or lifted first."""
+
+    user: UserId
+    restriction: bool | None = Field(
+        default=None, strict=True, description="Put the right of GDPR Art. 18 in force, or lift it."
+    )
+    objection: bool | None = Field(
+        default=None, strict=True, description="Put the right of GDPR Art. 21 in force, or lift it."
+    )
+
+
+@router.post("/export", dependencies=[Depends(_never_stored)])
+def export_user_by_body(body: ExportIn, caller: ServiceOrUser, state: StateDep) -> ExportOut:
+    """Do as `GET /users/{user}/export`, for any id, and none in an address that proxies log."""
+    return _export(body.user, caller, state, embeddings=body.embeddings)
+
+
+@router.post("/rights", responses=declared(409))
+def set_rights_by_body(body: RightsIn, caller: ServiceOrUser, state: StateDep) -> RightsOut:
+    """Tell which rights are in force, after those that are given; no id stands in the address."""
+    caller.require_user(body.user)
+    rights, pseudonym = state.container.rights, state.container.identity.pseudonym(body.user)
+    for right, wanted in ((Right.RESTRICTION, body.restriction), (Right.OBJECTION, body.objection)):
+        if wanted is not None:
+            (rights.exercise if wanted else rights.lift)(pseudonym, right)
+    return RightsOut.of(rights.in_force(pseudonym))
+
+
+@router.get("/{user:path}/export", dependencies=[Depends(_never_stored)])
 def export_user(
     user: UserIn,
     caller: ServiceOrUser,
@@ -135,6 +187,10 @@ def export_user(
 
     `embeddings=false` leaves out the vectors, which are most of it and say nothing to a reader.
     """
+    return _export(user, caller, state, embeddings=embeddings)
+
+
+def _export(user: str, caller: Caller, state: State, *, embeddings: bool) -> ExportOut:
     caller.require_user(user)
     container = state.container
     found = container.rights.export(container.identity.pseudonym(user))
@@ -144,6 +200,9 @@ def export_user(
         is_known=subject is not None,
         epoch=subject.epoch if subject else 0,
         rights=RightsOut.of(subject.rights if subject else frozenset()),
+        renewed_consent=ConsentOut.model_validate(subject.consent)
+        if subject and subject.consent
+        else None,
         interactions=[
             ExportedOut.of(one, found, with_embedding=embeddings) for one in found.history
         ],
@@ -152,7 +211,7 @@ def export_user(
     )
 
 
-@router.get("/{user}/rights")
+@router.get("/{user:path}/rights")
 def get_rights(user: UserIn, caller: ServiceOrUser, state: StateDep) -> RightsOut:
     """Tell which rights are in force."""
     caller.require_user(user)
@@ -160,7 +219,7 @@ def get_rights(user: UserIn, caller: ServiceOrUser, state: StateDep) -> RightsOu
     return RightsOut.of(container.rights.in_force(container.identity.pseudonym(user)))
 
 
-@router.put("/{user}/{right}", responses=declared(409))
+@router.put("/{user:path}/{right}", responses=declared(409))
 def exercise_right(
     user: UserIn, right: RightIn, caller: ServiceOrUser, state: StateDep
 ) -> RightsOut:
@@ -174,7 +233,7 @@ def exercise_right(
     return RightsOut.of(container.rights.exercise(container.identity.pseudonym(user), right))
 
 
-@router.delete("/{user}/{right}", responses=declared(409))
+@router.delete("/{user:path}/{right}", responses=declared(409))
 def lift_right(user: UserIn, right: RightIn, caller: ServiceOrUser, state: StateDep) -> RightsOut:
     """Take a restriction or objection back: what was kept counts again."""
     caller.require_user(user)

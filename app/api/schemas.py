@@ -8,15 +8,16 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.scopes import ScopeIn
-from app.domain.erasure.request import Ground, Reason, RequestState
+from app.api.scopes import ScopeIn, UtcTime
+from app.domain.erasure.request import Extension, Ground, Reason, RequestState
 from app.domain.models import AttributeValue, Kind
 from app.domain.recommendation.topic import MatchedBy
 from app.services.administration.proof import Claim
 from app.services.erasure.scope_resolution import PreviewEntry
 from app.services.ingestion.outcomes import Outcome
 from app.wire.documents import Certificate, Receipt
-from app.wire.schemas import In, UserId
+from app.wire.ids import UserId
+from app.wire.schemas import In
 
 Count = Annotated[int, Field(ge=0)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -42,12 +43,26 @@ class ForgetIn(In):
         default=None,
         description="Id of the same wish elsewhere, such as a ticket; one request each.",
     )
+    requested_at: UtcTime | None = Field(
+        default=None,
+        description="When the person asked, which starts the month of GDPR Art. 12(3); within the "
+        "last 366 days. Null: now.",
+    )
 
 
 class RejectIn(In):
     """Why a request is refused."""
 
     ground: Ground = Field(description="The ground of GDPR Art. 17(3) or 12(5).")
+
+
+class ExtendIn(In):
+    """Why a request takes longer, and that the person knows (GDPR Art. 12(3))."""
+
+    reason: Extension = Field(description="Why.")
+    told_at: UtcTime = Field(
+        description="When the person was told of it and of the reason; between request and now."
+    )
 
 
 class EntryErrorOut(BaseModel):
@@ -116,6 +131,11 @@ class AcceptedOut(BaseModel):
     status: RequestState = Field(description="Where it stands.")
     scope: str = Field(description="Kind of its scope.")
     period: PeriodOut | None = Field(description="Its ends, of a period; else null.")
+    n_records: Count | None = Field(
+        description="Records that were held in the scope when it was received; 0: nothing was held "
+        "under this id, so nothing is proved about anybody. Null where it was not counted."
+    )
+    requested_at: datetime = Field(description="When the person asked; UTC.")
     received_at: datetime = Field(description="When it was received; UTC.")
     due_at: datetime = Field(description="By when it has to be done; UTC.")
     status_url: str = Field(description="Address that tells how it stands.")
@@ -180,8 +200,18 @@ class RequestOut(Out):
     scope: str = Field(validation_alias="scope_kind", description="Kind of its scope.")
     reason: Reason | None = Field(description="Why it was asked for.")
     ground: Ground | None = Field(description="Why it was refused.")
+    n_records: Count | None = Field(
+        description="Records that were held in the scope when it was received; 0: nothing was held "
+        "under this id, so nothing is proved about anybody. Null where it was not counted."
+    )
+    requested_at: datetime = Field(
+        validation_alias="asked_at", description="When the person asked; UTC."
+    )
     received_at: datetime = Field(description="When it was received; UTC.")
+    first_due_at: datetime = Field(description="When it was due before an extension; UTC.")
     due_at: datetime = Field(description="By when it has to be done; UTC.")
+    extension: Extension | None = Field(description="Why the due date was moved.")
+    told_at: datetime | None = Field(description="When the person was told of that; UTC.")
     updated_at: datetime = Field(description="When it last moved; UTC.")
     completed_at: datetime | None = Field(description="When it was completed; UTC.")
     attempts: Count = Field(description="Times that it was begun; a count.")
@@ -246,6 +276,10 @@ class ProofOut(Out):
 
     as_never_seen: bool = Field(
         validation_alias="is_as_never_seen", description="Every claim holds."
+    )
+    n_records: Count | None = Field(
+        description="Records that erasures of everything under this id found; 0: nothing was ever "
+        "held under this id. Null: there was no such erasure."
     )
     checks: list[CheckOut] = Field(description="One each claim.")
     state: Digest = Field(

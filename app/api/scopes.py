@@ -25,7 +25,8 @@ from app.domain.erasure.scope import (
 )
 from app.domain.models import ItemId, Pseudonym
 from app.domain.privacy.pseudonyms import Identity
-from app.wire.schemas import EventId, In, ItemIdIn
+from app.wire.ids import EventId, ItemIdIn
+from app.wire.schemas import In
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 

@@ -27,17 +27,19 @@ class Security:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may weigh.
+    """What a request may weigh, and where answers point to.
 
     Args:
         max_body_bytes: of any body.
         max_batch: entries of a batch.
         future_skew: how far in the future an event may lie.
+        public_url: what addresses in answers begin with; "" for paths.
     """
 
     max_body_bytes: int = 8_388_608
     max_batch: int = 1_000
     future_skew: timedelta = timedelta(minutes=5)
+    public_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,58 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, status
+from pydantic import BaseModel, Field
 
 from app.api.auth import ServiceOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
-from app.api.schemas import SuppressionOut
+from app.api.schemas import Digest, SuppressionOut
 from app.api.state import StateDep, require_restored
-from app.wire.schemas import UserId
+from app.domain.errors import NotFoundError
+from app.wire.ids import UserId
+from app.wire.schemas import In
 
 router = APIRouter(
     prefix="/users", tags=["users"], dependencies=[Depends(require_restored)], route_class=BodyRoute
 )
 
 
-@router.get("/{user}/suppressions")
+class SuppressionsIn(In):
+    """Whose topics; those to lift are lifted first."""
+
+    user: UserId
+    lift: list[Digest] = Field(
+        default=[], max_length=100, description="Ids of topics to lift; unknown ones are skipped."
+    )
+
+
+class SuppressionsOut(BaseModel):
+    """The topics a user does not want."""
+
+    unwanted_topics: list[SuppressionOut] = Field(
+        description="Topics that are not to be remembered."
+    )
+
+
+@router.post("/suppressions")
+def lift_suppressions_by_body(
+    body: SuppressionsIn, caller: ServiceOrUser, state: StateDep
+) -> SuppressionsOut:
+    """List the topics the user does not want, after lifting some; no id stands in the address."""
+    caller.require_user(body.user)
+    rights, pseudonym = state.container.rights, state.container.identity.pseudonym(body.user)
+    for topic_id in body.lift:
+        with suppress(NotFoundError):  # lifted before
+            rights.lift_suppression(pseudonym, topic_id=topic_id)
+    topics = rights.suppressed_topics(pseudonym)
+    return SuppressionsOut(unwanted_topics=[SuppressionOut.model_validate(one) for one in topics])
+
+
+@router.get("/{user:path}/suppressions")
 def get_suppressions(
     user: Annotated[UserId, Path()], caller: ServiceOrUser, state: StateDep
 ) -> list[SuppressionOut]:
@@ -29,7 +64,7 @@ def get_suppressions(
 
 
 @router.delete(
-    "/{user}/suppressions/{topic_id}",
+    "/{user:path}/suppressions/{topic_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=declared(404),
 )

@@ -58,6 +58,7 @@ class Runtime:
             limits=Limits(
                 max_body_bytes=api.max_body_bytes,
                 max_batch=api.max_batch,
+                public_url=self.settings.api.public_url,
                 future_skew=timedelta(seconds=api.future_skew_s),
             ),
             metrics=self.metrics,

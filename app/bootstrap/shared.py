@@ -52,6 +52,7 @@ class SharedServices:
             uows=uows,
             neighbours=adapters.neighbours,
             kept=kept,
+            topics=topics,
             clock=clock,
             config=NeighbourSyncConfig(
                 process_id=adapters.process_id,

@@ -5,6 +5,7 @@ A command imports what it needs when it runs: help and ``verify`` need hardly an
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Final
 
@@ -48,6 +49,7 @@ app.add_typer(proof.keys, name="keys")
 @app.callback()
 def begin(context: typer.Context) -> None:
     """Prepare the process, before any command has imported or opened anything."""
+    os.umask(0o077)  # whatever is written is its owner's alone; children inherit it
     if context.invoked_subcommand not in _OFFLINE:
         require_overwritten_heap()  # may start the program anew
 

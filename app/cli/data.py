@@ -87,11 +87,12 @@ def recommend(
     from app.api.recommended import RecommendationOut
     from app.cli.runtime import open_runtime
     from app.services.recommendation.query import RecommendQuery
+    from app.wire.ids import user_id
 
     with open_runtime(data_dir) as runtime:
         container = runtime.container
         container.feed.start()
-        query = RecommendQuery(pseudonym=container.identity.pseudonym(user), n=n)
+        query = RecommendQuery(pseudonym=container.identity.pseudonym(user_id(user)), n=n)
         answer = container.recommend.recommend(query)
         print(RecommendationOut.from_domain(answer, user=user).model_dump_json(indent=2))
         container.feed.stop()

@@ -33,14 +33,19 @@ def forget_here(
     from app.cli.runtime import open_runtime
     from app.domain.erasure.scope import AllScope, ItemsScope
     from app.domain.models import ItemId
+    from app.services.audit.certificates import commit
     from app.services.erasure.requests import ForgetCommand
+    from app.wire.ids import item_id, user_id
 
-    scope = ItemsScope(tuple(ItemId(one) for one in items)) if items else AllScope()
+    wanted = tuple(sorted({ItemId(item_id(one)) for one in items}))
+    scope = ItemsScope(wanted) if wanted else AllScope()
+    ids = [user_id(one) for one in users]
     with open_runtime(data_dir) as runtime:
         container = runtime.container
-        for user in users:
+        for user in ids:
             pseudonym = container.identity.pseudonym(user)
-            accepted = container.forget.accept(ForgetCommand(pseudonym=pseudonym, scope=scope))
+            command = ForgetCommand(pseudonym=pseudonym, scope=scope, about=commit(user))
+            accepted = container.forget.accept(command)
             request_id = accepted.request.request_id
             container.erase.execute(request_id)
             found = container.forget.status(request_id)

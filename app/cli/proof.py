@@ -97,10 +97,11 @@ def probe(
     from app.cli.runtime import open_runtime
     from app.domain.erasure.request import ErasureOrder
     from app.domain.models import RequestId
+    from app.wire.ids import user_id
 
     with open_runtime(data_dir) as runtime:
         container = runtime.container
-        pseudonym = container.identity.pseudonym(user or "")
+        pseudonym = container.identity.pseudonym("" if user is None else user_id(user))
         order = ErasureOrder(RequestId(""), pseudonym, is_whole_user=True, record_ids=())
         (reports,) = container.search.search([container.search.collect(order).needles])
     if as_json:

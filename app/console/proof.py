@@ -6,14 +6,12 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import TypeAdapter, ValidationError
 
 from app.api.state import StateDep
 from app.console.guard import ConsoleRoute, OwnForm, SignedIn
 from app.console.pages import page
-from app.domain.errors import FieldError, InvalidInputError
 from app.services.administration.proof import Claim
-from app.wire.schemas import UserId
+from app.wire.ids import user_id
 
 HERE: Final = "/admin/console/proof"
 CLAIMS: Final = {
@@ -25,7 +23,6 @@ CLAIMS: Final = {
     Claim.BYTES: "The files hold no trace, and the search found its canary",
     Claim.STATE: "The state is the one that was just rebuilt without the user",
 }
-_USER: Final[TypeAdapter[str]] = TypeAdapter(UserId)
 UNITS: Final = {
     Claim.ANSWERS: "lists",
     Claim.ROWS: "tables",
@@ -47,12 +44,7 @@ def get_proof(request: Request, _session: SignedIn) -> Response:
 @router.post("/user")
 def prove_user(request: Request, form: OwnForm, state: StateDep) -> Response:
     """Look for a user everywhere, now. The id is in no address, page or log."""
-    try:
-        user = _USER.validate_python(
-            form.get("user", "")
-        )  # as it is: the API strips nothing either
-    except ValidationError:
-        raise InvalidInputError(FieldError("user", "give the id that the caller uses")) from None
+    user = user_id(form.get("user"))
     container = state.container
     proof = container.prove.prove(container.identity.pseudonym(user))
     return page(request, "proof.html", proof=proof, compared=None, claims=CLAIMS, units=UNITS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -20,7 +20,13 @@ from app.console.pages import page
 from app.console.timeline import Action, LeafView, actions, events
 from app.console.words import due, span
 from app.domain.certificates.certificate import Certificate
-from app.domain.erasure.request import FINAL, ErasureRequest, Ground, RequestState
+from app.domain.erasure.request import (
+    FINAL,
+    ErasureRequest,
+    Extension,
+    Ground,
+    RequestState,
+)
 from app.domain.errors import ConflictError, FieldError, InvalidInputError, NotFoundError
 from app.domain.models import RequestId
 from app.services.audit.log import AuditQuery
@@ -107,7 +113,7 @@ def get_request(
         "request.html",
         row=Row.of(found.request, now=container.clock.now()),
         events=events(found.request, leaves=leaves, steps=found.steps),
-        actions=actions(found.request),
+        actions=actions(found.request, now=container.clock.now()),
         certificate=Certificate.decode(found.certificate.encode()) if found.certificate else None,
     )
 
@@ -142,18 +148,20 @@ def ask(
 ) -> Response:
     """Ask to confirm an action."""
     found = state.container.forget.status(RequestId(request_id))
-    action = _allowed(found.request, name)
+    now = state.container.clock.now()
+    action = _allowed(found.request, name, now=now)
     return page(
         request,
         "confirm.html",
-        row=Row.of(found.request, now=state.container.clock.now()),
+        row=Row.of(found.request, now=now),
         action=action,
         grounds=list(Ground),
+        extensions=list(Extension),
     )
 
 
-def _allowed(request: ErasureRequest, name: ActionName) -> Action:
-    for action in actions(request):
+def _allowed(request: ErasureRequest, name: ActionName, *, now: datetime) -> Action:
+    for action in actions(request, now=now):
         if action.name == name:
             return action
     raise ConflictError(f"a request that is {request.state.replace('_', ' ')} has no such action")
@@ -173,8 +181,24 @@ def _acts(state: State, form: Form) -> dict[ActionName, Callable[[RequestId], ob
         ActionName.HOLD: operations.hold,
         ActionName.RELEASE: operations.release,
         ActionName.REJECT: lambda one: operations.reject(one, ground=_ground(form)),
-        ActionName.EXTEND: operations.extend,
+        ActionName.EXTEND: lambda one: operations.extend(
+            one, extension=_reason(form), told_at=_told_at(form)
+        ),
     }
+
+
+def _reason(form: Form) -> Extension:
+    try:
+        return Extension(form.get("reason", ""))
+    except ValueError:
+        raise InvalidInputError(FieldError("reason", "choose one of the list")) from None
+
+
+def _told_at(form: Form) -> datetime:
+    try:
+        return datetime.fromisoformat(form.get("told_at", "")).replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidInputError(FieldError("told_at", "give day and time, in UTC")) from None
 
 
 def _ground(form: Form) -> Ground:

@@ -15,7 +15,6 @@ from app.domain.erasure.request import (
     ErasureRequest,
     RequestState,
     StepRecord,
-    due_date,
 )
 
 _HIDDEN_FACTS: Final = frozenset({"statement", "subject"})
@@ -122,8 +121,8 @@ _ACTIONS: Final = {
     "extend": Action(
         "extend",
         "Extend",
-        "The due date moves by two further months, once. The person has to be told why within "
-        "the first month (GDPR Art. 12(3)).",
+        "The due date moves by two further months, once, and only before it is due. The person "
+        "has to have been told, and why (GDPR Art. 12(3)).",
     ),
 }
 _TARGETS: Final = {
@@ -132,7 +131,7 @@ _TARGETS: Final = {
 }
 
 
-def actions(request: ErasureRequest) -> list[Action]:
+def actions(request: ErasureRequest, *, now: datetime) -> list[Action]:
     """Return what may be done with a request as it stands."""
     state = request.state
     names = [name for name, target in _TARGETS.items() if (state, target) in TRANSITIONS]
@@ -140,6 +139,6 @@ def actions(request: ErasureRequest) -> list[Action]:
         names.append("retry")
     if state is RequestState.ON_HOLD:
         names.append("release")
-    if state not in FINAL and request.due_at < due_date(request.received_at, months=3):
+    if state not in FINAL and request.extension is None and now < request.due_at:
         names.append("extend")
     return [action for name, action in _ACTIONS.items() if name in names]

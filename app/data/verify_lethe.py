@@ -27,6 +27,7 @@ import itertools
 import json
 import re
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -357,7 +358,7 @@ def check_statement(statement: object) -> str:
     kind = take(statement, "format", str)
     request = take(statement, "request_id", str)
     if kind == RECEIPT:
-        return f"receipt {request}, due {take(statement, 'due_at', str)}"
+        return f"receipt {request}, due {take(statement, 'due_at', str)}{held(statement)}"
     stores, probes = take(statement, "stores", list), take(statement, "probes", list)
     if not stores or not probes:
         refuse("no stores, or no probes")
@@ -370,7 +371,26 @@ def check_statement(statement: object) -> str:
         if not take(probe, "control_found", bool):
             refuse(f"the probe of {take(probe, 'store', str)} did not find its control")
     erased = sum(take(store, "before", int) for store in stores)
-    return f"certificate {request}, {erased} records in {len(stores)} stores, residue 0"
+    found = f"certificate {request}, {erased} records in {len(stores)} stores, residue 0"
+    return f"{found}{held(statement)}, {punctuality(statement)}"
+
+
+def read(statement: object, name: str) -> object:
+    """Return a field that documents of older versions lack, or None."""
+    return statement.get(name) if isinstance(statement, dict) else None
+
+
+def held(statement: object) -> str:
+    """Say so where nothing was held: such a document proves nothing about anybody."""
+    return ", NOTHING WAS HELD UNDER THIS ID" if read(statement, "n_records") == 0 else ""
+
+
+def punctuality(statement: object) -> str:
+    """Tell whether it was in time, and whether it was due earlier once."""
+    due, done = take(statement, "due_at", str), take(statement, "completed_at", str)
+    first = read(statement, "first_due_at") or due
+    moved = "" if first == due else f", extended from {first}"
+    return f"{'LATE' if done > due else 'in time'} (due {due}{moved})"
 
 
 def check_salt(document: object, *, subject: str | None, salt: str | None) -> str:
@@ -388,9 +408,11 @@ def check_salt(document: object, *, subject: str | None, salt: str | None) -> st
         refuse("the salt is not the one that was committed with")
     if subject is None:
         return "salt fits (give --subject USER to check whom it is about)"
-    user = subject.encode(errors="surrogateescape")  # the bytes that were typed
-    committed = hashlib.sha256(b"\x02lethe-subject/v1\n" + raw + user).hexdigest()
-    if committed != take(document, "statement.subject.commitment", str):
+    committed = set()
+    for typed in (subject, unicodedata.normalize("NFC", subject)):  # the service takes ids as NFC
+        user = typed.encode(errors="surrogateescape")  # the bytes that were typed
+        committed.add(hashlib.sha256(b"\x02lethe-subject/v1\n" + raw + user).hexdigest())
+    if take(document, "statement.subject.commitment", str) not in committed:
         refuse("the document is about somebody else")
     return "about the given user"
 

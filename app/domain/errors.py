@@ -7,6 +7,7 @@
     ├── RequestLostError         a restore lost the request; names the log that says so
     ├── ConflictError            the request contradicts an earlier one or the present state
     │   ├── IdempotencyConflictError
+    │   ├── TooManyError         the user has as many of these as one may
     │   └── IllegalMoveError     an erasure request cannot go from here to there
     ├── UnauthenticatedError     no or wrong token
     ├── ForbiddenError           the token's role may not do this
@@ -111,6 +112,12 @@ class IdempotencyConflictError(ConflictError):
     """The idempotency key was used before with another body."""
 
     code = "idempotency_conflict"
+
+
+class TooManyError(ConflictError):
+    """The user has as many of these as one may; some have to go first."""
+
+    code = "too_many"
 
 
 class IllegalMoveError(ConflictError):

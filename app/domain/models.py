@@ -67,6 +67,19 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """An erased user's new consent (GDPR Art. 7): nothing of theirs is taken in without it.
+
+    Args:
+        at: when it was given, aware UTC; only one from after the erasure counts.
+        source: the caller's code of where, such as ``cookie-banner``; nothing personal.
+    """
+
+    at: datetime
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportedInteraction:
     """An interaction in the caller's words, before the user id becomes a pseudonym.
 
@@ -83,6 +96,7 @@ class ReportedInteraction:
     text: str | None = None
     recommendation_id: str | None = field(default=None, repr=False)
     position: int | None = None
+    renewed_consent: Consent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +130,7 @@ class Interaction:
         event_id: what the caller calls the event; says nothing of what it is, so it tells no two
             apart. None where it is not known.
         answered: which list it answers; None for none.
+        renewed_consent: what it brings of its user's new consent; no part of what happened.
     """
 
     pseudonym: Pseudonym
@@ -127,6 +142,7 @@ class Interaction:
     text: str | None = None
     event_id: str | None = field(default=None, compare=False, repr=False)
     answered: Answered | None = None
+    renewed_consent: Consent | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +188,14 @@ class Subject:
     Args:
         epoch: raised by every erasure request; answers computed under an older one are discarded.
         rights: those in force. Under any, the data count in nobody's recommendations.
+        consent: with which the user came back after an erasure of all; None for who never left.
     """
 
     pseudonym: Pseudonym
     status: SubjectStatus
     epoch: int
     rights: frozenset[Right] = frozenset()
+    consent: Consent | None = None
 
     @property
     def is_personalised(self) -> bool:

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import Field, PlainValidator, ValidationError, ValidationInfo, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationError
 
 from app.domain.errors import FieldError, InvalidInputError
-from app.domain.models import ItemId, Kind, ReportedInteraction
+from app.domain.models import Consent, ItemId, Kind, ReportedInteraction
+from app.wire.ids import EventId, ItemIdIn, UserId
 from app.wire.messages import MAX_ABS_VALUE, field_errors
-from app.wire.schemas import EventId, In, ItemIdIn, Text, UserId, details_of
+from app.wire.moments import Moment
+from app.wire.schemas import In, Text, details_of
 
 _KINDS: Final = frozenset(Kind)
-_OLDEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 _DEFAULT_SKEW: Final = timedelta(minutes=5)
 
 
-def _moment(raw: Any, info: ValidationInfo[dict[str, datetime]]) -> datetime:  # noqa: ANN401 - parsed JSON
-    """Return an aware UTC time from ISO 8601 with an offset; the context holds the latest one."""
-    if not isinstance(raw, str):
-        raise PydanticCustomError("moment", "is required, as an ISO 8601 string")
-    try:
-        moment = datetime.fromisoformat(raw)
-    except ValueError:
-        raise PydanticCustomError("moment", "must be an ISO 8601 date and time") from None
-    if moment.tzinfo is None:
-        raise PydanticCustomError("moment", "must have a UTC offset, such as Z")
-    if not _OLDEST <= moment <= info.context["latest"]:
-        raise PydanticCustomError("moment", "must lie between 1900 and now")
-    return moment.astimezone(UTC)
+class ConsentIn(In):
+    """A new consent of somebody who was erased (GDPR Art. 7)."""
+
+    at: Moment = Field(
+        description="When it was given; only one from after the erasure lets the user return."
+    )
+    source: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$",
+        description="Where, as a code of the caller's such as `cookie-banner`; up to 32 of a-z, "
+        "0-9, dot, hyphen and underscore. Kept with the user, and nothing personal.",
+    )
+
+    def to_domain(self) -> Consent:
+        """Return the domain's value."""
+        return Consent(self.at, self.source)
 
 
 class InteractionIn(In):
@@ -49,9 +51,7 @@ class InteractionIn(In):
         le=MAX_ABS_VALUE,
         description="Such as a rating, on the caller's own scale; -1e6 to 1e6.",
     )
-    occurred_at: Annotated[
-        datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
-    ] = Field(
+    occurred_at: Moment = Field(
         description="ISO 8601 with a UTC offset; from 1900 until now, some minutes' skew allowed."
     )
     text: Text | None = Field(
@@ -64,6 +64,10 @@ class InteractionIn(In):
     )
     position: Annotated[int, Field(strict=True, ge=1, le=100)] | None = Field(
         default=None, description="The item's place in that list, from 1."
+    )
+    renewed_consent: ConsentIn | None = Field(
+        default=None,
+        description="Lets this user, after an erasure of everything, in again, and nobody else.",
     )
 
 
@@ -108,6 +112,7 @@ def interaction_from_wire(
         text=read.text,
         recommendation_id=read.recommendation_id,
         position=read.position,
+        renewed_consent=read.renewed_consent.to_domain() if read.renewed_consent else None,
     )
 
 

@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from app.domain.errors import InvalidInputError
 from app.domain.models import AttributeValue, Item, ItemId
+from app.wire.ids import ItemIdIn
 from app.wire.messages import (
     MAX_ATTRIBUTE_CHARS,
     MAX_ID_CHARS,
@@ -31,7 +32,6 @@ from app.wire.messages import (
     field_errors,
 )
 
-MAX_USER_CHARS: Final = 256
 _MAX_TEXT_CHARS: Final = 8_192
 _MAX_INTEGER: Final = 2**53
 
@@ -41,33 +41,6 @@ _PRINTABLE: Final = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
 _LINES: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 _NO_SCALAR: Final = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
 
-UserId = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_USER_CHARS,
-        pattern=_PRINTABLE,
-        description="The caller's own id of the user; 1 to 256 printable characters.",
-    ),
-]
-EventId = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_USER_CHARS,
-        pattern=_PRINTABLE,
-        description="The caller's own id of the event, unique for its user; 1 to 256 characters.",
-    ),
-]
-ItemIdIn = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_ID_CHARS,
-        pattern=_PRINTABLE,
-        description="The caller's own id of the item; 1 to 128 printable characters.",
-    ),
-]
 _Title = Annotated[str, Field(min_length=1, max_length=512, pattern=_PRINTABLE)]
 Text = Annotated[str, Field(max_length=_MAX_TEXT_CHARS, pattern=_LINES)]
 

@@ -27,6 +27,7 @@ import sqlalchemy as sa
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.layout import parse_name
 from app.adapters.db import tables
+from app.adapters.db.audit_tables import audit_leaf
 from app.adapters.db.engine import open_engine
 from app.domain.errors import DependencyUnavailableError
 from benchmarks.chaos.disturb import Disturber, Restartable
@@ -121,7 +122,7 @@ class _Ledger:
 
     def effects(self) -> dict[str, int]:
         """Return how many requests have not exactly one completion and one certificate."""
-        leaf, paper = tables.audit_leaf.c, tables.erasure_document.c
+        leaf, paper = audit_leaf.c, tables.erasure_document.c
         completions = Counter(
             row[0]
             for row in self.rows(sa.select(leaf.request_id).where(leaf.kind == "forget.completed"))

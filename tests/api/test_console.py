@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
@@ -196,7 +196,10 @@ def test_hold_release_extend_and_reject(api: Api, client: TestClient) -> None:
     assert done.headers["location"] == f"{here}?done=hold"
     assert "on hold" in Page(client.get(done.headers["location"]).text).says()
     assert send(client, f"{here}/release").status_code == 303
-    assert send(client, f"{here}/extend").status_code == 303
+    assert send(client, f"{here}/extend", reason="", told_at="").status_code == 422
+    told = {"reason": "complexity", "told_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"}
+    assert send(client, f"{here}/extend", **told).status_code == 303
+    assert "the person was told" in Page(client.get(here).text).says()
     assert client.get(f"{here}/extend").status_code == 409
 
     assert send(client, f"{here}/reject", ground="").status_code == 422
@@ -220,7 +223,10 @@ def test_nothing_can_be_done_with_what_is_completed(
     csrf = fields_of(client.get("/admin").text)
 
     assert client.get(f"{LIST}/{completed}/{name}").status_code == 409
-    answer = client.post(f"{LIST}/{completed}/{name}", data=csrf | {"ground": "expression"})
+    words = {"ground": "expression", "reason": "complexity", "told_at": "2026-01-01T12:00"}
+    if name == "extend":
+        words["told_at"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M}"
+    answer = client.post(f"{LIST}/{completed}/{name}", data=csrf | words)
     assert answer.status_code == 409
     assert "<h1>Conflict</h1>" in answer.text
 
@@ -239,7 +245,7 @@ def leaves_of(api: Api, request_id: RequestId) -> list[LeafView]:
 def test_actions_offered_are_legal_moves(api: Api) -> None:
     request = api.world.container.forget.status(forget(api, "offered")).request
 
-    offered = {action.name for action in actions(request)}
+    offered = {action.name for action in actions(request, now=request.received_at)}
 
     assert offered == {"hold", "reject", "extend"}
     assert (request.state, RequestState.ON_HOLD) in TRANSITIONS

@@ -356,7 +356,7 @@ def test_no_body_is_a_500_or_repeated_when_it_is_hostile(api: Api, data: st.Data
 PARAMETERS: Final = (
     *("after", "before", "limit", "kind", "request_id", "status", "state", "size", "first"),
     *("second", "n", "strategy", "exclude", "personalise", "explain", "embeddings"),
-    *("renewed_consent", "next", "on_error"),
+    *("next", "on_error"),
 )
 TEXTS: Final = (
     DIGITS,

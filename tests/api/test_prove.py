@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -26,7 +27,12 @@ def _gone(api: Api) -> None:
     body = {"user": "held", "scope": {"kind": "all"}}
     held = api.client.post("/forget", json=body, headers=SERVICE).json()["request_id"]
     for action in ("hold", "extend", "release", "hold"):
-        answer = api.client.post(f"/admin/requests/{held}/{action}", headers=ADMIN)
+        told = {"reason": "complexity", "told_at": datetime.now(UTC).isoformat()}
+        answer = api.client.post(
+            f"/admin/requests/{held}/{action}",
+            json=told if action == "extend" else None,
+            headers=ADMIN,
+        )
         assert answer.status_code == 200
     rejection = {"ground": "legal_claims"}
     api.client.post(f"/admin/requests/{held}/reject", json=rejection, headers=ADMIN)
@@ -35,7 +41,7 @@ def _gone(api: Api) -> None:
 def test_someone_erased_is_proved_to_be_unknown(api: Api) -> None:
     proof = api.client.post("/admin/prove", json={"user": GONE}, headers=ADMIN).json()
 
-    assert proof["as_never_seen"] is True
+    assert (proof["as_never_seen"], proof["n_records"]) == (True, 3)
     assert {check["claim"]: check["holds"] for check in proof["checks"]} == dict.fromkeys(
         ("answers", "rows", "memories", "cache", "keys", "bytes", "state"), True
     )
@@ -80,7 +86,10 @@ def test_the_console_proves_and_names_nobody(api: Api) -> None:
         known = client.post(f"{PROOF}/user", data=form | {"user": "reader-1"})
         empty = client.post(f"{PROOF}/user", data=form | {"user": " "})
 
-    assert "Proved. To the service this user is one it has never seen." in Page(proved.text).says()
+    assert (
+        "Proved. 3 records were erased, and to the service this user is one it has never seen."
+        in Page(proved.text).says()
+    )
     assert "Not proved. The service still knows this user." in Page(known.text).says()
     assert empty.status_code == 422
     for answer, user in ((proved, GONE), (known, "reader-1")):

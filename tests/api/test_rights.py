@@ -31,7 +31,9 @@ def test_the_export_is_everything_and_says_what_it_is_for(api: Api) -> None:
     api.client.put("/users/exported/objection", headers=SERVICE)
 
     export = api.client.get("/users/exported/export", headers=api.user_token("exported")).json()
-    short = api.client.get("/users/exported/export?embeddings=false", headers=SERVICE).json()
+    answer = api.client.get("/users/exported/export?embeddings=false", headers=SERVICE)
+    short = answer.json()
+    assert answer.headers["cache-control"] == "no-store"
 
     assert export["format"] == "lethe-export/v1"
     assert [one["item_id"] for one in export["interactions"]] == BOOKS[::-1]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import httpx2
 import pytest
@@ -267,9 +268,10 @@ def test_admins_can_hold_release_and_extend(api: Api) -> None:
     assert api.client.post(f"{base}/hold", headers=ADMIN).json()["status"] == "on_hold"
     assert api.client.post(f"{base}/hold", headers=ADMIN).status_code == 409
     assert api.client.post(f"{base}/release", headers=ADMIN).json()["status"] == "suppressed"
-    extended = api.client.post(f"{base}/extend", headers=ADMIN).json()
-    assert extended["due_at"] > receipt["due_at"]
-    assert api.client.post(f"{base}/extend", headers=ADMIN).status_code == 409
+    told = {"reason": "complexity", "told_at": datetime.now(UTC).isoformat()}
+    extended = api.client.post(f"{base}/extend", json=told, headers=ADMIN).json()
+    assert extended["due_at"] > receipt["due_at"] == extended["first_due_at"]
+    assert api.client.post(f"{base}/extend", json=told, headers=ADMIN).status_code == 409
     listed = api.client.get("/admin/requests?limit=5", headers=ADMIN).json()
     assert receipt["request_id"] in [one["request_id"] for one in listed["requests"]]
 

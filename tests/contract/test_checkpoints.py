@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from app.adapters.db.tables import audit_checkpoint, audit_leaf, audit_node, counter
+from app.adapters.db.audit_tables import audit_checkpoint, audit_leaf, audit_node
+from app.adapters.db.tables import counter
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.system.clock import SystemClock
 from app.adapters.system.signing import FileSigner, is_signed

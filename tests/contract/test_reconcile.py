@@ -10,12 +10,13 @@ from sqlalchemy import Connection, Engine
 
 from app.adapters.db.accounts import SqlAccounts
 from app.adapters.db.audit_log import SqlAuditLog
+from app.adapters.db.audit_tables import audit_leaf
 from app.adapters.db.session import Session
-from app.adapters.db.tables import audit_leaf, erasure_document, erasure_move, erasure_request
+from app.adapters.db.tables import erasure_document, erasure_move, erasure_request
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.erasure.reconciliation import contradictions
-from app.domain.erasure.request import Ground, RequestState
+from app.domain.erasure.request import Extension, Ground, RequestState
 from app.domain.errors import AppError
 from app.ports.persistence.documents import ErasureDocuments
 from app.services.audit.reconciliation import ReconcileService
@@ -71,7 +72,9 @@ def _lives(uows: SqlUnitsOfWork) -> None:
     go(uows, "failed", S.ERASING, S.FAILED, S.ERASING, S.SCRUBBED, S.VERIFYING, S.ERASING)
     later = NOW + timedelta(days=60)
     with uows.write() as uow:
-        assert uow.requests.extend(request_id("open"), due_at=later, at=NOW)
+        assert uow.requests.extend(
+            request_id("open"), due_at=later, at=NOW, extension=Extension.COMPLEXITY, told_at=NOW
+        )
         facts = {"due_at": later.isoformat()}
         uow.audit.append([Leaf(LeafKind.FORGET_EXTENDED, NOW, request_id("open"), facts)])
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.layout import parse_name
 from app.adapters.db import tables
+from app.adapters.db.audit_tables import audit_leaf
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.neighbours.exact import ExactNeighbours
@@ -99,7 +100,7 @@ def _rows(connection: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def _requests(connection: sa.Connection) -> list[tuple[Any, ...]]:
-    request, step, leaf = tables.erasure_request.c, tables.erasure_step.c, tables.audit_leaf.c
+    request, step, leaf = tables.erasure_request.c, tables.erasure_step.c, audit_leaf.c
     document = tables.erasure_document.c
     found = []
     for row in connection.execute(sa.select(tables.erasure_request).order_by(request.received_at)):

@@ -301,7 +301,8 @@ def _come_back(api: Api, name: str) -> None:
     }
     path = "/interactions"
     assert api.ask("POST", path, json=[rating])["refused"] == 1
-    answer = api.ask("POST", path, json=[rating], params={"renewed_consent": "true"})
+    consent = {"at": rating["occurred_at"], "source": "account"}
+    answer = api.ask("POST", path, json=[rating | {"renewed_consent": consent}])
     assert answer["accepted"] == 1
 
 

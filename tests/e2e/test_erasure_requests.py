@@ -190,8 +190,10 @@ def test_whoever_comes_back_starts_anew(api: Api, name: str) -> None:
         "occurred_at": datetime.now(UTC).isoformat(),
     }
 
+    consent = {"at": rating["occurred_at"], "source": "account"}
+
     refused = api.ask("POST", "/interactions", json=[rating])
-    accepted = api.ask("POST", "/interactions", json=[rating], params={"renewed_consent": "true"})
+    accepted = api.ask("POST", "/interactions", json=[rating | {"renewed_consent": consent}])
 
     assert (refused["refused"], accepted["accepted"]) == (1, 1)
     seen = api.recommend(name)

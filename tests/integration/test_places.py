@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.adapters.chroma.client import ChromaDatabase
+from app.adapters.db.audit_tables import metadata
 from app.adapters.db.maintenance import PERSONAL_TABLES
-from app.adapters.db.tables import metadata
 from app.bootstrap.data_inventory import InventoryKind, Store, owner_of
 from app.bootstrap.deployment import deployment_of
 from app.domain.erasure.scope import AllScope

@@ -29,7 +29,7 @@ from app.domain.errors import (
     KeyMissingError,
     KeyUnavailableError,
 )
-from app.domain.models import Item, ItemId, Kind, Pseudonym, ReportedInteraction, RequestId
+from app.domain.models import Consent, Item, ItemId, Kind, Pseudonym, ReportedInteraction, RequestId
 from app.services.erasure.requests import ForgetCommand
 from app.services.ingestion.outcomes import IngestResult
 from app.services.recommendation.answer import Recommendation
@@ -59,14 +59,16 @@ class Service:
     def tell(self, name: str, *, items: range, renewed_consent: bool = False) -> IngestResult:
         """Ingest a view of each item and a note."""
         at = datetime.now(UTC) if renewed_consent else WHEN
+        consent = Consent(at, "account") if renewed_consent else None
         told = [
-            ReportedInteraction(f"{at}{number}", name, Kind.VIEW, at, ItemId(str(number)))
+            ReportedInteraction(
+                f"{at}{number}", name, Kind.VIEW, at, ItemId(str(number)), renewed_consent=consent
+            )
             for number in items
         ]
         told.append(ReportedInteraction(f"{at}note", name, Kind.NOTE, at, text=WORDS))
         return self.container.ingest.record(
-            [self.container.identity.interaction(one) for one in told],
-            renewed_consent=renewed_consent,
+            [self.container.identity.interaction(one) for one in told]
         )
 
     def recommend(self, name: str) -> Recommendation:

@@ -18,9 +18,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import make_url
 
 from app.adapters.db import schema
+from app.adapters.db.audit_tables import metadata
 from app.adapters.db.engine import open_engine
 from app.adapters.db.maintenance import PERSONAL_TABLES
-from app.adapters.db.tables import metadata
 from app.domain.errors import DependencyUnavailableError
 from tests.servers.postgres import PostgresServer
 

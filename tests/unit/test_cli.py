@@ -85,3 +85,13 @@ def test_what_auditors_ask_is_told_as_json_too(tmp_path: Path) -> None:
     assert {one["store"] for one in stores} >= {"memory", "rows", "vault"}
     assert all(one["control_found"] and one["residue"] == 0 for one in stores)
     assert (log["is_whole"], log["is_consistent"], log["problems"]) == (True, True, [])
+
+
+def test_whatever_a_command_writes_is_its_owners_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+
+    assert run("keys", "show", "--data-dir", str(folder)).returncode == 0
+
+    written = [folder, *folder.rglob("*")]
+    assert len(written) > 3
+    assert [path.name for path in written if path.stat().st_mode & 0o077] == []

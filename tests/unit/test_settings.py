@@ -239,6 +239,19 @@ def test_development_token_is_refused_on_a_network(
         check_binding(load_settings(), host=host)
 
 
+@pytest.mark.parametrize("token", ["LETHE_AUTH__SERVICE_TOKEN", "LETHE_AUTH__ADMIN_TOKEN"])
+def test_a_token_that_can_be_guessed_is_refused_on_a_network(
+    monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    names = ("LETHE_AUTH__SERVICE_TOKEN", "LETHE_AUTH__ADMIN_TOKEN")
+    _set(monkeypatch, {name: PRODUCTION[name] for name in names} | {token: "guess"})
+
+    check_binding(load_settings(), host="127.0.0.1")
+    with pytest.raises(SettingsError, match="at least 32 characters") as caught:
+        check_binding(load_settings(), host="0.0.0.0")
+    assert "guess" not in str(caught.value)
+
+
 def test_own_tokens_may_listen_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     _set(monkeypatch, PRODUCTION)
 

@@ -10,8 +10,9 @@ from operator import itemgetter
 
 import sqlalchemy as sa
 
+from app.adapters.db.audit_tables import audit_leaf
 from app.adapters.db.session import Repository
-from app.adapters.db.tables import audit_leaf, erasure_document, erasure_move, erasure_request
+from app.adapters.db.tables import erasure_document, erasure_move, erasure_request, tombstone
 from app.domain.audit.entries import LeafKind, StoredLeaf
 from app.domain.erasure.reconciliation import Account, RequestRow, Transition
 from app.domain.models import RequestId
@@ -40,7 +41,9 @@ class SqlAccounts(Repository):
         joined = erasure_request.outerjoin(erasure_document, one.request_id == paper.request_id)
         facts = (one.state, one.scope_kind, one.ground, one.received_at, one.due_at)
         is_certified = paper.certificate.is_not(None).label("is_certified")
-        statement = sa.select(one.request_id, *facts, one.completed_at, is_certified)
+        left = sa.select(sa.func.count()).where(tombstone.c.request_id == one.request_id)
+        n_tombstones = left.scalar_subquery().label("n_tombstones")
+        statement = sa.select(one.request_id, *facts, one.completed_at, is_certified, n_tombstones)
         for row in self.session.stream(statement.select_from(joined).order_by(one.request_id)):
             yield (
                 row.request_id,
@@ -52,6 +55,7 @@ class SqlAccounts(Repository):
                     due_at=row.due_at,
                     completed_at=row.completed_at,
                     is_certified=bool(row.is_certified),
+                    n_tombstones=row.n_tombstones,
                 ),
             )
 

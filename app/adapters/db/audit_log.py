@@ -11,8 +11,8 @@ from typing import Final, TypedDict
 import sqlalchemy as sa
 
 from app.adapters.db import counters
+from app.adapters.db.audit_tables import audit_checkpoint, audit_cosignature, audit_leaf, audit_node
 from app.adapters.db.session import Record, Repository
-from app.adapters.db.tables import audit_checkpoint, audit_cosignature, audit_leaf, audit_node
 from app.domain.audit.checkpoint import Checkpoint, SignedCheckpoint, SignedNote
 from app.domain.audit.entries import Leaf, StoredLeaf
 from app.domain.audit.merkle import Frontier, Node, NodeId, extend, leaf_hash, peak_nodes

@@ -8,6 +8,7 @@ from typing import Any
 from app.adapters.db.session import Record
 from app.domain.erasure.request import (
     ErasureRequest,
+    Extension,
     Ground,
     Reason,
     RequestState,
@@ -40,6 +41,8 @@ def values_of(new: NewRequest) -> dict[str, Any]:
         "fence": request.fence,
         "attempts": request.attempts,
         "outages": request.outages,
+        "n_records": request.n_records,
+        "requested_at": request.requested_at,
         "idempotency_hash": new.idempotency_hash,
         "subject_request_hash": new.subject_request_hash,
         "body_hash": new.body_hash,
@@ -66,6 +69,10 @@ def request_of(row: Record) -> ErasureRequest:
         ground=None if row.ground is None else Ground(row.ground),
         error_code=row.error_code,
         outages=row.outages,
+        n_records=row.n_records,
+        requested_at=row.requested_at,
+        extension=None if row.extension is None else Extension(row.extension),
+        told_at=row.told_at,
     )
 
 

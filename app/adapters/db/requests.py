@@ -16,6 +16,7 @@ from app.domain.erasure.request import (
     FINAL,
     WORKABLE,
     ErasureRequest,
+    Extension,
     Ground,
     RequestState,
     Step,
@@ -229,9 +230,19 @@ class SqlErasureRequests(Repository):
             for code, n in self.session.rows(wanted.where(is_waiting).group_by(_col.error_code))
         }
 
-    def extend(self, request_id: RequestId, *, due_at: datetime, at: datetime) -> bool:
+    def extend(
+        self,
+        request_id: RequestId,
+        *,
+        due_at: datetime,
+        at: datetime,
+        extension: Extension,
+        told_at: datetime,
+    ) -> bool:
         later = sa.and_(_col.request_id == request_id, _IS_OPEN, _col.due_at < due_at)
-        return self._update(later, {"due_at": due_at, "updated_at": at})
+        once = sa.and_(later, _col.extension.is_(None), _col.due_at > at)
+        told = {"extension": extension.value, "told_at": told_at}
+        return self._update(once, told | {"due_at": due_at, "updated_at": at})
 
     def _update(self, condition: ColumnElement[bool], values: Mapping[str, Any]) -> bool:
         return self.session.changed(sa.update(erasure_request).where(condition).values(values)) == 1

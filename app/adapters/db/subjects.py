@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql
 from app.adapters.db.session import Record, Repository
 from app.adapters.db.tables import metadata, subject
 from app.domain.errors import DependencyUnavailableError, IntegrityError
-from app.domain.models import Pseudonym, Right, Subject, SubjectStatus
+from app.domain.models import Consent, Pseudonym, Right, Subject, SubjectStatus
 
 _CREATE_ATTEMPTS: Final = 3  # each needs somebody who inserts and deletes in between
 _GET_SUBJECT: Final = sa.select(subject).where(subject.c.pseudonym == sa.bindparam("pseudonym"))
@@ -49,10 +49,18 @@ class SqlSubjects(Repository):
         found = map(subject_of, self.session.rows(statement.with_for_update()))
         return {one.pseudonym: one for one in found if one is not None}
 
-    def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:
+    def create(
+        self, pseudonym: Pseudonym, *, epoch: int, consent: Consent | None = None
+    ) -> Subject:
         insert = (
             self.session.insert(subject)
-            .values(pseudonym=pseudonym, status=SubjectStatus.ACTIVE.value, epoch=epoch)
+            .values(
+                pseudonym=pseudonym,
+                status=SubjectStatus.ACTIVE.value,
+                epoch=epoch,
+                consent_at=consent.at if consent else None,
+                consent_source=consent.source if consent else None,
+            )
             .on_conflict_do_nothing()
             .returning(*subject.c)
         )
@@ -118,4 +126,5 @@ def subject_of(row: Record | None) -> Subject | None:
     if row is None:
         return None
     rights = frozenset(map(Right, (row.rights or "").split()))
-    return Subject(row.pseudonym, SubjectStatus(row.status), row.epoch, rights)
+    consent = Consent(row.consent_at, row.consent_source) if row.consent_at else None
+    return Subject(row.pseudonym, SubjectStatus(row.status), row.epoch, rights, consent)

@@ -18,7 +18,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
@@ -41,10 +40,10 @@ metadata: Final = MetaData(
     }
 )
 
-_HASH: Final = 64  # hex digits of SHA-256
-_RANDOM_ID: Final = 32  # hex digits of 16 random bytes
-_ITEM_ID: Final = 128  # app.domain.models.ItemId
-_CODE: Final = 32  # the longest of our own codes is shorter
+HASH: Final = 64  # hex digits of SHA-256
+RANDOM_ID: Final = 32  # hex digits of 16 random bytes
+ITEM_ID: Final = 128  # app.domain.models.ItemId
+CODE: Final = 32  # the longest of our own codes is shorter
 
 
 def _partial(name: str, condition: str, *columns: Column[Any]) -> None:
@@ -55,10 +54,12 @@ def _partial(name: str, condition: str, *columns: Column[Any]) -> None:
 subject: Final = Table(
     "subject",
     metadata,
-    Column("pseudonym", String(_HASH), primary_key=True),
-    Column("status", String(_CODE), nullable=False),
+    Column("pseudonym", String(HASH), primary_key=True),
+    Column("status", String(CODE), nullable=False),
     Column("epoch", BigInteger, nullable=False),
-    Column("rights", String(_CODE)),
+    Column("rights", String(CODE)),
+    Column("consent_at", UtcDateTime),
+    Column("consent_source", String(CODE)),
 )
 # Few users have a right in force, and every read of evidence asks which.
 _partial("ix_subject_rights", "rights IS NOT NULL", subject.c.pseudonym)
@@ -68,21 +69,21 @@ interaction: Final = Table(
     metadata,
     # SQLite numbers rows by itself only in a column of exactly this type.
     Column("interaction_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("pseudonym", String(_HASH), nullable=False),
-    Column("event_key", String(_HASH), nullable=False),
-    Column("item_id", String(_ITEM_ID)),
-    Column("kind", String(_CODE), nullable=False),
+    Column("pseudonym", String(HASH), nullable=False),
+    Column("event_key", String(HASH), nullable=False),
+    Column("item_id", String(ITEM_ID)),
+    Column("kind", String(CODE), nullable=False),
     Column("value", Float),
     Column("occurred_at", UtcDateTime, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     Column("text", Text),
-    Column("record_id", String(_RANDOM_ID), nullable=False, unique=True),
+    Column("record_id", String(RANDOM_ID), nullable=False, unique=True),
     Column("pending_until", UtcDateTime),
-    Column("erased_by", String(_RANDOM_ID)),
+    Column("erased_by", String(RANDOM_ID)),
     Column("event_id", Text),
     Column("list_id", String(16)),
     Column("list_scenario", String(64)),
-    Column("list_variant", String(_CODE)),
+    Column("list_variant", String(CODE)),
     Column("list_position", Integer),
     UniqueConstraint("pseudonym", "event_key"),
     Index(None, "item_id"),
@@ -108,12 +109,12 @@ _partial(
 item: Final = Table(
     "item",
     metadata,
-    Column("item_id", String(_ITEM_ID), primary_key=True),
+    Column("item_id", String(ITEM_ID), primary_key=True),
     Column("title", Text, nullable=False),
     Column("description", Text, nullable=False),
     Column("attributes", JSON, nullable=False),
-    Column("content_hash", String(_HASH), nullable=False),
-    Column("indexed_hash", String(_HASH)),
+    Column("content_hash", String(HASH), nullable=False),
+    Column("indexed_hash", String(HASH)),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("changed_seq", BigInteger, nullable=False, server_default="0"),
     Column("available", Boolean, nullable=False, server_default=true()),
@@ -126,8 +127,8 @@ _partial("ix_item_unindexed", "indexed_hash IS NULL", item.c.item_id)
 item_removal: Final = Table(
     "item_removal",
     metadata,
-    Column("removal_id", String(_RANDOM_ID), primary_key=True),
-    Column("item_id", String(_ITEM_ID), nullable=False),
+    Column("removal_id", String(RANDOM_ID), primary_key=True),
+    Column("item_id", String(ITEM_ID), nullable=False),
     Column("needles", Text, nullable=False),
     Column("due_at", UtcDateTime, nullable=False),
 )
@@ -135,13 +136,13 @@ item_removal: Final = Table(
 erasure_request: Final = Table(
     "erasure_request",
     metadata,
-    Column("request_id", String(_RANDOM_ID), primary_key=True),
-    Column("pseudonym", String(_HASH), index=True),
-    Column("scope_kind", String(_CODE), nullable=False),
+    Column("request_id", String(RANDOM_ID), primary_key=True),
+    Column("pseudonym", String(HASH), index=True),
+    Column("scope_kind", String(CODE), nullable=False),
     Column("scope", Text),
-    Column("state", String(_CODE), nullable=False),
-    Column("reason", String(_CODE)),
-    Column("ground", String(_CODE)),
+    Column("state", String(CODE), nullable=False),
+    Column("reason", String(CODE)),
+    Column("ground", String(CODE)),
     Column("error_code", String(64)),
     Column("received_at", UtcDateTime, nullable=False, index=True),
     Column("due_at", UtcDateTime, nullable=False),
@@ -149,15 +150,19 @@ erasure_request: Final = Table(
     Column("completed_at", UtcDateTime),
     Column("epoch", BigInteger, nullable=False),
     Column("change_seq", BigInteger, nullable=False),
-    Column("idempotency_hash", String(_HASH), unique=True),
-    Column("subject_request_hash", String(_HASH), unique=True),
-    Column("body_hash", String(_HASH)),
+    Column("idempotency_hash", String(HASH), unique=True),
+    Column("subject_request_hash", String(HASH), unique=True),
+    Column("body_hash", String(HASH)),
     Column("lease_owner", String(128)),
     Column("lease_until", UtcDateTime),
     Column("not_before", UtcDateTime),
     Column("fence", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("outages", Integer, nullable=False),
+    Column("n_records", BigInteger),
+    Column("requested_at", UtcDateTime),
+    Column("extension", String(CODE)),
+    Column("told_at", UtcDateTime),
     Index(None, "state", "due_at"),
 )
 
@@ -165,9 +170,9 @@ erasure_step: Final = Table(
     "erasure_step",
     metadata,
     Column(
-        "request_id", String(_RANDOM_ID), ForeignKey("erasure_request.request_id"), primary_key=True
+        "request_id", String(RANDOM_ID), ForeignKey("erasure_request.request_id"), primary_key=True
     ),
-    Column("step", String(_CODE), primary_key=True),
+    Column("step", String(CODE), primary_key=True),
     Column("store", String(64), primary_key=True),
     Column("touched", BigInteger, nullable=False),
     Column("duration_ms", Float, nullable=False),
@@ -180,17 +185,17 @@ erasure_move: Final = Table(
     "erasure_move",
     metadata,
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("request_id", String(_RANDOM_ID), nullable=False, index=True),
-    Column("source", String(_CODE)),
-    Column("target", String(_CODE), nullable=False),
+    Column("request_id", String(RANDOM_ID), nullable=False, index=True),
+    Column("source", String(CODE)),
+    Column("target", String(CODE), nullable=False),
 )
 
 tombstone: Final = Table(
     "tombstone",
     metadata,
     # One row a request, so that taking back a rejected one leaves the others' bounds alone.
-    Column("token", String(_HASH), primary_key=True),
-    Column("request_id", String(_RANDOM_ID), primary_key=True, index=True),
+    Column("token", String(HASH), primary_key=True),
+    Column("request_id", String(RANDOM_ID), primary_key=True, index=True),
     Column("erased_from", UtcDateTime, primary_key=True),
     Column("erased_before", UtcDateTime, nullable=False),
     Column("epoch", BigInteger, nullable=False),
@@ -200,13 +205,13 @@ change: Final = Table(
     "change",
     metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("pseudonym", String(_HASH), nullable=False),
+    Column("pseudonym", String(HASH), nullable=False),
 )
 
 counter: Final = Table(
     "counter",
     metadata,
-    Column("name", String(_CODE), primary_key=True),
+    Column("name", String(CODE), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
 
@@ -216,53 +221,16 @@ process: Final = Table(
     Column("process_id", String(128), primary_key=True),
     Column("lease_until", UtcDateTime, nullable=False),
     Column("acked_seq", BigInteger, nullable=False),
-    Column("state_hash", String(_HASH)),
-)
-
-audit_leaf: Final = Table(
-    "audit_leaf",
-    metadata,
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", String(_CODE), nullable=False, index=True),
-    Column("request_id", String(_RANDOM_ID), index=True),
-    Column("at", UtcDateTime, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("leaf_hash", LargeBinary, nullable=False),
-)
-
-# Inner nodes of the Merkle tree over audit_leaf; level 0 is audit_leaf.leaf_hash.
-audit_node: Final = Table(
-    "audit_node",
-    metadata,
-    Column("level", Integer, primary_key=True, autoincrement=False),
-    Column("position", BigInteger, primary_key=True, autoincrement=False),
-    Column("hash", LargeBinary, nullable=False),
-)
-
-audit_checkpoint: Final = Table(
-    "audit_checkpoint",
-    metadata,
-    Column("size", BigInteger, primary_key=True, autoincrement=False),
-    Column("root", LargeBinary, nullable=False),
-    Column("note", Text, nullable=False),
-    Column("at", UtcDateTime, nullable=False),
-)
-
-audit_cosignature: Final = Table(
-    "audit_cosignature",
-    metadata,
-    Column("size", BigInteger, primary_key=True, autoincrement=False),
-    Column("witness", String(128), primary_key=True),
-    Column("line", Text, nullable=False),
+    Column("state_hash", String(HASH)),
 )
 
 erasure_document: Final = Table(
     "erasure_document",
     metadata,
-    Column("request_id", String(_RANDOM_ID), primary_key=True),
+    Column("request_id", String(RANDOM_ID), primary_key=True),
     Column("receipt", Text, nullable=False),
-    Column("salt", String(_HASH)),
-    Column("state_before", String(_HASH)),
+    Column("salt", String(HASH)),
+    Column("state_before", String(HASH)),
     Column("needles", Text),
     Column("certificate", Text),
 )
@@ -270,10 +238,10 @@ erasure_document: Final = Table(
 suppression: Final = Table(
     "suppression",
     metadata,
-    Column("pseudonym", String(_HASH), primary_key=True),
-    Column("topic_id", String(_HASH), primary_key=True),
+    Column("pseudonym", String(HASH), primary_key=True),
+    Column("topic_id", String(HASH), primary_key=True),
     Column("topic_text", Text, nullable=False),
-    Column("request_id", String(_RANDOM_ID), nullable=False, index=True),
+    Column("request_id", String(RANDOM_ID), nullable=False, index=True),
     Column("created_at", UtcDateTime, nullable=False),
 )
 
@@ -281,14 +249,14 @@ suppression: Final = Table(
 replay: Final = Table(
     "replay",
     metadata,
-    Column("request_id", String(_RANDOM_ID), primary_key=True),
+    Column("request_id", String(RANDOM_ID), primary_key=True),
 )
 
 # Keyed fingerprints that a finished erasure is rechecked by, until the last recheck.
 watch: Final = Table(
     "watch",
     metadata,
-    Column("request_id", String(_RANDOM_ID), primary_key=True),
+    Column("request_id", String(RANDOM_ID), primary_key=True),
     Column("completed_at", UtcDateTime, nullable=False),
     Column("due_at", UtcDateTime, nullable=False, index=True),
     Column("looks", Integer, nullable=False),

@@ -40,6 +40,15 @@ class SqlTombstones(Repository):
         )
         self.session.connection.execute(statement, [widest[key] for key in sorted(widest)])
 
+    def n_records(self, token: str) -> int | None:
+        found = sa.func.coalesce(erasure_request.c.n_records, 1)
+        requests = tombstone.outerjoin(
+            erasure_request, tombstone.c.request_id == erasure_request.c.request_id
+        )
+        total = sa.select(sa.func.sum(found)).select_from(requests)
+        row = self.session.first(total.where(tombstone.c.token == token))
+        return None if row is None or row[0] is None else int(row[0])
+
     def find(self, tokens: Collection[str]) -> dict[str, list[Tombstone]]:
         rows = self.session.rows(
             sa.select(tombstone)

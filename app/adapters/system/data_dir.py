@@ -5,7 +5,19 @@ from __future__ import annotations
 import fcntl
 from pathlib import Path
 
+import structlog
+
 from app.domain.errors import ConflictError
+
+_log = structlog.get_logger(__name__)
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory for its owner's eyes only; one that is there and wider is told of."""
+    if not directory.exists():
+        directory.mkdir(parents=True, mode=0o700)
+    elif directory.stat().st_mode & 0o077:
+        _log.warning("data_directory_open_to_others", advice="chmod 700")
 
 
 class DataDirLock:
@@ -20,7 +32,7 @@ class DataDirLock:
         Raises:
             ConflictError: another process has it.
         """
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private(directory)
         self._file = (directory / "lock").open("w")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

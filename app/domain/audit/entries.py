@@ -38,6 +38,7 @@ class LeafKind(StrEnum):
     SERVICE_STARTED = "service.started"
     RIGHT_EXERCISED = "right.exercised"
     USER_PROVED = "user.proved"
+    USER_RETURNED = "user.returned"
 
 
 @dataclass(frozen=True, slots=True)

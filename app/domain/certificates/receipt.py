@@ -32,6 +32,9 @@ class ReceiptStatement:
         scope_kind: what kind of data is to go; which data would be personal data.
         leaf_index: 0-based number of the leaf that recorded the receipt.
         leaf_hash: its RFC 9162 hash, 32 bytes; the log has to hold it there for ever.
+        n_records: how many records were held in the scope; 0: nothing was held under this id.
+        requested_at: when the person asked, which starts the clock. Both are None, and left out,
+            in receipts from before they were told.
     """
 
     origin: str
@@ -42,17 +45,20 @@ class ReceiptStatement:
     due_at: datetime
     leaf_index: int
     leaf_hash: bytes
+    n_records: int | None = None
+    requested_at: datetime | None = None
 
     def __post_init__(self) -> None:
         """Refuse a statement that contradicts itself."""
         if self.scope_kind not in SCOPE_KINDS:
             raise InvalidInputError(FieldError("statement.scope_kind", "no such scope"))
-        if self.due_at <= self.received_at:
-            raise InvalidInputError(FieldError("statement.due_at", "not after received_at"))
+        asked_at = self.requested_at or self.received_at
+        if self.due_at <= asked_at:
+            raise InvalidInputError(FieldError("statement.due_at", "not after requested_at"))
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON form."""
-        return {
+        found: dict[str, object] = {
             "due_at": format_time(self.due_at),
             "format": RECEIPT_FORMAT,
             "leaf_hash": self.leaf_hash.hex(),
@@ -63,6 +69,11 @@ class ReceiptStatement:
             "scope_kind": self.scope_kind,
             "subject": self.subject.to_json(),
         }
+        if self.n_records is not None:
+            found["n_records"] = self.n_records
+        if self.requested_at is not None:
+            found["requested_at"] = format_time(self.requested_at)
+        return found
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
@@ -77,6 +88,8 @@ class ReceiptStatement:
             due_at=fields.time("due_at"),
             leaf_index=fields.count("leaf_index"),
             leaf_hash=fields.hex_bytes("leaf_hash", n_bytes=32),
+            n_records=fields.count("n_records") if "n_records" in fields else None,
+            requested_at=fields.time("requested_at") if "requested_at" in fields else None,
         )
         fields.finish()
         return statement

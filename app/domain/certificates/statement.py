@@ -94,8 +94,12 @@ class CertificateStatement:
         state_before: SHA-256 over the recommender's state before, 32 bytes.
         state_after: the same after.
         limits: what is not claimed.
-        release: which version of the service erased; empty in certificates from before 0035.
+        release: which version of the service erased; empty in certificates from before 0038.
         reach: what the search could read, and what not, in words; likewise.
+        n_records: how many records were held in the scope when it was received; 0: nothing was.
+        requested_at: when the person asked, which starts the clock.
+        first_due_at: the due date before an extension. The three are None, and left out, in
+            certificates from before they were told.
     """
 
     origin: str
@@ -112,6 +116,9 @@ class CertificateStatement:
     limits: tuple[Limit, ...] = STANDARD_LIMITS
     release: str = ""
     reach: str = ""
+    n_records: int | None = None
+    requested_at: datetime | None = None
+    first_due_at: datetime | None = None
 
     def __post_init__(self) -> None:
         """Refuse a statement of an incomplete erasure: fail closed."""
@@ -124,6 +131,8 @@ class CertificateStatement:
             yield FieldError("statement.scope_kind", "no such scope")
         if self.completed_at < self.received_at:
             yield FieldError("statement.completed_at", "before received_at")
+        if self.first_due_at is not None and self.due_at < self.first_due_at:
+            yield FieldError("statement.due_at", "before first_due_at")
         if not self.stores or not self.probes:
             yield FieldError("statement", "no stores, or no probes")
         for number, store in enumerate(self.stores):
@@ -139,6 +148,11 @@ class CertificateStatement:
                 yield FieldError(
                     f"statement.probes.{number}.control_found", "the planted control was not found"
                 )
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was completed after it was due."""
+        return self.completed_at > self.due_at
 
     def digest(self) -> bytes:
         """Return SHA-256 over the canonical statement, 32 bytes; stands in the log's leaf."""
@@ -157,7 +171,7 @@ class CertificateStatement:
     def to_json(self) -> dict[str, object]:
         """Return the JSON form."""
         told = {"reach": self.reach, "release": self.release}
-        return {name: text for name, text in told.items() if text} | {
+        found: dict[str, object] = {name: text for name, text in told.items() if text} | {
             "completed_at": format_time(self.completed_at),
             "due_at": format_time(self.due_at),
             "format": CERTIFICATE_FORMAT,
@@ -172,6 +186,13 @@ class CertificateStatement:
             "stores": [asdict(each) for each in self.stores],
             "subject": self.subject.to_json(),
         }
+        if self.n_records is not None:
+            found["n_records"] = self.n_records
+        if self.requested_at is not None:
+            found["requested_at"] = format_time(self.requested_at)
+        if self.first_due_at is not None:
+            found["first_due_at"] = format_time(self.first_due_at)
+        return found
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Self:
@@ -192,6 +213,9 @@ class CertificateStatement:
             limits=tuple(map(_limit, fields.inner_list("limits"))),
             release=fields.text("release") if "release" in fields else "",
             reach=fields.text("reach") if "reach" in fields else "",
+            n_records=fields.count("n_records") if "n_records" in fields else None,
+            requested_at=fields.time("requested_at") if "requested_at" in fields else None,
+            first_due_at=fields.time("first_due_at") if "first_due_at" in fields else None,
         )
         fields.finish()
         return statement

@@ -38,6 +38,7 @@ class RequestRow:
     due_at: datetime
     completed_at: datetime | None
     is_certified: bool
+    n_tombstones: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,5 +151,8 @@ def _facts(
     yield "when it was received", received.at, row.received_at
     yield "when it is due", due[-1] if due else None, row.due_at.isoformat()
     yield "when it was completed", ended[-1] if ended else None, row.completed_at
+    left = [one.payload["n_tombstones"] for one in told if "n_tombstones" in one.payload]
+    if left and row.state != RequestState.REJECTED:
+        yield "its tombstones", left[0], row.n_tombstones
     yield "its scope", received.payload.get("scope"), row.scope_kind
     yield "the ground of its rejection", grounds[-1] if grounds else None, row.ground

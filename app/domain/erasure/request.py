@@ -115,6 +115,13 @@ class Ground(StrEnum):
     IDENTITY = "identity_not_established"
 
 
+class Extension(StrEnum):
+    """Why a request takes longer than a month: GDPR Art. 12(3)."""
+
+    COMPLEXITY = "complexity"
+    NUMBER = "number_of_requests"
+
+
 @dataclass(frozen=True, slots=True)
 class ErasureRequest:
     """An erasure request as its row holds it: the only truth about how far it has come.
@@ -131,6 +138,9 @@ class ErasureRequest:
         outages: how many of the attempts ended because a dependency was down; they do not count
             towards the limit of attempts.
         error_code: code of the last failure, None while there is none.
+        n_records: what was held in the scope when it was received; None where that was not counted.
+        requested_at: when the person asked, which starts the clock; None: when it was received.
+        extension: why the due date was moved, and ``told_at``, when the person was told.
     """
 
     request_id: RequestId
@@ -150,6 +160,24 @@ class ErasureRequest:
     ground: Ground | None = None
     error_code: str | None = None
     outages: int = 0
+    n_records: int | None = None
+    requested_at: datetime | None = None
+    extension: Extension | None = None
+    told_at: datetime | None = None
+
+    @property
+    def asked_at(self) -> datetime:
+        """Return the moment that the month of GDPR Art. 12(3) runs from."""
+        return self.requested_at or self.received_at
+
+    @property
+    def first_due_at(self) -> datetime:
+        """Return the due date without an extension."""
+        return due_date(self.asked_at)
+
+    def is_late(self, *, now: datetime) -> bool:
+        """Whether it was, or is, done later than due; who is refused was answered."""
+        return self.state is not RequestState.REJECTED and self.due_at < (self.completed_at or now)
 
 
 @dataclass(frozen=True, slots=True)

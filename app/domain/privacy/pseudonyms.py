@@ -95,6 +95,7 @@ class Identity:
                 value=one.value,
                 text=one.text,
                 event_id=one.event_id,
+                renewed_consent=one.renewed_consent,
             )
             for one in reported
         ]

@@ -20,6 +20,8 @@ of MovieLens 100K (precision .12 over the series, .75 with this); its sequels li
 CERTAIN_THRESHOLD: Final = 0.60
 """Cosine between a topic and an item from which on nothing else is asked: "Twenty Years After" lies
 at 0.73 from "The Three Musketeers", and at 0.69 from that book."""
+MAX_TOPICS: Final = 50
+"""Most topics that a user may keep out: each is looked at for every answer."""
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -49,15 +51,16 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall("".join(char for char in plain if not unicodedata.combining(char)))
 
 
+def spaced_words(text: str) -> str:
+    """Return the words of a text with a blank on either side of each; "" without any."""
+    words = words_of(text)
+    return f" {' '.join(words)} " if words else ""
+
+
 def mentions(text: str, *, topic: str) -> bool:
     """Whether the words of ``topic`` occur in ``text``, whole and in their order."""
-    wanted, words = words_of(topic), words_of(text)
-    if not wanted:
-        return False
-    return any(
-        words[start : start + len(wanted)] == wanted
-        for start in range(len(words) - len(wanted) + 1)
-    )
+    wanted = spaced_words(topic)
+    return bool(wanted) and wanted in spaced_words(text)
 
 
 def words_about(item: Item) -> str:

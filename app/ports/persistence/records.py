@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from app.domain.models import (
+    Consent,
     EventKey,
     HistoryEntry,
     Interaction,
@@ -41,7 +42,9 @@ class Subjects(Protocol):
     def lock_all(self, pseudonyms: Collection[Pseudonym]) -> dict[Pseudonym, Subject]:
         """Do as ``lock`` with each, in the order of pseudonyms; return the subjects there are."""
 
-    def create(self, pseudonym: Pseudonym, *, epoch: int) -> Subject:
+    def create(
+        self, pseudonym: Pseudonym, *, epoch: int, consent: Consent | None = None
+    ) -> Subject:
         """Insert an active subject; if a concurrent writer was first, return (and lock) theirs."""
 
     def raise_epoch(self, pseudonym: Pseudonym, *, status: SubjectStatus | None) -> int:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from app.domain.erasure.request import (
     ErasureRequest,
+    Extension,
     Ground,
     RequestState,
     StepRecord,
@@ -156,12 +157,34 @@ class ErasureRequests(Protocol):
     def waiting_by_code(self) -> Mapping[str, int]:
         """Return the number of unfinished requests by the error code of their last attempt."""
 
-    def extend(self, request_id: RequestId, *, due_at: datetime, at: datetime) -> bool:
-        """Set a later due date of a request that is not final; return whether it did."""
+    def extend(
+        self,
+        request_id: RequestId,
+        *,
+        due_at: datetime,
+        at: datetime,
+        extension: Extension,
+        told_at: datetime,
+    ) -> bool:
+        """Set a later due date, once, of a request that is neither final nor due; tell if it did.
+
+        Args:
+            request_id: which.
+            due_at: the later date.
+            at: the present.
+            extension: why.
+            told_at: when the person was told.
+        """
 
 
 class Tombstones(Protocol):
     """Keyed traces of erased data."""
+
+    def n_records(self, token: str) -> int | None:
+        """Return how many records the requests under a token found; None where there are none.
+
+        One that did not count counts as one.
+        """
 
     def add(self, tombstones: Sequence[Tombstone]) -> None:
         """Insert; the same token again keeps the widest bounds (periods: one row each).

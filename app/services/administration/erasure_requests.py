@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Final
 
 from app.domain.audit.entries import Leaf, LeafKind
-from app.domain.erasure.request import ErasureRequest, Ground, RequestState, due_date
+from app.domain.erasure.request import ErasureRequest, Extension, Ground, RequestState, due_date
 from app.domain.erasure.scope import CORRECTION, AllScope
-from app.domain.errors import ConflictError, IllegalMoveError, NotFoundError
+from app.domain.errors import (
+    ConflictError,
+    FieldError,
+    IllegalMoveError,
+    InvalidInputError,
+    NotFoundError,
+)
 from app.domain.models import RequestId, SubjectStatus
 from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.ledger import ErasureLedger
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.erasure.transitions import LeaseLostError, transition
+
+_SKEW: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +141,34 @@ class ErasureRequestAdmin:
         same_user = uow.requests.open_of(request.pseudonym)
         return [one for one in same_user if one.request_id != request.request_id]
 
-    def extend(self, request_id: RequestId) -> ErasureRequest:
-        """Move the due date by the two further months of GDPR Art. 12(3), once.
+    def extend(
+        self, request_id: RequestId, *, extension: Extension, told_at: datetime
+    ) -> ErasureRequest:
+        """Move the due date by the two further months of GDPR Art. 12(3), once, before it is due.
+
+        Args:
+            request_id: which.
+            extension: why.
+            told_at: when the person was told; not before they asked, not in the future.
 
         Raises:
             NotFoundError: there is none of that id.
-            ConflictError: extended before, or final.
+            InvalidInputError: the person cannot have been told then.
+            ConflictError: extended before, due already, or final.
         """
         with self._uows.write() as uow:
             request = self._get(uow, request_id)
-            later, now = due_date(request.received_at, months=3), self._clock.now()
-            if request.due_at == later or not uow.requests.extend(request_id, due_at=later, at=now):
-                raise ConflictError("the due date of this request cannot be moved again")
-            facts = {"due_at": later.isoformat()}
+            later, now = due_date(request.asked_at, months=3), self._clock.now()
+            if not request.asked_at - _SKEW <= told_at <= now + _SKEW:
+                message = "must lie between the request and now"
+                raise InvalidInputError(FieldError("told_at", message))
+            if not uow.requests.extend(
+                request_id, due_at=later, at=now, extension=extension, told_at=told_at
+            ):
+                message = "only an open request can be extended, once, and before it is due"
+                raise ConflictError(message)
+            facts = {"due_at": later.isoformat(), "reason": extension.value}
+            facts["told_at"] = told_at.isoformat()
             uow.audit.append([Leaf(LeafKind.FORGET_EXTENDED, now, request_id, facts)])
             return self._get(uow, request_id)
 

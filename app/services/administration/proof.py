@@ -65,12 +65,14 @@ class Proof:
         state: hash of the state that recommendations are made from now, 64 hex digits.
         rebuilt: the same of a state built a moment ago without any row of the user.
         seq: number of the leaf that says that it was asked, and what came of it.
+        n_records: what erasures of everything under this id found; None where there was none.
     """
 
     checks: tuple[Check, ...]
     state: str
     rebuilt: str
     seq: int
+    n_records: int | None = None
 
     @property
     def is_as_never_seen(self) -> bool:
@@ -113,7 +115,10 @@ class ProofService:
             *self._holdings(pseudonym),
             Check(Claim.STATE, examined=1, against=int(state != rebuilt)),
         )
-        return self._record(checks, state=state, rebuilt=rebuilt)
+        proof = self._record(checks, state=state, rebuilt=rebuilt)
+        with self._uows.read() as uow:
+            n_records = uow.tombstones.n_records(self._identity.tombstone_all(pseudonym))
+        return replace(proof, n_records=n_records)
 
     def _answers(self, pseudonym: Pseudonym) -> Check:
         """Compare the user's lists with those of a user id that was never used."""

@@ -103,6 +103,8 @@ class CertificateService:
             due_at=request.due_at,
             leaf_index=seq,
             leaf_hash=leaf_hash(leaf.canonical()),
+            n_records=request.n_records,
+            requested_at=request.requested_at,
         )
         receipt = self._checkpoints.acknowledge(statement, salt=about.salt)
         serving = [
@@ -228,6 +230,9 @@ class CertificateService:
             limits=(*self._deployment.limits, *(() if before and after else (_NO_STATE,))),
             release=self._deployment.release,
             reach=self._deployment.reach,
+            n_records=request.n_records,
+            requested_at=request.requested_at,
+            first_due_at=request.first_due_at,
         )
 
     def certify(self, uow: UnitOfWork, statement: CertificateStatement, *, seq: int) -> None:

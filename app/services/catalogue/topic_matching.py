@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +22,7 @@ from app.domain.recommendation.topic import (
     MatchedBy,
     Topic,
     mentions,
+    spaced_words,
     words_about,
 )
 from app.ports.embedder import Embedder
@@ -27,6 +31,7 @@ from app.services.catalogue.current import CurrentCatalogue
 from app.services.catalogue.snapshot import CatalogueSnapshot
 
 _log = structlog.get_logger(__name__)
+_MOST_SENSES: Final = 1_000
 _NAMESAKES: Final = 50
 """Items nearest to a topic among which those that name it are looked for."""
 
@@ -52,7 +57,6 @@ class _Sense:
         namesakes: mean embedding of catalogue items that name it, unit norm; None without any.
     """
 
-    text: str
     query: NDArray[np.float32]
     namesakes: NDArray[np.float32] | None
 
@@ -86,6 +90,11 @@ class TopicMatcher:
         self._memory = memory
         self._catalogue = catalogue
         self._threshold = threshold
+        self._lock = threading.Lock()
+        # Names that say nothing outside this process: a topic is somebody's.
+        self._key = secrets.token_bytes(32)
+        self._version = -1
+        self._known: dict[bytes, _Sense] = {}
 
     def memories_about(
         self,
@@ -122,10 +131,30 @@ class TopicMatcher:
         return matches
 
     def _senses(self, texts: Sequence[str], catalogue: CatalogueSnapshot) -> list[_Sense]:
-        return [
-            _Sense(text, query, _namesakes(text, query, catalogue))
-            for text, query in zip(texts, self._embedder.embed(texts), strict=True)
-        ]
+        """Return what topics mean in a catalogue; worked out once for each version of it."""
+        with self._lock:
+            if self._version != catalogue.version:
+                self._version, self._known = catalogue.version, {}
+            known = {text: self._known.get(self._name(text)) for text in texts}
+        lacking = [text for text, sense in known.items() if sense is None]
+        made = {
+            text: _Sense(query, _namesakes(text, query, catalogue))
+            for text, query in zip(lacking, self._embedder.embed(lacking), strict=True)
+        }
+        with self._lock:
+            if self._version == catalogue.version:
+                self._known |= {self._name(text): sense for text, sense in made.items()}
+                for name in list(self._known)[:-_MOST_SENSES]:
+                    del self._known[name]
+        return [known[text] or made[text] for text in texts]
+
+    def drop_meanings(self) -> None:
+        """Hold nothing any more of what anybody said that they do not want."""
+        with self._lock:
+            self._known = {}
+
+    def _name(self, text: str) -> bytes:
+        return hashlib.blake2b(text.encode(), key=self._key).digest()
 
     def items_about(
         self,
@@ -144,20 +173,34 @@ class TopicMatcher:
         if not topics or not items:
             return set()
         catalogue = catalogue or self._catalogue.now()
-        found = catalogue.vectors.of([one.item_id for one in items])
         senses = self._senses([topic.text for topic in topics], catalogue)
+        near = self._are_near([item.item_id for item in items], senses, catalogue)
+        phrases = [phrase for topic in topics if (phrase := spaced_words(topic.text))]
         return {
             item.item_id
-            for item in items
-            for sense in senses
-            if self._match(
-                sense.text,
-                said=[words_about(item)],
-                nearness=sense.nearness_of_items(
-                    [found[item.item_id]] if item.item_id in found else []
-                ),
-            )
+            for item, is_near in zip(items, near, strict=True)
+            if is_near or _names_any(spaced_words(words_about(item)), phrases)
         }
+
+    def _are_near(
+        self, item_ids: Sequence[ItemId], senses: Sequence[_Sense], catalogue: CatalogueSnapshot
+    ) -> NDArray[np.bool_]:
+        """Return of each item whether it is near to any topic in meaning."""
+        found, vectors = catalogue.vectors.matrix(item_ids)
+        if not found:
+            return np.zeros(len(item_ids), dtype=np.bool_)
+        at = {item_id: row for row, item_id in enumerate(found)}
+        # Rounded, so that no answer depends on which items and topics share a multiplication.
+        words = np.stack([sense.query for sense in senses], axis=1).astype(np.float64)
+        to_words = np.round(vectors.astype(np.float64) @ words, 6)
+        is_like = np.ones_like(to_words, dtype=np.bool_)
+        for column, sense in enumerate(senses):
+            if sense.namesakes is not None:
+                likeness = vectors.astype(np.float64) @ sense.namesakes.astype(np.float64)
+                is_like[:, column] = np.round(likeness, 6) >= LIKENESS_THRESHOLD
+        is_like |= to_words >= CERTAIN_THRESHOLD
+        near = np.asarray((is_like & (to_words >= self._threshold)).any(axis=1))
+        return np.array([item_id in at and near[at[item_id]] for item_id in item_ids])
 
     def items_about_or_mentioning(
         self,
@@ -181,6 +224,10 @@ class TopicMatcher:
         if any(mentions(text, topic=topic) for text in said):
             return Match(MatchedBy.WORDS, 1.0)
         return Match(MatchedBy.MEANING, nearness) if nearness >= self._threshold else None
+
+
+def _names_any(words: str, phrases: Sequence[str]) -> bool:
+    return any(phrase in words for phrase in phrases)
 
 
 def _namesakes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 
 from app.domain.erasure.request import Tombstone
@@ -15,7 +16,7 @@ from app.ports.persistence.requests import NewRequest
 from app.ports.persistence.unit_of_work import UnitOfWork
 from app.services.audit.certificates import CertificateService, commit
 from app.services.concurrency import InFlightAnswers
-from app.services.erasure.requests import leaves_of, suppressed
+from app.services.erasure.new_request import leaves_of, suppressed
 
 
 class CorrectionService:
@@ -49,6 +50,7 @@ class CorrectionService:
         uow.interactions.supersede(request_id, record_ids)
         seq = uow.changes.append({pseudonym})
         request = suppressed(stone, scope_kind=CORRECTION, seq=seq)
+        request = replace(request, requested_at=request.received_at, n_records=len(record_ids))
         uow.requests.add(NewRequest(request))
         leaves = leaves_of(request, n_memories=len(record_ids))
         first, *_ = uow.audit.append(leaves)

@@ -9,12 +9,10 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.certificates.receipt import Receipt
 from app.domain.erasure.request import (
     ErasureRequest,
     Reason,
-    RequestState,
     StepRecord,
     Tombstone,
     due_date,
@@ -26,7 +24,7 @@ from app.domain.erasure.scope import (
     TopicScope,
     scope_to_json,
 )
-from app.domain.errors import ConflictError, IdempotencyConflictError
+from app.domain.errors import ConflictError, IdempotencyConflictError, TooManyError
 from app.domain.models import Pseudonym, RecordId, RequestId, Subject, SubjectStatus
 from app.domain.privacy.pseudonyms import Identity
 from app.domain.recommendation.topic import Topic
@@ -38,6 +36,7 @@ from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.audit.certificates import CertificateService, SaltedCommitment, commit
 from app.services.concurrency import InFlightAnswers
 from app.services.erasure.lost_requests import missing
+from app.services.erasure.new_request import leaves_of, require_possible, require_room, suppressed
 from app.services.erasure.scope_resolution import ScopeResolver, entries_in_scope
 from app.services.ingestion.tombstone_filter import tombstones
 
@@ -53,6 +52,7 @@ class ForgetCommand:
         subject_request_id: OpenDSR's id of the request, unique as well.
         about: commitment to the caller's user id, made at the edge, where the id is known; None
             commits to the pseudonym.
+        requested_at: when the person asked; not in the future, at most a year ago. None: now.
         is_replay: whether it repeats an erasure that a restored backup does not know.
     """
 
@@ -62,6 +62,7 @@ class ForgetCommand:
     idempotency_key: str | None = None
     subject_request_id: str | None = None
     about: SaltedCommitment | None = None
+    requested_at: datetime | None = None
     is_replay: bool = False
 
 
@@ -125,15 +126,18 @@ class ForgetService:
         way leaves with them. A repeat joins the request it repeats.
 
         Raises:
+            InvalidInputError: it was asked for in the future, or too long ago.
             IdempotencyConflictError: the key was used with another body.
+            TooManyError: the user has as many requests under way, or topics, as one may.
             DependencyUnavailableError: nothing was recorded.
         """
+        require_possible(command.requested_at, now=self._clock.now())
         about = self._resolver.about(command.pseudonym, command.scope)
         for _ in range(_JOIN_ATTEMPTS):
             try:
                 with self._uows.write() as uow:
                     accepted = self._accept(uow, command, about=frozenset(about))
-            except IdempotencyConflictError:
+            except (IdempotencyConflictError, TooManyError):
                 raise
             except ConflictError:
                 # Another post with the same key committed first: the next round finds it.
@@ -151,18 +155,20 @@ class ForgetService:
         if known is not None:
             receipt = self._certificates.receipt(uow, known.request.request_id)
             return self._answer(uow, known.request, receipt, is_new=False)
+        if not command.is_replay:
+            require_room(uow, command.pseudonym, command.scope, identity=self._identity)
         now = self._clock.now()
         if isinstance(command.scope, PeriodScope):
             command = replace(command, scope=command.scope.ended_by(now))
         request, n_memories = self._suppress(uow, command, about=about, subject=subject, now=now)
         uow.requests.add(self._new(command, request, body_hash=body_hash))
-        leaves = leaves_of(request, n_memories=n_memories)
+        stones = uow.tombstones.of([request.request_id])
+        leaves = leaves_of(request, n_memories=n_memories, n_tombstones=len(stones))
         seq, _ = uow.audit.append(leaves)
         whom = command.about or commit(command.pseudonym)
         receipt = self._certificates.acknowledge(uow, request, about=whom, seq=seq, leaf=leaves[0])
         if command.is_replay:
             uow.restores.add(request.request_id)
-        stones = uow.tombstones.of([request.request_id])
         # A worker makes good what fails here, before it erases anything.
         uow.after_commit(partial(self._ledger.note, stones))
         uow.after_commit(self._certificates.vouch)
@@ -188,6 +194,9 @@ class ForgetService:
         history = uow.interactions.history(command.pseudonym, with_texts=False)
         doomed = entries_in_scope(command.scope, history, about=about)
         uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
+        n_records = len(doomed)
+        if is_whole_user:
+            n_records += self._n_besides(uow, command.pseudonym, subject)
         stone = Tombstone(command.pseudonym, request_id, now, epoch=epoch)
         uow.tombstones.add(tombstones(self._identity, command.scope, doomed, stone=stone))
         if isinstance(command.scope, TopicScope):
@@ -197,14 +206,30 @@ class ForgetService:
         seq, scope = uow.changes.append({command.pseudonym}), command.scope
         request = suppressed(stone, scope_kind=scope.kind, seq=seq, reason=command.reason)
         # Which part it is, is told by flags and tombstones; the words would be one more trace.
-        return replace(request, scope=scope if is_whole_user else None), len(doomed)
+        asked_at = command.requested_at or now
+        request = replace(
+            request,
+            scope=scope if is_whole_user else None,
+            requested_at=asked_at,
+            due_at=due_date(asked_at),
+            n_records=n_records,
+        )
+        return request, len(doomed)
+
+    @staticmethod
+    def _n_besides(uow: UnitOfWork, pseudonym: Pseudonym, subject: Subject | None) -> int:
+        """Return how many topics and rights are held of a user besides memories."""
+        topics = uow.suppressions.of([pseudonym]).get(pseudonym, ())
+        return len(topics) + len(subject.rights if subject else ())
 
     def _body_hash(self, command: ForgetCommand) -> str:
-        body = {
+        body: dict[str, object] = {
             "scope": scope_to_json(command.scope),
             "reason": command.reason,
             "subject_request_id": command.subject_request_id,
         }
+        if command.requested_at is not None:
+            body["requested_at"] = command.requested_at.isoformat()
         return self._identity.body_hash(command.pseudonym, body)
 
     def _find(
@@ -265,36 +290,3 @@ class ForgetService:
                 raise missing(uow, request_id, self._ledger, certificates=self._certificates)
             certificate = self._certificates.certificate(uow, request_id)
             return ForgetStatus(request, uow.requests.steps(request_id), certificate)
-
-
-def suppressed(
-    stone: Tombstone, *, scope_kind: str, seq: int, reason: Reason | None = None
-) -> ErasureRequest:
-    """Return a request as it is accepted: id, user, time and epoch are those of ``stone``."""
-    now = stone.erased_before
-    return ErasureRequest(
-        request_id=stone.request_id,
-        pseudonym=Pseudonym(stone.token),
-        scope_kind=scope_kind,
-        scope=None,
-        state=RequestState.SUPPRESSED,
-        received_at=now,
-        due_at=due_date(now),
-        updated_at=now,
-        completed_at=None,
-        epoch=stone.epoch,
-        attempts=0,
-        fence=0,
-        change_seq=seq,
-        reason=reason,
-    )
-
-
-def leaves_of(request: ErasureRequest, *, n_memories: int) -> list[Leaf]:
-    """Return the leaves of a request that has been accepted, the one of its receipt first."""
-    facts = {"scope": request.scope_kind, "due_at": request.due_at.isoformat()}
-    at, request_id = request.received_at, request.request_id
-    return [
-        Leaf(LeafKind.FORGET_RECEIVED, at, request_id, facts),
-        Leaf(LeafKind.FORGET_SUPPRESSED, at, request_id, {"n_memories": n_memories}),
-    ]

@@ -90,21 +90,18 @@ class IngestService:
         self._config = config
 
     def record(
-        self,
-        interactions: Sequence[Interaction],
-        *,
-        renewed_consent: bool = False,
-        skip_unknown: bool = False,
+        self, interactions: Sequence[Interaction], *, skip_unknown: bool = False
     ) -> IngestResult:
         """Store interactions in one transaction. Idempotent by event key.
 
         An event that is known with another content is corrected: the new content takes its
         place, and the old one is scrubbed. Of several in one batch the last one stands.
 
+        Of somebody who was erased everything is refused until an interaction of theirs brings a
+        consent from after the erasure; then what occurred since the consent is accepted.
+
         Args:
             interactions: up to a batch's worth, any users.
-            renewed_consent: whether erased users came back; without it everything of theirs
-                is refused, with it what occurred after the erasure is accepted.
             skip_unknown: leave out what is about unknown items, and take the rest.
 
         Raises:
@@ -114,9 +111,7 @@ class IngestService:
         now = self._clock.now()
         with self._uows.write() as uow:
             items = self._known_items(uow, interactions, at=now, skip_unknown=skip_unknown)
-            gate = TombstoneFilter(
-                self._identity, uow, interactions, renewed_consent=renewed_consent
-            )
+            gate = TombstoneFilter(self._identity, uow, interactions, at=now)
             batch = _admitted(interactions, items=items, gate=gate, unwanted=unwanted)
             inserted = self._store(uow, batch, at=now)
         if inserted:

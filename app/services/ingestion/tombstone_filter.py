@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
+from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.erasure.request import Tombstone
-from app.domain.erasure.scope import AllScope, EventsScope, ItemsScope, PeriodScope, Scope
+from app.domain.erasure.scope import AllScope, ItemsScope, PeriodScope, Scope
 from app.domain.models import (
+    Consent,
     HistoryEntry,
     Interaction,
     Pseudonym,
@@ -54,9 +58,9 @@ def tombstones(
         case AllScope():
             return [replace(stone, token=identity.tombstone_all(user))]
         case ItemsScope(item_ids=item_ids):
-            tokens = [identity.tombstone_item(user, item_id) for item_id in item_ids]
-        case EventsScope(event_keys=keys):
-            tokens = [identity.tombstone_event(user, key) for key in keys]
+            # Of what was never held there is nothing to come back: no trace of ids that were sent.
+            held = {entry.item_id for entry in doomed}
+            tokens = [identity.tombstone_item(user, one) for one in item_ids if one in held]
         case PeriodScope(start=start, end=end):
             token = identity.tombstone_period(user)
             return [replace(stone, token=token, erased_before=end, erased_from=start, epoch=0)]
@@ -78,21 +82,38 @@ class TombstoneFilter:
         uow: UnitOfWork,
         interactions: Sequence[Interaction],
         *,
-        renewed_consent: bool,
+        at: datetime,
     ) -> None:
-        """Lock the users of ``interactions``, create new ones, read the tombstones."""
+        """Lock the users of ``interactions``, create new ones, read the tombstones.
+
+        Args:
+            identity: makes the tokens.
+            uow: the transaction.
+            interactions: what wants in, with the consents it brings.
+            at: the present.
+        """
         self._identity = identity
         users = sorted({one.pseudonym for one in interactions})
         tokens = {token for user in users for token in _tokens_of(identity, user)}
         tokens.update(token for one in interactions for token in _own_tokens(identity, one))
         subjects = uow.subjects.lock_all(users)
         self._tombstones = uow.tombstones.find(tokens)
+        consents: dict[Pseudonym, list[Consent]] = defaultdict(list)
+        for one in interactions:
+            if one.renewed_consent is not None:
+                consents[one.pseudonym].append(one.renewed_consent)
         self._subjects = {
-            user: subjects.get(user) or self._arrive(uow, user, renewed_consent=renewed_consent)
-            for user in users
+            user: subjects.get(user) or self._arrive(uow, user, consents[user]) for user in users
         }
+        arrived = (self._subjects[user] for user in users if user not in subjects)
+        n_returned = sum(one is not None and one.consent is not None for one in arrived)
+        if n_returned:
+            facts = {"n_users": n_returned}
+            uow.audit.append([Leaf(LeafKind.USER_RETURNED, at, None, facts)])
 
-    def _arrive(self, uow: UnitOfWork, user: Pseudonym, *, renewed_consent: bool) -> Subject | None:
+    def _arrive(
+        self, uow: UnitOfWork, user: Pseudonym, consents: Sequence[Consent]
+    ) -> Subject | None:
         """Create a subject, above the epoch of an erased one; None where consent is missing.
 
         Also None while an erasure is under way: its last steps take all of the user, so they
@@ -100,10 +121,15 @@ class TombstoneFilter:
         """
         token = self._identity.tombstone_all(user)
         erased = self._tombstones.get(token, [])
-        if erased and not (renewed_consent and uow.tombstones.are_settled(token)):
+        if not erased:
+            return uow.subjects.create(user, epoch=1)
+        since = max(tombstone.erased_before for tombstone in erased)
+        valid = [one for one in consents if one.at >= since]
+        consent = min(valid, key=lambda one: (one.at, one.source), default=None)
+        if consent is None or not uow.tombstones.are_settled(token):
             return None
-        epoch = 1 + max((tombstone.epoch for tombstone in erased), default=0)
-        return uow.subjects.create(user, epoch=epoch)
+        epoch = 1 + max(tombstone.epoch for tombstone in erased)
+        return uow.subjects.create(user, epoch=epoch, consent=consent)
 
     def refusal(self, one: Interaction) -> Outcome | None:
         """Return what stands against storing this interaction; None where nothing does."""
@@ -112,6 +138,8 @@ class TombstoneFilter:
             return Outcome.ERASED
         if Right.OBJECTION in subject.rights:
             return Outcome.OBJECTION
+        if subject.consent is not None and one.occurred_at < subject.consent.at:
+            return Outcome.ERASED
         if not self._tombstones:  # as nearly always: nothing of anybody here was ever erased
             return None
         tokens = tombstone_tokens(self._identity, one)

@@ -18,6 +18,7 @@ from app.ports.clock import Clock
 from app.ports.neighbours import Neighbours
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.catalogue.snapshot import CatalogueSnapshot
+from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.recommendation.kept_users import KeptUsers
 from app.services.recommendation.memory_selection import UserSnapshot
 
@@ -86,11 +87,16 @@ class NeighbourSync:
         uows: UnitsOfWork,
         neighbours: Neighbours,
         kept: KeptUsers,
+        topics: TopicMatcher,
         clock: Clock,
         config: NeighbourSyncConfig,
     ) -> None:
-        """Follow nothing yet; ``start`` builds the state. ``kept`` goes where the counts go."""
+        """Follow nothing yet; ``start`` builds the state.
+
+        What ``kept`` and ``topics`` hold of a user goes where the counts go.
+        """
         self._kept = kept
+        self._topics = topics
         self._uows = uows
         self._neighbours = neighbours
         self._clock = clock
@@ -140,7 +146,11 @@ class NeighbourSync:
         while entries := uow.changes.since(self._seq, limit=_BATCH):
             users = sorted({pseudonym for _, pseudonym in entries})
             self._kept.drop(users)
-            self._neighbours.apply(dict(self._liked(uow.interactions.evidence(users).items())))
+            evidence = uow.interactions.evidence(users)
+            if not all(evidence.values()):
+                # Of somebody nothing is left; whose the meanings are, they do not say.
+                self._topics.drop_meanings()
+            self._neighbours.apply(dict(self._liked(evidence.items())))
             self._seq = entries[-1][0]
 
     def compare(self, *, without: Pseudonym) -> tuple[str, str]:
@@ -180,6 +190,7 @@ class NeighbourSync:
         progress = _Progress(self._clock, tell_every=self._config.tell_every)
         histories = self._liked(uow.interactions.all_evidence())
         self._kept.clear()
+        self._topics.drop_meanings()
         self._neighbours.build(progress.through(histories))
         self._seq = head
         _log.info("neighbours_built", seq=head, **progress.facts())

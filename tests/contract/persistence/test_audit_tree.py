@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
 
 from app.adapters.db import schema
+from app.adapters.db.audit_tables import audit_checkpoint, audit_leaf, audit_node
 from app.adapters.db.engine import open_engine
-from app.adapters.db.tables import audit_checkpoint, audit_leaf, audit_node
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.audit.checkpoint import SignedCheckpoint
 from app.domain.audit.merkle import Frontier, NodeId, extend, leaf_hash

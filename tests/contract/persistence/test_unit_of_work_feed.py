@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from app.adapters.db.tables import audit_checkpoint, audit_leaf
+from app.adapters.db.audit_tables import audit_checkpoint, audit_leaf
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.audit.entries import LeafKind, StoredLeaf
 from app.domain.errors import IntegrityError

@@ -12,6 +12,7 @@ from app.domain.erasure.request import (
     FINAL,
     WORKABLE,
     ErasureRequest,
+    Extension,
     Ground,
     Reason,
     RequestState,
@@ -293,15 +294,32 @@ def test_every_state_is_counted(uows: SqlUnitsOfWork) -> None:
     assert {state: n for state, n in counts.items() if n} == expected
 
 
-def test_a_due_date_moves_only_forward_and_not_in_the_end(uows: SqlUnitsOfWork) -> None:
-    _add(uows, due(new_request("r"), NOW), new_request("done", state=RequestState.COMPLETED))
-    later = NOW + 90 * SECOND
+def test_a_due_date_moves_forward_once_before_it_is_due_and_not_in_the_end(
+    uows: SqlUnitsOfWork,
+) -> None:
+    soon, later = NOW + 50 * SECOND, NOW + 90 * SECOND
+    _add(
+        uows,
+        due(new_request("r"), soon),
+        due(new_request("late"), NOW),
+        new_request("done", state=RequestState.COMPLETED),
+    )
 
-    with uows.write() as uow:
-        assert uow.requests.extend(R, due_at=later, at=NOW + SECOND)
-        assert not uow.requests.extend(R, due_at=NOW, at=NOW)
-        assert not uow.requests.extend(
-            request_id("done"), due_at=datetime.max.replace(tzinfo=UTC), at=NOW
-        )
+    def extend(name: str, *, due_at: datetime = later) -> bool:
+        with uows.write() as uow:
+            return uow.requests.extend(
+                request_id(name),
+                due_at=due_at,
+                at=NOW + SECOND,
+                extension=Extension.NUMBER,
+                told_at=NOW,
+            )
 
-    assert (_get(uows).due_at, _get(uows).updated_at) == (later, NOW + SECOND)
+    assert not extend("r", due_at=NOW)
+    assert extend("r")
+    assert not extend("r", due_at=later + SECOND)
+    assert not extend("late")
+    assert not extend("done", due_at=datetime.max.replace(tzinfo=UTC))
+    found = _get(uows)
+    assert (found.due_at, found.updated_at) == (later, NOW + SECOND)
+    assert (found.extension, found.told_at) == (Extension.NUMBER, NOW)

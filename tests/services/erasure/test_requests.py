@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from app.adapters.datasets.registry import open_dataset
+from app.adapters.db.audit_tables import metadata
 from app.adapters.db.engine import open_engine
-from app.adapters.db.tables import metadata
 from app.domain.erasure.request import Ground, RequestState
 from app.domain.erasure.scope import (
     AllScope,
@@ -19,7 +19,7 @@ from app.domain.erasure.scope import (
     TopicScope,
 )
 from app.domain.errors import IdempotencyConflictError, IllegalMoveError
-from app.domain.models import Item, ItemId, RequestId
+from app.domain.models import Consent, Item, ItemId, RequestId
 from app.domain.recommendation.topic import MatchedBy
 from app.ports.dataset import ItemRecord
 from app.services.erasure.requests import Acceptance, ForgetCommand
@@ -162,7 +162,8 @@ def test_erased_data_do_not_come_back_by_a_replay(shared_world: World) -> None:
     assert shared_world.erase(accepted.request.request_id)
 
     assert shared_world.read("replayed", SEA) == (0, 0, 6)
-    assert shared_world.read("replayed", SEA, renewed_consent=True) == (0, 0, 6)
+    consent = Consent(shared_world.adapters.clock.now(), "account")
+    assert shared_world.read("replayed", SEA, consent=consent) == (0, 0, 6)
 
 
 def test_someone_who_comes_back_starts_anew_above_the_old_epoch(shared_world: World) -> None:
@@ -173,7 +174,8 @@ def test_someone_who_comes_back_starts_anew_above_the_old_epoch(shared_world: Wo
     now = shared_world.adapters.clock.now()
 
     assert shared_world.read("returning", ["stars-01"], at=now) == (0, 0, 1)
-    assert shared_world.read("returning", ["stars-01"], at=now, renewed_consent=True) == (1, 0, 0)
+    back = shared_world.read("returning", ["stars-01"], at=now, consent=Consent(now, "account"))
+    assert back == (1, 0, 0)
     assert remembered(shared_world, "returning") == {"stars-01"}
     assert ask(shared_world, "returning").epoch > epoch + 1
 

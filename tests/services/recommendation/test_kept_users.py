@@ -204,3 +204,18 @@ def test_nothing_is_kept_that_was_read_before_a_change_that_is_followed_already(
 
     assert world.user("late") not in kept_in(world)
     assert np.isin("crime-00", [one.item.item_id for one in ask(world, "late").items]).sum() == 0
+
+
+def test_nothing_is_held_of_what_somebody_did_not_want_once_they_are_forgotten(
+    world: World,
+) -> None:
+    world.read("averse", SEA)
+    forget(world, "averse", TopicScope("rockets and stars"))
+    ask(world, "averse")
+    topics = world.container.recommend._pipeline._topics  # noqa: SLF001 - what no interface shows
+    assert topics._known  # noqa: SLF001 - the same
+
+    forget(world, "averse", AllScope())
+    ask(world, "somebody else")
+
+    assert not topics._known  # noqa: SLF001 - the same

@@ -7,8 +7,11 @@ from typing import Final
 from structlog.testing import capture_logs
 
 from app.adapters.neighbours import ExactNeighbours
+from app.bootstrap.adapters import Adapters
 from app.domain.erasure.scope import AllScope
 from app.domain.models import ItemId
+from app.services.catalogue.current import CurrentCatalogue
+from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.kept_users import KeptUsers
 from app.services.recommendation.neighbour_sync import NeighbourSync, NeighbourSyncConfig
@@ -17,12 +20,18 @@ from tests.world import World
 SEA: Final = (ItemId("sea-00"), ItemId("sea-01"))
 
 
+def topics_of(adapters: Adapters) -> TopicMatcher:
+    current = CurrentCatalogue(uows=adapters.uows, index=adapters.catalogue_index)
+    return TopicMatcher(embedder=adapters.embedder, memory=adapters.memory, catalogue=current)
+
+
 def test_a_build_tells_how_far_it_is_and_names_nobody(shared_world: World) -> None:
     adapters = shared_world.adapters
     feed = NeighbourSync(
         uows=adapters.uows,
         neighbours=ExactNeighbours(),
         kept=KeptUsers(),
+        topics=topics_of(adapters),
         clock=adapters.clock,
         config=NeighbourSyncConfig(process_id="another", tell_every=10),
     )
@@ -82,6 +91,7 @@ def test_what_was_only_added_waits_for_its_turn_and_what_was_removed_does_not(
         uows=adapters.uows,
         neighbours=neighbours,
         kept=KeptUsers(),
+        topics=topics_of(adapters),
         clock=adapters.clock,
         config=NeighbourSyncConfig(process_id="folding", fold_s=86_400.0),
     )
