@@ -10,15 +10,14 @@ from app.api.auth import Admin
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.forget import RequestIdIn
+from app.api.forget_in import ExtendIn, RejectIn
 from app.api.schemas import (
     AnswerCountOut,
     AnswersOut,
     AuditOut,
-    ExtendIn,
     LeafOut,
     ProofOut,
     ProveIn,
-    RejectIn,
     RequestOut,
     RequestsOut,
 )

@@ -13,9 +13,9 @@ from pydantic import StringConstraints
 from app.api.auth import Anyone, Caller, Role, ServiceOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
+from app.api.forget_in import ForgetIn
 from app.api.schemas import (
     AcceptedOut,
-    ForgetIn,
     PeriodOut,
     PreviewEntryOut,
     PreviewOut,

@@ -124,7 +124,7 @@ class Api:
     def recommend(self, name: str, *, n: int = 10) -> Json:
         """Ask for a recommendation, and return it without what no two answers share."""
         answer = self.ask("GET", f"/recommend/{name}", params={"n": n})
-        del answer["timings_ms"], answer["cursor"]
+        del answer["timings_ms"], answer["cursor"], answer["recommendation_id"]
         return answer
 
 

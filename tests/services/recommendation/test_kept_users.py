@@ -37,7 +37,8 @@ def kept_in(world: World) -> KeptUsers:
 
 def ask(world: World, name: str, **query: object) -> Recommendation:
     asked = RecommendQuery(pseudonym=world.user(name), **query)  # type: ignore[arg-type] # keywords of a test
-    return replace(world.container.recommend.recommend(asked), timings_ms={})
+    answer = world.container.recommend.recommend(asked)
+    return replace(answer, timings_ms={}, cursor=None, recommendation_id="")
 
 
 def forget(world: World, name: str, scope: Scope) -> RequestId:
