@@ -72,7 +72,7 @@ def test_a_log_that_was_rolled_back_is_seen_by_who_saw_it_before(
         with serving(environment, folder=tmp_path, port=port):
             outcome, told = console.verify()
 
-            assert outcome == "wrong"
-            assert "rolled back or rewritten" in told
+            assert outcome == "wrong", told
+            assert "rolled back or copied" in told
             console.page.get_by_role("button", name="Forget").click()
             assert console.verify()[0] == "ok"

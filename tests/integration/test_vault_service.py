@@ -107,6 +107,7 @@ def serving(folder: Path) -> Iterator[Service]:
         container = container_of(adapters)
         container.feed.start()
         stack.callback(container.feed.stop)
+        container.restore.check()  # as every process does at its start
         yield Service(adapters, container)
 
 

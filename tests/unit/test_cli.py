@@ -66,6 +66,8 @@ def test_an_argument_is_refused_in_one_line_when_it_is_not_utf_8() -> None:
 
 
 def test_the_public_key_is_shown_while_a_service_holds_the_data(tmp_path: Path) -> None:
+    assert run("keys", "show", "--data-dir", str(tmp_path)).returncode == 1  # and makes none
+    assert run("audit", "verify", "--data-dir", str(tmp_path)).returncode == 0
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         first, again = (run("keys", "show", "--data-dir", str(tmp_path)) for _ in range(2))
@@ -90,7 +92,7 @@ def test_what_auditors_ask_is_told_as_json_too(tmp_path: Path) -> None:
 def test_whatever_a_command_writes_is_its_owners_alone(tmp_path: Path) -> None:
     folder = tmp_path / "data"
 
-    assert run("keys", "show", "--data-dir", str(folder)).returncode == 0
+    assert run("audit", "verify", "--data-dir", str(folder)).returncode == 0
 
     written = [folder, *folder.rglob("*")]
     assert len(written) > 3

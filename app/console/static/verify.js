@@ -279,6 +279,8 @@
       const before = hashes.length < seen.size ? null : await rootOf(hashes.slice(0, seen.size));
       if (before && hex(before) === seen.root) note("ok", `the log continues the ${seen.size} leaves that this browser saw on ${seen.at}`);
       else note("wrong", `the log does not continue the ${seen.size} leaves that this browser saw on ${seen.at}: it was rolled back or rewritten`);
+    } else if (seen) {
+      note("wrong", `this log is named ${checkpoint.origin}; the one that this browser saw on ${seen.at}, ${seen.origin} with ${seen.size} leaves, goes on no more: the database was rolled back or copied`);
     }
     return { origin: checkpoint.origin, size: checkpoint.size, root: hex(root), key: chain && chain[0].text, at: new Date().toISOString().slice(0, 10) };
   }
