@@ -102,7 +102,11 @@ class ChromaSettings(Group):
     private network."""
     persist_dir: Folder | None = None
     """The server's own directory, where a worker can reach it: its files are cleaned and probed
-    there. No erasure completes without it. Ignored for Chroma inside this process."""
+    there. Every Celery worker needs it, no API process does. Ignored for Chroma inside this
+    process."""
+    node: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")] = "chroma-0"
+    """Name of the machine that holds the server's files: what touches them goes to the queue of
+    this name, which the workers there read (`lethe worker --node`)."""
     n_shards: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Collections over which users are spread; a count. Unset means 16 inside this process and 64
     on a server. Fixed once there are data."""

@@ -6,14 +6,13 @@ from typing import Final
 
 from celery import signals
 
-from app.adapters.queue.celery import make_celery
-from app.bootstrap.adapters import broker_url
+from app.bootstrap.adapters import celery_of
 from app.observability import configure_logging
 from app.settings import load_settings
 from workers.tasks import register
 
 _settings: Final = load_settings()
-app: Final = make_celery(broker_url(_settings), sweep_s=_settings.forget.sweep_s)
+app: Final = celery_of(_settings)
 register(app, _settings)
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Self
 
 from app.adapters.llm.pool import RankerPool
+from app.adapters.probe.by_queue import answer_search
 from app.adapters.queue.inline import InlineQueue
 from app.api.state import Limits, Security, State
 from app.bootstrap.adapters import Adapters, chroma_directory
@@ -33,6 +34,7 @@ class Runtime:
     metrics: Metrics
     inline: InlineQueue | None
     llm: RankerPool | None
+    _adapters: Adapters
     _stack: ExitStack
 
     def close(self) -> None:
@@ -44,6 +46,16 @@ class Runtime:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def answer_search(self, search_id: str) -> None:
+        """Search these files for a process that is away from them."""
+        if self._adapters.redis is not None:
+            answer_search(
+                search_id,
+                client=self._adapters.redis,
+                probe=self._adapters.probe,
+                key=self._adapters.identity.search_key(),
+            )
 
     def state(self) -> State:
         """Return what the web application needs."""
@@ -91,5 +103,6 @@ def build(settings: Settings) -> Runtime:
             metrics=metrics,
             inline=adapters.inline,
             llm=None if adapters.llm is None else adapters.llm.ranker,
+            _adapters=adapters,
             _stack=stack.pop_all(),
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from app.adapters.cache.redis import ping
 from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.administration import operations_of, overview_of, prove_of, rights_of
@@ -80,9 +83,20 @@ def _health(adapters: Adapters, shared: SharedServices, restore: RestoreService)
     return HealthService(
         uows=adapters.uows,
         memory=adapters.memory,
+        stores=_stores(adapters),
         ranker=adapters.ranker,
         reading=shared.reading,
         restore=restore,
         clock=adapters.clock,
         workers_silent_after_s=silent_after_s,
     )
+
+
+def _stores(adapters: Adapters) -> dict[str, Callable[[], object]]:
+    """Return by name what asks a store whether it answers."""
+    canary = adapters.identity.canary()
+    stores: dict[str, Callable[[], object]] = {"vault": lambda: adapters.vault.wrapped(canary)}
+    client = adapters.redis
+    if client is not None:
+        stores["redis"] = lambda: ping(client)
+    return stores

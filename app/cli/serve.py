@@ -51,8 +51,20 @@ def worker(
     *,
     concurrency: Annotated[int, typer.Option(help="Erasures at once.", min=1)] = 2,
     beat: Annotated[bool, typer.Option("--beat", help="Ask for sweeps, too.")] = False,
+    node: Annotated[
+        str | None, typer.Option(help="Machine whose files it cleans; LETHE_CHROMA__NODE.")
+    ] = None,
 ) -> None:
-    """Run a Celery worker."""
+    """Run a Celery worker beside a Chroma server's files."""
+    from app.domain.errors import SettingsError
+    from app.settings import load_settings
+
+    if node is not None:
+        os.environ["LETHE_CHROMA__NODE"] = node
+    if load_settings().chroma.persist_dir is None:
+        raise SettingsError(
+            ["LETHE_CHROMA__PERSIST_DIR: required by a worker, which cleans and searches the files"]
+        )
     arguments = ["-m", "celery", "-A", "workers.celery_app:app", "worker"]
     arguments += ["--loglevel", "INFO", "--concurrency", str(concurrency), "--without-mingle"]
     arguments += ["--beat"] if beat else []

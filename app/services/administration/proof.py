@@ -133,8 +133,8 @@ class ProofService:
         return False
 
     def _list(self, query: RecommendQuery) -> Recommendation:
-        """Return all of an answer but how long it took."""
-        return replace(self._recommend.recommend(query), timings_ms={})
+        """Return all of an answer but how long it took, and what asks for its next page: a code."""
+        return replace(self._recommend.recommend(query), timings_ms={}, cursor=None)
 
     def _holdings(self, pseudonym: Pseudonym) -> Iterator[Check]:
         """Ask every store, then search the bytes of its files."""

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
+from app.domain.errors import DependencyUnavailableError, KeyUnavailableError
 from app.domain.models import EventKey, HistoryEntry, Item, ItemId, Kind, RecordId, Subject
 from app.domain.recommendation.memory import strengths
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
@@ -19,6 +21,7 @@ from app.ports.memory_store import MemoryStore
 from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.vectors import Vector
 
+_log = structlog.get_logger(__name__)
 NEWEST: Final = 64
 """Memories that make the profile and compete for the prompt."""
 
@@ -70,11 +73,16 @@ def session_history(item_ids: Sequence[ItemId], *, now: datetime) -> list[Histor
 
 @dataclass(frozen=True, slots=True)
 class SelectableMemories:
-    """The newest memories with their embeddings (m, dim) and strengths (m,)."""
+    """The newest memories with their embeddings (m, dim) and strengths (m,).
+
+    Args:
+        is_missing: the store did not answer, so that there are none to tell anything by.
+    """
 
     entries: list[HistoryEntry]
     vectors: NDArray[np.float32]
     strength: NDArray[np.float32]
+    is_missing: bool = False
 
     def without(self, item_ids: Collection[ItemId]) -> SelectableMemories:
         """Return the memories that are of none of these items."""
@@ -124,8 +132,23 @@ class MemorySelection:
     def recall(self, known: UserSnapshot, catalogue: CatalogueSnapshot) -> SelectableMemories:
         """Fetch the embeddings of the newest memories; those not stored yet are left out.
 
-        What was touched in the session is remembered by what the catalogue says of it.
+        What was touched in the session is remembered by what the catalogue says of it. Where the
+        store does not answer there are none: what the user did still says who is alike.
+
+        Raises:
+            KeyUnavailableError: the key vault does not answer.
         """
+        try:
+            return self._recalled(known, catalogue)
+        except KeyUnavailableError:
+            raise
+        except DependencyUnavailableError as error:
+            _log.warning("recommendation_degraded", code=error.code, store="memory")
+            return SelectableMemories(
+                [], _matrix([]), np.empty(0, dtype=np.float32), is_missing=True
+            )
+
+    def _recalled(self, known: UserSnapshot, catalogue: CatalogueSnapshot) -> SelectableMemories:
         newest = [entry for entry in known.history[:NEWEST] if not entry.is_pending]
         stored = [entry.record_id for entry in newest if entry.record_id]
         found: Mapping[RecordId, Vector] = {}

@@ -116,7 +116,7 @@ class RecommendationPipeline:
             served: items of earlier pages.
 
         Raises:
-            DependencyUnavailableError: the vectors of memories or items cannot be read.
+            DependencyUnavailableError: the vectors of items cannot be read, or a key.
             InvalidInputError: the query does not fit the catalogue, see ``rules_of``.
         """
         watch = Stopwatch(self._clock)
@@ -138,7 +138,7 @@ class RecommendationPipeline:
         watch.lap("because")
         return Recommendation(
             items=items,
-            provenance=_provenance(ordered, wish),
+            provenance=_provenance(ordered, wish, is_degraded=memories.is_missing),
             is_personalised=known.is_personal,
             matched=len(rules.matching),
             emptied_by=None if best else rules.emptied_by(),
@@ -269,9 +269,10 @@ class RecommendationPipeline:
         return by_position(listed[:n])
 
 
-def _provenance(ordered: OrderedCandidates, wish: Wish) -> Provenance:
+def _provenance(ordered: OrderedCandidates, wish: Wish, memories: SelectableMemories) -> Provenance:
     """Return how the order came about; without anything to go by it is that of the popular."""
     made = ordered.provenance
+    made = replace(made, is_degraded=made.is_degraded or memories.is_missing)
     if not wish.is_blank:
         return made
     is_popular = made.ranked_by is RankedBy.RETRIEVAL
