@@ -101,9 +101,8 @@ class ChromaSettings(Group):
     process, which then has to be the only one. The server has no authentication: keep it on a
     private network."""
     persist_dir: Folder | None = None
-    """The server's own directory, where a worker can reach it: its files are cleaned and probed
-    there. Every Celery worker needs it, no API process does. Ignored for Chroma inside this
-    process."""
+    """The server's own directory: its files are cleaned and probed there. Every Celery worker needs
+    it, no API process does. Ignored for Chroma inside this process."""
     node: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")] = "chroma-0"
     """Name of the machine that holds the server's files: what touches them goes to the queue of
     this name, which the workers there read (`lethe worker --node`)."""
@@ -154,9 +153,8 @@ class LlmSettings(Group):
     candidates: Annotated[int, Field(ge=2, le=500)] = 50
     """Candidates that the model ranks; 2 to 500."""
     window: Annotated[int, Field(ge=2, le=52)] = 52
-    """Label batch: candidates shown to the model at once; 2 to 52, the number of one-letter
-    labels. More are ranked in several batches at once. The server's `--max-logprobs` must be at
-    least this."""
+    """Label batch: candidates shown to the model at once; 2 to 52, the one-letter labels. More are
+    ranked in several batches at once. The server's `--max-logprobs` must be at least this."""
     cool_down_s: Annotated[float, Field(ge=0.1, le=600)] = 10.0
     """Seconds until a server that failed three times in a row is tried again; 0.1 to 600."""
     ttl_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
@@ -276,6 +274,8 @@ class ApiSettings(Group):
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     """TCP port to listen on; 0 takes a free one."""
+    metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    """TCP port, on all addresses, where a worker or beat answers with its metrics; unset: none."""
     max_body_bytes: Annotated[int, Field(ge=1_024, le=1_073_741_824)] = 8_388_608
     """Bytes a request body may have; more is 413."""
     max_batch: Annotated[int, Field(ge=1, le=10_000)] = 1_000

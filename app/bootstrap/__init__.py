@@ -9,11 +9,12 @@ from typing import Self
 
 from app.adapters.llm.pool import RankerPool
 from app.adapters.probe.by_queue import answer_search
+from app.adapters.queue.celery import queue_of
 from app.adapters.queue.inline import InlineQueue
 from app.api.state import Limits, Security, State
 from app.bootstrap.adapters import Adapters, chroma_directory
 from app.bootstrap.llm import watch_llm
-from app.bootstrap.metrics import watch_erasure
+from app.bootstrap.metrics import watch_erasure, watch_queue, watch_requests
 from app.bootstrap.services import container_of
 from app.container import Container
 from app.observability import Metrics
@@ -87,9 +88,12 @@ def build(settings: Settings) -> Runtime:
     """
     with ExitStack() as stack:
         adapters = Adapters(settings, stack)
-        container = container_of(adapters)
         metrics = Metrics()
+        container = container_of(adapters, metrics)
         watch_erasure(metrics, adapters.uows, directory=chroma_directory(settings))
+        watch_requests(metrics, adapters.uows, clock=adapters.clock)
+        if adapters.redis is not None:
+            watch_queue(metrics, adapters.redis, queue=queue_of(settings.chroma.node))
         if adapters.llm is not None:
             watch_llm(
                 metrics,

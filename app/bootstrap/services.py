@@ -19,6 +19,7 @@ from app.bootstrap.erasure import (
 from app.bootstrap.recommendation import lists_of, recommend_of
 from app.bootstrap.shared import SharedServices
 from app.container import Container
+from app.observability import Metrics
 from app.services.administration.health import HealthService
 from app.services.audit.integrity_check import AuditCheckService
 from app.services.audit.log import AuditService
@@ -27,12 +28,12 @@ from app.services.erasure.restore_guard import RestoreService
 from app.services.ingestion.dataset_loader import LoadService
 
 
-def container_of(adapters: Adapters) -> Container:
-    """Return the use cases over ``adapters``."""
+def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Container:
+    """Return the use cases over ``adapters``; ``metrics`` counts what they do."""
     uows, clock = adapters.uows, adapters.clock
     shared = SharedServices.over(adapters)
     rechecks = rechecks_of(adapters, shared)
-    erase = erase_of(adapters, shared, rechecks)
+    erase = erase_of(adapters, shared, rechecks, metrics or Metrics())
     forget = forget_of(adapters, shared)
     restore = restore_of(adapters, shared, forget)
     recommend = recommend_of(adapters, shared)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+_COUNTED_TOGETHER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder through which processes of one host add their counts up; read by Prometheus'
+client as it is imported, in each of them."""
 
 DataDir = Annotated[
     Path | None, typer.Option(help="Directory of all files; LETHE_DATA_DIR otherwise.")
@@ -35,16 +40,19 @@ def serve(
         from app.cli.runtime import load_demo
 
         load_demo(settings)
-    uvicorn.run(
-        "app.main:create",
-        factory=True,
-        host=address,
-        port=settings.api.port if port is None else port,
-        workers=settings.web_concurrency,
-        log_config=None,  # ours is set up by the application, in each process
-        access_log=False,  # its lines hold the path, and the path holds the user id
-        server_header=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="lethe-metrics-") as shared:
+        if settings.web_concurrency > 1:
+            os.environ[_COUNTED_TOGETHER] = shared
+        uvicorn.run(
+            "app.main:create",
+            factory=True,
+            host=address,
+            port=settings.api.port if port is None else port,
+            workers=settings.web_concurrency,
+            log_config=None,  # ours is set up by the application, in each process
+            access_log=False,  # its lines hold the path, and the path holds the user id
+            server_header=False,
+        )
 
 
 def worker(
@@ -65,6 +73,7 @@ def worker(
         raise SettingsError(
             ["LETHE_CHROMA__PERSIST_DIR: required by a worker, which cleans and searches the files"]
         )
+    os.environ[_COUNTED_TOGETHER] = tempfile.mkdtemp(prefix="lethe-metrics-")
     arguments = ["-m", "celery", "-A", "workers.celery_app:app", "worker"]
     arguments += ["--loglevel", "INFO", "--concurrency", str(concurrency), "--without-mingle"]
     arguments += ["--beat"] if beat else []

@@ -24,6 +24,7 @@ from tests.servers.postgres import user_to_run_as
 
 _PORTS: Final = {"postgres": 5432, "redis": 6379}
 _HTTP_PORT: Final = 8000
+_METRICS_PORT: Final = "LETHE_API__METRICS_PORT"
 _POSTGRES_DATA: Final = "/var/lib/postgresql/data"
 _CLUSTER: Final = ("--auth-local=peer", "--encoding=UTF8", "--locale=C.UTF-8")
 _MODEL_SERVER: Final = ("-m", "vllm.entrypoints.openai.api_server")
@@ -93,6 +94,8 @@ class Machine:
         said.pop("PATH", None)
         if service.is_ours:
             said |= {"PYTHONPATH": str(ROOT), "LETHE_API__PORT": str(self.ports[name])}
+            if _METRICS_PORT in said:  # all containers may use one port, all processes not
+                said[_METRICS_PORT] = str(self.ports[name])
         if _kind(service) == "postgres":
             said |= {"PGHOST": "127.0.0.1", "PGPORT": str(self.ports[name])}
         arguments = tuple(self._here(service, part) for part in command)

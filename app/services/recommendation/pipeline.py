@@ -269,10 +269,9 @@ class RecommendationPipeline:
         return by_position(listed[:n])
 
 
-def _provenance(ordered: OrderedCandidates, wish: Wish, memories: SelectableMemories) -> Provenance:
+def _provenance(ordered: OrderedCandidates, wish: Wish, *, is_degraded: bool) -> Provenance:
     """Return how the order came about; without anything to go by it is that of the popular."""
-    made = ordered.provenance
-    made = replace(made, is_degraded=made.is_degraded or memories.is_missing)
+    made = replace(ordered.provenance, is_degraded=is_degraded or ordered.provenance.is_degraded)
     if not wish.is_blank:
         return made
     is_popular = made.ranked_by is RankedBy.RETRIEVAL
