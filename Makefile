@@ -60,6 +60,18 @@ migrate: setup ## Bring the database of LETHE_DATABASE__URL up to date
 .PHONY: env
 env: ## Write .env with fresh secrets for docker compose
 	@.ci/new-env
+.env:
+	@.ci/new-env
+
+.PHONY: up
+up: setup .env ## Start what docker-compose.yml says, without Docker (COMPOSE_PROFILES=cpu: and a model)
+	@$(BIN)/python -m tests.servers.up up
+.PHONY: ps
+ps: setup ## Show what `make up` has started
+	@$(BIN)/python -m tests.servers.up ps
+.PHONY: down
+down: setup ## End it (DOWN_ARGS=--volumes: and delete what it has kept)
+	@$(BIN)/python -m tests.servers.up down $(DOWN_ARGS)
 
 .PHONY: check
 check: lint types contracts test ## Everything CI checks

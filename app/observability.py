@@ -10,12 +10,16 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
 from typing import Final, Literal
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -145,7 +149,14 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
+        self._here = CollectorRegistry()
+        ProcessCollector(registry=self._here)
+        self.watch(
+            "lethe_build_info",
+            "1 for the version that runs.",
+            label="version",
+            read=lambda: {version("lethe"): 1.0},
+        )
         self._http = Histogram(
             "lethe_http_request_seconds",
             "Time from the request's first byte to the answer's head.",
@@ -168,6 +179,17 @@ class Metrics:
         self._forgets = Counter(
             "lethe_forgets", "Erasure requests accepted.", ("scope",), registry=self._registry
         )
+
+        self._steps = Counter(
+            "lethe_erasure_step_seconds",
+            "Seconds of work by step of an erasure, in this process.",
+            ("step",),
+            registry=self._registry,
+        )
+
+    def erasure_step(self, step: str, *, seconds: float) -> None:
+        """Add what a step has taken."""
+        self._steps.labels(step).inc(seconds)
 
     def http(self, *, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count an answered request; ``route`` is the template, None where none matched."""
@@ -213,11 +235,42 @@ class Metrics:
             is_counter: the numbers never fall, except at a restart.
         """
         kind = CounterMetricFamily if is_counter else GaugeMetricFamily
-        self._registry.register(_Watched(kind, name, documentation, label=label, read=read))
+        self._here.register(_Watched(kind, name, documentation, label=label, read=read))
 
     def render(self) -> bytes:
-        """Return the Prometheus text format, version 0.0.4."""
-        return generate_latest(self._registry)
+        """Return the Prometheus text format, version 0.0.4.
+
+        What is counted, such as requests, is the sum over the processes of one ``lethe serve`` or
+        ``lethe worker``, where they share files for that; the rest is of this process, or of all.
+        """
+        return generate_latest(_shared() or self._registry) + generate_latest(self._here)
+
+    def serve(self, port: int) -> None:
+        """Answer ``GET /metrics`` on a port of its own, for a process that serves nothing else."""
+
+        def answer(_: Mapping[str, object], respond: Callable[..., object]) -> list[bytes]:
+            respond("200 OK", [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")])
+            return [self.render()]
+
+        server = make_server("", port, answer, handler_class=_SilentHandler)
+        threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+class _SilentHandler(WSGIRequestHandler):
+    """Writes no line for each scrape."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def _shared() -> CollectorRegistry | None:
+    """Return what the processes of one host have counted; None where this one counts alone."""
+    registry = CollectorRegistry()
+    try:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # it has no types
+    except ValueError:  # no directory was set, see ``app.cli.serve``
+        return None
+    return registry
 
 
 class _Watched(Collector):

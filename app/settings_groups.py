@@ -105,8 +105,11 @@ class ChromaSettings(Group):
     process, which then has to be the only one. The server has no authentication: keep it on a
     private network."""
     persist_dir: Folder | None = None
-    """The server's own directory, where a worker can reach it: its files are cleaned and probed
-    there. No erasure completes without it. Ignored for Chroma inside this process."""
+    """The server's own directory: its files are cleaned and probed there. Every Celery worker needs
+    it, no API process does. Ignored for Chroma inside this process."""
+    node: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")] = "chroma-0"
+    """Name of the machine that holds the server's files: what touches them goes to the queue of
+    this name, which the workers there read (`lethe worker --node`)."""
     n_shards: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Collections over which users are spread; a count. Unset means 16 inside this process and 64
     on a server. Fixed once there are data."""
@@ -118,58 +121,6 @@ class RedisSettings(Group):
     url: SecretStr | None = None
     """`redis://` or `rediss://` address; unset means caches and limits inside this process. The
     server must run with `maxmemory-policy noeviction`."""
-
-
-class LlmSettings(Group):
-    """The frozen model that ranks."""
-
-    base_url: HttpUrls | None = None
-    """OpenAI-compatible address without `/v1`, such as `http://vllm:8000`; several, separated by
-    commas, serve one model and share the work. Unset means ranking without a model."""
-    model: str | None = None
-    """Name the server serves the model under; required with an address."""
-    api_key: SecretStr | None = None
-    """Sent as bearer token; unset means none."""
-    mode: Literal["auto", "one_pass", "json"] = "auto"
-    """How a ranking is asked for. `one_pass`: one token, masked to the candidates' labels (vLLM);
-    `json`: scores as JSON, for other servers, some twenty times slower. `auto` decides between
-    `one_pass` and `json` when the server is first reached."""
-    language: Literal["en", "de"] = "en"
-    """Language of the prompt's wording. Titles and people's words are shown as they are."""
-    timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
-    """Seconds an answer may take before the order without the model is served; 0 to 60."""
-    explain_items: Annotated[int, Field(ge=1, le=20)] = 5
-    """Items of an answer that get a reason at most, where a caller asks for reasons; 1 to 20."""
-    explain_timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
-    """Seconds such an answer may take more before it goes out without reasons; 0 to 120."""
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the model's order in lists that rest on what a user did; 0 (it is not asked) to 1
-    (alone). Measure before raising it: a small model at 0.3 made the lists .074 NDCG worse."""
-    query_weight: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """The same for lists that rest on what a user asks for in words; the model is then asked how
-    likely the words are after each candidate's text, which a small one can tell, too."""
-    must_read: bool = True
-    """Whether a model orders lists only after it has shown that it reads: lists of the catalogue
-    in two shuffles have to give one order of items. `false` is for tests of the protocol."""
-    candidates: Annotated[int, Field(ge=2, le=500)] = 50
-    """Candidates that the model ranks; 2 to 500."""
-    window: Annotated[int, Field(ge=2, le=52)] = 52
-    """Label batch: candidates shown to the model at once; 2 to 52, the number of one-letter
-    labels. More are ranked in several batches at once. The server's `--max-logprobs` must be at
-    least this."""
-    cool_down_s: Annotated[float, Field(ge=0.1, le=600)] = 10.0
-    """Seconds until a server that failed three times in a row is tried again; 0.1 to 600."""
-    ttl_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
-    """Seconds an answer may be repeated to the same user; 0 keeps none. A forget erases them."""
-    memory_tokens: Annotated[int, Field(ge=50, le=8000)] = 800
-    """Most tokens of the served model that a person's memories take in a prompt; 50 to 8000."""
-    max_connections: Annotated[int, Field(ge=1, le=1024)] = 16
-    """Connections this process holds to all servers at most."""
-    max_running: Annotated[int, Field(ge=1, le=1024)] = 16
-    """Rankings this process asks for at once; the next ones wait in line."""
-    max_waiting: Annotated[int, Field(ge=0, le=10_000)] = 64
-    """Rankings that wait in line at most; whoever comes then gets the order without the model at
-    once. Waiting counts as part of `LETHE_LLM__TIMEOUT_S`."""
 
 
 class EmbeddingSettings(Group):
@@ -279,6 +230,8 @@ class ApiSettings(Group):
     public_url: Annotated[str, Field(pattern=r"^(https?://[^\s?#]+[^\s?#/])?$")] = ""
     """Address under which callers reach the service, such as `https://lethe.example`; it begins
     every `status_url`. Unset, that is a path: what a caller writes into `Host` is not believed."""
+    metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    """TCP port, on all addresses, where a worker or beat answers with its metrics; unset: none."""
     max_body_bytes: Annotated[int, Field(ge=1_024, le=1_073_741_824)] = 8_388_608
     """Bytes a request body may have; more is 413."""
     max_batch: Annotated[int, Field(ge=1, le=10_000)] = 1_000

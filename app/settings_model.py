@@ -20,13 +20,13 @@ from app.settings_groups import (
     EmbeddingSettings,
     Folder,
     ForgetSettings,
-    LlmSettings,
     LogSettings,
     NeighboursSettings,
     OpinionSettings,
     RedisSettings,
     VaultSettings,
 )
+from app.settings_llm import LlmSettings
 from app.wire.scenarios import ScenarioIn
 
 PREFIX: Final = "LETHE_"

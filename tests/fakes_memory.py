@@ -61,8 +61,11 @@ class FakeMemoryStore:
     def set_mark(self, mark: int) -> None:
         self.marked = mark
 
+    def size(self) -> int:
+        return len(self.records)
+
     def health(self) -> StoreHealth:
-        return StoreHealth(records=len(self.records), latency_ms=0.0)
+        return StoreHealth(latency_ms=0.0)
 
     def _in_order(self, order: ErasureOrder) -> set[RecordId]:
         strays = {

@@ -6,15 +6,21 @@ from typing import Final
 
 from celery import signals
 
-from app.adapters.queue.celery import make_celery
-from app.bootstrap.adapters import broker_url
-from app.observability import configure_logging
+from app.bootstrap.adapters import celery_of
+from app.observability import Metrics, configure_logging
 from app.settings import load_settings
 from workers.tasks import register
 
 _settings: Final = load_settings()
-app: Final = make_celery(broker_url(_settings), sweep_s=_settings.forget.sweep_s)
+app: Final = celery_of(_settings)
 register(app, _settings)
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator] # Celery has no types
+@signals.beat_init.connect  # type: ignore[untyped-decorator] # the same
+def _show_metrics(**_: object) -> None:
+    if _settings.api.metrics_port is not None:
+        Metrics().serve(_settings.api.metrics_port)
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator] # Celery has no types

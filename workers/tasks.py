@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from celery import Celery, signals
 
-from app.adapters.queue.celery import FORGET_RUN, SWEEP_RUN
+from app.adapters.queue.celery import FORGET_RUN, SEARCH_RUN, SWEEP_RUN
 from app.bootstrap import Runtime, build
+from app.bootstrap.background import NEVER_S
 from app.domain.models import RequestId
 from app.settings import Settings
-
-_NEVER_S: Final = 86_400.0 * 365
-"""A worker that gets this task lives, so what waits is rung for and not worked on here."""
 
 
 class _Lazy:
@@ -43,11 +41,15 @@ def register(app: Celery, settings: Settings) -> None:
     def forget_run(request_id: str) -> None:
         lazy.get().container.erase.execute(RequestId(request_id))
 
+    @app.task(name=SEARCH_RUN)  # type: ignore[untyped-decorator] # Celery has no types
+    def search_run(search_id: str) -> None:
+        lazy.get().answer_search(search_id)
+
     @app.task(name=SWEEP_RUN)  # type: ignore[untyped-decorator] # Celery has no types
     def sweep_run() -> None:
         container = lazy.get().container
         container.sweep.note_worker()
-        container.sweep.sweep(take_over_after_s=_NEVER_S)
+        container.sweep.sweep(take_over_after_s=NEVER_S)  # this worker lives: it rings
         container.feed.prune()
         container.restore.check()
         container.removal.finish()

@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Self
 
 from app.adapters.llm.pool import RankerPool
+from app.adapters.probe.by_queue import answer_search
+from app.adapters.queue.celery import queue_of
 from app.adapters.queue.inline import InlineQueue
 from app.api.state import Limits, Security, State
 from app.bootstrap.adapters import Adapters, chroma_directory
 from app.bootstrap.llm import watch_llm
-from app.bootstrap.metrics import watch_answers, watch_erasure
+from app.bootstrap.metrics import watch_answers, watch_erasure, watch_queue, watch_requests
 from app.bootstrap.services import container_of
 from app.container import Container
 from app.observability import Metrics
@@ -33,6 +35,7 @@ class Runtime:
     metrics: Metrics
     inline: InlineQueue | None
     llm: RankerPool | None
+    _adapters: Adapters
     _stack: ExitStack
 
     def close(self) -> None:
@@ -44,6 +47,16 @@ class Runtime:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def answer_search(self, search_id: str) -> None:
+        """Search these files for a process that is away from them."""
+        if self._adapters.redis is not None:
+            answer_search(
+                search_id,
+                client=self._adapters.redis,
+                probe=self._adapters.probe,
+                key=self._adapters.identity.search_key(),
+            )
 
     def state(self) -> State:
         """Return what the web application needs."""
@@ -76,10 +89,13 @@ def build(settings: Settings) -> Runtime:
     """
     with ExitStack() as stack:
         adapters = Adapters(settings, stack)
-        container = container_of(adapters)
         metrics = Metrics()
+        container = container_of(adapters, metrics)
         watch_answers(metrics, adapters.uows)
         watch_erasure(metrics, adapters.uows, directory=chroma_directory(settings))
+        watch_requests(metrics, adapters.uows, clock=adapters.clock)
+        if adapters.redis is not None:
+            watch_queue(metrics, adapters.redis, queue=queue_of(settings.chroma.node))
         if adapters.llm is not None:
             watch_llm(
                 metrics,
@@ -93,5 +109,6 @@ def build(settings: Settings) -> Runtime:
             metrics=metrics,
             inline=adapters.inline,
             llm=None if adapters.llm is None else adapters.llm.ranker,
+            _adapters=adapters,
             _stack=stack.pop_all(),
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import redis
+from celery import Celery
 
 from app.adapters.cache.in_process import LocalCache
 from app.adapters.cache.redis import RedisCache, require_noeviction
@@ -23,6 +25,7 @@ from app.adapters.embedders.static import StaticEmbedder
 from app.adapters.llm.prompts import Prompting
 from app.adapters.neighbours.exact import ExactNeighbours
 from app.adapters.neighbours.user_knn import UserKnn
+from app.adapters.probe.by_queue import SEARCH_S, QueuedProbe
 from app.adapters.probe.process import FileProbe
 from app.adapters.probe.stores import ProbedStore, StoreFormat
 from app.adapters.queue.celery import CeleryQueue, make_celery
@@ -88,8 +91,8 @@ class Adapters:
         self.neighbours = _neighbours(settings.neighbours)
         self.signer = signer_of(settings)
         self.signer.create()
-        self.probe: Probe = FileProbe(probed_stores(settings))
-        self.cache = _cache(settings, closing, clock=self.clock)
+        self.redis = _redis(settings, closing)
+        self.cache: Cache = RedisCache(self.redis) if self.redis else LocalCache(clock=self.clock)
         self.llm_answers = Tally("hit", "miss")
         self.prompting = prompting_of(settings.llm)
         self.llm = _llm(settings, closing, prompting=self.prompting)
@@ -97,6 +100,15 @@ class Adapters:
         self.explainer: Explainer | None = self.llm.explainer if self.llm else None
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or _celery(settings)
+        self.probe: Probe = self._probe()
+
+    def _probe(self) -> Probe:
+        """Return what searches the files here, or asks a worker that has them."""
+        is_away = chroma_directory(self.settings) is None
+        if self.redis is None or not is_away or not isinstance(self.queue, CeleryQueue):
+            return FileProbe(probed_stores(self.settings))
+        ring = partial(self.queue.ask_search, timeout_s=SEARCH_S)
+        return QueuedProbe(self.redis, ring=ring, key=self.identity.search_key())
 
 
 def signer_of(settings: Settings) -> FileSigner:
@@ -114,7 +126,18 @@ def _llm(settings: Settings, closing: ExitStack, *, prompting: Prompting) -> Llm
 
 
 def _celery(settings: Settings) -> CeleryQueue:
-    return CeleryQueue(make_celery(broker_url(settings), sweep_s=settings.forget.sweep_s))
+    return CeleryQueue(celery_of(settings))
+
+
+def celery_of(settings: Settings) -> Celery:
+    """Return the Celery application that the settings ask for.
+
+    Raises:
+        SettingsError: Celery is asked for without Redis.
+    """
+    return make_celery(
+        broker_url(settings), sweep_s=settings.forget.sweep_s, node=settings.chroma.node
+    )
 
 
 def chroma_directory(settings: Settings) -> Path | None:
@@ -139,14 +162,14 @@ def probed_stores(settings: Settings) -> list[ProbedStore]:
     return stores
 
 
-def _cache(settings: Settings, closing: ExitStack, *, clock: SystemClock) -> Cache:
+def _redis(settings: Settings, closing: ExitStack) -> redis.Redis | None:
     url = settings.redis.url
     if url is None:
-        return LocalCache(clock=clock)
+        return None
     client = redis.Redis.from_url(url.get_secret_value(), socket_timeout=2.0)
     closing.callback(client.close)
     require_noeviction(client)
-    return RedisCache(client)
+    return client
 
 
 def broker_url(settings: Settings) -> str:

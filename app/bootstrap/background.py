@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import structlog
 
 from app.adapters.queue.inline import PeriodicTask
 from app.bootstrap import Runtime
+from app.bootstrap.adapters import chroma_directory
 from app.domain.errors import AppError, IntegrityError
+from app.services.administration.health import LOOK_S
 
 _log = structlog.get_logger(__name__)
 _CHECKPOINT_S: Final = 60.0
 _FOLLOW_S: Final = 0.2
 _LLM_CHECK_S: Final = 5.0
 """Seconds between two checks of the LLM servers; the first one warms them up."""
+NEVER_S: Final = 86_400.0 * 365
+"""For a process that rings for what waits and works on none of it."""
 
 
 class Background:
@@ -34,6 +39,10 @@ class Background:
                 PeriodicTask("llm-reading", container.reading.refresh, interval_s=_LLM_CHECK_S),
             ]
         )
+        self._health = [
+            PeriodicTask(f"health-{name}", partial(container.health.look, name), interval_s=LOOK_S)
+            for name in container.health.looked_at
+        ]
         self._signer = PeriodicTask("checkpoints", self._sign, interval_s=_CHECKPOINT_S)
 
     def _sign(self) -> None:
@@ -50,14 +59,20 @@ class Background:
     def _sweep(self) -> None:
         container = self._runtime.container
         is_inline = self._runtime.inline is not None
-        take_over_s = self._runtime.settings.forget.take_over_s
-        container.sweep.sweep(take_over_after_s=0.0 if is_inline else take_over_s)
+        container.sweep.sweep(take_over_after_s=self._take_over_s())
         container.feed.prune()
         container.restore.check()
         if is_inline:
             container.removal.finish()
             container.rechecks.run_due()
         container.current.refresh()
+
+    def _take_over_s(self) -> float:
+        """Return after how long a request is worked on here; never, away from Chroma's files."""
+        settings = self._runtime.settings
+        if self._runtime.inline is not None:
+            return 0.0
+        return NEVER_S if chroma_directory(settings) is None else settings.forget.take_over_s
 
     def start(self) -> None:
         """Check the audit log, build the neighbours, start everything; then requests can be served.
@@ -82,7 +97,7 @@ class Background:
         self._signer.start()
         if self._runtime.inline is not None:
             self._runtime.inline.start(self._runtime.container.erase.execute)
-        for task in self._llm:
+        for task in (*self._llm, *self._health):
             task.start()
 
     def _check_restore(self) -> None:
@@ -95,7 +110,7 @@ class Background:
 
     def stop(self) -> None:
         """Stop everything in the reverse order."""
-        for task in self._llm:
+        for task in (*self._health, *self._llm):
             task.stop()
         if self._runtime.inline is not None:
             self._runtime.inline.stop()

@@ -38,7 +38,8 @@ class Store(StrEnum):
     CACHE = "cache"
     """``Cache``: ``erase``, ``count``; in memory, or in a Redis that writes no file."""
     QUEUE = "queue"
-    """Messages hold a request id and nothing else, so there is nothing to erase."""
+    """Messages hold the number of a request or of a search and nothing else. What a search is for
+    lies beside its message, sealed, until a worker takes it, a minute at most."""
     AUDIT = "audit"
     """Audit leaves, receipts, certificates and tombstones: keyed hashes and counts that stay; their
     rows are probed."""
@@ -84,8 +85,11 @@ PLACES: Final = (
     InventoryEntry(InventoryKind.COLLECTION, "lethe-mark", Store.SERVICE),
     InventoryEntry(InventoryKind.REDIS_KEY, "lethe:cache:[0-9a-f]{64}", Store.CACHE),
     InventoryEntry(
-        InventoryKind.REDIS_KEY, r"celery|unacked(_index|_mutex)?|_kombu\.binding\..*", Store.QUEUE
+        InventoryKind.REDIS_KEY,
+        r"node\.[a-z0-9-]+|unacked(_index|_mutex)?|_kombu\.binding\..*",
+        Store.QUEUE,
     ),
+    InventoryEntry(InventoryKind.REDIS_KEY, "lethe:(search|found):[0-9a-f]{32}", Store.QUEUE),
     InventoryEntry(InventoryKind.FILE, rf"lethe\.db{_SQLITE}", Store.ROWS),
     InventoryEntry(InventoryKind.FILE, rf"vault\.db{_SQLITE}", Store.VAULT),
     InventoryEntry(InventoryKind.FILE, rf"chroma/chroma\.sqlite3{_SQLITE}", Store.MEMORY),

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.fault_injection import stopping_at
+from app.bootstrap.metrics import timing
 from app.bootstrap.shared import SharedServices
+from app.observability import Metrics
 from app.services.erasure.item_removal import ItemRemovalService, RemovalStores
 from app.services.erasure.leases import EraseConfig
 from app.services.erasure.rechecks import RecheckService
@@ -83,7 +85,9 @@ def rechecks_of(adapters: Adapters, shared: SharedServices) -> RecheckService:
     )
 
 
-def erase_of(adapters: Adapters, shared: SharedServices, rechecks: RecheckService) -> EraseService:
+def erase_of(
+    adapters: Adapters, shared: SharedServices, rechecks: RecheckService, metrics: Metrics
+) -> EraseService:
     """Return what carries erasures out."""
     forget, audit_services = adapters.settings.forget, shared.audit_services
     return EraseService(
@@ -109,5 +113,5 @@ def erase_of(adapters: Adapters, shared: SharedServices, rechecks: RecheckServic
             backoff_s=forget.backoff_s,
             batch=forget.batch,
         ),
-        on_point=stopping_at(forget.stop_at),
+        on_point=timing(metrics, adapters.clock, then=stopping_at(forget.stop_at)),
     )

@@ -22,7 +22,7 @@ from app.domain.errors import SettingsError
 from app.domain.tally import Tally
 from app.observability import Metrics
 from app.services.recommendation.reading_check import Reading, ReadingCheck
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 
 _BREAKER_FAILURES: Final = 3
 """In a row, before a server is left alone."""

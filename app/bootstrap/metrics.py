@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import redis
 import structlog
 
 from app.adapters.chroma.layout import parse_name
 from app.adapters.chroma.maintenance_process import IndexFill, last_fill
+from app.domain.erasure.request import RequestState
 from app.domain.errors import DependencyUnavailableError, IntegrityError
 from app.observability import Metrics
+from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
+from app.services.erasure.journal import OnPoint
 
 _log = structlog.get_logger(__name__)
 
@@ -59,8 +65,69 @@ def _answers(uow: UnitOfWork) -> Mapping[str, int]:
     return {f"{one.scenario or '-'}/{one.variant}": one.lists for one in uow.interactions.answers()}
 
 
+def watch_requests(metrics: Metrics, uows: UnitsOfWork, *, clock: Clock) -> None:
+    """Show how many requests there are, and how late they are."""
+
+    def ages(uow: UnitOfWork) -> Mapping[str, float]:
+        now, oldest = clock.now(), uow.requests.oldest_open()
+        newest = uow.requests.page(state=RequestState.COMPLETED, before=None, limit=1)
+        completed = newest[0].updated_at if newest else None
+        seen = {"oldest_open": oldest, "newest_completed": completed}
+        return {name: (now - at).total_seconds() for name, at in seen.items() if at is not None}
+
+    metrics.watch(
+        "lethe_erasure_requests",
+        "Erasure requests by state.",
+        label="state",
+        read=_from_sql(
+            uows, lambda uow: {str(state): n for state, n in uow.requests.count_by_state().items()}
+        ),
+    )
+    metrics.watch(
+        "lethe_erasure_age_seconds",
+        "Seconds since the oldest open request arrived, and since the newest one was completed.",
+        label="of",
+        read=_from_sql(uows, ages),
+    )
+    metrics.watch(
+        "lethe_erasures_overdue",
+        "Open requests whose due date has passed.",
+        label="of",
+        read=_from_sql(uows, lambda uow: {"open": uow.requests.n_overdue(now=clock.now())}),
+    )
+
+
+def watch_queue(metrics: Metrics, client: redis.Redis, *, queue: str) -> None:
+    """Show how many messages wait for the workers of a node."""
+    untyped: Any = client  # redis-py's annotations mix synchronous and asynchronous answers
+
+    def depth() -> Mapping[str, float]:
+        try:
+            return {queue: float(untyped.llen(queue))}
+        except redis.RedisError as error:
+            _log.warning("metrics_incomplete", error=type(error).__name__)
+            return {}
+
+    metrics.watch("lethe_queue_messages", "Messages in a queue.", label="queue", read=depth)
+
+
+def timing(metrics: Metrics, clock: Clock, *, then: OnPoint) -> OnPoint:
+    """Return what an erasure calls at each point: its steps are timed, then ``then`` is called."""
+    begun = threading.local()
+
+    def note(point: str, attempt: int, /) -> None:
+        step, _, place = point.partition(":")
+        now_s = clock.monotonic_s()
+        if place == "done":
+            metrics.erasure_step(step, seconds=now_s - getattr(begun, "at_s", now_s))
+        begun.at_s = now_s
+        then(point, attempt)
+
+    return note
+
+
 def _from_sql(
-    uows: UnitsOfWork, read: Callable[[UnitOfWork], Mapping[str, int]]
+    uows: UnitsOfWork, read: Callable[[UnitOfWork], Mapping[str, float]]
 ) -> Callable[[], Mapping[str, float]]:
     def ask() -> Mapping[str, float]:
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from app.adapters.cache.redis import ping
 from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.administration import operations_of, overview_of, prove_of, rights_of
@@ -17,6 +20,7 @@ from app.bootstrap.erasure import (
 from app.bootstrap.recommendation import lists_of, recommend_of
 from app.bootstrap.shared import SharedServices
 from app.container import Container
+from app.observability import Metrics
 from app.services.administration.health import HealthService
 from app.services.audit.integrity_check import AuditCheckService
 from app.services.audit.log import AuditService
@@ -25,12 +29,12 @@ from app.services.erasure.restore_guard import RestoreService
 from app.services.ingestion.dataset_loader import LoadService
 
 
-def container_of(adapters: Adapters) -> Container:
-    """Return the use cases over ``adapters``."""
+def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Container:
+    """Return the use cases over ``adapters``; ``metrics`` counts what they do."""
     uows, clock = adapters.uows, adapters.clock
     shared = SharedServices.over(adapters)
     rechecks = rechecks_of(adapters, shared)
-    erase = erase_of(adapters, shared, rechecks)
+    erase = erase_of(adapters, shared, rechecks, metrics or Metrics())
     forget = forget_of(adapters, shared)
     restore = restore_of(adapters, shared, forget)
     recommend = recommend_of(adapters, shared)
@@ -84,10 +88,20 @@ def _health(adapters: Adapters, shared: SharedServices, restore: RestoreService)
     return HealthService(
         uows=adapters.uows,
         memory=adapters.memory,
-        ranker=adapters.ranker,
+        stores=_stores(adapters),
         reading=shared.reading,
         restore=restore,
         succession=shared.audit_services.succession,
         clock=adapters.clock,
         workers_silent_after_s=silent_after_s,
     )
+
+
+def _stores(adapters: Adapters) -> dict[str, Callable[[], object]]:
+    """Return by name what asks a store whether it answers."""
+    canary = adapters.identity.canary()
+    stores: dict[str, Callable[[], object]] = {"vault": lambda: adapters.vault.wrapped(canary)}
+    client = adapters.redis
+    if client is not None:
+        stores["redis"] = lambda: ping(client)
+    return stores

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+_COUNTED_TOGETHER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder through which processes of one host add their counts up; read by Prometheus'
+client as it is imported, in each of them."""
 
 DataDir = Annotated[
     Path | None, typer.Option(help="Directory of all files; LETHE_DATA_DIR otherwise.")
@@ -35,24 +40,40 @@ def serve(
         from app.cli.runtime import load_demo
 
         load_demo(settings)
-    uvicorn.run(
-        "app.main:create",
-        factory=True,
-        host=address,
-        port=settings.api.port if port is None else port,
-        workers=settings.web_concurrency,
-        log_config=None,  # ours is set up by the application, in each process
-        access_log=False,  # its lines hold the path, and the path holds the user id
-        server_header=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="lethe-metrics-") as shared:
+        if settings.web_concurrency > 1:
+            os.environ[_COUNTED_TOGETHER] = shared
+        uvicorn.run(
+            "app.main:create",
+            factory=True,
+            host=address,
+            port=settings.api.port if port is None else port,
+            workers=settings.web_concurrency,
+            log_config=None,  # ours is set up by the application, in each process
+            access_log=False,  # its lines hold the path, and the path holds the user id
+            server_header=False,
+        )
 
 
 def worker(
     *,
     concurrency: Annotated[int, typer.Option(help="Erasures at once.", min=1)] = 2,
     beat: Annotated[bool, typer.Option("--beat", help="Ask for sweeps, too.")] = False,
+    node: Annotated[
+        str | None, typer.Option(help="Machine whose files it cleans; LETHE_CHROMA__NODE.")
+    ] = None,
 ) -> None:
-    """Run a Celery worker."""
+    """Run a Celery worker beside a Chroma server's files."""
+    from app.domain.errors import SettingsError
+    from app.settings import load_settings
+
+    if node is not None:
+        os.environ["LETHE_CHROMA__NODE"] = node
+    if load_settings().chroma.persist_dir is None:
+        raise SettingsError(
+            ["LETHE_CHROMA__PERSIST_DIR: required by a worker, which cleans and searches the files"]
+        )
+    os.environ[_COUNTED_TOGETHER] = tempfile.mkdtemp(prefix="lethe-metrics-")
     arguments = ["-m", "celery", "-A", "workers.celery_app:app", "worker"]
     arguments += ["--loglevel", "INFO", "--concurrency", str(concurrency), "--without-mingle"]
     arguments += ["--beat"] if beat else []

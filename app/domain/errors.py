@@ -12,6 +12,8 @@
     ├── UnauthenticatedError     no or wrong token
     ├── ForbiddenError           the token's role may not do this
     ├── DependencyUnavailableError   a store, queue or model does not answer
+    │   ├── BusyError                it answers, and another writer or query is in the way
+    │   ├── AccessRefusedError       it answers, and refuses the name or password it was given
     │   ├── RestoreInProgressError   stores are older than an erasure; nothing is served from them
     │   ├── LogBehindError       the audit log is older than what was signed; nothing is signed
     │   ├── OtherRequestError        another request of the same user comes first
@@ -142,6 +144,18 @@ class DependencyUnavailableError(AppError):
     """A store, a queue or a model does not answer; the same call may succeed later."""
 
     code = "dependency_unavailable"
+
+
+class BusyError(DependencyUnavailableError):
+    """A store answers, but not in time: somebody else holds a lock, or all its connections."""
+
+    code = "dependency_busy"
+
+
+class AccessRefusedError(DependencyUnavailableError):
+    """A store answers and refuses the name or password it was given: an operator's to repair."""
+
+    code = "access_refused"
 
 
 class RestoreInProgressError(DependencyUnavailableError):

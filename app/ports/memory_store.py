@@ -28,12 +28,10 @@ class StoreHealth:
     """The state of the vector store.
 
     Args:
-        records: live records over all memory collections.
         latency_ms: of the check itself.
-        is_damaged: some collection's files cannot be read; its records are not counted.
+        is_damaged: some collection's files cannot be read.
     """
 
-    records: int
     latency_ms: float
     is_damaged: bool = False
 
@@ -109,8 +107,11 @@ class MemoryStore(Protocol):
     def set_mark(self, mark: int) -> None:
         """Store a number beside the memories."""
 
+    def size(self) -> int:
+        """Return how many records there are, less those of damaged shards."""
+
     def health(self) -> StoreHealth:
-        """Check the store."""
+        """Check the store; cheap, whatever is in it."""
 
 
 class CatalogueIndex(Protocol):

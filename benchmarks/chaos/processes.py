@@ -202,7 +202,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lethe-fleet-")))
         postgres = stack.enter_context(started_postgres())
         servers = stack.enter_context(cluster(postgres, folder=folder))
-        stack.enter_context(working(servers.environment, folder=folder, concurrency=2))
+        stack.enter_context(working(servers.beside_chroma, folder=folder, concurrency=2))
         figures = run(
             servers,
             n_groups=arguments.groups,

@@ -179,7 +179,8 @@ def _disturbed(
     environment, folder = servers.environment, servers.folder
     api = Restartable(partial(serving, environment, folder=folder, port=port))
     workers = [
-        Restartable(partial(working, environment, folder=folder, concurrency=2)) for _ in range(2)
+        Restartable(partial(working, servers.beside_chroma, folder=folder, concurrency=2))
+        for _ in range(2)
     ]
     for process in (api, *workers):
         stack.callback(process.kill)

@@ -86,7 +86,9 @@ def on_servers(folder: Path, stack: ExitStack) -> Place:
     postgres = stack.enter_context(started_postgres("wal_recycle=off"))
     servers = stack.enter_context(cluster(postgres, folder=folder))
     quick = QUICK.keys() - {"LETHE_PEPPER"}
-    environment = {name: value for name, value in servers.environment.items() if name not in quick}
+    environment = {
+        name: value for name, value in servers.beside_chroma.items() if name not in quick
+    }
     values = {
         "data_dir": folder / "data",
         "pepper": PEPPER,

@@ -38,7 +38,7 @@ from app.domain.recommendation.memory_selection import Choice, Strategy, select_
 from app.domain.recommendation.prompt import ShownMemory, memory_line
 from app.ports.dataset import ItemRecord
 from app.ports.ranker import RankingTask
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from benchmarks.data import SEED, Dataset, load, split
 from benchmarks.harness import write_result
 from tests.servers.vllm import vllm_server

@@ -30,7 +30,7 @@ from app.domain.recommendation.prompt import (
 )
 from app.ports.dataset import ItemRecord
 from app.ports.ranker import RankingTask
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 
 N_MEMORIES: Final = 20
 TIMEOUT_S: Final = 300.0

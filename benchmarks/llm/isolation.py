@@ -29,7 +29,7 @@ from app.ports.ranker import Ranker, RankingTask
 from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.query import RecommendQuery
 from app.services.recommendation.reranking import RankedBy
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from benchmarks.harness import write_result
 from tests.servers.vllm import VllmServer, vllm_server
 from tests.world import World, catalogue, open_world

@@ -41,8 +41,9 @@ from app.ports.dataset import DatasetKind, InteractionRecord, ItemRecord
 from app.services.catalogue.snapshot import N_CLUSTERS, CatalogueSnapshot
 from app.services.catalogue.vectors import ItemVectors
 from app.services.recommendation.candidates import CandidateConfig, Candidates, Wish
-from app.services.recommendation.memory_selection import NEWEST, Recalled, SelectableMemories
+from app.services.recommendation.memory_selection import SelectableMemories
 from app.services.recommendation.rules import Rules
+from app.services.recommendation.user_snapshot import NEWEST, Recalled
 from benchmarks.data import Ints, split
 from tests.fakes_memory import FakeCatalogueIndex
 

@@ -31,7 +31,7 @@ from app.domain.recommendation.fusion import blend
 from app.domain.recommendation.memory_selection import Strategy
 from app.ports.dataset import DatasetKind
 from app.ports.ranker import RankingTask
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, Part, People, Raw
 from benchmarks.llm.served import served_model

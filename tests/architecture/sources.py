@@ -95,7 +95,7 @@ def reads_the_environment(source: Source) -> Iterator[str]:
 def imports_settings(source: Source) -> Iterator[str]:
     """Settings are handed down as plain values."""
     for module in _imports(source.tree):
-        if module.startswith(("app.settings.", "app.settings_groups.")) or module == "app.settings":
+        if module.startswith("app.settings"):
             yield f"{source.name}: {module}"
 
 

@@ -8,33 +8,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import yaml
 
 from app.settings import check_binding, environment_names, load_settings
-from tests.architecture.sources import ROOT
+from tests.servers.compose import ROOT, compose_file, image_environment, interpolated
 
-COMPOSE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+COMPOSE: Final[dict[str, Any]] = compose_file()
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 DOCKERFILE: Final = (ROOT / "Dockerfile").read_text()
 NEW_ENV: Final = ROOT / ".ci" / "new-env"
 STORES: Final = ("postgres", "vault", "redis", "chroma", "vllm-gpu", "vllm-cpu")
 OURS: Final = ("api", "worker", "beat", "migrate", "chroma")
-
-
-def _image_environment() -> dict[str, str]:
-    joined = DOCKERFILE.replace("\\\n", " ")
-    lines = [line.removeprefix("ENV ") for line in joined.splitlines() if line.startswith("ENV ")]
-    return dict(pair.split("=", 1) for line in lines for pair in line.split())
-
-
-def _interpolated(value: str, *, variables: dict[str, str]) -> str:
-    def replace(match: re.Match[str]) -> str:
-        found = variables.get(match["name"], "")
-        if not found and match["kind"] == ":?":
-            raise KeyError(match["name"])
-        return found or (match["rest"] if match["kind"] == ":-" else "")
-
-    return re.sub(r"\$\{(?P<name>\w+)(?P<kind>:[-?])(?P<rest>[^}]*)\}", replace, value)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +36,7 @@ def dotenv(env_file: Path) -> dict[str, str]:
 def test_every_lethe_variable_is_a_setting() -> None:
     known = {name for name, _ in environment_names()}
     used = {name for service in SERVICES.values() for name in service.get("environment", {})}
-    used |= _image_environment().keys()
+    used |= image_environment().keys()
 
     assert {name for name in used if name.startswith("LETHE_")} - known == set()
     assert "LETHE_PEPPER" in used
@@ -63,8 +46,8 @@ def test_every_lethe_variable_is_a_setting() -> None:
 def test_service_starts_with_what_make_env_writes(
     monkeypatch: pytest.MonkeyPatch, dotenv: dict[str, str], service: str
 ) -> None:
-    environment = _image_environment() | {
-        name: _interpolated(value, variables=dotenv)
+    environment = image_environment() | {
+        name: interpolated(value, variables=dotenv)
         for name, value in SERVICES[service]["environment"].items()
     }
     for name, value in environment.items():
@@ -82,7 +65,7 @@ def test_service_starts_with_what_make_env_writes(
 
 def test_compose_refuses_to_start_without_secrets() -> None:
     with pytest.raises(KeyError, match="LETHE_PEPPER"):
-        _interpolated(SERVICES["api"]["environment"]["LETHE_PEPPER"], variables={})
+        interpolated(SERVICES["api"]["environment"]["LETHE_PEPPER"], variables={})
 
 
 def test_secrets_are_private_and_never_overwritten(env_file: Path) -> None:
@@ -135,7 +118,7 @@ def test_every_image_is_pinned_to_a_version() -> None:
 
 def test_writer_of_chroma_files_fills_freed_memory() -> None:
     assert SERVICES["chroma"]["environment"]["MALLOC_PERTURB_"] == "165"
-    assert _image_environment()["MALLOC_PERTURB_"] == "165"
+    assert image_environment()["MALLOC_PERTURB_"] == "165"
 
 
 def test_redis_evicts_nothing_and_keeps_nothing() -> None:

@@ -35,6 +35,7 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
         {
             "app/settings.py",
             "app/settings_model.py",
+            "app/settings_llm.py",
             "app/bootstrap/",
             "app/main.py",
             "app/cli/",

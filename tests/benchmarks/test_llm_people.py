@@ -10,7 +10,7 @@ from app.bootstrap.llm import prompting_of
 from app.domain.models import ItemId
 from app.domain.recommendation.memory_selection import Strategy
 from app.ports.dataset import DatasetKind
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from benchmarks.llm.people import Case, Part, People, Raw, split_people
 from benchmarks.llm.quality import baselines, by_person, copied, fused, ndcg
 

@@ -17,7 +17,7 @@ from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.prompt import ShownMemory
 from app.ports.ranker import LlmRanking, RankingForm, RankingTask
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 
 TEMPLATE = load_template("en")
 

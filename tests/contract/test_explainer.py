@@ -14,7 +14,7 @@ from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.prompt import ShownMemory
 from app.ports.explainer import ExplainTask
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from tests.contract.ranker_suite import HOSTILE
 from tests.servers.vllm import VllmServer
 from tests.servers.vllm_replay import Replay, Respond, saved

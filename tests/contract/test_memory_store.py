@@ -76,7 +76,7 @@ def test_last_write_wins_when_a_record_id_repeats(store: MemoryStore) -> None:
 
     vector = store.vectors(first.pseudonym, [first.record_id])[first.record_id]
     np.testing.assert_allclose(vector, second.embedding, atol=1e-6)
-    assert store.health().records == 1
+    assert store.size() == 1
 
 
 def test_only_the_order_goes_when_erased(store: MemoryStore) -> None:
@@ -102,7 +102,7 @@ def test_strays_go_too_when_the_whole_user_is_erased(store: MemoryStore) -> None
     assert store.erase(order) == 7
 
     assert store.count(order) == 0
-    assert store.health().records == 2
+    assert store.size() == 2
 
 
 def test_nothing_happens_when_erased_twice(store: MemoryStore) -> None:
@@ -112,7 +112,7 @@ def test_nothing_happens_when_erased_twice(store: MemoryStore) -> None:
 
     assert [store.erase(order), store.erase(order)] == [3, 0]
 
-    assert store.health().records == 2
+    assert store.size() == 2
     kept = store.vectors(others[0].pseudonym, [m.record_id for m in others])
     np.testing.assert_allclose(kept[others[0].record_id], others[0].embedding, atol=1e-6)
 
@@ -122,7 +122,7 @@ def test_nothing_is_counted_when_the_store_is_empty(store: MemoryStore) -> None:
 
     assert store.erase(order) == 0
     assert store.count(order) == 0
-    assert store.health().records == 0
+    assert store.size() == 0
 
 
 def test_everything_goes_when_more_than_one_batch_is_erased(store: MemoryStore) -> None:
@@ -134,7 +134,7 @@ def test_everything_goes_when_more_than_one_batch_is_erased(store: MemoryStore) 
     assert len(found) == 2_300
     assert store.erase(order) == 2_300
 
-    assert store.health().records == 0
+    assert store.size() == 0
 
 
 def test_records_stay_when_maintained(store: MemoryStore) -> None:
@@ -144,7 +144,7 @@ def test_records_stay_when_maintained(store: MemoryStore) -> None:
 
     store.maintain([mine[0].pseudonym])
 
-    assert store.health().records == 130
+    assert store.size() == 130
     store.add(mine)
     assert store.count(an_order(mine)) == 120
 

@@ -108,7 +108,7 @@ def test_foreign_collections_are_left_alone(database: ChromaDatabase) -> None:
     store.maintain([mine[0].pseudonym])
 
     assert "somebody-elses" in names(database)
-    assert store.health().records == 0
+    assert store.size() == 0
 
 
 def test_records_stay_and_files_go_when_reindexed(database: ChromaDatabase) -> None:
@@ -229,7 +229,7 @@ def test_nothing_is_lost_or_revived_when_reindexed_under_traffic(
         assert gone
         assert sum(store.count(an_order(memories)) for memories in gone) == 0
         assert all(store.count(an_order(m)) == len(m) for m in kept)
-        assert store.health().records == 1_500 + sum(map(len, kept))
+        assert store.size() == 1_500 + sum(map(len, kept))
 
 
 def _rounds(
@@ -266,11 +266,11 @@ def test_copy_is_finished_when_a_reindex_was_cut_short(database: ChromaDatabase)
 
     reopened = ChromaMemoryStore(database, spec=SPEC)
     reopened.add(late)
-    assert reopened.health().records == 25
+    assert reopened.size() == 25
     reopened.reindex(None)
 
     assert names(database) == {"memory-00-g2"}
-    assert reopened.health().records == 25
+    assert reopened.size() == 25
     assert reopened.count(an_order(late)) == 5
 
 

@@ -17,7 +17,7 @@ from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.domain.models import ItemId
 from app.domain.recommendation.label_batches import normalised
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from tests.contract.ranker_suite import (
     FakeRanker,
     RankerSuite,

@@ -134,7 +134,7 @@ def test_nothing_is_written_for_anybody_when_a_key_is_missing(
     with pytest.raises(KeyMissingError):
         sealed.add([*anna, *gone])
 
-    assert inner.health().records == 0
+    assert inner.size() == 0
     assert vault.count() == 1
 
 
@@ -173,7 +173,7 @@ def test_erasing_needs_no_key(
     sealed.maintain([mine[0].pseudonym])
 
     assert sealed.count(order) == 0
-    assert sealed.health().records == inner.health().records == 6
+    assert sealed.size() == inner.size() == 6
 
 
 def real_memories(user: Pseudonym) -> list[Memory]:

@@ -42,7 +42,7 @@ def _stop_at(running: Running, point: str) -> int:
 
 def _kill_children(servers: Cluster, api: Api) -> Statuses:
     """Kill at every point the child of one and the same worker."""
-    environment = servers.environment | {"LETHE_FORGET__STOP_AT": "*"}
+    environment = servers.beside_chroma | {"LETHE_FORGET__STOP_AT": "*"}
     statuses = {}
     with working(environment, folder=servers.folder) as worker:
         for n, point in enumerate(POINTS):
@@ -56,14 +56,14 @@ def _kill_workers(servers: Cluster, api: Api) -> Statuses:
     """Kill a worker with all its processes, and start another, point by point."""
     requests: dict[str, str] = {}
     for n, point in enumerate(WHOLE, start=len(POINTS)):
-        environment = servers.environment | {"LETHE_FORGET__STOP_AT": point}
+        environment = servers.beside_chroma | {"LETHE_FORGET__STOP_AT": point}
         with working(environment, folder=servers.folder) as worker:
             for earlier in requests.values():
                 api.completed(earlier)
             requests[f"whole {point}"] = api.forget(user(n))["request_id"]
             wait_for(f"it stops at {point}", worker.stopped)
             worker.kill()
-    with working(servers.environment, folder=servers.folder):
+    with working(servers.beside_chroma, folder=servers.folder):
         return {name: api.completed(request_id) for name, request_id in requests.items()}
 
 

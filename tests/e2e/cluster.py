@@ -1,36 +1,75 @@
-"""The distributed mode on real servers that can be stopped and started again, on this machine."""
+"""The services of the compose file that tests stop, freeze and start again, on this machine."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import redis
 
 from app.adapters.db import schema
-from tests.e2e.processes import QUICK, kill
-from tests.servers.chroma import started_chroma
-from tests.servers.ports import free_port
+from app.settings_groups import DEVELOPMENT_ADMIN_TOKEN, DEVELOPMENT_SERVICE_TOKEN
+from tests.e2e.processes import PEPPER, QUICK, kill
+from tests.servers.compose import services
+from tests.servers.layout import Layout, running
+from tests.servers.machine import Machine
 from tests.servers.postgres import PostgresServer
-from tests.servers.redis import started_redis
+
+_VARIABLES: Final = {
+    "LETHE_PEPPER": PEPPER,
+    "LETHE_VAULT__KEK": "0123456789abcdef" * 4,
+    "LETHE_AUTH__SERVICE_TOKEN": DEVELOPMENT_SERVICE_TOKEN,
+    "LETHE_AUTH__ADMIN_TOKEN": DEVELOPMENT_ADMIN_TOKEN,
+    "POSTGRES_PASSWORD": "of-no-use-here",
+    "VAULT_PASSWORD": "of-no-use-here",
+    "REDIS_PASSWORD": "0123456789abcdef" * 2,
+}
+"""What ``.env`` has on a real machine."""
+_SERVERS: Final = ("redis", "chroma")
+_DIRECTORY: Final = "LETHE_CHROMA__PERSIST_DIR"
 
 
-class OwnRedis:
-    """A Redis that keeps its address when it is stopped and started, and nothing else."""
+class OwnServer:
+    """A server of the compose file that keeps its address when it is stopped and started.
 
-    def __init__(self) -> None:
-        self._port = free_port()
-        self._running = ExitStack()
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+    Chroma keeps its files, too; Redis nothing.
+    """
 
-    def start(self) -> None:
-        self._running.enter_context(started_redis(port=self._port))
+    def __init__(self, layout: Layout, name: str, *, url: str, directory: Path) -> None:
+        self._layout = layout
+        self._name = name
+        self.url = url
+        self.directory = directory
 
     def stop(self) -> None:
-        self._running.close()
+        self._layout.stop(self._name)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let nothing listen there until the block ends."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self._layout.restart(self._name)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it accept connections and answer nothing until the block ends."""
+        pid = self._layout.pid(self._name)
+        kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            kill(pid, signal.SIGCONT)
+
+
+class OwnRedis(OwnServer):
+    """The Redis of the compose file, which loses everything when it is stopped."""
 
     @contextmanager
     def client(self) -> Iterator[redis.Redis]:
@@ -41,90 +80,70 @@ class OwnRedis:
         finally:
             made.close()
 
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Let nothing listen there until the block ends; all that was in it is lost."""
-        self.stop()
-        try:
-            yield
-        finally:
-            self.start()
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Let it accept connections and answer nothing until the block ends."""
-        with self.client() as client:
-            info = client.info("server")
-        assert isinstance(info, dict)
-        pid = int(info["process_id"])
-        kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            kill(pid, signal.SIGCONT)
-
-
-class OwnChroma:
-    """A Chroma server that keeps its address and its files when it is stopped and started."""
-
-    def __init__(self, directory: Path) -> None:
-        self._port = free_port()
-        self._running = ExitStack()
-        self.directory = directory
-        self.url = f"http://127.0.0.1:{self._port}"
-
-    def start(self) -> None:
-        self._running.enter_context(started_chroma(self.directory, port=self._port))
-
-    def stop(self) -> None:
-        self._running.close()
-
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Let nothing listen there until the block ends."""
-        self.stop()
-        try:
-            yield
-        finally:
-            self.start()
-
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The servers, and the environment under which our processes use them."""
+    """The servers, and the environment under which our processes use them.
+
+    Args:
+        environment: of API processes, which have no way to Chroma's files.
+        beside_chroma: of workers, which have.
+    """
 
     folder: Path
     database_url: str
     redis: OwnRedis
-    chroma: OwnChroma
+    chroma: OwnServer
     environment: dict[str, str]
+    beside_chroma: dict[str, str]
 
 
 @contextmanager
 def cluster(
-    postgres: PostgresServer, *, folder: Path, settings: dict[str, str] | None = None
+    postgres: PostgresServer, *, folder: Path, settings: Mapping[str, str] | None = None
 ) -> Iterator[Cluster]:
     """Give an empty database, a Redis and a Chroma of one's own until the block ends.
 
     Args:
-        postgres: where the database is made.
+        postgres: where the databases of rows and of keys are made: starting two servers for each
+            module would cost more than its tests.
         folder: for all files.
-        settings: environment variables over ``QUICK``.
+        settings: environment variables over those of the compose file and ``QUICK``.
     """
+    wanted = services(variables=_VARIABLES, profiles=frozenset())
+    machine = Machine(wanted, folder=folder / "layout")
+    layout = Layout(wanted, machine, logs=folder / "layout" / "logs")
     with ExitStack() as stack:
         database_url = stack.enter_context(postgres.database())
+        vault_url = stack.enter_context(postgres.database())
         schema.upgrade(database_url)
-        own_redis, own_chroma = OwnRedis(), OwnChroma(folder / "chroma")
-        for server in (own_redis, own_chroma):
-            stack.callback(server.stop)
-            server.start()
-        environment = QUICK | {
-            "LETHE_DATA_DIR": str(folder / "data"),
-            "LETHE_QUEUE": "celery",
+        stack.enter_context(running(layout, *_SERVERS))
+        over = QUICK | {
+            "LETHE_ENV": "development",
             "LETHE_DATABASE__URL": database_url,
-            "LETHE_REDIS__URL": own_redis.url,
-            "LETHE_VAULT__URL": f"sqlite:///{folder / 'data' / 'vault.db'}",
-            "LETHE_CHROMA__URL": own_chroma.url,
-            "LETHE_CHROMA__PERSIST_DIR": str(own_chroma.directory),
+            "LETHE_VAULT__URL": vault_url,
+            "WEB_CONCURRENCY": "1",
         }
-        yield Cluster(folder, database_url, own_redis, own_chroma, environment | (settings or {}))
+        environments = {
+            name: _settings(machine, name) | over | dict(settings or {})
+            for name in ("api", "worker")
+        }
+        said, directory = environments["api"], Path(environments["worker"][_DIRECTORY])
+        yield Cluster(
+            folder,
+            database_url,
+            OwnRedis(layout, "redis", url=said["LETHE_REDIS__URL"], directory=directory),
+            OwnServer(layout, "chroma", url=said["LETHE_CHROMA__URL"], directory=directory),
+            said,
+            environments["worker"],
+        )
+
+
+def _settings(machine: Machine, name: str) -> dict[str, str]:
+    """Return a service's settings, without those that are empty and its port."""
+    found = machine.inside(name, ["lethe"]).environment
+    return {
+        key: value
+        for key, value in found.items()
+        if key.startswith("LETHE_") and value and key != "LETHE_API__PORT"
+    }

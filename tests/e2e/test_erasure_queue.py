@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from app.adapters.queue.celery import CeleryQueue, make_celery
+from app.adapters.queue.celery import CeleryQueue, make_celery, queue_of
 from app.domain.models import RequestId
 from app.domain.privacy.pseudonyms import Identity
 from tests.e2e.calls import Api, Json, calling, user
@@ -23,7 +23,7 @@ from tests.e2e.processes import PEPPER, Running, kill, serving, wait_for, workin
 from tests.servers.postgres import PostgresServer
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
-SETTINGS: Final = {"LETHE_FORGET__TAKE_OVER_S": "20", "LETHE_FORGET__MAX_ATTEMPTS": "3"}
+SETTINGS: Final = {"LETHE_FORGET__TAKE_OVER_S": "5", "LETHE_FORGET__MAX_ATTEMPTS": "3"}
 _USERS = iter(range(1_000))
 
 
@@ -91,9 +91,9 @@ def _flush(servers: Cluster) -> None:
         client.flushall()
 
 
-def _workers(api: Api) -> Json:
+def _silent(api: Api) -> Json | None:
     found: Json = api.ask("GET", "/readyz")["dependencies"]["workers"]
-    return found
+    return found if found["status"] == "silent" else None
 
 
 def _seen_by_a_worker(servers: Cluster) -> None:
@@ -108,7 +108,7 @@ def test_the_queue_holds_the_request_id_and_nobody(servers: Cluster, api: Api, n
 
     request_id = api.forget(name)["request_id"]
     waiting = _raw(servers)
-    with working(servers.environment, folder=servers.folder):
+    with working(servers.beside_chroma, folder=servers.folder):
         api.completed(request_id)
 
     assert request_id.encode() in waiting
@@ -118,18 +118,23 @@ def test_the_queue_holds_the_request_id_and_nobody(servers: Cluster, api: Api, n
         assert pseudonym.encode() not in dumped
 
 
-def test_without_workers_the_api_erases_and_says_that_they_are_silent(
+def test_without_workers_an_erasure_waits_for_one_and_readiness_says_that_they_are_silent(
     servers: Cluster, api: Api, name: str
 ) -> None:
-    wait_for("workers are silent", lambda: _workers(api)["status"] == "silent")
     request_id = api.forget(name)["request_id"]
+    silent = wait_for("workers are silent", lambda: _silent(api))
+    waiting = api.status(request_id)
 
-    assert api.completed(request_id)["attempts"] == 1
-    assert _workers(api)["required"] is False
+    with working(servers.beside_chroma, folder=servers.folder):
+        completed = api.completed(request_id)
+
+    assert silent["required"] is False
+    assert (waiting["status"], waiting["attempts"]) == ("suppressed", 0)
+    assert completed["attempts"] == 1
 
 
 def test_a_flush_while_a_step_is_done_loses_nothing(servers: Cluster, api: Api, name: str) -> None:
-    environment = servers.environment | {"LETHE_FORGET__STOP_AT": "memory:done"}
+    environment = servers.beside_chroma | {"LETHE_FORGET__STOP_AT": "memory:done"}
     with working(environment, folder=servers.folder) as worker:
         _seen_by_a_worker(servers)
         request_id = api.forget(name)["request_id"]
@@ -147,14 +152,14 @@ def test_what_is_flushed_before_a_worker_reads_it_is_rung_for_again(
     request_id = api.forget(name)["request_id"]
     _flush(servers)
 
-    with working(servers.environment, folder=servers.folder):
+    with working(servers.beside_chroma, folder=servers.folder):
         assert api.completed(request_id)["attempts"] == 1
 
 
 def test_a_restarted_redis_finds_the_worker_listening(
     servers: Cluster, api: Api, name: str
 ) -> None:
-    with working(servers.environment, folder=servers.folder):
+    with working(servers.beside_chroma, folder=servers.folder):
         _seen_by_a_worker(servers)
         with servers.redis.stopped():
             restarted_s = time.time()
@@ -180,7 +185,7 @@ def test_a_frozen_redis_does_not_hold_up_the_answer(servers: Cluster, api: Api, 
         waited_s = time.monotonic() - started_s
 
     assert waited_s < 15
-    with working(servers.environment, folder=servers.folder):
+    with working(servers.beside_chroma, folder=servers.folder):
         api.completed(request_id)
 
 
@@ -191,20 +196,20 @@ def test_an_unreachable_redis_does_not_fail_the_answer(
         request_id = api.forget(name)["request_id"]
         assert api.recommend(name)["personalised"] is False
 
-    with working(servers.environment, folder=servers.folder):
+    with working(servers.beside_chroma, folder=servers.folder):
         api.completed(request_id)
 
 
 def test_deliveries_without_number_erase_once(servers: Cluster, api: Api, name: str) -> None:
     request_id = api.forget(name)["request_id"]
-    queue = CeleryQueue(make_celery(servers.redis.url, sweep_s=60))
+    queue = CeleryQueue(make_celery(servers.redis.url, sweep_s=60, node="chroma-0"))
     for _ in range(50):
         queue.ring(RequestId(request_id))
 
-    with working(servers.environment, folder=servers.folder, concurrency=2):
+    with working(servers.beside_chroma, folder=servers.folder, concurrency=2):
         status = api.completed(request_id)
         with servers.redis.client() as client:
-            wait_for("the queue is empty", lambda: client.llen("celery") == 0)
+            wait_for("the queue is empty", lambda: client.llen(queue_of("chroma-0")) == 0)
 
     assert status["attempts"] == 1
     assert [leaf for leaf in _leaves(api, request_id) if leaf == "forget.completed"] == [
@@ -221,14 +226,14 @@ def test_a_request_that_kills_its_workers_fails_and_is_revived(
     servers: Cluster, api: Api, name: str
 ) -> None:
     """The worker says nothing before it dies; the attempts in SQL are all that tells."""
-    environment = servers.environment | {"LETHE_FORGET__STOP_AT": "!memory:before"}
+    environment = servers.beside_chroma | {"LETHE_FORGET__STOP_AT": "!memory:before"}
     with working(environment, folder=servers.folder) as worker:
         _seen_by_a_worker(servers)
         request_id = api.forget(name)["request_id"]
         for _ in range(3):
             kill(wait_for("it stops", worker.stopped))
         failed = wait_for("it fails", lambda: _failed(api, request_id))
-    with working(servers.environment, folder=servers.folder):
+    with working(servers.beside_chroma, folder=servers.folder):
         retried = api.ask("POST", f"/admin/requests/{request_id}/retry", as_admin=True)
         completed = api.completed(request_id)
 
@@ -243,7 +248,7 @@ def test_a_request_with_residue_fails_and_is_revived_once_that_is_gone(
     stray = servers.chroma.directory / "stray.bin"
     stray.write_bytes(Identity(PEPPER.encode()).pseudonym(name).encode())
 
-    with working(servers.environment, folder=servers.folder):
+    with working(servers.beside_chroma, folder=servers.folder):
         request_id = api.forget(name)["request_id"]
         failed = wait_for("it fails", lambda: _failed(api, request_id))
         stray.unlink()
@@ -255,7 +260,7 @@ def test_a_request_with_residue_fails_and_is_revived_once_that_is_gone(
 
 
 def test_an_outage_uses_up_no_attempts(servers: Cluster, api: Api, name: str) -> None:
-    with working(servers.environment, folder=servers.folder):
+    with working(servers.beside_chroma, folder=servers.folder):
         _seen_by_a_worker(servers)
         with servers.chroma.stopped():
             request_id = api.forget(name)["request_id"]
@@ -274,12 +279,12 @@ def test_a_worker_that_slept_through_its_lease_changes_nothing(
     servers: Cluster, api: Api, name: str
 ) -> None:
     """It wakes at the last step, after another has finished and the user has come back."""
-    environment = servers.environment | {"LETHE_FORGET__STOP_AT": "rows:before"}
+    environment = servers.beside_chroma | {"LETHE_FORGET__STOP_AT": "rows:before"}
     with working(environment, folder=servers.folder) as sleeper:
         _seen_by_a_worker(servers)
         request_id = api.forget(name)["request_id"]
         child = wait_for("it stops", sleeper.stopped)
-        with working(servers.environment, folder=servers.folder, beat=False):
+        with working(servers.beside_chroma, folder=servers.folder, beat=False):
             completed = api.completed(request_id)
             _come_back(api, name)
             kill(child, signal.SIGCONT)
@@ -308,3 +313,14 @@ def _come_back(api: Api, name: str) -> None:
 
 def _wait_for_the_log(running: Running, words: str) -> None:
     wait_for(f"the log says {words}", lambda: words in running.text())
+
+
+def test_an_api_process_away_from_the_files_proves_by_asking_a_worker(
+    servers: Cluster, api: Api, name: str
+) -> None:
+    with working(servers.beside_chroma, folder=servers.folder):
+        api.completed(api.forget(name)["request_id"])
+        proof = api.ask("POST", "/admin/prove", json={"user": name}, as_admin=True)
+
+    assert proof["as_never_seen"] is True
+    assert next(one for one in proof["checks"] if one["claim"] == "bytes")["examined"] > 0

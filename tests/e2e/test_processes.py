@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ def test_no_process_answers_from_before_a_forget(
 ) -> None:
     inline = {"LETHE_QUEUE": "inline"}
     with cluster(postgres_server, folder=tmp_path, settings=inline) as servers:
-        figures = run(servers, n_groups=5, calls_each=12, n_clients=4, n_processes=3, n_asleep=1)
+        # Erasures are done in these processes, so they need the files.
+        beside = replace(servers, environment=servers.beside_chroma)
+        figures = run(beside, n_groups=5, calls_each=12, n_clients=4, n_processes=3, n_asleep=1)
 
     answers, slept = figures["answers"], figures["slept"]
     assert isinstance(answers, dict)

@@ -130,7 +130,7 @@ def test_nothing_is_left_when_lethe_erases(
 
     report = searched(database, mine, canary=others[0])
     assert report.is_clean, report
-    assert store.health().records == 20 * N_OTHERS
+    assert store.size() == 20 * N_OTHERS
     kept = others[3]
     assert len(store.vectors(kept[0].pseudonym, [m.record_id for m in kept])) == 20
 
@@ -240,7 +240,7 @@ def test_database_is_sound_when_maintenance_is_killed(
     assert _is_sound(database)
     store.maintain([mine[0].pseudonym])
     assert searched(database, mine, canary=others[0]).is_clean
-    assert store.health().records == 20 * N_OTHERS
+    assert store.size() == 20 * N_OTHERS
 
 
 def test_maintenance_fails_aloud_when_there_is_no_database(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from app.domain.models import RequestId
 from app.observability import Metrics
 from app.services.erasure.requests import ForgetCommand
 from app.settings_groups import ForgetSettings
+from tests.servers.compose import ROOT
 from tests.world import World, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
@@ -71,3 +75,31 @@ def test_metrics_are_answered_while_the_database_is_not(tmp_path: Path) -> None:
 
         assert shown(metrics, "lethe_residue") == {}
         assert b"process_cpu_seconds_total" in metrics.render()
+
+
+COUNTS = """
+from app.observability import Metrics
+metrics = Metrics()
+metrics.forget(scope_kind="all")
+"""
+
+
+def test_what_several_processes_of_a_host_count_adds_up(tmp_path: Path) -> None:
+    together = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+
+    def run(program: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=together,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
+    run(COUNTS)
+    run(COUNTS)
+    told = run(f"{COUNTS}\nprint(metrics.render().decode())")
+
+    assert 'lethe_forgets_total{scope="all"} 3.0' in told
+    assert told.count("lethe_build_info{") == 1

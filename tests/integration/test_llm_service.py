@@ -23,7 +23,7 @@ from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
 from app.services.recommendation.reranking import RankedBy
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from tests.contract.ranker_suite import connect_ranker
 from tests.servers.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.servers.vllm import VllmServer

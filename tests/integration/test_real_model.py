@@ -19,7 +19,7 @@ from app.domain.models import Item, ItemId
 from app.ports.dataset import ItemRecord
 from app.ports.ranker import RankingForm, RankingTask
 from app.services.recommendation.reading_check import Reading, ReadingCheck
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from tests.contract.ranker_suite import HOSTILE, connect_ranker
 from tests.servers.vllm import VllmServer
 from tests.world import open_world

@@ -23,7 +23,7 @@ from app.domain.recommendation.prompt import (
     ranking_prompt,
 )
 from app.ports.ranker import RankingTask
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from tests.contract.ranker_suite import (
     TEMPLATE,
     RankerSuite,

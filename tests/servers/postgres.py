@@ -85,8 +85,8 @@ def started_postgres(*settings: str) -> Iterator[PostgresServer]:
     Raises:
         ServerMissingError: the programs are not installed, or we are root without their user.
     """
-    programs = _programs()
-    user = _user()
+    programs = find_programs()
+    user = user_to_run_as()
     with tempfile.TemporaryDirectory(prefix="lethe-postgres-") as folder:
         if user is not None:
             shutil.chown(folder, user)
@@ -130,7 +130,7 @@ def _serve(
         stop(process)
 
 
-def _programs() -> Path:
+def find_programs() -> Path:
     """Return the folder of the programs: what is on ``PATH``, else the newest version."""
     versions = sorted(_SEARCHED.glob("*/bin/initdb"), key=lambda path: -int(path.parts[-3]))
     found = shutil.which("initdb") or beyond_path(versions)
@@ -139,7 +139,7 @@ def _programs() -> Path:
     return Path(found).resolve().parent
 
 
-def _user() -> str | None:
+def user_to_run_as() -> str | None:
     """Return the user to run the server as: ourselves, or its own user where we are root."""
     if os.geteuid() != 0:
         return None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from tests.world import StubRanker, World, open_world
 
 

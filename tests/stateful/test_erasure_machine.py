@@ -51,7 +51,7 @@ NO_RULE: Final = {
         f"ErasureRequests.{name}": "reads"
         for name in (
             *("get", "find", "find_open", "open_of", "unfinished_of", "claimable", "steps", "page"),
-            *("count_by_state", "waiting_by_code"),
+            *("count_by_state", "waiting_by_code", "oldest_open", "n_overdue"),
         )
     },
 }

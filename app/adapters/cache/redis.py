@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import redis
 
-from app.domain.errors import DependencyUnavailableError, IntegrityError
+from app.domain.errors import AccessRefusedError, DependencyUnavailableError, IntegrityError
 from app.domain.models import Pseudonym
 
 _PREFIX: Final = "lethe:cache:"
@@ -21,8 +21,20 @@ _MILLISECONDS: Final = 1_000
 def _vendor_errors() -> Iterator[None]:
     try:
         yield
+    except redis.AuthenticationError as exc:
+        raise AccessRefusedError("Redis refuses the password") from exc
     except redis.RedisError as exc:
         raise DependencyUnavailableError("Redis does not answer") from exc
+
+
+def ping(client: redis.Redis) -> None:
+    """Ask Redis whether it is well.
+
+    Raises:
+        DependencyUnavailableError: it does not answer.
+    """
+    with _vendor_errors():
+        client.ping()
 
 
 def require_noeviction(client: redis.Redis) -> None:

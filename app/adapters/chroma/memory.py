@@ -158,15 +158,17 @@ class ChromaMemoryStore:
     def set_mark(self, mark: int) -> None:
         self._database.set_mark(mark)
 
-    def health(self) -> StoreHealth:
-        latency_ms = self._database.ping()
+    def size(self) -> int:
         damaged = self._database.damaged
         records = [
             self._shards.read(shard.family, _n_records, default=0, is_whole=bool)
             for shard in self._shards.all_present()
             if shard.collection.name not in damaged
         ]
-        return StoreHealth(sum(records), latency_ms, is_damaged=bool(damaged))
+        return sum(records)
+
+    def health(self) -> StoreHealth:
+        return StoreHealth(self._database.ping(), is_damaged=bool(self._database.damaged))
 
     def _reachable_directory(self) -> Path:
         directory = self._database.directory

@@ -14,7 +14,9 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.domain.errors import (
+    AccessRefusedError,
     AppError,
+    BusyError,
     DependencyUnavailableError,
     FieldError,
     IntegrityError,
@@ -27,6 +29,10 @@ READ: Final = "BEGIN"
 WRITE: Final = "BEGIN IMMEDIATE"
 NO_TRANSACTION: Final = "none"
 
+_REFUSED: Final = ("authentication failed", "no password supplied", "no pg_hba.conf entry")
+_BUSY: Final = ("database is locked", "too many clients", "connection slots")
+_BUSY_STATES: Final = frozenset({"55P03", "57014", "40P01"})
+"""SQLSTATE lock_not_available, query_canceled (a time limit), deadlock_detected."""
 _READ_ONLY_TRANSACTION: Final = "25006"  # SQLSTATE read_only_sql_transaction
 
 
@@ -176,8 +182,22 @@ def _translate(context: ExceptionContext) -> Exception | None:
     if _is_write_in_read(error):
         return RuntimeError("a write in a transaction opened for reading")
     if isinstance(wrapped, sa.exc.OperationalError | sa.exc.InterfaceError):
-        return DependencyUnavailableError("the database does not answer or is busy")
+        return _outage(error)
     return _of_statement(error, wrapped)
+
+
+def _outage(error: BaseException) -> DependencyUnavailableError:
+    """Return what keeps the database from answering. Its own words are looked at, never passed on.
+
+    PostgreSQL says only in words why it refuses a connection, and SQLite that it is locked.
+    """
+    words = str(error).lower()
+    state = getattr(error, "sqlstate", None)
+    if any(said in words for said in _REFUSED):
+        return AccessRefusedError("the database refuses the name or password")
+    if state in _BUSY_STATES or any(said in words for said in _BUSY):
+        return BusyError("the database is busy")
+    return DependencyUnavailableError("the database does not answer")
 
 
 def _of_statement(error: BaseException, wrapped: sa.exc.DBAPIError) -> AppError:

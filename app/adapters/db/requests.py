@@ -222,6 +222,17 @@ class SqlErasureRequests(Repository):
         counts = dict.fromkeys(RequestState, 0)
         return counts | {RequestState(state): n for state, n in rows}
 
+    def oldest_open(self) -> datetime | None:
+        oldest = sa.select(_col.received_at).where(_col.state.not_in(_OVER))
+        row = self.session.first(oldest.order_by(_col.received_at).limit(1))
+        return None if row is None else row[0]
+
+    def n_overdue(self, *, now: datetime) -> int:
+        late = sa.and_(_col.state.not_in(_OVER), _col.due_at < now)
+        counted = sa.select(sa.func.count()).select_from(erasure_request).where(late)
+        row = self.session.first(counted)
+        return 0 if row is None else int(row[0])
+
     def waiting_by_code(self) -> Mapping[str, int]:
         wanted = sa.select(_col.error_code, sa.func.count())
         is_waiting = sa.and_(_col.error_code.is_not(None), _col.state.not_in(_OVER))

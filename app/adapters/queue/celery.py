@@ -12,6 +12,7 @@ from app.domain.models import RequestId
 
 FORGET_RUN: Final = "forget.run"
 SWEEP_RUN: Final = "sweep.run"
+SEARCH_RUN: Final = "search.run"
 TIME_LIMIT_S: Final = 600
 VISIBILITY_TIMEOUT_S: Final = 900
 """Seconds until Redis delivers an unacknowledged message again; above every time limit, else a
@@ -19,12 +20,18 @@ task that is still running would be started a second time."""
 _RESTORE_INTERVAL_S: Final = 5
 
 
-def make_celery(broker_url: str, *, sweep_s: float) -> Celery:
+def queue_of(node: str) -> str:
+    """Return the queue of the tasks that touch a node's files; its workers read no other."""
+    return f"node.{node}"
+
+
+def make_celery(broker_url: str, *, sweep_s: float, node: str) -> Celery:
     """Return the application that producers and workers share.
 
     Args:
         broker_url: Redis.
         sweep_s: seconds between two sweeps that beat asks for.
+        node: the machine that holds the vector store's files. All tasks touch them.
     """
     app = Celery("lethe", broker=broker_url, set_as_current=False)
     transport = {
@@ -47,6 +54,7 @@ def make_celery(broker_url: str, *, sweep_s: float) -> Celery:
         broker_transport_options=transport,
         result_backend=None,
         task_acks_late=True,
+        task_default_queue=queue_of(node),
         task_ignore_result=True,
         task_publish_retry=False,
         task_reject_on_worker_lost=True,
@@ -74,5 +82,16 @@ class CeleryQueue:
     def ring(self, request_id: RequestId) -> None:
         try:
             self._app.send_task(FORGET_RUN, args=[request_id], retry=False)
+        except OperationalError as exc:
+            raise DependencyUnavailableError("the broker does not answer") from exc
+
+    def ask_search(self, search_id: str, *, timeout_s: float) -> None:
+        """Have a worker do a search; the message is dropped once it is too late.
+
+        Raises:
+            DependencyUnavailableError: the broker does not answer.
+        """
+        try:
+            self._app.send_task(SEARCH_RUN, args=[search_id], retry=False, expires=timeout_s)
         except OperationalError as exc:
             raise DependencyUnavailableError("the broker does not answer") from exc

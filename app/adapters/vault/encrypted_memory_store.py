@@ -91,6 +91,9 @@ class EncryptedMemoryStore:
     def set_mark(self, mark: int) -> None:
         self._store.set_mark(mark)
 
+    def size(self) -> int:
+        return self._store.size()
+
     def health(self) -> StoreHealth:
         return self._store.health()
 

@@ -74,6 +74,10 @@ class Identity:
         """Return the key of the fingerprints that finished erasures are rechecked by."""
         return self._key("print")
 
+    def search_key(self) -> bytes:
+        """Return the key, 32 bytes, that seals what a worker is asked to search for."""
+        return self._key("search")
+
     def event_key(self, pseudonym: Pseudonym, event_id: str) -> EventKey:
         """Return the stored key of the caller's ``event_id``; ids are the user's own name space."""
         return EventKey(_mac(self._key("event"), pseudonym, event_id))

@@ -154,6 +154,12 @@ class ErasureRequests(Protocol):
     def count_by_state(self) -> Mapping[RequestState, int]:
         """Return how many requests are in each state."""
 
+    def oldest_open(self) -> datetime | None:
+        """Return when the oldest request arrived that is not over; None where all are."""
+
+    def n_overdue(self, *, now: datetime) -> int:
+        """Return how many requests are not over although their due date has passed."""
+
     def waiting_by_code(self) -> Mapping[str, int]:
         """Return the number of unfinished requests by the error code of their last attempt."""
 

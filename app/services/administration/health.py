@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
 
 from app.domain.errors import (
     DependencyUnavailableError,
@@ -13,11 +15,15 @@ from app.domain.errors import (
 from app.ports.clock import Clock
 from app.ports.memory_store import MemoryStore, StoreHealth
 from app.ports.persistence.unit_of_work import UnitsOfWork
-from app.ports.ranker import Ranker
 from app.services.audit.continuity import Standing
 from app.services.audit.succession import SuccessionService
 from app.services.erasure.restore_guard import RestoreService
 from app.services.recommendation.reading_check import Reading, ReadingCheck
+
+LOOK_S: Final = 2.0
+"""Seconds between two looks at a dependency."""
+STALE_S: Final = 10.0
+"""Seconds after which a look that has not come back counts as an outage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +60,10 @@ class Readiness:
 
 
 class HealthService:
-    """Answers ``GET /readyz``.
+    """Answers ``GET /readyz`` from the last look at each dependency.
 
     Args:
+        stores: by name, what raises DependencyUnavailableError where a store does not answer.
         workers_silent_after_s: seconds without a task; None where there are no workers.
     """
 
@@ -65,7 +72,7 @@ class HealthService:
         *,
         uows: UnitsOfWork,
         memory: MemoryStore,
-        ranker: Ranker | None,
+        stores: Mapping[str, Callable[[], object]],
         reading: ReadingCheck,
         restore: RestoreService,
         succession: SuccessionService,
@@ -75,26 +82,43 @@ class HealthService:
         self._workers_silent_after_s = workers_silent_after_s
         self._uows = uows
         self._memory = memory
-        self._ranker = ranker
         self._reading = reading
         self._restore = restore
         self._succession = succession
         self._clock = clock
+        self._seen: dict[str, tuple[Dependency, float]] = {}
+        self._checks: dict[str, Callable[[], Dependency]] = {
+            "database": lambda: self._check(uows.ping, is_required=True),
+            "memory": self._memories,
+            **{name: partial(self._check, ask, is_required=False) for name, ask in stores.items()},
+            "workers": self._workers,
+            "log": self._log,
+        }
+
+    @property
+    def looked_at(self) -> Collection[str]:
+        """The dependencies that cost a call; each is to be looked at by itself, over and over."""
+        return self._checks.keys()
+
+    def look(self, name: str) -> None:
+        """Look at one dependency now, and keep what was seen."""
+        self._seen[name] = self._checks[name](), self._clock.monotonic_s()
 
     def readiness(self) -> Readiness:
-        """Check every dependency once."""
-        return Readiness(
-            {
-                "database": self._check(self._uows.ping),
-                "memory": self._memories(),
-                "llm": self._llm(),
-                "workers": self._workers(),
-                "restore": self._gate(),
-                "log": self._log(),
-            }
-        )
+        """Return what was last seen of each; what nobody looks at in turn is looked at now."""
+        seen = {name: self._last(name) for name in self._checks}
+        return Readiness({**seen, "llm": self._llm(), "restore": self._gate()})
 
-    def _check(self, ask: Callable[[], object]) -> Dependency:
+    def _last(self, name: str) -> Dependency:
+        if name not in self._seen:
+            return self._checks[name]()
+        last, at_s = self._seen[name]
+        if self._clock.monotonic_s() - at_s <= STALE_S:
+            return last
+        # The look itself hangs: nobody who asks here is to hang with it.
+        return replace(last, status=DependencyUnavailableError.code, is_well=False)
+
+    def _check(self, ask: Callable[[], object], *, is_required: bool) -> Dependency:
         started_s = self._clock.monotonic_s()
         try:
             ask()
@@ -103,21 +127,21 @@ class HealthService:
             status = error.code
         latency_ms = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
         return Dependency(
-            status, is_well=status == "ready", is_required=True, latency_ms=latency_ms
+            status, is_well=status == "ready", is_required=is_required, latency_ms=latency_ms
         )
 
     def _memories(self) -> Dependency:
-        """Report on the vector store; where a part of it is damaged, the rest still serves."""
+        """Report on the vector store: without it lists rest on what users did."""
         found: list[StoreHealth] = []
-        checked = self._check(lambda: found.append(self._memory.health()))
+        checked = self._check(lambda: found.append(self._memory.health()), is_required=False)
         if not any(health.is_damaged for health in found):
             return checked
-        return replace(checked, status=StoreDamagedError.code, is_well=False, is_required=False)
+        return replace(checked, status=StoreDamagedError.code, is_well=False)
 
     def _llm(self) -> Dependency:
-        if self._ranker is None:
+        if self._reading.ranker is None:
             return Dependency("absent", is_well=True, is_required=False, latency_ms=0.0)
-        health = self._ranker.health()
+        health = self._reading.ranker.health()
         return Dependency(
             health.status,
             is_well=health.status == "ready",

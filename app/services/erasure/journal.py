@@ -68,6 +68,8 @@ class ErasureJournal:
         self.request = request
         self.manifest: ErasureManifest | None = None
         self.reports: Sequence[ProbeReport] = ()
+        self.at: tuple[Step, str] | None = None
+        """The step that is being done, and the store it is done in, for the log of an outage."""
 
     @cached_property
     def _done(self) -> set[Step]:
@@ -139,6 +141,7 @@ class ErasureJournal:
     ) -> None:
         """Do a step and journal it, unless an earlier attempt did; or, if repeated, again."""
         self._check()
+        self.at = step, store
         if step in self._done and not is_repeated:
             return
         self.pass_point(f"{step}:before")

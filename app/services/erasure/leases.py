@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from app.domain.audit.entries import LeafKind
-from app.domain.erasure.request import ErasureRequest, RequestState
+from app.domain.erasure.request import ErasureRequest, RequestState, Step
 from app.domain.errors import AppError, DependencyUnavailableError
 from app.domain.models import RequestId
 from app.ports.clock import Clock
@@ -137,13 +137,25 @@ class ErasureLeases:
             _log.warning("erasure_heartbeat_missed", code=error.code)
             return True
 
-    def put_off(self, request: ErasureRequest, error: AppError) -> None:
-        """Give a request back to be tried later, or fail it where it has been tried enough."""
+    def put_off(
+        self, request: ErasureRequest, error: AppError, *, at: tuple[Step, str] | None = None
+    ) -> None:
+        """Give a request back to be tried later, or fail it where it has been tried enough.
+
+        Args:
+            request: as it was claimed.
+            error: what ended the attempt.
+            at: the step it had come to, and the step's store.
+        """
+        step, store = at or (None, None)
         _log.warning(
             "erasure_put_off",
             request_id=request.request_id,
             attempt=request.attempts,
             code=error.code,
+            cause=error.message,
+            step=step,
+            store=store,
         )
         is_outage = isinstance(error, DependencyUnavailableError)
         if not is_outage and _used(request) >= self._allowed(request):

@@ -120,7 +120,7 @@ class EraseService:
             except LeaseLostError:
                 _log.warning("erasure_lease_lost", request_id=erasure.request.request_id)
             except AppError as error:
-                self._leases.put_off(erasure.request, error)
+                self._leases.put_off(erasure.request, error, at=erasure.at)
             else:
                 going_on.append(erasure)
         return going_on

@@ -16,7 +16,7 @@ from app.services.catalogue.base import Base
 from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.recommendation.answer import Source
 from app.services.recommendation.candidates import Candidate
-from app.services.recommendation.memory_selection import Recalled, UserSnapshot
+from app.services.recommendation.user_snapshot import Recalled, UserSnapshot
 
 _MOST_USERS: Final = 4_096
 _MOST_TOUCHED: Final = 1_000

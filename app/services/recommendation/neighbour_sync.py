@@ -20,7 +20,7 @@ from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.recommendation.kept_users import KeptUsers
-from app.services.recommendation.memory_selection import UserSnapshot
+from app.services.recommendation.user_snapshot import UserSnapshot
 
 _BATCH: Final = 1_000
 _BEATS_PER_LEASE: Final = 3

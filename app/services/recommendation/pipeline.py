@@ -24,12 +24,7 @@ from app.services.recommendation.candidates import (
     repelled_by_content,
 )
 from app.services.recommendation.kept_users import KeptUsers, PoolState
-from app.services.recommendation.memory_selection import (
-    MemorySelection,
-    Recalled,
-    SelectableMemories,
-    UserSnapshot,
-)
+from app.services.recommendation.memory_selection import MemorySelection, SelectableMemories
 from app.services.recommendation.query import Pin, RecommendQuery, Scenario
 from app.services.recommendation.reranking import (
     OrderedCandidates,
@@ -40,6 +35,7 @@ from app.services.recommendation.reranking import (
     RerankingRequest,
 )
 from app.services.recommendation.rules import Rules, rules_of
+from app.services.recommendation.user_snapshot import Recalled, UserSnapshot
 
 _BECAUSE: Final = 2
 """Most memories named with each recommended item."""
@@ -101,7 +97,7 @@ class RecommendationPipeline:
             served: items of earlier pages.
 
         Raises:
-            DependencyUnavailableError: the vectors of memories or items cannot be read.
+            DependencyUnavailableError: the vectors of items cannot be read, or a key.
             InvalidInputError: the query does not fit the catalogue, see ``rules_of``.
         """
         watch = Stopwatch(self._clock)
@@ -123,7 +119,7 @@ class RecommendationPipeline:
         watch.lap("because")
         return Recommendation(
             items=items,
-            provenance=_provenance(ordered, wish),
+            provenance=_provenance(ordered, wish, is_degraded=memories.is_missing),
             is_personalised=known.is_personal,
             matched=len(rules.matching),
             emptied_by=None if best else rules.emptied_by(),
@@ -266,9 +262,9 @@ class RecommendationPipeline:
         return by_position(listed[:n])
 
 
-def _provenance(ordered: OrderedCandidates, wish: Wish) -> Provenance:
+def _provenance(ordered: OrderedCandidates, wish: Wish, *, is_degraded: bool) -> Provenance:
     """Return how the order came about; without anything to go by it is that of the popular."""
-    made = ordered.provenance
+    made = replace(ordered.provenance, is_degraded=is_degraded or ordered.provenance.is_degraded)
     if not wish.is_blank:
         return made
     is_popular = made.ranked_by is RankedBy.RETRIEVAL

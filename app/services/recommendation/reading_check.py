@@ -61,7 +61,7 @@ class ReadingCheck:
 
     def __init__(self, *, uows: UnitsOfWork, ranker: Ranker | None, is_wanted: bool) -> None:
         self._uows = uows
-        self._ranker = ranker
+        self.ranker = ranker
         self._looked_after = 0
         self.reading = Reading.UNKNOWN if is_wanted else Reading.UNCHECKED
 
@@ -75,14 +75,14 @@ class ReadingCheck:
 
         What is found is in ``reading``, and in one line of the log.
         """
-        if self._ranker is None or self.reading is Reading.UNCHECKED:
+        if self.ranker is None or self.reading is Reading.UNCHECKED:
             return
-        health = self._ranker.health()
+        health = self.ranker.health()
         if health.status != "ready" or health.warm_ups == self._looked_after:
             return
         try:
             tasks = self._tasks()
-            views = [_placed(one, self._ranker.rank(one).log_probabilities) for one in tasks]
+            views = [_placed(one, self.ranker.rank(one).log_probabilities) for one in tasks]
         except (DependencyUnavailableError, RankerError) as error:
             _log.warning("llm_reading_unknown", code=error.code)
             return

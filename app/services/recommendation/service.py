@@ -20,10 +20,10 @@ from app.services.concurrency import ConcurrencyLimiter, InFlightAnswers
 from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.cursor import Cursors, Page
 from app.services.recommendation.explanations import ExplanationService
-from app.services.recommendation.memory_selection import UserSnapshot
 from app.services.recommendation.pipeline import RecommendationPipeline
 from app.services.recommendation.query import RecommendQuery
 from app.services.recommendation.user_reader import UserReader
+from app.services.recommendation.user_snapshot import UserSnapshot
 
 _log = structlog.get_logger(__name__)
 _ATTEMPTS: Final = 3

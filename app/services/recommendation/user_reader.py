@@ -13,9 +13,9 @@ from app.ports.persistence.feed import Standing
 from app.ports.persistence.unit_of_work import UnitOfWork
 from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.recommendation.kept_users import KeptUsers
-from app.services.recommendation.memory_selection import UserSnapshot, session_history
 from app.services.recommendation.neighbour_sync import NeighbourSync
 from app.services.recommendation.query import RecommendQuery
+from app.services.recommendation.user_snapshot import UserSnapshot, session_history
 
 
 class UserReader:

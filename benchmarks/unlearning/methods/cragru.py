@@ -40,7 +40,7 @@ from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
 from app.domain.recommendation.prompt import ShownMemory
 from app.ports.ranker import RankingTask
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from benchmarks.data import Dataset, Ints, split
 from benchmarks.unlearning.backbones import LEARNED, backbone
 from benchmarks.unlearning.protocol import PAIR_BYTES, Floats, Interactions, Method, Setup

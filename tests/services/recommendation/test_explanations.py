@@ -11,7 +11,7 @@ from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
 from app.services.recommendation.reranking import RankedBy
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from tests.world import StubExplainer, StubRanker, World, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]

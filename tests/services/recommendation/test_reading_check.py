@@ -23,7 +23,7 @@ from app.services.recommendation.reading_check import (
     ReadingCheck,
 )
 from app.services.recommendation.reranking import RankedBy
-from app.settings_groups import LlmSettings
+from app.settings_llm import LlmSettings
 from tests.world import StubRanker, World, open_world
 
 Score = Callable[[RankingTask, Item, int], float]

@@ -204,20 +204,21 @@ def test_an_item_forgotten_under_way_is_in_no_reason(llm_world: World, ranker: S
     assert reasons == set(SEA[2:])
 
 
-def test_without_the_vector_store_who_wrote_something_gets_the_popular_list(
-    own_world: World,
-) -> None:
+def test_without_the_vector_store_a_list_rests_on_what_the_user_did(own_world: World) -> None:
     own_world.read("mariner", SEA)
     own_world.read("talker", SEA)
     own_world.note("talker", "storms")
 
     with own_world.answering("memory", "vectors"):
         unharmed, answer = ask(own_world, "mariner"), ask(own_world, "talker")
+        strangers = ask(own_world, "nobody")
 
     assert unharmed.is_personalised
     assert answer.provenance.is_degraded
-    assert not answer.is_personalised
-    assert len(answer.items) == 10
+    assert answer.is_personalised
+    assert answer.provenance.ranked_by is RankedBy.RETRIEVAL
+    assert not {*SEA} & {*ids(answer)}
+    assert ids(answer) != ids(strangers)
 
 
 def test_a_dislike_repels_what_is_like_it_and_is_no_reason(shared_world: World) -> None:
