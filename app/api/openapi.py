@@ -38,8 +38,11 @@ class DescribedApp(FastAPI):
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:
-    for path in document["paths"].values():
+    for address, path in document["paths"].items():
         for operation in path.values():
+            if "{" in address and "404" not in operation["responses"]:
+                # An id with a line end, which no address can hold, is the router's to refuse.
+                operation["responses"] |= {"404": declared(404)[404]}
             if "422" in operation["responses"]:
                 operation["responses"] |= {"422": declared(422)[422]}
             for parameter in operation.get("parameters", ()):

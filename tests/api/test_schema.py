@@ -24,10 +24,16 @@ _NOT_SAID: Final = "2xx", 401, 403, 404, 409, 422
 period begin before it ends, and nothing lie in the future; so 422 stays possible."""
 _CONFIG: Final = {
     "generation": {"with-security-parameters": False},  # the token is each role's
-    "checks": {"positive_data_acceptance": {"expected-statuses": list(_NOT_SAID)}},
-    # Whoever may not see a request is told that there is none, whatever token is sent.
+    "checks": {
+        "positive_data_acceptance": {"expected-statuses": list(_NOT_SAID)},
+        "negative_data_rejection": {"expected-statuses": ["4xx"]},
+    },
     "operations": [
-        {"include-path": "/forget/{request_id}", "checks": {"ignored_auth": {"enabled": False}}}
+        # With on_error=skip, bad entries are named beside those that were taken.
+        {
+            "include-path": "/interactions",
+            "checks": {"negative_data_rejection": {"expected-statuses": ["2xx", "4xx"]}},
+        },
     ],
 }
 ROLES: Final = "service", "admin", "user", "stranger", "nobody"

@@ -21,6 +21,7 @@ from tests.servers.postgres import PostgresServer
 
 _VARIABLES: Final = {
     "LETHE_PEPPER": PEPPER,
+    "LETHE_AUDIT__ORIGIN": "lethe-test",
     "LETHE_VAULT__KEK": "0123456789abcdef" * 4,
     "LETHE_AUTH__SERVICE_TOKEN": DEVELOPMENT_SERVICE_TOKEN,
     "LETHE_AUTH__ADMIN_TOKEN": DEVELOPMENT_ADMIN_TOKEN,

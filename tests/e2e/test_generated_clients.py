@@ -57,8 +57,8 @@ def by_openapi_python_client(server: Running, folder: Path) -> Iterator[None]:
     config.write_text("post_hooks: []\n")
     program = generator("openapi-python-client")
     options = "generate --path openapi.json --config config.yaml --meta none"
-    output = ("--output-path", "lethe_client")
-    with generated("lethe_client", program, *options.split(), *output, folder=folder):
+    output = ("--output-path", "generated_client")
+    with generated("generated_client", program, *options.split(), *output, folder=folder):
         yield
 
 
@@ -75,12 +75,12 @@ def by_openapi_generator(server: Running, folder: Path) -> Iterator[None]:
 def test_openapi_python_client_is_understood_when_it_asks_and_when_it_errs(
     server: Running, by_openapi_python_client: None
 ) -> None:
-    client: Made = importlib.import_module("lethe_client")
-    models: Made = importlib.import_module("lethe_client.models")
+    client: Made = importlib.import_module("generated_client")
+    models: Made = importlib.import_module("generated_client.models")
 
     def call(path: str, *, token: str = DEVELOPMENT_SERVICE_TOKEN, **arguments: object) -> Made:
         with client.AuthenticatedClient(base_url=server.url, token=token) as opened:
-            operation: Made = importlib.import_module(f"lethe_client.api.{path}")
+            operation: Made = importlib.import_module(f"generated_client.api.{path}")
             return operation.sync(client=opened, **arguments)
 
     def acted(item_id: str) -> Made:

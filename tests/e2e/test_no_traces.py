@@ -31,7 +31,7 @@ def _tour(api: Api) -> None:
     assert api.send("GET", f"/recommend/{name}", params={"n": 0}).status_code == 422
     broken = interactions(GONE)[0] | {"item_id": "nowhere"}
     assert api.send("POST", "/interactions", json=[broken]).status_code == 422
-    assert api.send("GET", f"/recommend/{name}/x").status_code == 404
+    assert api.send("GET", f"/nowhere/{name}/x").status_code == 404
 
     accepted = api.forget(name, key=f"key-of-{name}")
     stranger = api.recommend("a-stranger@example.org")
