@@ -49,8 +49,9 @@ def asked(api: Api, **body: object) -> dict[str, Any]:
 def click(
     api: Api, user: str, listed: dict[str, Any], position: int = 1, **more: object
 ) -> dict[str, Any]:
-    body = [event(user, listed, position) | more]
-    answer = api.client.post("/interactions?renewed_consent=true", json=body, headers=SERVICE)
+    consent = {"at": datetime.now(UTC).isoformat(), "source": "account"}
+    body = [event(user, listed, position) | {"renewed_consent": consent} | more]
+    answer = api.client.post("/interactions", json=body, headers=SERVICE)
     assert answer.status_code == 200, answer.text
     told: dict[str, Any] = answer.json()
     return told

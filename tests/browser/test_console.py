@@ -206,6 +206,10 @@ def test_everything_but_the_check_works_without_scripts(
         console.sign_in()
         console.request_page(request_id)
         console.page.get_by_role("link", name="Extend…").click()
+        console.page.get_by_label("Why it takes longer").select_option("complexity")
+        console.page.get_by_label("When the person was told").fill(
+            f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"
+        )
         console.page.get_by_role("button", name="Extend").click()
         assert "moved by two months" in console.page.get_by_role("status").inner_text()
         console.page.get_by_role("link", name="Audit log").click()

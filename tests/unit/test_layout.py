@@ -17,7 +17,7 @@ from tests.servers.machine import Machine
 SECRETS = {
     name: f"{name[-8:].lower()}5432"
     for name in (
-        *("LETHE_PEPPER", "LETHE_VAULT__KEK", "LETHE_AUTH__SERVICE_TOKEN"),
+        *("LETHE_PEPPER", "LETHE_VAULT__KEK", "LETHE_AUTH__SERVICE_TOKEN", "LETHE_AUDIT__ORIGIN"),
         *("LETHE_AUTH__ADMIN_TOKEN", "POSTGRES_PASSWORD", "VAULT_PASSWORD", "REDIS_PASSWORD"),
     )
 }

@@ -55,12 +55,13 @@ class Lists:
 
     def reserve(self, numbers: Ints, *, extra: int) -> None:
         """Make room for ``extra`` more entries in each of these lists."""
+        # Before room is made: writing all lists close together takes all room away.
+        if self._abandoned > max(self._used // 4, 1024):
+            self._compact()
         needed = self.length[numbers] + extra
         short = needed > self._capacity[numbers]
         for number, size in zip(numbers[short].tolist(), needed[short].tolist(), strict=True):
             self._move(number, capacity=max(_SMALLEST_CAPACITY, size + size // 4))
-        if self._abandoned > max(self._used // 4, 1024):
-            self._compact()
 
     def places(self, number: int) -> slice:
         """Return where a list's entries lie in the columns."""

@@ -153,6 +153,7 @@ def test_a_correction_cannot_be_held_or_rejected_when_its_scrub_waits(own_world:
 
 def test_a_correction_is_refused_when_its_new_item_was_erased(own_world: World) -> None:
     world = own_world
+    world.read("fay", ["sea-09"])  # of what was never held nothing is remembered as erased
     tell(world, event(world, "fay"))
     scope = ItemsScope((ItemId("sea-09"),))
     world.container.forget.accept(ForgetCommand(world.user("fay"), scope))
