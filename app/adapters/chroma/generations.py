@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from chromadb.api.models.Collection import Collection
-from chromadb.errors import InternalError, NotFoundError
+from chromadb.errors import ChromaError, InternalError, NotFoundError
 
 from app.adapters.chroma.client import ChromaDatabase, vendor_errors
 from app.adapters.chroma.layout import CollectionSpec, collection_name, parse_name
@@ -25,6 +25,8 @@ from app.domain.errors import DependencyUnavailableError, StoreDamagedError
 T = TypeVar("T")
 _ATTEMPTS: Final = 6
 _PAUSE_S: Final = 0.02
+_HALF_DROPPED: Final = "Missing metadata segment"
+"""A server says so of a collection whose row it still found, and whose parts a drop had taken."""
 _BUSY: Final = "the vector store does not answer"
 
 
@@ -166,6 +168,10 @@ class Generations:
                 return False, []  # a re-index has just dropped it
             except InternalError:
                 # "Error finding id": a record was deleted between Chroma's two look-ups of it.
+                return False, []
+            except ChromaError as error:
+                if _HALF_DROPPED not in str(error):
+                    raise
                 return False, []
 
     def _successor(self, generation: Generation) -> Generation | None:
