@@ -85,7 +85,7 @@ class TopicMatcher:
         catalogue: CurrentCatalogue,
         threshold: float = MEANING_THRESHOLD,
     ) -> None:
-        """Keep the collaborators; ``threshold`` is the least cosine, in (0, 1)."""
+        """Take what it works with; ``threshold`` is the least cosine, in (0, 1)."""
         self._embedder = embedder
         self._memory = memory
         self._catalogue = catalogue

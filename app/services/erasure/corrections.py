@@ -30,7 +30,6 @@ class CorrectionService:
         in_flight: InFlightAnswers,
         clock: Clock,
     ) -> None:
-        """Keep the collaborators."""
         self._queue = queue
         self._certificates = certificates
         self._in_flight = in_flight

@@ -61,7 +61,6 @@ class ItemRemovalService:
         identity: Identity,
         clock: Clock,
     ) -> None:
-        """Keep the collaborators."""
         self._uows = uows
         self._stores = stores
         self._ingest = ingest

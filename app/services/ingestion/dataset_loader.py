@@ -134,7 +134,7 @@ class LoadService:
         clock: Clock,
         batch: int = _BATCH,
     ) -> None:
-        """Keep the collaborators; ``batch`` lines are read and stored at once."""
+        """Take what it works with; ``batch`` lines are read and stored at once."""
         self._batch = batch
         self._uows = uows
         self._catalogue = catalogue

@@ -46,7 +46,7 @@ class ExplanationService:
         limiter: ConcurrencyLimiter,
         config: ExplanationConfig,
     ) -> None:
-        """Keep the collaborators; without an ``explainer`` nothing is explained."""
+        """Take what it works with; without an ``explainer`` nothing is explained."""
         self._explainer = explainer
         self._identity = identity
         self._limiter = limiter

@@ -119,7 +119,7 @@ class Reranker:
         limiter: ConcurrencyLimiter,
         config: RerankerConfig,
     ) -> None:
-        """Keep the collaborators; without a ``ranker`` the fused order stands.
+        """Take what it works with; without a ``ranker`` the fused order stands.
 
         ``answers`` counts each ``hit`` and ``miss`` of the cache.
         """
