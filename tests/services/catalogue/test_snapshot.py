@@ -22,17 +22,20 @@ SHAPE = 4
 
 
 class Index:
-    """A catalogue index that makes vectors up from ids, and notes how often it is asked."""
+    """A catalogue index that makes vectors up from ids, and notes how often it is asked.
+
+    A snapshot only reads: a write through it would be a fault, so writes must fail here.
+    """
 
     def __init__(self, lacking: Sequence[str] = ()) -> None:
         self.lacking = set(lacking)
         self.asked: list[list[ItemId]] = []
 
     def upsert(self, items: Sequence[Item], embeddings: NDArray[np.float32]) -> None:
-        raise NotImplementedError
+        raise AssertionError("a snapshot writes nothing")
 
     def remove(self, item_ids: Sequence[ItemId]) -> None:
-        raise NotImplementedError
+        raise AssertionError("a snapshot writes nothing")
 
     def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
         self.asked.append([])
