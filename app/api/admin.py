@@ -15,7 +15,10 @@ from app.api.schemas import (
     AnswerCountOut,
     AnswersOut,
     AuditOut,
+    DrillIn,
     LeafOut,
+    NeedleOut,
+    NeedlesOut,
     ProofOut,
     ProveIn,
     RequestOut,
@@ -25,6 +28,7 @@ from app.api.scopes import UtcTime
 from app.api.state import StateDep
 from app.domain.audit.entries import LeafKind
 from app.domain.erasure.request import RequestState
+from app.domain.erasure.residue import Pattern, patterns
 from app.domain.models import RequestId
 from app.services.audit.log import AuditQuery
 
@@ -143,3 +147,25 @@ def prove_forgotten(body: ProveIn, _caller: Admin, state: StateDep) -> ProofOut:
     """
     container = state.container
     return ProofOut.model_validate(container.prove.prove(container.identity.pseudonym(body.user)))
+
+
+@router.post("/drill")
+def get_needles(body: DrillIn, _caller: Admin, state: StateDep) -> NeedlesOut:
+    """Tell how somebody made up lies on disk, for a search with tools that are not ours.
+
+    Plant them (`POST /interactions`), search the files for what this tells, forget them, search
+    again. The id begins with `lethe-drill-`, so that this tells nothing about a person.
+    """
+    container = state.container
+    manifest = container.search.everything_of(container.identity.pseudonym(body.user))
+    return NeedlesOut(needles=[_needle(one) for one in patterns(manifest.needles)])
+
+
+def _needle(pattern: Pattern) -> NeedleOut:
+    is_text = pattern.data.isascii() and pattern.data.decode("latin-1").isprintable()
+    return NeedleOut(
+        kind=pattern.kind,
+        needle=pattern.needle,
+        hex=pattern.data.hex(),
+        text=pattern.data.decode() if is_text else None,
+    )

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.erasure.request import Extension, Ground, Reason, RequestState
+from app.domain.erasure.residue import NeedleKind
 from app.domain.models import AttributeValue, Kind
 from app.domain.recommendation.topic import MatchedBy
 from app.services.administration.proof import Claim
@@ -219,6 +220,29 @@ class ProveIn(In):
     """Whom to look for."""
 
     user: UserId
+
+
+class DrillIn(In):
+    """Whom an auditor has planted."""
+
+    user: Annotated[UserId, Field(pattern="^lethe-drill-")] = Field(
+        description="Begins with `lethe-drill-`: made up. Of nobody else is anything told."
+    )
+
+
+class NeedleOut(Out):
+    """Bytes that prove, wherever they lie in a file, that something of the person is left."""
+
+    kind: NeedleKind = Field(description="What of the person it is.")
+    needle: Count = Field(description="Which of its kind; one has several forms.")
+    hex: str = Field(pattern="^([0-9a-f]{2})+$", description="The bytes.")
+    text: str | None = Field(description="The same, where they can be read; for `grep -F`.")
+
+
+class NeedlesOut(Out):
+    """How a made-up person lies on disk: in words that are sealed, and in numbers."""
+
+    needles: list[NeedleOut] = Field(description="Each form of each needle.")
 
 
 class CheckOut(Out):

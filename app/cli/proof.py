@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -62,6 +64,44 @@ def audit_recover(
     print(f"leaves {done.first} to {done.size - 1} are back, under the checkpoint of {done.size}")
 
 
+@audit.command("drill")
+def audit_drill(
+    file: Annotated[Path, typer.Argument(help="Written: how the planted person lies on disk.")],
+    *,
+    url: Annotated[
+        str, typer.Option(envvar="LETHE_URL", help="A running service.")
+    ] = "http://127.0.0.1:8000",
+    token: Annotated[
+        str, typer.Option(envvar="LETHE_TOKEN", help="A service token.")
+    ] = "dev-service-token",  # noqa: S107 - public; taken on the loopback interface only
+    admin_token: Annotated[
+        str, typer.Option(envvar="LETHE_ADMIN_TOKEN", help="An administrator's token.")
+    ] = "dev-admin-token",  # noqa: S107 - the same
+) -> None:
+    """Plant somebody made up, whom auditors look for in the files with tools of their own.
+
+    Prints the id. FILE belongs outside of the data: it holds what is searched for.
+    """
+    from app.cli.remote import Remote
+
+    user = f"lethe-drill-{secrets.token_hex(8)}"
+    notes = [
+        {
+            "event_id": secrets.token_hex(8),
+            "user": user,
+            "kind": "note",
+            "text": f"{secrets.token_hex(16)} likes quiet books about lighthouses.",
+            "occurred_at": datetime.now(UTC).isoformat(),
+        }
+        for _ in range(3)
+    ]
+    with Remote(url, token=token) as service, Remote(url, token=admin_token) as admin:
+        service.post("/interactions", notes)
+        found = admin.post("/admin/drill", {"user": user})
+    file.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    print(user)
+
+
 @keys.command("show")
 def keys_show(*, data_dir: DataDir = None) -> None:
     """Print the public key, to be given to those who verify; beside a running service, too."""
@@ -95,15 +135,12 @@ def probe(
 ) -> None:
     """Search the bytes of every store; exit code 1 unless it proves that nothing is left."""
     from app.cli.runtime import open_runtime
-    from app.domain.erasure.request import ErasureOrder
-    from app.domain.models import RequestId
     from app.wire.ids import user_id
 
     with open_runtime(data_dir) as runtime:
         container = runtime.container
         pseudonym = container.identity.pseudonym("" if user is None else user_id(user))
-        order = ErasureOrder(RequestId(""), pseudonym, is_whole_user=True, record_ids=())
-        (reports,) = container.search.search([container.search.collect(order).needles])
+        (reports,) = container.search.search([container.search.everything_of(pseudonym).needles])
     if as_json:
         fields = ("store", "files", "bytes_read", "patterns", "residue", "control_found")
         print(json.dumps([{name: getattr(one, name) for name in fields} for one in reports]))

@@ -9,8 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.domain.audit.entries import Leaf, LeafKind
-from app.domain.erasure.request import ErasureOrder
-from app.domain.models import Pseudonym, RequestId
+from app.domain.models import Pseudonym
 from app.domain.privacy.pseudonyms import Identity
 from app.domain.recommendation.memory_selection import Strategy
 from app.ports.clock import Clock
@@ -145,10 +144,9 @@ class ProofService:
 
     def _holdings(self, pseudonym: Pseudonym) -> Iterator[Check]:
         """Ask every store, then search the bytes of its files."""
-        order = ErasureOrder(RequestId(""), pseudonym, is_whole_user=True, record_ids=())
         with self._uows.read() as uow:
             rows = uow.subjects.mentions(pseudonym)
-        manifest = self._search.collect(order)
+        manifest = self._search.everything_of(pseudonym)
         yield Check(Claim.ROWS, examined=len(rows), against=sum(rows.values()))
         for claim, store in _STORES.items():
             yield Check(claim, examined=1, against=manifest.counts[store])

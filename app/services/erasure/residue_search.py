@@ -10,7 +10,7 @@ from app.domain.erasure.fingerprint import fingerprints_of
 from app.domain.erasure.manifest import ErasureManifest
 from app.domain.erasure.request import ErasureOrder
 from app.domain.erasure.residue import Needles, ProbeReport
-from app.domain.models import Interaction, Kind, Pseudonym, RecordId, RequestId
+from app.domain.models import Interaction, Kind, Pseudonym, RequestId
 from app.domain.privacy.pseudonyms import Identity
 from app.domain.recommendation.memory import describe_item
 from app.ports.cache import Cache
@@ -77,6 +77,11 @@ class ResidueSearch:
         }
         return ErasureManifest(order, needles, counts)
 
+    def everything_of(self, pseudonym: Pseudonym) -> ErasureManifest:
+        """Return what ``collect`` does for an erasure of everything."""
+        order = ErasureOrder(RequestId(""), pseudonym, is_whole_user=True, record_ids=())
+        return self.collect(order)
+
     def _own_words(self, texts: list[str]) -> tuple[str, ...]:
         """Leave out texts that the catalogue says as well: finding those proves nothing."""
         if not texts:
@@ -103,8 +108,9 @@ class ResidueSearch:
     def _canary(self) -> Needles:
         """Return what every search must find, planting it where it is missing."""
         pseudonym = self._identity.canary()
-        record_ids = self._records_of(pseudonym)
-        if not record_ids:
+        with self._uows.read() as uow:
+            is_planted = bool(uow.interactions.record_ids_of(pseudonym))
+        if not is_planted:
             note = Interaction(
                 pseudonym=pseudonym,
                 event_key=self._identity.event_key(pseudonym, "canary"),
@@ -113,10 +119,4 @@ class ResidueSearch:
                 text=f"canary {secrets.token_hex(24)}",
             )
             self._ingest.record([note])
-            record_ids = self._records_of(pseudonym)
-        order = ErasureOrder(RequestId(""), pseudonym, is_whole_user=True, record_ids=record_ids)
-        return self.collect(order).needles
-
-    def _records_of(self, pseudonym: Pseudonym) -> tuple[RecordId, ...]:
-        with self._uows.read() as uow:
-            return tuple(uow.interactions.record_ids_of(pseudonym))
+        return self.everything_of(pseudonym).needles
