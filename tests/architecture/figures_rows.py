@@ -124,6 +124,11 @@ def _topic() -> str:
     )
 
 
+def _words(kind: str) -> str:
+    found = at("words", kind)["ndcg@10"]
+    return f"{found['embedder'][0]:.3f}, {found['words'][0]:.3f}, {found['both at 0.5'][0]:.3f}"
+
+
 ROWS: Final[tuple[Row, ...]] = (
     (
         "`GET /recommend` over HTTP, MovieLens 100K, no language model",
@@ -147,6 +152,12 @@ ROWS: Final[tuple[Row, ...]] = (
         "a start from SQL at a million users and 60,000 items",
         lambda: f"{at('start', 'without_head', 'start', 'wall_s'):.0f} s",
         ("start",),
+        (),
+    ),
+    (
+        "NDCG@10 of free text by the embedder, by words, by both, on the demo set",
+        lambda: f"books that are meant {_words('known')}; notes of taste {_words('taste')}",
+        ("words",),
         (),
     ),
     (

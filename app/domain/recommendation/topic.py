@@ -23,6 +23,18 @@ at 0.73 from "The Three Musketeers", and at 0.69 from that book."""
 MAX_TOPICS: Final = 50
 """Most topics that a user may keep out: each is looked at for every answer."""
 _WORD: Final = re.compile(r"\w+")
+_ENGLISH: Final = """
+a about all also am an and any are as at be been being but by can could did do does for from had has
+have he her him his how i if in into is it its just like me more most my no nor not of on or our own
+so some such than that the their them then there these they this those to too us very was we were
+what when which who whom why will with would you your d don ll m re s t ve"""
+_GERMAN: Final = """
+aber als am an auch auf aus bei bin bis da das dass dem den der des die dir du ein eine einem einen
+einer eines er es fur hat habe ich ihr im in ist ja kann kein keine man mich mir mit nach nicht noch
+nur oder schon sehr sein sich sie sind so uber um und uns von vor war was wenn wer wie wir wird zu
+zum zur"""
+_STOP_WORDS: Final = frozenset((_ENGLISH + _GERMAN).split())
+"""Words that are in texts about anything: they match nothing by themselves."""
 
 
 class MatchedBy(StrEnum):
@@ -47,8 +59,15 @@ class Topic:
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text, without case, accents and punctuation."""
+    if text.isascii():
+        return _WORD.findall(text.lower())
     plain = unicodedata.normalize("NFKD", text.casefold())
     return _WORD.findall("".join(char for char in plain if not unicodedata.combining(char)))
+
+
+def telling_words(text: str) -> set[str]:
+    """Return the words of a text that say what it is about, such as no article."""
+    return set(words_of(text)) - _STOP_WORDS
 
 
 def spaced_words(text: str) -> str:

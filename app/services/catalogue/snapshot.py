@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,6 +20,8 @@ from app.domain.recommendation.column import Mask
 from app.domain.recommendation.columns import Narrowing
 from app.domain.recommendation.filter import CatalogueEntry, Where, matches
 from app.services.catalogue.base import Base
+from app.services.catalogue.eligible import Eligible
+from app.services.catalogue.lexicon import Lexicon, words_in
 from app.services.catalogue.vectors import ItemVectors, Vector, best_of, exact_cosines
 
 N_CLUSTERS: Final = 8
@@ -115,6 +117,13 @@ class CatalogueSnapshot:
             changed=frozenset(touched),
             names=+names,
         )
+        if "lexicon" in vars(self):
+            told = [
+                (row, words_in(self.entries, one), words_in(entries, one))
+                for one in {*new, *removed}
+                for row in [rows[one] if one in rows else self.rows[one]]
+            ]
+            vars(later)["lexicon"] = self.lexicon.after(told, n_rows=len(available))
         return later if len(touched) <= _MAX_CHANGED else later.in_order()
 
     def in_order(self) -> CatalogueSnapshot:
@@ -124,15 +133,20 @@ class CatalogueSnapshot:
         """
         base = Base(self.entries.values())
         ids = tuple(one.item.item_id for one in base.entries)
-        return replace(
+        rows = {item_id: row for row, item_id in enumerate(ids)}
+        later = replace(
             self,
             vectors=self.vectors.retried(),
             ids=ids,
-            rows={item_id: row for row, item_id in enumerate(ids)},
+            rows=rows,
             available=np.array([is_shown(one) for one in base.entries], dtype=np.bool_),
             base=base,
             changed=frozenset(),
         )
+        if "lexicon" in vars(self):
+            moved = np.array([rows.get(one, -1) for one in self.ids], dtype=np.int32)
+            vars(later)["lexicon"] = self.lexicon.moved(moved, n_rows=len(ids))
+        return later
 
     def items(self, item_ids: Iterable[ItemId]) -> dict[ItemId, Item]:
         """Return those of these items that there are."""
@@ -149,7 +163,7 @@ class CatalogueSnapshot:
 
     def eligible(self) -> Eligible:
         """Return every item that may be in a list."""
-        return Eligible(self, self.available)
+        return Eligible(self.ids, self.rows, self.available, self.mask)
 
     def mask(self, where: Where) -> Mask:
         """Return which items a filter lets pass, shape (n_rows,); those not available, too."""
@@ -226,6 +240,27 @@ class CatalogueSnapshot:
             if (one.item_id in self.rows if among is None else one.item_id in among)
         ][:top_n]
 
+    def wordy(
+        self,
+        text: str,
+        *,
+        top_n: int,
+        exclude: Collection[ItemId] = (),
+        among: Eligible | None = None,
+    ) -> list[Scored]:
+        """Return up to ``top_n`` items that share telling words with a text; see ``nearest``."""
+        scores = self.lexicon.scores(text)
+        scores[[self.rows[one] for one in exclude if one in self.rows]] = 0
+        scores[scores <= 0] = -np.inf
+        eligible = None if among is None else among.mask
+        return best_of(self.ids, scores, top_n=top_n, eligible=eligible)
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """The words of the items, made when first asked for: some seconds for 100,000."""
+        told = ((row, "", words_in(self.entries, one)) for one, row in self.rows.items())
+        return Lexicon().after(told, n_rows=len(self.ids))
+
     @cached_property
     def _held(self) -> tuple[list[ItemId], Vector]:
         return self.vectors.matrix(list(self.rows))
@@ -252,45 +287,6 @@ class CatalogueSnapshot:
     def cluster_of(self, vectors: Vector) -> NDArray[np.int64]:
         """Return the number of the cluster of each vector, shape (m,)."""
         return nearest(self.centres, vectors)
-
-
-@dataclass(frozen=True, slots=True)
-class Eligible(Collection[ItemId]):
-    """The items that an answer may hold.
-
-    Args:
-        snapshot: whose items.
-        mask: which of them, shape (n_rows,).
-    """
-
-    snapshot: CatalogueSnapshot
-    mask: Mask
-
-    @property
-    def ids(self) -> Sequence[ItemId]:
-        """The items in the order of the mask; the same object while the order is the same."""
-        return self.snapshot.ids
-
-    def __contains__(self, item_id: object) -> bool:
-        row = self.snapshot.rows.get(item_id)  # type: ignore[call-overload] # any object may be asked for
-        return row is not None and bool(self.mask[row])
-
-    def __iter__(self) -> Iterator[ItemId]:
-        ids = self.snapshot.ids
-        return (ids[row] for row in np.flatnonzero(self.mask).tolist())
-
-    def __len__(self) -> int:
-        return int(np.count_nonzero(self.mask))
-
-    def within(self, where: Where) -> Eligible:
-        """Return those that a filter lets pass."""
-        return replace(self, mask=self.mask & self.snapshot.mask(where)) if where.clauses else self
-
-    def without(self, item_ids: Iterable[ItemId]) -> Eligible:
-        """Return those that are none of these."""
-        mask, rows = self.mask.copy(), self.snapshot.rows
-        mask[[rows[one] for one in item_ids if one in rows]] = False
-        return replace(self, mask=mask)
 
 
 def _place(item_id: ItemId) -> bytes:

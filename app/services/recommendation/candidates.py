@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from app.domain.models import ItemId, Scored
 from app.domain.recommendation.fusion import reciprocal_ranks
 from app.domain.recommendation.repulsion import repelled
-from app.domain.recommendation.topic import words_about, words_of
 from app.ports.neighbours import Neighbours
 from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.recommendation.answer import Source
@@ -23,7 +22,10 @@ from app.services.recommendation.rules import Rules
 _SHOWN_LATELY: Final = 0.5
 """What is left of the score of an item that was shown lately: about sixty places."""
 _QUERY_DEPTH: Final = 300
-"""Items nearest to a free text among which its words are looked for."""
+"""Items that a free text finds by meaning, and by words."""
+
+_WORDS: Final = 0.5
+"""What shared words count beside the meaning: measured in ``benchmarks/results/words.json``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class CandidateConfig:
         weight_neighbours: weight of co-occurrence in the fusion, > 0.
         weight_content: weight of content search, > 0.
         weight_popularity: weight of popularity, > 0; a tie-breaker and a filler.
-        weight_query: weight of a free text's meaning, and of its words, > 0.
+        weight_query: weight of a free text's meaning, > 0; its words count half of it.
     """
 
     depth: int = 100
@@ -150,7 +152,7 @@ class Candidates:
         *,
         hidden: frozenset[ItemId],
     ) -> list[tuple[Source, float, Sequence[Scored]]]:
-        """Return what a free text means, and of that what shares most words with it."""
+        """Return what is near to a free text in meaning, and what shares most words with it."""
         if meaning is None:
             return []
         near = rules.catalogue.nearest(
@@ -160,21 +162,11 @@ class Candidates:
             among=rules.matching,
             depth=_QUERY_DEPTH,
         )
-        words = set(words_of(text))
-        items = rules.catalogue.items(one.item_id for one in near)
-        shared = [
-            (-len(words.intersection(words_of(words_about(items[one.item_id])))), one)
-            for one in near
-            if one.item_id in items
-        ]
-        counts = sorted({count for count, _ in shared if count})
-        by_words = [
-            Scored(one.item_id, -count, 1 + counts.index(count))
-            for count, one in sorted(shared, key=lambda pair: pair[0])
-            if count
-        ]
+        wordy = rules.catalogue.wordy(
+            text, top_n=_QUERY_DEPTH, exclude=hidden, among=rules.matching
+        )
         weight = self._config.weight_query
-        return [(Source.CONTENT, weight, near), (Source.CONTENT, weight, by_words)]
+        return [(Source.CONTENT, weight, near), (Source.CONTENT, _WORDS * weight, wordy)]
 
     @staticmethod
     def _adjust(fused: dict[ItemId, float], rules: Rules) -> None:

@@ -21,7 +21,8 @@ from app.ports.clock import Clock
 from app.ports.neighbours import Neighbours
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.catalogue.current import CurrentCatalogue
-from app.services.catalogue.snapshot import CatalogueSnapshot, Eligible
+from app.services.catalogue.eligible import Eligible
+from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.concurrency import ConcurrencyLimiter
 from app.services.recommendation.neighbour_sync import NeighbourSync
 

@@ -12,7 +12,8 @@ from app.domain.recommendation.column import Mask
 from app.domain.recommendation.columns import emptied_by
 from app.domain.recommendation.filter import Where
 from app.domain.recommendation.filter_parser import parse_where
-from app.services.catalogue.snapshot import CatalogueSnapshot, Eligible
+from app.services.catalogue.eligible import Eligible
+from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.recommendation.query import Boost, RecommendQuery, Scenario
 
 

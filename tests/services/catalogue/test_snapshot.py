@@ -14,7 +14,8 @@ from app.domain.models import AttributeValue, Item, ItemId, Scored
 from app.domain.privacy.rotation import quantise
 from app.domain.recommendation.filter import CatalogueEntry, matches
 from app.domain.recommendation.filter_parser import parse_where
-from app.services.catalogue.snapshot import CatalogueSnapshot, Eligible
+from app.services.catalogue.eligible import Eligible
+from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.vectors import ItemVectors, exact_cosines, on_item_grid
 from tests.where_cases import NOW, catalogues, documents
 
@@ -87,6 +88,7 @@ def test_a_snapshot_answers_like_one_read_anew_when_it_came_about_by_changes(
     steps: list[tuple[list[CatalogueEntry], list[ItemId], bool]], document: dict[str, object]
 ) -> None:
     snapshot, there = snapshot_of([]), dict[ItemId, CatalogueEntry]()
+    _ = snapshot.lexicon  # from here on it is kept up, not made anew
     for version, (put, removed, is_ordered) in enumerate(steps, start=2):
         there |= {one.item.item_id: one for one in put}
         there = {one: entry for one, entry in there.items() if one not in removed}
@@ -106,6 +108,9 @@ def test_a_snapshot_answers_like_one_read_anew_when_it_came_about_by_changes(
         best = sorted(among, key=lambda one: (-float(vector_of(one) @ query), one))[:top_n]
         assert [one.item_id for one in found] == best
     assert np.array_equal(snapshot.centres, anew.centres)
+    assert snapshot.lexicon.postings.keys() == anew.lexicon.postings.keys()
+    text = " ".join(anew.lexicon.postings)
+    assert snapshot.wordy(text, top_n=9) == anew.wordy(text, top_n=9)
 
 
 def test_each_vector_is_asked_for_once_until_its_item_changes() -> None:
@@ -159,17 +164,35 @@ def test_no_word_of_an_item_is_left_as_soon_as_it_is_removed_or_corrected(
     kept = [CatalogueEntry(Item(ItemId(one), one, attributes=shared), NOW) for one in others]
     snapshot = snapshot_of([*kept, seller])
     assert passing(snapshot, {"seller": secret}) == {"b"}
+    assert [one.item_id for one in snapshot.wordy("frau Musterfrau", top_n=9)] == ["b"]
 
     put, removed = ([new], []) if is_corrected else ([], [ItemId("b")])
     later = snapshot.after(put, removed=removed, version=2).after([], removed=[], version=3)
 
     assert secret not in repr([vars(later), later.base.entries, later.base.columns])
+    assert "musterfrau" not in repr(later.lexicon)
     assert passing(later, {"sold": "here"}) == set(others)
     assert passing(later, {"seller": {"$lt": "Z"}}) == set()
     assert passing(later, {"seller": {"$gte": "M"}}) == set(others)
     assert passing(later, {"title": {"$gte": ""}}) == set(others) | (
         {"b"} if is_corrected else set()
     )
+
+
+def test_items_are_found_by_what_few_others_say_and_never_by_words_that_say_nothing() -> None:
+    titles = {"a": "The whale", "b": "The the the", "c": "A book of the sea", "d": "The whale book"}
+    entries = [CatalogueEntry(Item(ItemId(one), title), NOW) for one, title in titles.items()]
+    snapshot = snapshot_of(entries)
+
+    def found(text: str) -> list[str]:
+        return [one.item_id for one in snapshot.wordy(text, top_n=9)]
+
+    assert found("a book about the SEA") == ["c", "d"]
+    assert found("Is the whale like a sea?") == ["c", "a", "d"]
+    assert found("the") == found("") == found("?!") == []
+    narrowed = snapshot.eligible().without([ItemId("a")])
+    ranks = [one[::2] for one in snapshot.wordy("whale", top_n=9, among=narrowed)]
+    assert ranks == [("d", 2)], "a filter changes no rank"
 
 
 def test_an_item_that_is_not_available_is_in_no_list_and_still_there() -> None:
