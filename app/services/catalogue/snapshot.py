@@ -117,14 +117,21 @@ class CatalogueSnapshot:
             changed=frozenset(touched),
             names=+names,
         )
-        if "lexicon" in vars(self):
-            told = [
-                (row, words_in(self.entries, one), words_in(entries, one))
-                for one in {*new, *removed}
-                for row in [rows[one] if one in rows else self.rows[one]]
-            ]
-            vars(later)["lexicon"] = self.lexicon.after(told, n_rows=len(available))
+        self._keep_lexicon_up(later, {*new, *removed})
         return later if len(touched) <= _MAX_CHANGED else later.in_order()
+
+    def _keep_lexicon_up(self, later: CatalogueSnapshot, changed: Collection[ItemId]) -> None:
+        if "lexicon" not in vars(self):
+            return
+        told = [
+            (
+                (later if one in later.rows else self).rows[one],
+                words_in(self.entries, one),
+                words_in(later.entries, one),
+            )
+            for one in changed
+        ]
+        vars(later)["lexicon"] = self.lexicon.after(told, n_rows=len(later.ids))
 
     def in_order(self) -> CatalogueSnapshot:
         """Return the same version over a base of its own, so that nothing removed is left in it.
