@@ -8,12 +8,11 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path, status
 from fastapi.responses import PlainTextResponse, Response
-from pydantic import StringConstraints
 
 from app.api.auth import Anyone, Caller, Role, ServiceOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
-from app.api.forget_in import ForgetIn
+from app.api.forget_in import ForgetIn, Key
 from app.api.schemas import (
     AcceptedOut,
     PeriodOut,
@@ -45,7 +44,6 @@ class _Document(Response):
 
 _FILE: Final = {"type": "object", "description": "As in app/data/schemas/certificate.v1.json."}
 _PREVIEW_ENTRIES: Final = 1_000
-_Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
 @router.post("/forget", status_code=status.HTTP_202_ACCEPTED, responses=declared(403, 409))
@@ -54,7 +52,7 @@ def forget(
     caller: ServiceOrUser,
     state: StateDep,
     idempotency_key: Annotated[
-        _Key | None, Header(description="The caller's own, 1 to 255 characters.")
+        Key | None, Header(description="The caller's own, 1 to 255 characters.")
     ] = None,
 ) -> AcceptedOut:
     """Accept an erasure request: from this answer on, nothing rests on the data.
@@ -63,20 +61,8 @@ def forget(
     body it is 409. A `period` ends at the latest with the request; the answer tells its ends.
     """
     caller.require_user(body.user)
-    container = state.container
-    pseudonym = container.identity.pseudonym(body.user)
-    accepted = container.forget.accept(
-        ForgetCommand(
-            pseudonym=pseudonym,
-            scope=body.scope.to_domain(container.identity, pseudonym),
-            reason=body.reason,
-            idempotency_key=idempotency_key,
-            subject_request_id=str(body.subject_request_id) if body.subject_request_id else None,
-            about=commit(body.user),
-            requested_at=body.requested_at,
-        )
-    )
-    return _accepted(accepted, state)
+    command = body.to_domain(state.container.identity, idempotency_key=idempotency_key)
+    return accepted_out(state.container.forget.accept(command), state)
 
 
 @router.delete(
@@ -96,10 +82,11 @@ def forget_interaction(
     pseudonym = identity.pseudonym(user)
     scope = EventsScope((identity.event_key(pseudonym, event_id),))
     command = ForgetCommand(pseudonym=pseudonym, scope=scope, about=commit(user))
-    return _accepted(state.container.forget.accept(command), state)
+    return accepted_out(state.container.forget.accept(command), state)
 
 
-def _accepted(accepted: Acceptance, state: State) -> AcceptedOut:
+def accepted_out(accepted: Acceptance, state: State) -> AcceptedOut:
+    """Return the answer to an accepted request, which is counted."""
     row = accepted.request
     if accepted.is_new:
         state.metrics.forget(scope_kind=row.scope_kind)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from app.api.scopes import ScopeIn, UtcTime
 from app.domain.erasure.request import Extension, Ground, Reason
+from app.domain.privacy.pseudonyms import Identity
+from app.services.audit.certificates import commit
+from app.services.erasure.requests import ForgetCommand
 from app.wire.ids import UserId
 from app.wire.schemas import In
+
+Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
 class ForgetIn(In):
@@ -29,6 +35,27 @@ class ForgetIn(In):
         default=None,
         description="When the person asked, which starts the month of GDPR Art. 12(3); within the "
         "last 366 days. Null: now.",
+    )
+
+    def to_domain(self, identity: Identity, *, idempotency_key: str | None) -> ForgetCommand:
+        """Return the command; the user's id goes no further than into a commitment to it."""
+        pseudonym = identity.pseudonym(self.user)
+        return ForgetCommand(
+            pseudonym=pseudonym,
+            scope=self.scope.to_domain(identity, pseudonym),
+            reason=self.reason,
+            idempotency_key=idempotency_key,
+            subject_request_id=str(self.subject_request_id) if self.subject_request_id else None,
+            about=commit(self.user),
+            requested_at=self.requested_at,
+        )
+
+
+class ForgetLineIn(ForgetIn):
+    """An erasure request of a batch."""
+
+    idempotency_key: Key | None = Field(
+        default=None, description="The caller's own, as the header of `POST /forget`."
     )
 
 

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from app.api.errors import Problem, declared
+from app.api.forget_in import ForgetLineIn
 from app.domain.errors import FieldError, InvalidInputError
 from app.wire.interactions import InteractionIn
 from app.wire.schemas import In, ItemIn
@@ -48,7 +49,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
             for parameter in operation.get("parameters", ()):
                 _give_example(parameter["schema"], parameter["name"], operation["operationId"])
     _, made = models_json_schema(
-        [(model, "validation") for model in (ItemIn, InteractionIn, Problem)],
+        [(model, "validation") for model in (ItemIn, InteractionIn, ForgetLineIn, Problem)],
         ref_template=_AT + "{model}",
     )
     known = document["components"]["schemas"] | made["$defs"]
@@ -112,4 +113,15 @@ def batch_body(model: type[In]) -> dict[str, Any]:
                 "application/x-ndjson": {"schema": lines},
             },
         }
+    }
+
+
+def lines_of(answer: str) -> dict[str, Any]:
+    """Return what is declared of a 200 that has a line for each entry of a batch."""
+    either = [{"$ref": _AT + name} for name in (answer, Problem.__name__)]
+    media = "application/x-ndjson"
+    lines = {"type": "string", "contentMediaType": media, "contentSchema": {"anyOf": either}}
+    return {
+        "description": "A line for each entry, in their order: the answer, or the problem.",
+        "content": {media: {"schema": lines}},
     }

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from app.api.auth import Service, ServiceOrUser
 from app.api.bodies import Batch, BodyRoute
 from app.api.errors import declared, problem_of
-from app.api.openapi import batch_body
+from app.api.openapi import batch_body, lines_of
 from app.api.recommend_in import RecommendIn, where_of
 from app.api.recommended import RecommendationOut
 from app.api.state import State, StateDep, require_restored
@@ -112,26 +112,7 @@ def recommend_by_body(
     "/recommend/batch",
     response_class=StreamingResponse,
     openapi_extra=batch_body(RecommendIn),
-    responses={
-        200: {
-            "description": "A line for each entry, in their order: the answer, or the problem.",
-            "content": {
-                _NDJSON: {
-                    "schema": {
-                        "type": "string",
-                        "contentMediaType": _NDJSON,
-                        "contentSchema": {
-                            "anyOf": [
-                                {"$ref": "#/components/schemas/RecommendationOut"},
-                                {"$ref": "#/components/schemas/Problem"},
-                            ]
-                        },
-                    }
-                }
-            },
-        },
-        **declared(422),
-    },
+    responses={200: lines_of("RecommendationOut"), **declared(422)},
 )
 def recommend_many(
     _caller: Service,

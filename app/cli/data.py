@@ -103,7 +103,13 @@ def forget(
         str | None, typer.Argument(help="The user's id; - reads ids from standard input.")
     ] = None,
     *,
-    users: Annotated[Path | None, typer.Option(help="File of user ids, one a line.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="CSV of people: user, and what else is known; with --url.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="What became of each line; beside the file if not given.")
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait for the certificates of a file.")] = True,
     item: Annotated[list[str] | None, typer.Option(help="Only this item; may repeat.")] = None,
     url: Annotated[
         str | None, typer.Option(envvar="LETHE_URL", help="A running service to ask.")
@@ -118,13 +124,28 @@ def forget(
     \b
     lethe forget reader-001
     lethe forget - < leavers.txt
-    lethe forget --users leavers.txt --url https://lethe.example --token TOKEN
+    lethe forget --file people.csv --url https://lethe.example --token TOKEN
 
     Prints a line of JSON for each, in their order and without the id.
+
+    The first row of a file names its columns: user, and if wanted requested_at,
+    subject_request_id and reason. Receipts and certificates go to a report beside it. Run again,
+    it goes on where it was broken off. Several ids of one person are several lines.
     """  # noqa: D301 - click keeps the lines below a backspace as they are
+    from app.domain.errors import FieldError, InvalidInputError
+
+    if (user is None) is (file is None) or (file and (item or url is None)):
+        told = "give one id, or - for standard input, or --file with --url and without --item"
+        raise InvalidInputError(FieldError("USER", told))
+    if file is not None and url is not None:
+        from app.cli.forget_file import forget_file
+
+        ends = forget_file(file, report_path=report, url=url, token=token, is_awaited=wait)
+        print(json.dumps(ends))
+        raise typer.Exit(1 if set(ends) - {"completed", "suppressed"} else 0)
     from app.cli.forgetting import forget_here, forget_there, read_users
 
-    wanted = read_users(user, users)
+    wanted = read_users(user or "-")
     items = sorted(item or [])
     done = forget_there(wanted, items, url=url, token=token) if url else None
     n_open = 0

@@ -7,23 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.domain.errors import FieldError, InvalidInputError
 
-
-def read_users(
-    user: str | None, file: Path | None, *, piped: Iterable[str] = sys.stdin
-) -> list[str]:
-    """Return the ids that were given: one, those of a file, or those of standard input.
-
-    Raises:
-        InvalidInputError: none was given, or more than one way was taken.
-    """
-    if (user is None) is (file is None):
-        raise InvalidInputError(FieldError("USER", "give one id, - for standard input, or --users"))
-    if user is not None and user != "-":
-        return [user]
-    lines = file.read_text(encoding="utf-8").splitlines() if file else piped
-    return [line.rstrip("\n") for line in lines if line.strip()]
+def read_users(user: str, *, piped: Iterable[str] = sys.stdin) -> list[str]:
+    """Return the id that was given, or those of standard input, one a line."""
+    return [line.rstrip("\n") for line in piped if line.strip()] if user == "-" else [user]
 
 
 def forget_here(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 from uuid import uuid4
 
 import httpx
@@ -14,6 +16,7 @@ from app.domain.errors import DependencyUnavailableError, FieldError, InvalidInp
 FINAL: Final = frozenset({"completed", "rejected", "failed"})
 _TIMEOUT_S: Final = 60.0
 _ASK_AGAIN_S: Final = 0.3
+_NOBODY: Final = "no service answers at --url; start one with: lethe serve --demo"
 
 
 class Remote:
@@ -62,25 +65,45 @@ class Remote:
         """Return how far an erasure is."""
         return self._asked("GET", f"/forget/{request_id}")
 
-    def finished(self, request_id: str) -> dict[str, Any]:
+    def finished(self, request_id: str, *, final: Collection[str] = FINAL) -> dict[str, Any]:
         """Wait until an erasure is completed, rejected or failed; return it."""
-        while (found := self.erasure(request_id))["status"] not in FINAL:
+        while (found := self.erasure(request_id))["status"] not in final:
             time.sleep(_ASK_AGAIN_S)
         return found
+
+    def stream(self, path: str, entries: Sequence[object]) -> Iterator[dict[str, Any]]:
+        """Send a batch and yield the answer's lines as they come.
+
+        Raises:
+            InvalidInputError: the service says no.
+            DependencyUnavailableError: it does not answer, or the answer broke off.
+        """
+        lines = "".join(json.dumps(entry) + "\n" for entry in entries)
+        headers = {"Content-Type": "application/x-ndjson"}
+        try:
+            with self._http.stream("POST", path, content=lines, headers=headers) as response:
+                if not response.is_success:
+                    response.read()
+                    _refuse(response)
+                yield from map(json.loads, response.iter_lines())
+        except httpx.TransportError as error:
+            raise DependencyUnavailableError(_NOBODY) from error
 
     def _asked(self, method: str, path: str, **given: Any) -> dict[str, Any]:  # noqa: ANN401
         try:
             response = self._http.request(method, path, **given)
         except httpx.TransportError as error:
-            told = "no service answers at --url; start one with: lethe serve --demo"
-            raise DependencyUnavailableError(told) from error
-        answer: dict[str, Any] = _read(response)
-        if response.is_success:
-            return answer
-        if response.status_code in {401, 403}:
-            raise InvalidInputError(FieldError("--token", "the service does not take it"))
-        detail = str(answer.get("detail", response.reason_phrase))
-        raise InvalidInputError(FieldError("the service says", detail))
+            raise DependencyUnavailableError(_NOBODY) from error
+        if not response.is_success:
+            _refuse(response)
+        return _read(response)
+
+
+def _refuse(response: httpx.Response) -> NoReturn:
+    if response.status_code in {401, 403}:
+        raise InvalidInputError(FieldError("--token", "the service does not take it"))
+    detail = str(_read(response).get("detail", response.reason_phrase))
+    raise InvalidInputError(FieldError("the service says", detail))
 
 
 def _read(response: httpx.Response) -> dict[str, Any]:

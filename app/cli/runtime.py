@@ -71,7 +71,7 @@ def load_dataset(
         console.print(remark, style="dim")
     name = f"{kind}:{path.absolute()}" if path else str(kind)
     started_s = time.monotonic()
-    with _progress(console) as progress:
+    with progress_on(console) as progress:
         watcher = _watcher(progress, dataset, console)
         result = container.load.load(dataset, name=name, watcher=watcher)
     seconds = time.monotonic() - started_s
@@ -86,7 +86,8 @@ def load_dataset(
     return result
 
 
-def _progress(console: Console) -> Progress:
+def progress_on(console: Console) -> Progress:
+    """Return a bar with counts and the time that is left."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

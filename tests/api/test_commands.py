@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import app
 from app.cli.demo import verified, walk
 from app.cli.demo_told import Told
 from app.cli.forgetting import read_users
@@ -69,15 +70,14 @@ def test_a_token_that_is_not_taken_and_a_service_that_is_not_there_are_named(api
         remote.erasure("1")
 
 
-def test_user_ids_come_from_an_argument_a_file_or_standard_input(
-    tmp_path: Path,
-) -> None:
-    file = tmp_path / "leavers.txt"
-    file.write_text("ann\n\nbob \n", encoding="utf-8")
+def test_user_ids_come_from_an_argument_or_standard_input() -> None:
+    assert read_users("ann") == ["ann"]
+    assert read_users("-", piped=io.StringIO("ann\n\nbob \n")) == ["ann", "bob "]
 
-    assert read_users("ann", None) == ["ann"]
-    assert read_users(None, file) == ["ann", "bob "]
-    assert read_users("-", None, piped=io.StringIO("cem\n")) == ["cem"]
-    for user, users in ((None, None), ("ann", file)):
-        with pytest.raises(InvalidInputError, match="give one id"):
-            read_users(user, users)
+
+@pytest.mark.parametrize("given", [[], ["ann", "--file", "x"], ["--file", "x"]])
+def test_forget_takes_one_way_of_naming_people(given: list[str]) -> None:
+    result = CliRunner().invoke(app, ["forget", *given])
+
+    assert result.exit_code
+    assert "give one id" in f"{result.output}{result.exception}"

@@ -1,7 +1,9 @@
-"""Erasure requests as they begin: what is possible, the row, and its first leaves."""
+"""Erasure requests as they begin: what is asked, what is possible, the row, its first leaves."""
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,10 +17,13 @@ from app.domain.erasure.request import (
 )
 from app.domain.erasure.scope import CORRECTION, AllScope, Scope, TopicScope
 from app.domain.errors import FieldError, InvalidInputError, TooManyError
-from app.domain.models import Pseudonym
+from app.domain.models import Pseudonym, RecordId, RequestId, Subject, SubjectStatus
 from app.domain.privacy.pseudonyms import Identity
-from app.domain.recommendation.topic import MAX_TOPICS
+from app.domain.recommendation.topic import MAX_TOPICS, Topic
 from app.ports.persistence.unit_of_work import UnitOfWork
+from app.services.audit.certificates import SaltedCommitment
+from app.services.erasure.scope_resolution import entries_in_scope
+from app.services.ingestion.tombstone_filter import tombstones
 
 MAX_UNDER_WAY: Final = 20
 """Most requests of one user that are not over; each is a row, a leaf and a search of all files."""
@@ -26,11 +31,51 @@ _OLDEST: Final = timedelta(days=366)
 _SKEW: Final = timedelta(minutes=5)
 
 
-def require_possible(requested_at: datetime | None, *, now: datetime) -> None:
-    """Refuse a time at which nobody can have asked, or would wait for an answer any more."""
-    if requested_at is not None and not now - _OLDEST <= requested_at <= now + _SKEW:
-        message = "must lie within the last 366 days, and not in the future"
-        raise InvalidInputError(FieldError("requested_at", message))
+@dataclass(frozen=True, slots=True)
+class ForgetCommand:
+    """What is asked for.
+
+    Args:
+        idempotency_key: the caller's; the same key gives the same request.
+        subject_request_id: OpenDSR's id of the request, unique as well.
+        about: commitment to the caller's user id, made at the edge, where the id is known; None
+            commits to the pseudonym.
+        requested_at: when the person asked; not in the future, at most a year ago. None: now.
+        is_replay: whether it repeats an erasure that a restored backup does not know.
+    """
+
+    pseudonym: Pseudonym
+    scope: Scope
+    reason: Reason | None = None
+    idempotency_key: str | None = None
+    subject_request_id: str | None = None
+    about: SaltedCommitment | None = None
+    requested_at: datetime | None = None
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A command, and what is known of its user when it is carried out.
+
+    Args:
+        about: records that a topic scope was resolved to.
+        subject: locked; None for somebody unknown.
+    """
+
+    command: ForgetCommand
+    _: KW_ONLY
+    about: frozenset[RecordId]
+    subject: Subject | None
+    now: datetime
+
+
+def impossible(requested_at: datetime | None, *, now: datetime) -> InvalidInputError | None:
+    """Return what is wrong with a time at which nobody can have asked, or waits any more."""
+    if requested_at is None or now - _OLDEST <= requested_at <= now + _SKEW:
+        return None
+    message = "must lie within the last 366 days, and not in the future"
+    return InvalidInputError(FieldError("requested_at", message))
 
 
 def require_room(
@@ -87,3 +132,39 @@ def leaves_of(request: ErasureRequest, *, n_memories: int, n_tombstones: int = 0
         Leaf(LeafKind.FORGET_RECEIVED, at, request_id, facts),
         Leaf(LeafKind.FORGET_SUPPRESSED, at, request_id, suppressed_facts),
     ]
+
+
+def suppress(uow: UnitOfWork, wish: Wish, *, identity: Identity) -> tuple[ErasureRequest, int]:
+    """Flag what is in scope, leave tombstones; return the request and how many memories."""
+    request_id = RequestId(secrets.token_hex(16))
+    command, subject, now = wish.command, wish.subject, wish.now
+    pseudonym, scope = command.pseudonym, command.scope
+    is_whole_user, epoch = isinstance(scope, AllScope), 0
+    if subject is not None:
+        status = SubjectStatus.ERASING if is_whole_user else None
+        epoch = uow.subjects.raise_epoch(pseudonym, status=status)
+    # Without the words: whoever asks to be forgotten must be heard even if their key is lost.
+    history = uow.interactions.history(pseudonym, with_texts=False)
+    doomed = entries_in_scope(scope, history, about=wish.about)
+    uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
+    n_records = len(doomed)
+    if is_whole_user:
+        topics = uow.suppressions.of([pseudonym]).get(pseudonym, ())
+        n_records += len(topics) + len(subject.rights if subject else ())
+    stone = Tombstone(pseudonym, request_id, now, epoch=epoch)
+    uow.tombstones.add(tombstones(identity, scope, doomed, stone=stone))
+    if isinstance(scope, TopicScope):
+        topic = Topic(identity.topic_id(pseudonym, scope.text), scope.text)
+        uow.suppressions.add(pseudonym, topic, request_id=request_id, at=now)
+    seq = uow.changes.append({pseudonym})
+    request = suppressed(stone, scope_kind=scope.kind, seq=seq, reason=command.reason)
+    # Which part it is, is told by flags and tombstones; the words would be one more trace.
+    asked_at = command.requested_at or now
+    request = replace(
+        request,
+        scope=scope if is_whole_user else None,
+        requested_at=asked_at,
+        due_at=due_date(asked_at),
+        n_records=n_records,
+    )
+    return request, len(doomed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,60 +9,36 @@ from functools import partial
 from typing import Final
 
 from app.domain.certificates.receipt import Receipt
-from app.domain.erasure.request import (
-    ErasureRequest,
-    Reason,
-    StepRecord,
-    Tombstone,
-    due_date,
+from app.domain.erasure.request import ErasureRequest, StepRecord
+from app.domain.erasure.scope import PeriodScope, scope_to_json
+from app.domain.errors import (
+    AppError,
+    ConflictError,
+    IdempotencyConflictError,
+    TooManyError,
 )
-from app.domain.erasure.scope import (
-    AllScope,
-    PeriodScope,
-    Scope,
-    TopicScope,
-    scope_to_json,
-)
-from app.domain.errors import ConflictError, IdempotencyConflictError, TooManyError
-from app.domain.models import Pseudonym, RecordId, RequestId, Subject, SubjectStatus
+from app.domain.models import RecordId, RequestId
 from app.domain.privacy.pseudonyms import Identity
-from app.domain.recommendation.topic import Topic
 from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.ledger import ErasureLedger
 from app.ports.persistence.requests import NewRequest, RequestMatch
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
-from app.services.audit.certificates import CertificateService, SaltedCommitment, commit
+from app.services.audit.certificates import CertificateService, commit
 from app.services.concurrency import InFlightAnswers
 from app.services.erasure.lost_requests import missing
-from app.services.erasure.new_request import leaves_of, require_possible, require_room, suppressed
-from app.services.erasure.scope_resolution import ScopeResolver, entries_in_scope
-from app.services.ingestion.tombstone_filter import tombstones
+from app.services.erasure.new_request import (
+    ForgetCommand,
+    Wish,
+    impossible,
+    leaves_of,
+    require_room,
+    suppress,
+)
+from app.services.erasure.scope_resolution import ScopeResolver
 
+__all__ = ["Acceptance", "ForgetCommand", "ForgetService", "ForgetStatus"]
 _JOIN_ATTEMPTS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetCommand:
-    """What is asked for.
-
-    Args:
-        idempotency_key: the caller's; the same key gives the same request.
-        subject_request_id: OpenDSR's id of the request, unique as well.
-        about: commitment to the caller's user id, made at the edge, where the id is known; None
-            commits to the pseudonym.
-        requested_at: when the person asked; not in the future, at most a year ago. None: now.
-        is_replay: whether it repeats an erasure that a restored backup does not know.
-    """
-
-    pseudonym: Pseudonym
-    scope: Scope
-    reason: Reason | None = None
-    idempotency_key: str | None = None
-    subject_request_id: str | None = None
-    about: SaltedCommitment | None = None
-    requested_at: datetime | None = None
-    is_replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +106,60 @@ class ForgetService:
             TooManyError: the user has as many requests under way, or topics, as one may.
             DependencyUnavailableError: nothing was recorded.
         """
-        require_possible(command.requested_at, now=self._clock.now())
-        about = self._resolver.about(command.pseudonym, command.scope)
+        (told,) = self.accept_all([command])
+        if isinstance(told, AppError):
+            raise told
+        return told
+
+    def accept_all(self, commands: Sequence[ForgetCommand]) -> list[Acceptance | AppError]:
+        """Do as ``accept`` for each, in one transaction and with one signature of the log.
+
+        Returns:
+            What became of each, in their order; one that is refused keeps out no other.
+
+        Raises:
+            DependencyUnavailableError: nothing was recorded.
+        """
+        abouts = [self._resolver.about(one.pseudonym, one.scope) for one in commands]
         for _ in range(_JOIN_ATTEMPTS):
             try:
                 with self._uows.write() as uow:
-                    accepted = self._accept(uow, command, about=frozenset(about))
-            except (IdempotencyConflictError, TooManyError):
-                raise
+                    # In one order, so that two batches of the same users never wait in a ring.
+                    uow.subjects.lock_all({one.pseudonym for one in commands})
+                    told = [
+                        self._try(uow, command, about=frozenset(about))
+                        for command, about in zip(commands, abouts, strict=True)
+                    ]
+                    self._announce(uow, [one for one in told if isinstance(one, Acceptance)])
             except ConflictError:
                 # Another post with the same key committed first: the next round finds it.
                 continue
-            self._in_flight.wait(command.pseudonym)
-            return accepted
+            for command in commands:
+                self._in_flight.wait(command.pseudonym)
+            return told
         raise ConflictError("too many posts with the same key at once; send it again")
+
+    def _try(
+        self, uow: UnitOfWork, command: ForgetCommand, *, about: frozenset[RecordId]
+    ) -> Acceptance | AppError:
+        """Accept one of a batch; what it may be refused for comes before its first write."""
+        error = impossible(command.requested_at, now=self._clock.now())
+        if error is not None:
+            return error
+        try:
+            return self._accept(uow, command, about=about)
+        except (IdempotencyConflictError, TooManyError) as refusal:
+            return refusal
+
+    def _announce(self, uow: UnitOfWork, accepted: Sequence[Acceptance]) -> None:
+        """Tell, after the commit, ledger, log and queue; a worker makes good what fails here."""
+        new = [one.request.request_id for one in accepted if one.is_new]
+        if not new:
+            return
+        uow.after_commit(partial(self._ledger.note, uow.tombstones.of(new)))
+        uow.after_commit(self._certificates.vouch)
+        # A worker takes what else waits along with the first.
+        uow.after_commit(partial(self._queue.ring, new[0]))
 
     def _accept(
         self, uow: UnitOfWork, command: ForgetCommand, *, about: frozenset[RecordId]
@@ -160,7 +175,8 @@ class ForgetService:
         now = self._clock.now()
         if isinstance(command.scope, PeriodScope):
             command = replace(command, scope=command.scope.ended_by(now))
-        request, n_memories = self._suppress(uow, command, about=about, subject=subject, now=now)
+        wish = Wish(command, about=about, subject=subject, now=now)
+        request, n_memories = suppress(uow, wish, identity=self._identity)
         uow.requests.add(self._new(command, request, body_hash=body_hash))
         stones = uow.tombstones.of([request.request_id])
         leaves = leaves_of(request, n_memories=n_memories, n_tombstones=len(stones))
@@ -169,58 +185,7 @@ class ForgetService:
         receipt = self._certificates.acknowledge(uow, request, about=whom, seq=seq, leaf=leaves[0])
         if command.is_replay:
             uow.restores.add(request.request_id)
-        # A worker makes good what fails here, before it erases anything.
-        uow.after_commit(partial(self._ledger.note, stones))
-        uow.after_commit(self._certificates.vouch)
-        uow.after_commit(partial(self._queue.ring, request.request_id))
         return self._answer(uow, request, receipt, is_new=True)
-
-    def _suppress(
-        self,
-        uow: UnitOfWork,
-        command: ForgetCommand,
-        *,
-        about: frozenset[RecordId],
-        subject: Subject | None,
-        now: datetime,
-    ) -> tuple[ErasureRequest, int]:
-        """Flag what is in scope, leave tombstones; return the request and how many memories."""
-        request_id = RequestId(secrets.token_hex(16))
-        is_whole_user, epoch = isinstance(command.scope, AllScope), 0
-        if subject is not None:
-            status = SubjectStatus.ERASING if is_whole_user else None
-            epoch = uow.subjects.raise_epoch(command.pseudonym, status=status)
-        # Without the words: whoever asks to be forgotten must be heard even if their key is lost.
-        history = uow.interactions.history(command.pseudonym, with_texts=False)
-        doomed = entries_in_scope(command.scope, history, about=about)
-        uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
-        n_records = len(doomed)
-        if is_whole_user:
-            n_records += self._n_besides(uow, command.pseudonym, subject)
-        stone = Tombstone(command.pseudonym, request_id, now, epoch=epoch)
-        uow.tombstones.add(tombstones(self._identity, command.scope, doomed, stone=stone))
-        if isinstance(command.scope, TopicScope):
-            topic_id = self._identity.topic_id(command.pseudonym, command.scope.text)
-            topic = Topic(topic_id, command.scope.text)
-            uow.suppressions.add(command.pseudonym, topic, request_id=request_id, at=now)
-        seq, scope = uow.changes.append({command.pseudonym}), command.scope
-        request = suppressed(stone, scope_kind=scope.kind, seq=seq, reason=command.reason)
-        # Which part it is, is told by flags and tombstones; the words would be one more trace.
-        asked_at = command.requested_at or now
-        request = replace(
-            request,
-            scope=scope if is_whole_user else None,
-            requested_at=asked_at,
-            due_at=due_date(asked_at),
-            n_records=n_records,
-        )
-        return request, len(doomed)
-
-    @staticmethod
-    def _n_besides(uow: UnitOfWork, pseudonym: Pseudonym, subject: Subject | None) -> int:
-        """Return how many topics and rights are held of a user besides memories."""
-        topics = uow.suppressions.of([pseudonym]).get(pseudonym, ())
-        return len(topics) + len(subject.rights if subject else ())
 
     def _body_hash(self, command: ForgetCommand) -> str:
         body: dict[str, object] = {
