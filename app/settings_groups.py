@@ -201,6 +201,9 @@ class ForgetSettings(Group):
     """Seconds between two heartbeats of a worker."""
     max_attempts: Annotated[int, Field(ge=1, le=1000)] = 12
     """Attempts after which a request is `failed` and waits for an administrator."""
+    review: Literal["none", "hold"] = "none"
+    """`hold`: each request is suppressed at once, and erased only once an administrator has
+    released it. `none`: only those that ask for it, or meet a legal hold on their user."""
     batch: Annotated[int, Field(ge=1, le=1000)] = 50
     """Requests that a worker processes together at most, cleaning and searching files once."""
     look_again_days: tuple[Annotated[float, Field(gt=0, le=365)], ...] = (1.0, 30.0)

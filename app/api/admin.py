@@ -10,12 +10,13 @@ from app.api.auth import Admin
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.forget import RequestIdIn
-from app.api.forget_in import ExtendIn, RejectIn
+from app.api.forget_in import ExtendIn, HoldIn, RejectIn
 from app.api.schemas import (
     AnswerCountOut,
     AnswersOut,
     AuditOut,
     DrillIn,
+    HeldOut,
     LeafOut,
     NeedleOut,
     NeedlesOut,
@@ -110,6 +111,18 @@ def retry_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDe
 def hold_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
     """Keep the data, suppressed, until release or rejection."""
     return RequestOut.model_validate(state.container.operations.hold(RequestId(request_id)))
+
+
+@router.post("/holds", responses=declared(409))
+def hold_user(body: HoldIn, _caller: Admin, state: StateDep) -> HeldOut:
+    """Keep everything of a user from being erased (a legal hold), or lift that.
+
+    What the user asks for meanwhile is suppressed at once and waits on hold. Lifting releases
+    nothing by itself. The act is a leaf that names nobody.
+    """
+    container = state.container
+    pseudonym = container.identity.pseudonym(body.user)
+    return HeldOut(n_on_hold=container.operations.hold_user(pseudonym, body.ground))
 
 
 @router.post("/requests/{request_id}/release", responses=declared(404, 409))

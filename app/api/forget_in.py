@@ -37,6 +37,13 @@ class ForgetIn(In):
         "last 366 days. Null: now.",
     )
 
+    hold: bool = Field(
+        default=False,
+        strict=True,
+        description="Suppress at once, and erase only once an administrator has released it, such "
+        "as when it is not sure who asks.",
+    )
+
     def to_domain(self, identity: Identity, *, idempotency_key: str | None) -> ForgetCommand:
         """Return the command; the user's id goes no further than into a commitment to it."""
         pseudonym = identity.pseudonym(self.user)
@@ -48,6 +55,7 @@ class ForgetIn(In):
             subject_request_id=str(self.subject_request_id) if self.subject_request_id else None,
             about=commit(self.user),
             requested_at=self.requested_at,
+            is_held=self.hold,
         )
 
 
@@ -63,6 +71,13 @@ class RejectIn(In):
     """Why a request is refused."""
 
     ground: Ground = Field(description="The ground of GDPR Art. 17(3) or 12(5).")
+
+
+class HoldIn(In):
+    """Whether anything of a user may be erased for now."""
+
+    user: UserId
+    ground: Ground | None = Field(description="Why not (GDPR Art. 17(3)); null: it may again.")
 
 
 class ExtendIn(In):

@@ -200,6 +200,12 @@ class RequestsOut(BaseModel):
     count_by_status: dict[RequestState, int] = Field(description="Requests in each status; counts.")
 
 
+class HeldOut(BaseModel):
+    """What a legal hold on a user keeps."""
+
+    n_on_hold: Count = Field(description="Erasure requests of the user on hold now; a count.")
+
+
 class AnswerCountOut(Out):
     """How often lists of one kind were answered."""
 

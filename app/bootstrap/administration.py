@@ -42,7 +42,11 @@ def prove_of(
 def operations_of(adapters: Adapters) -> ErasureRequestAdmin:
     """Return what retries, holds, releases, rejects and extends requests."""
     return ErasureRequestAdmin(
-        uows=adapters.uows, queue=adapters.queue, ledger=adapters.ledger, clock=adapters.clock
+        uows=adapters.uows,
+        queue=adapters.queue,
+        ledger=adapters.ledger,
+        identity=adapters.identity,
+        clock=adapters.clock,
     )
 
 

@@ -30,6 +30,7 @@ def forget_of(adapters: Adapters, shared: SharedServices) -> ForgetService:
         in_flight=shared.in_flight,
         identity=adapters.identity,
         clock=adapters.clock,
+        is_reviewed=adapters.settings.forget.review == "hold",
     )
 
 

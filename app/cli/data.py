@@ -129,8 +129,8 @@ def forget(
     Prints a line of JSON for each, in their order and without the id.
 
     The first row of a file names its columns: user, and if wanted requested_at,
-    subject_request_id and reason. Receipts and certificates go to a report beside it. Run again,
-    it goes on where it was broken off. Several ids of one person are several lines.
+    subject_request_id, reason and hold. Receipts and certificates go to a report beside it. Run
+    again, it goes on where it was broken off. Several ids of one person are several lines.
     """  # noqa: D301 - click keeps the lines below a backspace as they are
     from app.domain.errors import FieldError, InvalidInputError
 

@@ -18,7 +18,7 @@ from app.cli.remote import Remote
 from app.cli.runtime import progress_on
 from app.domain.errors import FieldError, InvalidInputError
 
-COLUMNS: Final = ("user", "requested_at", "subject_request_id", "reason")
+COLUMNS: Final = ("user", "requested_at", "subject_request_id", "reason", "hold")
 _AT_ONCE: Final = 500
 """Entries of one call; a service takes 1,000 unless it is told otherwise."""
 _SETTLED: Final = frozenset({"completed", "rejected", "failed", "on_hold"})
@@ -93,7 +93,8 @@ def read_people(raw: bytes) -> dict[int, _Told]:
 
 
 def _entry(row: Mapping[str, str | None]) -> _Told:
-    given = {name: value for name, value in row.items() if name in COLUMNS and value}
+    given: _Told = {name: value for name, value in row.items() if name in COLUMNS and value}
+    given["hold"] = given.get("hold", "").lower() in {"1", "true", "yes"}
     return {"user": "", "scope": {"kind": "all"}} | given
 
 

@@ -189,6 +189,7 @@ class Subject:
         epoch: raised by every erasure request; answers computed under an older one are discarded.
         rights: those in force. Under any, the data count in nobody's recommendations.
         consent: with which the user came back after an erasure of all; None for who never left.
+        hold: why nothing of the user may be erased for now (GDPR Art. 17(3)); None where it may.
     """
 
     pseudonym: Pseudonym
@@ -196,6 +197,7 @@ class Subject:
     epoch: int
     rights: frozenset[Right] = frozenset()
     consent: Consent | None = None
+    hold: str | None = None
 
     @property
     def is_personalised(self) -> bool:

@@ -22,6 +22,7 @@ from app.domain.audit.entries import LeafKind
 from app.domain.erasure.request import ErasureRequest, Ground, RequestState, Step
 from app.domain.errors import IllegalMoveError
 from app.domain.models import RequestId
+from app.domain.privacy.pseudonyms import Identity
 from app.services.administration.erasure_requests import ErasureRequestAdmin
 from app.services.erasure.journal import ErasureJournal
 from app.services.erasure.transitions import LeaseLostError, transition
@@ -44,6 +45,7 @@ WRITES: Final = (
 PLAN: Final[tuple[Write, ...]] = tuple(
     "step" if isinstance(write, Step) else write for write in WRITES
 )
+IDENTITY: Final = Identity(b"p" * 32)
 _SERIAL: Final = itertools.count()
 
 
@@ -66,7 +68,11 @@ class ErasureMachine(RuleBasedStateMachine):
         super().__init__()
         self.clock = SetClock()
         self.operations = ErasureRequestAdmin(
-            uows=self.uows, queue=SilentQueue(), ledger=NoLedger(), clock=self.clock
+            uows=self.uows,
+            queue=SilentQueue(),
+            ledger=NoLedger(),
+            identity=IDENTITY,
+            clock=self.clock,
         )
         serial = next(_SERIAL)
         names = [f"{serial}/{n}" for n in range(N_REQUESTS)]

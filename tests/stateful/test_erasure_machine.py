@@ -47,6 +47,7 @@ NO_RULE: Final = {
     "ErasureJournal.pass_point": "tells a test how far the work is",
     "ErasureJournal.require_fence": "reads; every write asks it",
     "ErasureRequestAdmin.page": "reads",
+    "ErasureRequestAdmin.hold_user": "holds each request as the rule does; tests/services/erasure",
     **{
         f"ErasureRequests.{name}": "reads"
         for name in (

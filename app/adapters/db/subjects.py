@@ -85,10 +85,15 @@ class SqlSubjects(Repository):
         return int(row.epoch)
 
     def set_rights(self, pseudonym: Pseudonym, rights: Collection[Right]) -> None:
-        told = " ".join(sorted(rights)) or None
+        self._set(pseudonym, rights=" ".join(sorted(rights)) or None)
+
+    def set_hold(self, pseudonym: Pseudonym, hold: str | None) -> None:
+        self._set(pseudonym, hold=hold)
+
+    def _set(self, pseudonym: Pseudonym, **values: str | None) -> None:
         update = sa.update(subject).where(subject.c.pseudonym == pseudonym)
-        if self.session.changed(update.values(rights=told)) != 1:
-            raise IntegrityError("the rights of a user without a row cannot be set")
+        if self.session.changed(update.values(values)) != 1:
+            raise IntegrityError("what holds of a user without a row cannot be set")
 
     def delete(self, pseudonym: Pseudonym) -> int:
         return self.session.changed(sa.delete(subject).where(subject.c.pseudonym == pseudonym))
@@ -127,4 +132,6 @@ def subject_of(row: Record | None) -> Subject | None:
         return None
     rights = frozenset(map(Right, (row.rights or "").split()))
     consent = Consent(row.consent_at, row.consent_source) if row.consent_at else None
-    return Subject(row.pseudonym, SubjectStatus(row.status), row.epoch, rights, consent)
+    return Subject(
+        row.pseudonym, SubjectStatus(row.status), row.epoch, rights, consent, hold=row.hold
+    )

@@ -60,6 +60,7 @@ subject: Final = Table(
     Column("rights", String(CODE)),
     Column("consent_at", UtcDateTime),
     Column("consent_source", String(CODE)),
+    Column("hold", String(CODE)),
 )
 # Few users have a right in force, and every read of evidence asks which.
 _partial("ix_subject_rights", "rights IS NOT NULL", subject.c.pseudonym)

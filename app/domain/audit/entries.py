@@ -37,6 +37,7 @@ class LeafKind(StrEnum):
     RESTORE_FOUND = "restore.found"
     SERVICE_STARTED = "service.started"
     RIGHT_EXERCISED = "right.exercised"
+    USER_HELD = "user.held"
     USER_PROVED = "user.proved"
     USER_RETURNED = "user.returned"
 

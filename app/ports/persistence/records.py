@@ -61,6 +61,13 @@ class Subjects(Protocol):
             IntegrityError: there is no such subject.
         """
 
+    def set_hold(self, pseudonym: Pseudonym, hold: str | None) -> None:
+        """Set why nothing of the user may be erased, or None that it may.
+
+        Raises:
+            IntegrityError: there is no such subject.
+        """
+
     def delete(self, pseudonym: Pseudonym) -> int:
         """Remove the row; return 0 or 1."""
 

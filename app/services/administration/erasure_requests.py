@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from app.domain.audit.entries import Leaf, LeafKind
+from app.domain.audit.entries import Leaf, LeafKind, LeafValue
 from app.domain.erasure.request import ErasureRequest, Extension, Ground, RequestState, due_date
 from app.domain.erasure.scope import CORRECTION, AllScope
 from app.domain.errors import (
@@ -18,11 +18,13 @@ from app.domain.errors import (
     InvalidInputError,
     NotFoundError,
 )
-from app.domain.models import RequestId, SubjectStatus
+from app.domain.models import Pseudonym, RequestId, SubjectStatus
+from app.domain.privacy.pseudonyms import Identity
 from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.ledger import ErasureLedger
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
+from app.services.data_subjects.rights import arrive
 from app.services.erasure.transitions import LeaseLostError, transition
 
 _SKEW: Final = timedelta(minutes=5)
@@ -40,9 +42,16 @@ class ErasureRequestAdmin:
     """Every action is one transaction and leaves a leaf in the audit log."""
 
     def __init__(
-        self, *, uows: UnitsOfWork, queue: JobQueue, ledger: ErasureLedger, clock: Clock
+        self,
+        *,
+        uows: UnitsOfWork,
+        queue: JobQueue,
+        ledger: ErasureLedger,
+        identity: Identity,
+        clock: Clock,
     ) -> None:
         self._uows = uows
+        self._identity = identity
         self._queue = queue
         self._ledger = ledger
         self._clock = clock
@@ -88,15 +97,58 @@ class ErasureRequestAdmin:
             uow.after_commit(partial(self._ledger.drop, request_id))
             return self._get(uow, request_id)
 
+    def hold_user(self, pseudonym: Pseudonym, ground: Ground | None) -> int:
+        """Let nothing of a user be erased (a legal hold), or let it again.
+
+        What is suppressed and not yet being erased is put on hold, and so is what is asked for
+        from now on. Nothing is released by lifting it: each request is looked at by itself.
+
+        Args:
+            pseudonym: whose data have to stay; noted also for somebody unknown.
+            ground: why; None lifts the hold.
+
+        Returns:
+            How many requests of the user are on hold now.
+
+        Raises:
+            ConflictError: everything of the user is being erased, or was.
+        """
+        with self._uows.write() as uow:
+            subject = uow.subjects.lock(pseudonym)
+            if ground is not None:
+                subject = subject or arrive(uow, pseudonym, identity=self._identity)
+                self._hold_open(uow, pseudonym)
+            if subject is not None and subject.hold != ground:
+                uow.subjects.set_hold(pseudonym, ground)
+                facts = {"ground": ground.value if ground else None}
+                uow.audit.append([Leaf(LeafKind.USER_HELD, self._clock.now(), None, facts)])
+            held = uow.requests.unfinished_of(pseudonym)
+            return sum(one.state is RequestState.ON_HOLD for one in held)
+
+    def _hold_open(self, uow: UnitOfWork, pseudonym: Pseudonym) -> None:
+        for one in uow.requests.open_of(pseudonym):
+            if one.scope_kind == CORRECTION:
+                continue  # what it scrubs was replaced, and its row is gone from use
+            if one.state is not RequestState.SUPPRESSED:
+                raise ConflictError("data of this user are being erased already")
+            self._transition(uow, one, RequestState.ON_HOLD)
+            uow.after_commit(partial(self._ledger.drop, one.request_id))
+
     def release(self, request_id: RequestId) -> ErasureRequest:
         """Let a held request go on.
 
         Raises:
             NotFoundError: there is none of that id.
+            ConflictError: a legal hold is on its user.
             IllegalMoveError: it is not on hold.
         """
         with self._uows.write() as uow:
-            self._transition(uow, self._get(uow, request_id), RequestState.SUPPRESSED)
+            request = self._get(uow, request_id)
+            if request.pseudonym is not None:
+                subject = uow.subjects.lock(request.pseudonym)
+                if subject is not None and subject.hold is not None:
+                    raise ConflictError("a legal hold is on its user; lift that first")
+            self._transition(uow, request, RequestState.SUPPRESSED)
             uow.after_commit(partial(self._queue.ring, request_id))
             return self._get(uow, request_id)
 
@@ -117,7 +169,7 @@ class ErasureRequestAdmin:
                 # What both cover would come back with the one that is rejected.
                 raise ConflictError("another request of the same user is open; it comes first")
             doomed = uow.interactions.flagged(request_id)
-            self._transition(uow, request, RequestState.REJECTED, ground=ground)
+            self._transition(uow, request, RequestState.REJECTED, ground=ground, n_kept=len(doomed))
             uow.interactions.unflag(request_id)
             uow.tombstones.remove_of(request_id)
             uow.after_commit(partial(self._ledger.drop, request_id))
@@ -185,8 +237,11 @@ class ErasureRequestAdmin:
         target: RequestState,
         *,
         ground: Ground | None = None,
+        n_kept: int = 0,
     ) -> None:
-        facts = {"by": "admin"} | ({"ground": ground.value} if ground else {})
+        facts: dict[str, LeafValue] = {"by": "admin"}
+        if ground is not None:
+            facts |= {"ground": ground.value, "n_kept": n_kept}
         try:
             transition(
                 uow,

@@ -88,14 +88,23 @@ class CertificateService:
         about: SaltedCommitment,
         seq: int,
         leaf: Leaf,
+        origin: str,
     ) -> Receipt:
         """Sign and keep the receipt, in the transaction that accepts the request.
+
+        Args:
+            uow: the transaction.
+            request: as it is accepted.
+            about: the commitment to its user.
+            seq: number of the leaf that records it.
+            leaf: that leaf.
+            origin: the log's name, as ``origin`` returns it; asked for once for a batch.
 
         Raises:
             DependencyUnavailableError: the key store does not answer; nothing is accepted.
         """
         statement = ReceiptStatement(
-            origin=self._checkpoints.origin(uow),
+            origin=origin,
             request_id=request.request_id,
             scope_kind=request.scope_kind,
             subject=about.subject,

@@ -41,7 +41,7 @@ class Export:
         event_ids: by record id, what the caller calls the event; of events from before these
             were kept, nothing.
         answered: by record id, the list that the event answers, where it does.
-        requests: erasure requests that are being worked on.
+        requests: erasure requests that are not over.
     """
 
     subject: Subject | None
@@ -92,7 +92,9 @@ class RightsService:
             ConflictError: everything of the user was erased, or is being.
         """
         with self._uows.write() as uow:
-            subject = uow.subjects.lock(pseudonym) or self._arrive(uow, pseudonym)
+            subject = uow.subjects.lock(pseudonym) or arrive(
+                uow, pseudonym, identity=self._identity
+            )
             if right in subject.rights:
                 return subject.rights
             rights = self._set(uow, subject, subject.rights | {right}, right=right, is_on=True)
@@ -125,12 +127,6 @@ class RightsService:
         with self._uows.write() as uow:
             if not uow.suppressions.remove(pseudonym, topic_id=topic_id):
                 raise NotFoundError("no suppressed topic has this id")
-
-    def _arrive(self, uow: UnitOfWork, pseudonym: Pseudonym) -> Subject:
-        # Nothing is held of the erased and nothing is taken in; a row of theirs would let them in.
-        if uow.tombstones.find([self._identity.tombstone_all(pseudonym)]):
-            raise ConflictError("everything of this user was erased, and nothing is taken in")
-        return uow.subjects.create(pseudonym, epoch=1)
 
     def _set(
         self,
@@ -171,7 +167,18 @@ class RightsService:
                 event_ids=uow.interactions.event_ids(pseudonym),
                 answered=uow.interactions.answered(pseudonym),
                 topics=uow.suppressions.of([pseudonym]).get(pseudonym, []),
-                requests=uow.requests.open_of(pseudonym),
+                requests=uow.requests.unfinished_of(pseudonym),
             )
         stored = [one.record_id for one in history if not one.is_pending]
         return replace(export, embeddings=self._memory.vectors(pseudonym, stored))
+
+
+def arrive(uow: UnitOfWork, pseudonym: Pseudonym, *, identity: Identity) -> Subject:
+    """Note somebody unknown, so that what is decided about them holds for what comes.
+
+    Raises:
+        ConflictError: everything of theirs was erased; a row would let them in.
+    """
+    if uow.tombstones.find([identity.tombstone_all(pseudonym)]):
+        raise ConflictError("everything of this user was erased, and nothing is taken in")
+    return uow.subjects.create(pseudonym, epoch=1)

@@ -54,7 +54,10 @@ class CorrectionService:
         leaves = leaves_of(request, n_memories=len(record_ids))
         first, *_ = uow.audit.append(leaves)
         about = commit(pseudonym)
-        self._certificates.acknowledge(uow, request, about=about, seq=first, leaf=leaves[0])
+        origin = self._certificates.origin(uow)
+        self._certificates.acknowledge(
+            uow, request, about=about, seq=first, leaf=leaves[0], origin=origin
+        )
         uow.after_commit(lambda: self._let_leave(pseudonym))
         uow.after_commit(partial(self._queue.ring, request_id))
 

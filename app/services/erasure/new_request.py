@@ -23,6 +23,7 @@ from app.domain.recommendation.topic import MAX_TOPICS, Topic
 from app.ports.persistence.unit_of_work import UnitOfWork
 from app.services.audit.certificates import SaltedCommitment
 from app.services.erasure.scope_resolution import entries_in_scope
+from app.services.erasure.transitions import transition
 from app.services.ingestion.tombstone_filter import tombstones
 
 MAX_UNDER_WAY: Final = 20
@@ -41,6 +42,7 @@ class ForgetCommand:
         about: commitment to the caller's user id, made at the edge, where the id is known; None
             commits to the pseudonym.
         requested_at: when the person asked; not in the future, at most a year ago. None: now.
+        is_held: suppress at once, and erase only once an administrator has released it.
         is_replay: whether it repeats an erasure that a restored backup does not know.
     """
 
@@ -51,6 +53,7 @@ class ForgetCommand:
     subject_request_id: str | None = None
     about: SaltedCommitment | None = None
     requested_at: datetime | None = None
+    is_held: bool = False
     is_replay: bool = False
 
 
@@ -168,3 +171,24 @@ def suppress(uow: UnitOfWork, wish: Wish, *, identity: Identity) -> tuple[Erasur
         n_records=n_records,
     )
     return request, len(doomed)
+
+
+def hold_back(
+    uow: UnitOfWork, request: ErasureRequest, *, wish: Wish, is_reviewed: bool
+) -> ErasureRequest:
+    """Put a new request on hold where anything asks for it; return it as it stands.
+
+    What repeats an erasure after a restore was let go before, and is never held.
+    """
+    command, subject = wish.command, wish.subject
+    reasons = {
+        "legal_hold": subject is not None and subject.hold is not None,
+        "request": command.is_held,
+        "review": is_reviewed,
+    }
+    why = next((why for why, holds in reasons.items() if holds), None)
+    if why is None or command.is_replay:
+        return request
+    state, facts = RequestState.ON_HOLD, {"by": why}
+    transition(uow, request, state, at=request.received_at, fence=None, facts=facts)
+    return replace(request, state=state)

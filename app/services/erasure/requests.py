@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from app.domain.certificates.receipt import Receipt
-from app.domain.erasure.request import ErasureRequest, StepRecord
+from app.domain.erasure.request import ErasureRequest, RequestState, StepRecord
 from app.domain.erasure.scope import PeriodScope, scope_to_json
 from app.domain.errors import (
     AppError,
@@ -30,6 +30,7 @@ from app.services.erasure.lost_requests import missing
 from app.services.erasure.new_request import (
     ForgetCommand,
     Wish,
+    hold_back,
     impossible,
     leaves_of,
     require_room,
@@ -71,9 +72,13 @@ class ForgetStatus:
 
 
 class ForgetService:
-    """Accepts erasure requests and reports their state."""
+    """Accepts erasure requests and reports their state.
 
-    def __init__(
+    Args:
+        is_reviewed: whether every request waits, suppressed, until an administrator releases it.
+    """
+
+    def __init__(  # noqa: PLR0913 - its ports, and one setting
         self,
         *,
         uows: UnitsOfWork,
@@ -84,8 +89,10 @@ class ForgetService:
         in_flight: InFlightAnswers,
         identity: Identity,
         clock: Clock,
+        is_reviewed: bool = False,
     ) -> None:
         self._in_flight = in_flight
+        self._is_reviewed = is_reviewed
         self._uows = uows
         self._resolver = resolver
         self._certificates = certificates
@@ -126,8 +133,9 @@ class ForgetService:
                 with self._uows.write() as uow:
                     # In one order, so that two batches of the same users never wait in a ring.
                     uow.subjects.lock_all({one.pseudonym for one in commands})
+                    origin = self._certificates.origin(uow)
                     told = [
-                        self._try(uow, command, about=frozenset(about))
+                        self._try(uow, command, about=frozenset(about), origin=origin)
                         for command, about in zip(commands, abouts, strict=True)
                     ]
                     self._announce(uow, [one for one in told if isinstance(one, Acceptance)])
@@ -140,29 +148,32 @@ class ForgetService:
         raise ConflictError("too many posts with the same key at once; send it again")
 
     def _try(
-        self, uow: UnitOfWork, command: ForgetCommand, *, about: frozenset[RecordId]
+        self, uow: UnitOfWork, command: ForgetCommand, *, about: frozenset[RecordId], origin: str
     ) -> Acceptance | AppError:
         """Accept one of a batch; what it may be refused for comes before its first write."""
         error = impossible(command.requested_at, now=self._clock.now())
         if error is not None:
             return error
         try:
-            return self._accept(uow, command, about=about)
+            return self._accept(uow, command, about=about, origin=origin)
         except (IdempotencyConflictError, TooManyError) as refusal:
             return refusal
 
     def _announce(self, uow: UnitOfWork, accepted: Sequence[Acceptance]) -> None:
         """Tell, after the commit, ledger, log and queue; a worker makes good what fails here."""
-        new = [one.request.request_id for one in accepted if one.is_new]
+        new = [one.request for one in accepted if one.is_new]
         if not new:
             return
-        uow.after_commit(partial(self._ledger.note, uow.tombstones.of(new)))
         uow.after_commit(self._certificates.vouch)
-        # A worker takes what else waits along with the first.
-        uow.after_commit(partial(self._queue.ring, new[0]))
+        # After a restore nothing is erased that was on hold.
+        going = [one.request_id for one in new if one.state is not RequestState.ON_HOLD]
+        if going:
+            uow.after_commit(partial(self._ledger.note, uow.tombstones.of(going)))
+            # A worker takes what else waits along with the first.
+            uow.after_commit(partial(self._queue.ring, going[0]))
 
     def _accept(
-        self, uow: UnitOfWork, command: ForgetCommand, *, about: frozenset[RecordId]
+        self, uow: UnitOfWork, command: ForgetCommand, *, about: frozenset[RecordId], origin: str
     ) -> Acceptance:
         body_hash = self._body_hash(command)
         subject = uow.subjects.lock(command.pseudonym)
@@ -182,9 +193,12 @@ class ForgetService:
         leaves = leaves_of(request, n_memories=n_memories, n_tombstones=len(stones))
         seq, _ = uow.audit.append(leaves)
         whom = command.about or commit(command.pseudonym)
-        receipt = self._certificates.acknowledge(uow, request, about=whom, seq=seq, leaf=leaves[0])
+        receipt = self._certificates.acknowledge(
+            uow, request, about=whom, seq=seq, leaf=leaves[0], origin=origin
+        )
         if command.is_replay:
             uow.restores.add(request.request_id)
+        request = hold_back(uow, request, wish=wish, is_reviewed=self._is_reviewed)
         return self._answer(uow, request, receipt, is_new=True)
 
     def _body_hash(self, command: ForgetCommand) -> str:
@@ -193,6 +207,8 @@ class ForgetService:
             "reason": command.reason,
             "subject_request_id": command.subject_request_id,
         }
+        if command.is_held:
+            body["hold"] = True
         if command.requested_at is not None:
             body["requested_at"] = command.requested_at.isoformat()
         return self._identity.body_hash(command.pseudonym, body)
