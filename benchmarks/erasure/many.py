@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,12 +45,14 @@ def measure(folder: Path, n_people: int) -> dict[str, Any]:
     people = folder / "people.csv"
     people.write_text("user\n" + "".join(f"{user(n)}\n" for n in range(n_people)), "utf-8")
     with serving(place.environment, folder=folder) as running:
-        ways = {"report_path": None, "url": running.url, "token": DEVELOPMENT_SERVICE_TOKEN}
+        forget = partial(
+            forget_file, people, report_path=None, url=running.url, token=DEVELOPMENT_SERVICE_TOKEN
+        )
         started_s = time.monotonic()
-        taken = forget_file(people, is_awaited=False, **ways)
+        taken = forget(is_awaited=False)
         suppressed_s = time.monotonic() - started_s
         print(json.dumps({"suppressed_s": suppressed_s, **taken}), flush=True)
-        ended = forget_file(people, is_awaited=True, **ways)
+        ended = forget(is_awaited=True)
         certified_s = time.monotonic() - started_s
     return {
         "n_people": n_people,
