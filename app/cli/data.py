@@ -132,17 +132,16 @@ def forget(
     subject_request_id, reason and hold. Receipts and certificates go to a report beside it. Run
     again, it goes on where it was broken off. Several ids of one person are several lines.
     """  # noqa: D301 - click keeps the lines below a backspace as they are
-    from app.domain.errors import FieldError, InvalidInputError
-
-    if (user is None) is (file is None) or (file and (item or url is None)):
-        told = "give one id, or - for standard input, or --file with --url and without --item"
-        raise InvalidInputError(FieldError("USER", told))
-    if file is not None and url is not None:
+    if file is not None:
         from app.cli.forget_file import forget_file
+        from app.cli.remote import Remote
 
-        ends = forget_file(file, report_path=report, url=url, token=token, is_awaited=wait)
+        _require_one_way(is_one=user is None and not item and url is not None)
+        with Remote(url or "", token=token) as service:
+            ends = forget_file(file, service, report_path=report, is_awaited=wait)
         print(json.dumps(ends))
         raise typer.Exit(1 if set(ends) - {"completed", "suppressed"} else 0)
+    _require_one_way(is_one=user is not None)
     from app.cli.forgetting import forget_here, forget_there, read_users
 
     wanted = read_users(user or "-")
@@ -155,3 +154,10 @@ def forget(
     if n_open:
         print(f"lethe: {n_open} not completed yet; the sweeper goes on with it", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _require_one_way(*, is_one: bool) -> None:
+    """Refuse a command that names nobody, or names people in two ways."""
+    if not is_one:
+        told = "give one id, or - for standard input, or --file with --url and without --item"
+        raise typer.BadParameter(told)

@@ -99,7 +99,7 @@ def _entry(row: Mapping[str, str | None]) -> _Told:
 
 
 def forget_file(
-    path: Path, *, report_path: Path | None, url: str, token: str, is_awaited: bool
+    path: Path, service: Remote, *, report_path: Path | None, is_awaited: bool
 ) -> dict[str, int]:
     """Have everybody in a file forgotten; a second run goes on where the first one was broken off.
 
@@ -113,7 +113,7 @@ def forget_file(
     raw = path.read_bytes()
     people, source = read_people(raw), hashlib.sha256(raw).hexdigest()
     report = Report.opened(report_path or path.with_suffix(".report.ndjson"), source=source)
-    with Remote(url, token=token) as service, progress_on(Console(stderr=True)) as shown:
+    with progress_on(Console(stderr=True)) as shown:
         bar = shown.add_task("suppressed", total=len(people))
         for line, told in _sent(service, people, report):
             report.tell(line, told)

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from app.adapters.chroma.heap import require_overwritten_heap
 from app.cli.forget_file import forget_file
+from app.cli.remote import Remote
 from app.cli.runtime import load_demo
 from app.settings import Settings
 from app.settings_groups import DEVELOPMENT_SERVICE_TOKEN
@@ -45,9 +46,8 @@ def measure(folder: Path, n_people: int) -> dict[str, Any]:
     people = folder / "people.csv"
     people.write_text("user\n" + "".join(f"{user(n)}\n" for n in range(n_people)), "utf-8")
     with serving(place.environment, folder=folder) as running:
-        forget = partial(
-            forget_file, people, report_path=None, url=running.url, token=DEVELOPMENT_SERVICE_TOKEN
-        )
+        service = Remote(running.url, token=DEVELOPMENT_SERVICE_TOKEN)
+        forget = partial(forget_file, people, service, report_path=None)
         started_s = time.monotonic()
         taken = forget(is_awaited=False)
         suppressed_s = time.monotonic() - started_s

@@ -101,12 +101,10 @@ def test_a_list_that_is_broken_off_goes_on_where_it_was(
     file.write_text("user,reason\n" + "".join(f"reader-{n},child\n" for n in range(10, 18)))
     transport = InProcess(api.client, api.world)
     monkeypatch.setattr(command, "_AT_ONCE", 3)
-    monkeypatch.setattr(
-        command, "Remote", lambda url, token: _Broken(url, token=token, transport=transport)
-    )
+    service = _Broken(URL, token=TOKEN, transport=transport)
 
     def run(*, is_awaited: bool = False) -> dict[str, int]:
-        return forget_file(file, report_path=None, url=URL, token=TOKEN, is_awaited=is_awaited)
+        return forget_file(file, service, report_path=None, is_awaited=is_awaited)
 
     with pytest.raises(DependencyUnavailableError):
         run()
@@ -132,4 +130,4 @@ def test_a_file_that_is_no_list_of_people_is_refused(tmp_path: Path, text: str) 
     file.write_text(text)
 
     with pytest.raises(InvalidInputError, match="needs a first row with user"):
-        forget_file(file, report_path=None, url=URL, token=TOKEN, is_awaited=False)
+        forget_file(file, Remote(URL, token=TOKEN), report_path=None, is_awaited=False)
