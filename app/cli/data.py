@@ -132,18 +132,13 @@ def forget(
     subject_request_id, reason and hold. Receipts and certificates go to a report beside it. Run
     again, it goes on where it was broken off. Several ids of one person are several lines.
     """  # noqa: D301 - click keeps the lines below a backspace as they are
+    from app.cli.forgetting import forget_here, forget_there, read_users, send_file
+
+    if (user is None) is (file is None) or (file is not None and (item or url is None)):
+        told = "give one id, or - for standard input, or --file with --url and without --item"
+        raise typer.BadParameter(told)
     if file is not None:
-        from app.cli.forget_file import forget_file
-        from app.cli.remote import Remote
-
-        _require_one_way(is_one=user is None and not item and url is not None)
-        with Remote(url or "", token=token) as service:
-            ends = forget_file(file, service, report_path=report, is_awaited=wait)
-        print(json.dumps(ends))
-        raise typer.Exit(1 if set(ends) - {"completed", "suppressed"} else 0)
-    _require_one_way(is_one=user is not None)
-    from app.cli.forgetting import forget_here, forget_there, read_users
-
+        raise typer.Exit(send_file(file, report, url=url or "", token=token, is_awaited=wait))
     wanted = read_users(user or "-")
     items = sorted(item or [])
     done = forget_there(wanted, items, url=url, token=token) if url else None
@@ -154,10 +149,3 @@ def forget(
     if n_open:
         print(f"lethe: {n_open} not completed yet; the sweeper goes on with it", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _require_one_way(*, is_one: bool) -> None:
-    """Refuse a command that names nobody, or names people in two ways."""
-    if not is_one:
-        told = "give one id, or - for standard input, or --file with --url and without --item"
-        raise typer.BadParameter(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -58,3 +59,14 @@ def forget_there(
             done = service.finished(request_id)
             touched = {f"{one['step']}/{one['store']}": one["touched"] for one in done["steps"]}
             yield {"request_id": request_id, "status": done["status"], "touched": touched}
+
+
+def send_file(file: Path, report: Path | None, *, url: str, token: str, is_awaited: bool) -> int:
+    """Have everybody in a file forgotten; print how many lines ended how; return the exit code."""
+    from app.cli.forget_file import forget_file
+    from app.cli.remote import Remote
+
+    with Remote(url, token=token) as service:
+        ends = forget_file(file, service, report_path=report, is_awaited=is_awaited)
+    print(json.dumps(ends))
+    return 1 if set(ends) - {"completed", "suppressed"} else 0
