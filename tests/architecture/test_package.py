@@ -1,14 +1,10 @@
-"""What is given away: its licence and those of what it stands on, its version, and the wheel."""
+"""What is given away: its licence and those of what it stands on, and its version."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tomllib
-import zipfile
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -29,8 +25,6 @@ WEAK: Final = {
     "psycopg-binary": "LGPL-3.0-only",
 }
 """Copyleft of their own files alone: used as they are, installed beside us, never changed."""
-NOT_PACKAGED: Final = {"migrations/script.py.mako"}
-"""Needed to write a migration, not to run one."""
 
 
 def _licences(name: str) -> list[str]:
@@ -50,20 +44,6 @@ def _locked(lock: str) -> list[str]:
 def _project() -> dict[str, Any]:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return project
-
-
-def _wheel(names: list[str], *, folder: Path) -> Path:
-    """Build a wheel from copies of files of the repository; it lies in ``folder``."""
-    source = folder / "source"
-    for name in names:
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes((ROOT / name).read_bytes())
-    (project,) = source.rglob("pyproject.toml")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
-    build += ["--no-build-isolation", "--wheel-dir", str(folder), str(project.parent)]
-    subprocess.run(build, check=True)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
 
 
 def test_whatever_is_installed_to_run_may_be_passed_on_with_it() -> None:
@@ -92,42 +72,3 @@ def test_version_and_licence_are_the_same_wherever_they_are_told() -> None:
     assert _project()["license"] == citation["license"] == "Apache-2.0"
     assert f'image.licenses="{citation["license"]}"' in image
     assert "Version 2.0, January 2004" in (ROOT / "LICENSE").read_text()
-
-
-def test_wheel_holds_every_file_that_running_needs(tmp_path: Path) -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "app", "workers", "migrations"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    needed = [*listed.stdout.splitlines(), "pyproject.toml", "README.md", "LICENSE"]
-
-    with zipfile.ZipFile(_wheel(needed, folder=tmp_path)) as archive:
-        held = set(archive.namelist())
-        entry = next(name for name in held if name.endswith("entry_points.txt"))
-        commands = archive.read(entry).decode()
-
-    assert set(listed.stdout.splitlines()) - held == NOT_PACKAGED
-    assert any(name.endswith("licenses/LICENSE") for name in held)
-    assert "lethe = app.cli:main" in commands
-    assert {name.split("/")[0] for name in held} == {
-        "app",
-        "workers",
-        "migrations",
-        f"lethe-{_project()['version']}.dist-info",
-    }
-
-
-def test_wheel_of_the_client_holds_the_verifier_itself_and_no_link(tmp_path: Path) -> None:
-    names = [path.relative_to(ROOT).as_posix() for path in (ROOT / "client").rglob("*.py")]
-    names += ["client/pyproject.toml", "client/README.md", "client/src/lethe_client/py.typed"]
-
-    with zipfile.ZipFile(_wheel(names, folder=tmp_path)) as archive:
-        held = set(archive.namelist())
-        verifier = archive.read("lethe_client/verify_lethe.py")
-
-    assert verifier == (ROOT / "app" / "data" / "verify_lethe.py").read_bytes()
-    assert "lethe_client/py.typed" in held
-    assert not any(name.startswith("app/") for name in held)

@@ -22,7 +22,8 @@ def starts_a_server(source: Source) -> Iterator[str]:
                 yield f"{source.name}:{node.lineno}: {node.value}"
         elif (
             isinstance(node, ast.BinOp)
-            and ast.unparse(node.right) == "'chroma'"
+            and isinstance(node.right, ast.Constant)
+            and node.right.value == "chroma"
             and "sys.executable" in ast.unparse(node.left)
         ):
             yield f"{source.name}:{node.lineno}: chroma"
