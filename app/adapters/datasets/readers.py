@@ -64,11 +64,13 @@ class Shelf:
 
     Args:
         books: in catalogue order.
+        groups: the taste group of each book.
         popularity: item id to weight, above 0.
         notes: group to sentences.
     """
 
     books: Sequence[Item]
+    groups: Sequence[str]
     popularity: Mapping[str, float]
     notes: Mapping[str, Sequence[str]]
 
@@ -82,7 +84,9 @@ class Shelf:
         known = set(well_known)
         order = [*well_known, *(item_id for _, item_id in rest if item_id not in known)]
         weights = {item_id: 1 / (rank + 8) for rank, item_id in enumerate(order)}
-        return cls(books=books, popularity=weights, notes=notes)
+        return cls(
+            books=books, groups=[group_of(one) for one in books], popularity=weights, notes=notes
+        )
 
 
 def group_of(book: Item) -> str:
@@ -109,12 +113,16 @@ def make_reader(number: int, *, shelf: Shelf, seed: int = DEFAULT_SEED) -> Reade
         is_near = rng.random() < _P_NEIGHBOUR
         step = (1 if rng.random() < 1 / 2 else -1) if is_near else _below(rng, len(GROUPS))
         tastes.append(GROUPS[(first + step) % len(GROUPS)])
-    authors = Counter(author_of(book) for book in shelf.books if group_of(book) in tastes)
+    authors = Counter(
+        author_of(book)
+        for book, group in zip(shelf.books, shelf.groups, strict=True)
+        if group in tastes
+    )
     authors.pop("Unknown", None)
     return Reader(
         name=f"reader-{number:03}",
         tastes=tuple(dict.fromkeys(tastes)),
-        author=_pick(rng, list(authors), weights=list(authors.values())),
+        author=_pick(rng, list(authors), ends=list(itertools.accumulate(authors.values()))),
         generosity=0.8 * rng.random() - 0.4,
     )
 
@@ -152,8 +160,10 @@ def simulate(shelf: Shelf, *, seed: int = DEFAULT_SEED) -> Iterator[ReportedInte
 
 def _opinions(reader: Reader, *, shelf: Shelf, rng: Random) -> Iterator[_Act]:
     """Yield 15 to 60 ratings, then up to 3 likes and 2 dislikes, each of another book."""
-    inside = [book for book in shelf.books if group_of(book) in reader.tastes]
-    outside = [book for book in shelf.books if group_of(book) not in reader.tastes]
+    inside: list[Item] = []
+    outside: list[Item] = []
+    for book, group in zip(shelf.books, shelf.groups, strict=True):
+        (inside if group in reader.tastes else outside).append(book)
     spread = _MOST_RATINGS - _FEWEST_RATINGS + 1
     # The product makes long histories rarer than short ones, as they are among real readers.
     n_ratings = _FEWEST_RATINGS + int(spread * max(rng.random(), rng.random()) * rng.random())
@@ -199,15 +209,16 @@ def _draw(
         * (_FAVOURITE_AUTHOR_FACTOR if author_of(book) == reader.author else 1)
         for book in books
     ]
+    ends = list(itertools.accumulate(weights))
     drawn: dict[ItemId, Item] = {}
     while len(drawn) < n:
-        book = _pick(rng, books, weights=weights)
+        book = _pick(rng, books, ends=ends)
         drawn[book.item_id] = book
     return list(drawn.values())
 
 
-def _pick(rng: Random, options: Sequence[T], *, weights: Sequence[float]) -> T:
-    ends = list(itertools.accumulate(weights))
+def _pick(rng: Random, options: Sequence[T], *, ends: Sequence[float]) -> T:
+    """Return one of the options; ``ends`` are the running sums of their weights."""
     return options[min(bisect.bisect(ends, rng.random() * ends[-1]), len(options) - 1)]
 
 
