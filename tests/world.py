@@ -144,23 +144,31 @@ class World:
         consent: Consent | None = None,
     ) -> tuple[int, int, int]:
         """Let a user read items, one a day; return accepted, duplicate, refused."""
+        result = self.container.ingest.record(self._read(name, items, at, kind, consent))
+        return result.accepted, result.duplicate, result.refused
+
+    def _read(
+        self,
+        name: str,
+        items: Sequence[str],
+        at: datetime = START,
+        kind: Kind = Kind.RATING,
+        consent: Consent | None = None,
+    ) -> list[Interaction]:
         pseudonym = self.user(name)
         identity = self.adapters.identity
-        result = self.container.ingest.record(
-            [
-                Interaction(
-                    pseudonym=pseudonym,
-                    event_key=identity.event_key(pseudonym, f"{name}-{item}-{at}"),
-                    kind=kind,
-                    occurred_at=at + timedelta(days=day),
-                    item_id=ItemId(item),
-                    value=5.0 if kind is Kind.RATING else None,
-                    renewed_consent=consent,
-                )
-                for day, item in enumerate(items)
-            ]
-        )
-        return result.accepted, result.duplicate, result.refused
+        return [
+            Interaction(
+                pseudonym=pseudonym,
+                event_key=identity.event_key(pseudonym, f"{name}-{item}-{at}"),
+                kind=kind,
+                occurred_at=at + timedelta(days=day),
+                item_id=ItemId(item),
+                value=5.0 if kind is Kind.RATING else None,
+                renewed_consent=consent,
+            )
+            for day, item in enumerate(items)
+        ]
 
     def rate(self, name: str, values: Mapping[str, float], *, day: int = 0) -> None:
         """Let a user rate items at one moment."""
@@ -199,11 +207,15 @@ class World:
     def populate(self) -> None:
         """Fill the catalogue, and let thirty readers read ten books of one taste."""
         self.container.catalogue.upsert(catalogue())
-        for number in range(30):
-            taste = list(TASTES)[number % 3]
-            books = [f"{taste}-{(number + step) % 20:02d}" for step in range(8)]
-            self.read(f"reader-{number}", [*books, f"{taste}-18", f"{taste}-19"][:10])
+        self.container.ingest.record(
+            [read for number in range(30) for read in self._of_reader(number)]
+        )
         self.container.feed.start()
+
+    def _of_reader(self, number: int) -> list[Interaction]:
+        taste = list(TASTES)[number % 3]
+        books = [f"{taste}-{(number + step) % 20:02d}" for step in range(8)]
+        return self._read(f"reader-{number}", [*books, f"{taste}-18", f"{taste}-19"])
 
 
 def settings_for(folder: Path, **changes: object) -> Settings:

@@ -27,7 +27,6 @@ import numpy as np
 import sqlalchemy as sa
 from chromadb.config import Settings
 
-from app.adapters.db.filter_sql import FilterSql
 from app.adapters.db.types import UtcDateTime
 from app.domain.models import AttributeValue, Item, ItemId
 from app.domain.recommendation.columns import Columns
@@ -38,6 +37,7 @@ from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.vectors import ItemVectors
 from benchmarks.data import SEED
 from benchmarks.harness import write_result
+from benchmarks.where.filter_sql import FilterSql
 from benchmarks.where.picture import draw
 
 SIZES: Final = (1_000, 10_000, 100_000)

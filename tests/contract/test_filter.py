@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Engine
 
-from app.adapters.db.filter_sql import FilterSql
 from app.adapters.db.tables import item
 from app.domain.recommendation.columns import Columns
 from app.domain.recommendation.filter import CatalogueEntry, Where, matches
 from app.domain.recommendation.filter_parser import parse_where
+from benchmarks.where.filter_sql import FilterSql
 from tests.where_cases import NOW, catalogues, documents
 
 # The columns of the item table that filters read, and the one that it does not have yet.

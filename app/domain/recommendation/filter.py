@@ -1,8 +1,8 @@
 """What ``where`` means: its expressions, the types of values, and the plain evaluation of both.
 
-``matches`` is the executable specification. The masks of ``columns.py`` and the SQL of
-``adapters/db/filter_sql.py`` answer the same, which a property test holds them to. Read a
-document with ``filter_parser.parse_where``.
+``matches`` is the executable specification. The masks of ``columns.py`` answer the same, and so
+does SQL (``benchmarks/where``), which a property test holds them to. Read a document with
+``filter_parser.parse_where``.
 
 The rules are MongoDB's: a condition holds for a list if it holds for any element; a missing
 attribute meets no condition, and so every negated one; values of two types are never compared.

@@ -1,4 +1,4 @@
-"""A ``where`` filter as SQL over the item table: for lists of the catalogue and for counting.
+"""A ``where`` filter as SQL over the item table: what masks are compared with.
 
 Equal to the masks of the columns, and slower by orders of magnitude (ADR 0032).
 """
