@@ -87,7 +87,8 @@ contracts: setup-dev ## The floors: who may import whom
 	@$(BIN)/lint-imports --no-cache
 .PHONY: test
 test: setup-dev ## All tests; servers that are missing are named (LETHE_REQUIRE_SERVICES=1: fail)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@# A third process on two cores: two of them often wait for a process that was killed.
+	@$(BIN)/python -m pytest -n 3 $(PYTEST_ARGS)
 .PHONY: test-fast
 test-fast: setup-dev ## The tests of pure code and of the rules: no server, no process, seconds
 	@$(BIN)/python -m pytest --durations=3 tests/unit tests/architecture $(PYTEST_ARGS)

@@ -11,7 +11,12 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT: Final = Path(__file__).parents[1]
-ORDER: Final = {"crash": 0, "vllm": 1}
+ORDER: Final = {
+    "tests/crash/test_celery.py": 0,
+    "tests/crash/test_embedded.py": 1,
+    "vllm": 2,
+    "tests/api/test_schema.py": 3,
+}
 """The slowest groups, the slowest first."""
 
 
@@ -19,11 +24,9 @@ ORDER: Final = {"crash": 0, "vllm": 1}
 def group_of(nodeid: str) -> str:
     """Return the group of a test: its file, or what is made once for several files.
 
-    Each process would start a vLLM of its own, and make a run of its own that no kill disturbs.
+    Each process would start a vLLM of its own.
     """
     file = nodeid.partition("::")[0]
-    if file.startswith("tests/crash/"):
-        return "crash"
     if "llm_server: VllmServer" in (ROOT / file).read_text():
         return "vllm"
     return file
