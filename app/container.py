@@ -11,6 +11,7 @@ from app.services.administration.dashboard import DashboardService
 from app.services.administration.erasure_requests import ErasureRequestAdmin
 from app.services.administration.health import HealthService
 from app.services.administration.proof import ProofService
+from app.services.administration.webhooks import WebhookService
 from app.services.audit.checkpoints import CheckpointService
 from app.services.audit.integrity_check import AuditCheckService
 from app.services.audit.log import AuditService
@@ -69,4 +70,5 @@ class Container:
     removal: ItemRemovalService
     reading: ReadingCheck
     restore: RestoreService
+    webhooks: WebhookService
     rechecks: RecheckService

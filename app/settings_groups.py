@@ -223,6 +223,18 @@ class ForgetSettings(Group):
     `!` before a point means in every attempt. Never in production."""
 
 
+class WebhookSettings(Group):
+    """Who is told of each change of a request's state (GDPR Art. 19)."""
+
+    urls: tuple[HttpUrl, ...] = ()
+    """Addresses that each change is posted to, signed, as a JSON list. A new one is told of what
+    happens from then on."""
+    secret: SecretStr | None = None
+    """Signs what is posted (HMAC-SHA-256, header `Lethe-Signature`); at least 32 characters."""
+    allow_private: bool = False
+    """Whether private, loopback and link-local addresses, and `http://`, are called, too."""
+
+
 class ApiSettings(Group):
     """The HTTP side."""
 

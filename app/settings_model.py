@@ -25,6 +25,7 @@ from app.settings_groups import (
     OpinionSettings,
     RedisSettings,
     VaultSettings,
+    WebhookSettings,
 )
 from app.settings_llm import LlmSettings
 from app.wire.scenarios import ScenarioIn
@@ -90,6 +91,7 @@ class Settings(BaseSettings):
     opinions: OpinionSettings = OpinionSettings()
     neighbours: NeighboursSettings = NeighboursSettings()
     forget: ForgetSettings = ForgetSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
 
@@ -131,7 +133,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_what_cannot_work(self) -> Self:
-        problems = [*_contradictions(self), *_ambiguous(self), *_unshared(self)]
+        problems = [*_contradictions(self), *_untold(self), *_ambiguous(self), *_unshared(self)]
         if self.is_production:
             problems += _unfit(self)
         if problems:
@@ -154,6 +156,15 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "LETHE_AUTH__ADMIN_TOKEN: equal to the service token"
     if settings.pepper is not None and is_weak(settings.pepper):
         yield f"LETHE_PEPPER: {WEAK}"
+
+
+def _untold(settings: Settings) -> Iterator[str]:
+    """Yield why nobody could be told of requests, or could be told by anybody."""
+    webhooks = settings.webhooks
+    if webhooks.urls and (webhooks.secret is None or is_weak(webhooks.secret)):
+        yield f"LETHE_WEBHOOKS__SECRET: {WEAK}"
+    if not webhooks.allow_private and any(url.startswith("http:") for url in webhooks.urls):
+        yield "LETHE_WEBHOOKS__URLS: https only, unless LETHE_WEBHOOKS__ALLOW_PRIVATE"
 
 
 def _ambiguous(settings: Settings) -> Iterator[str]:

@@ -54,3 +54,4 @@ def register(app: Celery, settings: Settings) -> None:
         container.restore.check()
         container.removal.finish()
         container.rechecks.run_due()
+        container.webhooks.deliver()

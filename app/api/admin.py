@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
 
 from app.api.auth import Admin
 from app.api.bodies import BodyRoute
@@ -15,11 +17,13 @@ from app.api.schemas import (
     AnswerCountOut,
     AnswersOut,
     AuditOut,
+    Count,
     DrillIn,
-    HeldOut,
+    ErasureId,
     LeafOut,
     NeedleOut,
     NeedlesOut,
+    Out,
     ProofOut,
     ProveIn,
     RequestOut,
@@ -36,6 +40,39 @@ from app.services.audit.log import AuditQuery
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=BodyRoute)
 
 Limit = Annotated[int, Query(ge=1, le=1_000, description="Most entries of a page; 1 to 1,000.")]
+
+
+class DeadLetterOut(Out):
+    """What an address could not be told, after twelve attempts."""
+
+    seq: Count = Field(description="Number of the leaf in the log, from 0.")
+    request_id: ErasureId = Field(description="Id of the erasure request; 32 random hex digits.")
+    kind: str = Field(description="What happened.")
+    failed_at: datetime = Field(description="When it was given up; UTC.")
+
+
+class WebhookOut(Out):
+    """A registered address."""
+
+    url: str = Field(description="Where changes are posted.")
+    n_behind: Count = Field(description="Leaves of the log that it was not told of; a count.")
+    attempts: Count = Field(description="Failed attempts at the next one; a count.")
+    error: str | None = Field(
+        validation_alias="error_code", description="Code of what stopped the last attempt."
+    )
+    dead: list[DeadLetterOut] = Field(description="What it was not told; newest first.")
+
+
+class WebhooksOut(BaseModel):
+    """Every registered address."""
+
+    webhooks: list[WebhookOut] = Field(description="In the order of the setting.")
+
+
+class HeldOut(BaseModel):
+    """What a legal hold on a user keeps."""
+
+    n_on_hold: Count = Field(description="Erasure requests of the user on hold now; a count.")
 
 
 @router.get("/audit")
@@ -149,6 +186,13 @@ def extend_forget_request(
         RequestId(request_id), extension=body.reason, told_at=body.told_at
     )
     return RequestOut.model_validate(request)
+
+
+@router.get("/webhooks")
+def get_webhooks(_caller: Admin, state: StateDep) -> WebhooksOut:
+    """Tell how far each registered address has been told, and what it could not be told."""
+    targets = state.container.webhooks.targets()
+    return WebhooksOut(webhooks=[WebhookOut.model_validate(one) for one in targets])
 
 
 @router.post("/prove", responses=declared(409))

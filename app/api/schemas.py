@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -161,6 +162,9 @@ class RequestOut(Out):
 
     request_id: ErasureId = Field(description="Id of the erasure request; 32 random hex digits.")
     status: RequestState = Field(validation_alias="state", description="Where it stands.")
+    subject_request_id: UUID | None = Field(
+        description="The caller's own number of it, such as a ticket's."
+    )
     scope: str = Field(validation_alias="scope_kind", description="Kind of its scope.")
     reason: Reason | None = Field(description="Why it was asked for.")
     ground: Ground | None = Field(description="Why it was refused.")
@@ -198,12 +202,6 @@ class RequestsOut(BaseModel):
 
     requests: list[RequestOut] = Field(description="Newest first.")
     count_by_status: dict[RequestState, int] = Field(description="Requests in each status; counts.")
-
-
-class HeldOut(BaseModel):
-    """What a legal hold on a user keeps."""
-
-    n_on_hold: Count = Field(description="Erasure requests of the user on hold now; a count.")
 
 
 class AnswerCountOut(Out):

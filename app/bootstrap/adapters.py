@@ -33,6 +33,7 @@ from app.adapters.queue.inline import InlineQueue
 from app.adapters.system.clock import SystemClock
 from app.adapters.system.data_dir import DataDirLock
 from app.adapters.system.signing import FileSigner
+from app.adapters.system.webhook import HttpWebhookSender
 from app.adapters.vault.cipher import VaultCipher
 from app.adapters.vault.encrypted_memory_store import EncryptedMemoryStore
 from app.adapters.vault.ledger import SqlErasureLedger
@@ -49,6 +50,7 @@ from app.ports.explainer import Explainer
 from app.ports.job_queue import JobQueue
 from app.ports.probe import Probe
 from app.ports.ranker import Ranker
+from app.ports.webhook import WebhookSender
 from app.settings import Settings, load_pepper
 from app.settings_groups import NeighboursSettings, OpinionSettings
 
@@ -77,7 +79,11 @@ class Adapters:
         self.vault = open_vault(settings, closing, clock=self.clock)
         self.ledger = SqlErasureLedger(self.vault)
         self.cipher = VaultCipher(self.vault)
-        self.uows = SqlUnitsOfWork(open_engine(settings.database_url), cipher=self.cipher)
+        self.uows = SqlUnitsOfWork(
+            open_engine(settings.database_url),
+            cipher=self.cipher,
+            ticket_key=self.identity.ticket_key(),
+        )
         closing.callback(self.uows.close)
         require_keys(self.uows, self.vault)
         self.embedder = _embedder(settings, closing)
@@ -101,6 +107,9 @@ class Adapters:
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or _celery(settings)
         self.probe: Probe = self._probe()
+        sender = HttpWebhookSender(allows_private=settings.webhooks.allow_private)
+        closing.callback(sender.close)
+        self.webhook_sender: WebhookSender = sender
 
     def _probe(self) -> Probe:
         """Return what searches the files here, or asks a worker that has them."""

@@ -6,6 +6,7 @@ from app.bootstrap.adapters import Adapters
 from app.services.administration.dashboard import DashboardService
 from app.services.administration.erasure_requests import ErasureRequestAdmin
 from app.services.administration.proof import ProofService
+from app.services.administration.webhooks import WebhookConfig, WebhookService
 from app.services.audit.checkpoints import CheckpointService
 from app.services.concurrency import InFlightAnswers
 from app.services.data_subjects.rights import RightsService
@@ -47,6 +48,21 @@ def operations_of(adapters: Adapters) -> ErasureRequestAdmin:
         ledger=adapters.ledger,
         identity=adapters.identity,
         clock=adapters.clock,
+    )
+
+
+def webhooks_of(adapters: Adapters) -> WebhookService:
+    """Return what tells registered addresses of each change of a request's state."""
+    told = adapters.settings.webhooks
+    return WebhookService(
+        uows=adapters.uows,
+        sender=adapters.webhook_sender,
+        clock=adapters.clock,
+        config=WebhookConfig(
+            urls=told.urls,
+            secret=told.secret.get_secret_value().encode() if told.secret else b"",
+            base_url=adapters.settings.api.public_url,
+        ),
     )
 
 

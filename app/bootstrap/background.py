@@ -65,6 +65,7 @@ class Background:
         if is_inline:
             container.removal.finish()
             container.rechecks.run_due()
+            container.webhooks.deliver()
         container.current.refresh()
 
     def _take_over_s(self) -> float:

@@ -78,8 +78,11 @@ PLACES: Final = (
     InventoryEntry(InventoryKind.TABLE, "data_key", Store.VAULT),
     InventoryEntry(InventoryKind.TABLE, "item(_removal)?|load_progress", Store.CATALOGUE),
     InventoryEntry(
-        InventoryKind.TABLE, "process|counter|vault_state|alembic_version", Store.SERVICE
+        InventoryKind.TABLE,
+        "process|counter|vault_state|alembic_version",
+        Store.SERVICE,
     ),
+    InventoryEntry(InventoryKind.TABLE, "webhook|dead_letter", Store.SERVICE),
     InventoryEntry(InventoryKind.COLLECTION, r"memory-\d+-g\d+", Store.MEMORY),
     InventoryEntry(InventoryKind.COLLECTION, r"items-g\d+", Store.CATALOGUE),
     InventoryEntry(InventoryKind.COLLECTION, "lethe-mark", Store.SERVICE),

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from app.adapters.cache.redis import ping
 from app.adapters.system.signing import is_signed
 from app.bootstrap.adapters import Adapters
-from app.bootstrap.administration import operations_of, overview_of, prove_of, rights_of
+from app.bootstrap.administration import (
+    operations_of,
+    overview_of,
+    prove_of,
+    rights_of,
+    webhooks_of,
+)
 from app.bootstrap.deployment import deployment_of
 from app.bootstrap.erasure import (
     erase_of,
@@ -53,6 +59,7 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
         removal=removal_of(adapters, shared),
         restore=restore,
         rechecks=rechecks,
+        webhooks=webhooks_of(adapters),
         checkpoints=shared.audit_services.checkpoints,
         succession=shared.audit_services.succession,
         witnessing=shared.audit_services.witnessing,

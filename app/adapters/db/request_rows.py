@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from app.adapters.db.session import Record
+from app.adapters.db.tickets import Tickets
 from app.domain.erasure.request import (
     ErasureRequest,
     Extension,
@@ -19,7 +20,7 @@ from app.domain.erasure.scope import scope_from_json, scope_to_json
 from app.ports.persistence.requests import NewRequest
 
 
-def values_of(new: NewRequest) -> dict[str, Any]:
+def values_of(new: NewRequest, *, tickets: Tickets) -> dict[str, Any]:
     """Return the columns of a new request."""
     request = new.request
     scope = None if request.scope is None else json.dumps(scope_to_json(request.scope))
@@ -43,13 +44,14 @@ def values_of(new: NewRequest) -> dict[str, Any]:
         "outages": request.outages,
         "n_records": request.n_records,
         "requested_at": request.requested_at,
+        "ticket": tickets.seal(request.subject_request_id),
         "idempotency_hash": new.idempotency_hash,
         "subject_request_hash": new.subject_request_hash,
         "body_hash": new.body_hash,
     }
 
 
-def request_of(row: Record) -> ErasureRequest:
+def request_of(row: Record, *, tickets: Tickets) -> ErasureRequest:
     """Return the request in a row."""
     return ErasureRequest(
         request_id=row.request_id,
@@ -73,6 +75,7 @@ def request_of(row: Record) -> ErasureRequest:
         requested_at=row.requested_at,
         extension=None if row.extension is None else Extension(row.extension),
         told_at=row.told_at,
+        subject_request_id=tickets.open(row.ticket),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,8 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
 from app.adapters.db.request_rows import request_of, step_of, values_of
-from app.adapters.db.session import Repository
+from app.adapters.db.session import Record, Repository
 from app.adapters.db.tables import erasure_request, erasure_step
+from app.adapters.db.tickets import Tickets
 from app.domain.erasure.request import (
     FINAL,
     WORKABLE,
@@ -44,13 +46,23 @@ def _may_claim(now: datetime) -> ColumnElement[bool]:
     )
 
 
+@dataclass(frozen=True, slots=True)
 class SqlErasureRequests(Repository):
-    """Erasure requests. Every transition, claim and release is one conditional UPDATE."""
+    """Erasure requests. Every transition, claim and release is one conditional UPDATE.
+
+    Args:
+        tickets: seals the callers' numbers.
+    """
+
+    tickets: Tickets
+
+    def _read(self, row: Record) -> ErasureRequest:
+        return request_of(row, tickets=self.tickets)
 
     def add(self, new: NewRequest) -> None:
         insert = (
             self.session.insert(erasure_request)
-            .values(values_of(new))
+            .values(values_of(new, tickets=self.tickets))
             .on_conflict_do_nothing()
             .returning(_col.request_id)
         )
@@ -59,7 +71,7 @@ class SqlErasureRequests(Repository):
 
     def get(self, request_id: RequestId) -> ErasureRequest | None:
         row = self.session.first(sa.select(erasure_request).where(_col.request_id == request_id))
-        return None if row is None else request_of(row)
+        return None if row is None else self._read(row)
 
     def find(
         self, *, idempotency_hash: str | None, subject_request_hash: str | None
@@ -72,7 +84,7 @@ class SqlErasureRequests(Repository):
             if value is not None:
                 row = self.session.first(sa.select(erasure_request).where(column == value))
                 if row is not None:
-                    return RequestMatch(request_of(row), row.body_hash)
+                    return RequestMatch(self._read(row), row.body_hash)
         return None
 
     def find_open(self, pseudonym: Pseudonym, *, body_hash: str) -> RequestMatch | None:
@@ -82,7 +94,7 @@ class SqlErasureRequests(Repository):
             .order_by(_col.received_at, _col.request_id)
             .limit(1)
         )
-        return None if row is None else RequestMatch(request_of(row), row.body_hash)
+        return None if row is None else RequestMatch(self._read(row), row.body_hash)
 
     def open_of(self, pseudonym: Pseudonym) -> list[ErasureRequest]:
         return self._of(pseudonym, _IS_WORKABLE)
@@ -96,7 +108,7 @@ class SqlErasureRequests(Repository):
             .where(_col.pseudonym == pseudonym, condition)
             .order_by(_col.received_at, _col.request_id)
         )
-        return [request_of(row) for row in rows]
+        return [self._read(row) for row in rows]
 
     def transition(
         self,
@@ -141,7 +153,7 @@ class SqlErasureRequests(Repository):
             )
             .returning(*_col)
         )
-        return None if row is None else request_of(row)
+        return None if row is None else self._read(row)
 
     def heartbeat(self, request_id: RequestId, *, fence: int, lease_until: datetime) -> bool:
         # A heartbeat that comes after the release must not take the lease again.
@@ -215,7 +227,7 @@ class SqlErasureRequests(Repository):
         if before is not None:
             statement = statement.where(_col.received_at < before)
         newest = statement.order_by(_col.received_at.desc(), _col.request_id).limit(limit)
-        return [request_of(row) for row in self.session.rows(newest)]
+        return [self._read(row) for row in self.session.rows(newest)]
 
     def count_by_state(self) -> Mapping[RequestState, int]:
         rows = self.session.rows(sa.select(_col.state, sa.func.count()).group_by(_col.state))

@@ -164,6 +164,7 @@ erasure_request: Final = Table(
     Column("requested_at", UtcDateTime),
     Column("extension", String(CODE)),
     Column("told_at", UtcDateTime),
+    Column("ticket", Text, index=True),
     Index(None, "state", "due_at"),
 )
 
@@ -262,6 +263,27 @@ watch: Final = Table(
     Column("due_at", UtcDateTime, nullable=False, index=True),
     Column("looks", Integer, nullable=False),
     Column("prints", Text, nullable=False),
+)
+
+# How far each registered address has been told of the audit log, and what it was not told.
+webhook: Final = Table(
+    "webhook",
+    metadata,
+    Column("target", String(HASH), primary_key=True),
+    Column("next_seq", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error_code", String(64)),
+    Column("not_before", UtcDateTime, nullable=False),
+)
+
+dead_letter: Final = Table(
+    "dead_letter",
+    metadata,
+    Column("target", String(HASH), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("request_id", String(RANDOM_ID), nullable=False),
+    Column("kind", String(CODE), nullable=False),
+    Column("failed_at", UtcDateTime, nullable=False),
 )
 
 load_progress: Final = Table(

@@ -16,6 +16,7 @@ from app.adapters.db import engine as engines
 from app.adapters.db import maintenance
 from app.adapters.db.accounts import SqlAccounts
 from app.adapters.db.audit_log import SqlAuditLog
+from app.adapters.db.deliveries import SqlDeliveries
 from app.adapters.db.documents import SqlDocuments
 from app.adapters.db.feed import SqlChanges, SqlProcesses
 from app.adapters.db.items import SqlItems
@@ -30,6 +31,7 @@ from app.adapters.db.session import Session
 from app.adapters.db.subjects import SqlSubjects
 from app.adapters.db.suppressions import SqlSuppressions
 from app.adapters.db.tables import counter
+from app.adapters.db.tickets import Tickets
 from app.adapters.db.tombstones import SqlTombstones
 from app.domain.errors import AppError, DependencyUnavailableError
 from app.ports.cipher import Cipher
@@ -45,13 +47,20 @@ class SqlUnitsOfWork:
     Args:
         engine: from ``open_engine``; owned from here on.
         cipher: encrypts users' own words; None stores them in clear, for tests of SQL alone.
+        ticket_key: seals the callers' numbers of requests; None likewise.
         lock_timeout_s: longest wait of a writer for the others of this process (SQLite), which
             may be a scrub: about 5 s for a million interactions.
     """
 
     def __init__(
-        self, engine: Engine, *, cipher: Cipher | None = None, lock_timeout_s: float = 30.0
+        self,
+        engine: Engine,
+        *,
+        cipher: Cipher | None = None,
+        ticket_key: bytes | None = None,
+        lock_timeout_s: float = 30.0,
     ) -> None:
+        self._tickets = Tickets(ticket_key)
         self._is_postgres = engine.dialect.name == "postgresql"
         self._engine = engine
         self._cipher = cipher
@@ -112,7 +121,7 @@ class SqlUnitsOfWork:
             interactions=interactions,
             items=SqlItems(session),
             removals=SqlRemovals(session),
-            requests=SqlErasureRequests(session),
+            requests=SqlErasureRequests(session, self._tickets),
             tombstones=SqlTombstones(session),
             changes=SqlChanges(session),
             processes=SqlProcesses(session),
@@ -123,6 +132,7 @@ class SqlUnitsOfWork:
             restores=SqlRestores(session),
             rechecks=SqlRechecks(session),
             accounts=SqlAccounts(session),
+            deliveries=SqlDeliveries(session),
         )
 
 

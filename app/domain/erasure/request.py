@@ -141,6 +141,7 @@ class ErasureRequest:
         n_records: what was held in the scope when it was received; None where that was not counted.
         requested_at: when the person asked, which starts the clock; None: when it was received.
         extension: why the due date was moved, and ``told_at``, when the person was told.
+        subject_request_id: the caller's own number of the request, such as a ticket's; kept.
     """
 
     request_id: RequestId
@@ -164,6 +165,7 @@ class ErasureRequest:
     requested_at: datetime | None = None
     extension: Extension | None = None
     told_at: datetime | None = None
+    subject_request_id: str | None = None
 
     @property
     def asked_at(self) -> datetime:

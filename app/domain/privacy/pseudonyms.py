@@ -128,6 +128,10 @@ class Identity:
         """Return the stored form of an idempotency key or subject request id."""
         return _mac(self._key("request"), value)
 
+    def ticket_key(self) -> bytes:
+        """Return the key, 32 bytes, that seals the callers' own numbers of requests."""
+        return self._key("ticket")
+
     def body_hash(self, pseudonym: Pseudonym, body: object) -> str:
         """Return the keyed hash of a canonical JSON ``body``, to tell a repeat from a misuse."""
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

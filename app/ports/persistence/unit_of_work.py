@@ -13,6 +13,7 @@ from typing import Protocol
 
 from app.ports.persistence.accounts import Accounts
 from app.ports.persistence.audit_log import AuditLog
+from app.ports.persistence.deliveries import Deliveries
 from app.ports.persistence.documents import Documents
 from app.ports.persistence.feed import Changes, Processes
 from app.ports.persistence.items import Items
@@ -44,6 +45,7 @@ class UnitOfWork:
     restores: Restores
     rechecks: Rechecks
     accounts: Accounts
+    deliveries: Deliveries
     actions: list[Callable[[], None]] = field(default_factory=list)
 
     def after_commit(self, action: Callable[[], None]) -> None:

@@ -169,6 +169,7 @@ def suppress(uow: UnitOfWork, wish: Wish, *, identity: Identity) -> tuple[Erasur
         requested_at=asked_at,
         due_at=due_date(asked_at),
         n_records=n_records,
+        subject_request_id=command.subject_request_id,
     )
     return request, len(doomed)
 
