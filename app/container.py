@@ -26,6 +26,7 @@ from app.services.erasure.rechecks import RecheckService
 from app.services.erasure.requests import ForgetService
 from app.services.erasure.residue_search import ResidueSearch
 from app.services.erasure.restore_guard import RestoreService
+from app.services.erasure.retention import RetentionService
 from app.services.erasure.scope_resolution import ScopeResolver
 from app.services.erasure.sweeper import SweepService
 from app.services.erasure.worker import EraseService
@@ -70,5 +71,6 @@ class Container:
     removal: ItemRemovalService
     reading: ReadingCheck
     restore: RestoreService
+    retention: RetentionService
     webhooks: WebhookService
     rechecks: RecheckService

@@ -223,6 +223,20 @@ class ForgetSettings(Group):
     `!` before a point means in every attempt. Never in production."""
 
 
+Days = Annotated[float, Field(ge=1, le=36_500)]
+
+
+class RetentionSettings(Group):
+    """How long data are kept; what is older is erased once a day, as if its user had asked."""
+
+    days: dict[Kind, Days] = {}
+    """Days that interactions of a kind are kept, as JSON: `{"view": 180}`; a kind that is not named
+    is kept until somebody asks. Nothing goes of users under a legal hold, or who restricted it."""
+    inactive_days: Days | None = None
+    """Days without an interaction after which everything of a user is erased; who comes back later
+    needs no new consent. Unset means never."""
+
+
 class WebhookSettings(Group):
     """Who is told of each change of a request's state (GDPR Art. 19)."""
 

@@ -24,6 +24,7 @@ from app.settings_groups import (
     NeighboursSettings,
     OpinionSettings,
     RedisSettings,
+    RetentionSettings,
     VaultSettings,
     WebhookSettings,
 )
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
     opinions: OpinionSettings = OpinionSettings()
     neighbours: NeighboursSettings = NeighboursSettings()
     forget: ForgetSettings = ForgetSettings()
+    retention: RetentionSettings = RetentionSettings()
     webhooks: WebhookSettings = WebhookSettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()

@@ -55,3 +55,4 @@ def register(app: Celery, settings: Settings) -> None:
         container.removal.finish()
         container.rechecks.run_due()
         container.webhooks.deliver()
+        container.retention.run()

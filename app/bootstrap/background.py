@@ -66,6 +66,7 @@ class Background:
             container.removal.finish()
             container.rechecks.run_due()
             container.webhooks.deliver()
+            container.retention.run()
         container.current.refresh()
 
     def _take_over_s(self) -> float:

@@ -14,6 +14,7 @@ from app.services.erasure.leases import EraseConfig
 from app.services.erasure.rechecks import RecheckService
 from app.services.erasure.requests import ForgetService
 from app.services.erasure.restore_guard import RestoreService, RestoreStores
+from app.services.erasure.retention import RetentionService
 from app.services.erasure.steps import ErasureSteps, StepsConfig
 from app.services.erasure.sweeper import SweepService
 from app.services.erasure.worker import EraseService
@@ -31,6 +32,18 @@ def forget_of(adapters: Adapters, shared: SharedServices) -> ForgetService:
         identity=adapters.identity,
         clock=adapters.clock,
         is_reviewed=adapters.settings.forget.review == "hold",
+    )
+
+
+def retention_of(adapters: Adapters, forget: ForgetService) -> RetentionService:
+    """Return what erases what is kept no longer."""
+    told = adapters.settings.retention
+    return RetentionService(
+        uows=adapters.uows,
+        forget=forget,
+        clock=adapters.clock,
+        keeps={kind: timedelta(days=days) for kind, days in told.days.items()},
+        inactive=timedelta(days=told.inactive_days) if told.inactive_days else None,
     )
 
 

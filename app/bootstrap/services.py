@@ -21,6 +21,7 @@ from app.bootstrap.erasure import (
     rechecks_of,
     removal_of,
     restore_of,
+    retention_of,
     sweep_of,
 )
 from app.bootstrap.recommendation import lists_of, recommend_of
@@ -37,17 +38,15 @@ from app.services.ingestion.dataset_loader import LoadService
 
 def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Container:
     """Return the use cases over ``adapters``; ``metrics`` counts what they do."""
-    uows, clock = adapters.uows, adapters.clock
-    shared = SharedServices.over(adapters)
-    rechecks = rechecks_of(adapters, shared)
+    shared, uows = SharedServices.over(adapters), adapters.uows
+    rechecks, recommend = rechecks_of(adapters, shared), recommend_of(adapters, shared)
     erase = erase_of(adapters, shared, rechecks, metrics or Metrics())
     forget = forget_of(adapters, shared)
     restore = restore_of(adapters, shared, forget)
-    recommend = recommend_of(adapters, shared)
     return Container(
         about=deployment_of(adapters.settings),
         identity=adapters.identity,
-        clock=clock,
+        clock=adapters.clock,
         recommend=recommend,
         lists=lists_of(adapters, shared),
         ingest=shared.ingest,
@@ -58,6 +57,7 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
         forget=forget,
         removal=removal_of(adapters, shared),
         restore=restore,
+        retention=retention_of(adapters, forget),
         rechecks=rechecks,
         webhooks=webhooks_of(adapters),
         checkpoints=shared.audit_services.checkpoints,
@@ -71,7 +71,7 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
         sweep=sweep_of(adapters, shared, erase),
         feed=shared.feed,
         current=shared.current,
-        audit=AuditService(uows=uows, clock=clock),
+        audit=AuditService(uows=uows, clock=adapters.clock),
         operations=operations_of(adapters),
         overview=overview_of(adapters, checkpoints=shared.audit_services.checkpoints),
         reading=shared.reading,

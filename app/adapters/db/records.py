@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.adapters.db.evidence import LIVE, SqlEvidence, answered_in, owned_by
 from app.adapters.db.session import Record
-from app.adapters.db.tables import interaction
+from app.adapters.db.tables import interaction, subject
 from app.adapters.db.types import UtcDateTime
 from app.domain.models import (
     Answered,
@@ -22,6 +22,7 @@ from app.domain.models import (
     Pseudonym,
     RecordId,
     RequestId,
+    Right,
 )
 from app.ports.persistence.records import NewInteraction, Outline, Trace
 
@@ -44,6 +45,13 @@ _HISTORY: Final = (
 )
 _OUTLINE: Final = _HISTORY.with_only_columns(
     *(sa.null() if column is _row.text else column for column in _HISTORY.selected_columns)
+)
+
+
+_MAY_GO: Final = _row.pseudonym.not_in(
+    sa.select(subject.c.pseudonym).where(
+        sa.or_(subject.c.hold.is_not(None), subject.c.rights.contains(Right.RESTRICTION.value))
+    )
 )
 
 
@@ -199,6 +207,20 @@ class SqlInteractions(SqlEvidence):
             sa.select(_row.record_id).where(_row.pseudonym == pseudonym).order_by(_row.record_id)
         )
         return [row.record_id for row in rows]
+
+    def expired(
+        self, kind: Kind, *, before: datetime, limit: int
+    ) -> list[tuple[Pseudonym, EventKey]]:
+        old = sa.and_(LIVE, _row.kind == kind.value, _row.occurred_at < before)
+        oldest = sa.select(_row.pseudonym, _row.event_key).where(old, _MAY_GO)
+        rows = self.session.rows(oldest.order_by(_row.occurred_at).limit(limit))
+        return [(Pseudonym(row.pseudonym), EventKey(row.event_key)) for row in rows]
+
+    def inactive(self, *, before: datetime, limit: int) -> list[Pseudonym]:
+        newest = sa.func.max(_row.occurred_at)
+        users = sa.select(_row.pseudonym).where(LIVE, _MAY_GO).group_by(_row.pseudonym)
+        rows = self.session.rows(users.having(newest < before).limit(limit))
+        return [Pseudonym(row.pseudonym) for row in rows]
 
     def outlines(self) -> Iterator[Outline]:
         columns = (_row.pseudonym, _row.event_key, _row.item_id, _row.occurred_at)

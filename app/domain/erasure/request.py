@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -200,6 +200,11 @@ class StepRecord:
     duration_ms: float
     attempt: int
     finished_at: datetime
+
+
+LAPSED_FROM: Final = datetime(1900, 1, 1, tzinfo=UTC)
+"""Lower bound of a tombstone of what the operator kept no longer. Who was erased for that may come
+back without a new consent; what they did before stays refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from app.domain.models import (
     HistoryEntry,
     Interaction,
     ItemId,
+    Kind,
     Pseudonym,
     RecordId,
     RequestId,
@@ -212,6 +213,17 @@ class Interactions(Evidences, Protocol):
 
     def record_ids_of(self, pseudonym: Pseudonym) -> list[RecordId]:
         """Return all record ids of the user, flagged or not."""
+
+    def expired(
+        self, kind: Kind, *, before: datetime, limit: int
+    ) -> list[tuple[Pseudonym, EventKey]]:
+        """Return live interactions of a kind from before, but those that have to stay.
+
+        What has to stay is of users under a legal hold, and of those who restricted their data.
+        """
+
+    def inactive(self, *, before: datetime, limit: int) -> list[Pseudonym]:
+        """Return users whose newest live interaction is from before, with the same exceptions."""
 
     def outlines(self) -> Iterator[Outline]:
         """Yield all live rows in order of pseudonym, in constant memory."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from app.domain.audit.entries import Leaf, LeafKind
 from app.domain.erasure.request import (
+    LAPSED_FROM,
     ErasureRequest,
     Reason,
     RequestState,
@@ -43,6 +44,7 @@ class ForgetCommand:
             commits to the pseudonym.
         requested_at: when the person asked; not in the future, at most a year ago. None: now.
         is_held: suppress at once, and erase only once an administrator has released it.
+        is_lapse: whether the operator keeps it no longer: the user may come back unasked.
         is_replay: whether it repeats an erasure that a restored backup does not know.
     """
 
@@ -54,6 +56,7 @@ class ForgetCommand:
     about: SaltedCommitment | None = None
     requested_at: datetime | None = None
     is_held: bool = False
+    is_lapse: bool = False
     is_replay: bool = False
 
 
@@ -154,7 +157,8 @@ def suppress(uow: UnitOfWork, wish: Wish, *, identity: Identity) -> tuple[Erasur
     if is_whole_user:
         topics = uow.suppressions.of([pseudonym]).get(pseudonym, ())
         n_records += len(topics) + len(subject.rights if subject else ())
-    stone = Tombstone(pseudonym, request_id, now, epoch=epoch)
+    begin = LAPSED_FROM if command.is_lapse else None
+    stone = Tombstone(pseudonym, request_id, now, erased_from=begin, epoch=epoch)
     uow.tombstones.add(tombstones(identity, scope, doomed, stone=stone))
     if isinstance(scope, TopicScope):
         topic = Topic(identity.topic_id(pseudonym, scope.text), scope.text)
