@@ -107,9 +107,7 @@ class Adapters:
         self.inline = InlineQueue() if settings.queue == "inline" else None
         self.queue: JobQueue = self.inline or _celery(settings)
         self.probe: Probe = self._probe()
-        sender = HttpWebhookSender(allows_private=settings.webhooks.allow_private)
-        closing.callback(sender.close)
-        self.webhook_sender: WebhookSender = sender
+        self.webhook_sender: WebhookSender = _sender(settings, closing)
 
     def _probe(self) -> Probe:
         """Return what searches the files here, or asks a worker that has them."""
@@ -118,6 +116,12 @@ class Adapters:
             return FileProbe(probed_stores(self.settings))
         ring = partial(self.queue.ask_search, timeout_s=SEARCH_S)
         return QueuedProbe(self.redis, ring=ring, key=self.identity.search_key())
+
+
+def _sender(settings: Settings, closing: ExitStack) -> HttpWebhookSender:
+    sender = HttpWebhookSender(allows_private=settings.webhooks.allow_private)
+    closing.callback(sender.close)
+    return sender
 
 
 def signer_of(settings: Settings) -> FileSigner:

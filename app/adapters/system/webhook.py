@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import httpx
@@ -23,12 +23,18 @@ class HttpWebhookSender:
     Args:
         allows_private: whether private, loopback and link-local addresses are called, too.
         transport: how it is reached, if not over the network.
+        look_up: a name's addresses.
     """
 
     def __init__(
-        self, *, allows_private: bool, transport: httpx.BaseTransport | None = None
+        self,
+        *,
+        allows_private: bool,
+        transport: httpx.BaseTransport | None = None,
+        look_up: Callable[[str, int], list[str]] | None = None,
     ) -> None:
         self._allows_private = allows_private
+        self._look_up = look_up or _look_up
         # No proxy, which would look the name up again, and no redirect, which leads elsewhere.
         self._http = httpx.Client(
             timeout=_TIMEOUT_S, trust_env=False, follow_redirects=False, transport=transport
@@ -58,13 +64,16 @@ class HttpWebhookSender:
     def _address(self, url: httpx.URL) -> str:
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            found = socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+            addresses = self._look_up(url.host, port)
         except OSError as error:
             raise DependencyUnavailableError("the webhook's host has no address") from error
-        addresses = [str(one[4][0]) for one in found]
         if not self._allows_private and not all(map(_is_public, addresses)):
             raise DependencyUnavailableError("the webhook's host has a private address")
         return addresses[0]
+
+
+def _look_up(host: str, port: int) -> list[str]:
+    return [str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def _is_public(address: str) -> bool:
