@@ -32,21 +32,30 @@ def load_settings(*, data_dir: Path | None = None) -> Settings:
     Raises:
         SettingsError: values out of range, contradictions, or a name that no setting has.
     """
-    known = {name for name, _ in environment_names()}
-    foreign = ("LETHE_TEST_", "LETHE_REQUIRE_SERVICES", "LETHE_MOVIELENS_DIR")  # tests, benchmarks
-    unknown = sorted(
-        name
-        for name in os.environ
-        if name.startswith(PREFIX) and name not in known and not name.startswith(foreign)
-    )
-    problems = [f"{name}: no such setting" for name in unknown]
+    secrets_dir = os.environ.get(f"{PREFIX}SECRETS_DIR") or None
+    problems = [f"{name}: no such setting" for name in _unknown(secrets_dir)]
+    if secrets_dir and not Path(secrets_dir).is_dir():
+        problems.append(f"{PREFIX}SECRETS_DIR: no such directory")
+    given = {} if data_dir is None else {"data_dir": data_dir}
     try:
-        settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
+        settings = Settings(_secrets_dir=secrets_dir, **given)  # type: ignore[call-arg, arg-type]
     except ValidationError as error:
         raise SettingsError([*problems, *_problems_of(error)]) from None  # its text has values
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _unknown(secrets_dir: str | None) -> list[str]:
+    """Return names of variables, and of files of secrets, that look like settings and are none."""
+    known = {name for name, _ in environment_names()}
+    foreign = ("LETHE_TEST_", "LETHE_REQUIRE_SERVICES", "LETHE_MOVIELENS_DIR")  # tests, benchmarks
+    files = Path(secrets_dir).glob(f"{PREFIX}*") if secrets_dir else ()
+    return sorted(
+        name
+        for name in {*os.environ, *(one.name for one in files)}
+        if name.startswith(PREFIX) and name not in known and not name.startswith(foreign)
+    )
 
 
 def environment_names() -> Iterator[tuple[str, FieldInfo]]:

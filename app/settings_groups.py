@@ -85,11 +85,7 @@ class VaultSettings(Group):
     kek: SecretStr | None = None
     """Key-encryption key: 64 hexadecimal digits, such as `openssl rand -hex 32` writes. After a
     comma, former keys, until all is rewrapped. **Losing it makes all personal data unreadable.**
-    Unset means a file."""
-    kek_file: Folder | None = None
-    """File with the same content, readable by its owner only, best not on the vault's disk.
-    Unset in development means `kek` in the data directory, made at first start; production needs
-    this or the key itself."""
+    Unset in development means a file in the data directory, made at first start."""
     cache_keys: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     """Most users' keys that a process holds unwrapped in memory; 0 for none."""
     cache_ttl_s: Seconds = 60.0

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from app.settings_groups import (
     DEVELOPMENT_ADMIN_TOKEN,
@@ -53,6 +58,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         validate_by_name=True,
         env_ignore_empty=True,  # `LETHE_REDIS__URL=` in an environment file: there is none
+        secrets_dir_missing="ok",  # `load_settings` says so in its words
     )
 
     env: Literal["development", "production"] = "development"
@@ -60,6 +66,10 @@ class Settings(BaseSettings):
     key, or with jobs that would run inside several processes."""
     data_dir: Folder = Path("lethe-data")
     """Directory of everything that is kept in files."""
+    secrets_dir: Folder | None = None
+    """Directory of files, each named like a setting and holding its value: so Docker and Kubernetes
+    mount secrets, and none stands in an environment. An environment variable goes before a file
+    of its name."""
     pepper: SecretStr | None = None
     """Secret from which every stored key of a user is derived; at least 32 characters, such as
     `openssl rand -hex 32` writes. **Losing it orphans all data; changing it too.** Unset in
@@ -96,6 +106,20 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]  # the sources that are read
+        cls,
+        _settings_cls: type[BaseSettings],
+        *,
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then the environment, then the files of `secrets_dir`."""
+        files = NestedSecretsSettingsSource(file_secret_settings)
+        return init_settings, env_settings, files
 
     @property
     def is_production(self) -> bool:
@@ -203,8 +227,8 @@ def _unfit(settings: Settings) -> Iterator[str]:
             yield f"{name}: in production {WEAK}"
     if settings.pepper is None:
         yield "LETHE_PEPPER: required in production"
-    if settings.vault.kek is None and settings.vault.kek_file is None:
-        yield "LETHE_VAULT__KEK: required in production, or LETHE_VAULT__KEK_FILE"
+    if settings.vault.kek is None:
+        yield "LETHE_VAULT__KEK: required in production"
     if "origin" not in settings.audit.model_fields_set:
         yield "LETHE_AUDIT__ORIGIN: required in production; a log that has begun keeps its name"
     if settings.forget.stop_at is not None:

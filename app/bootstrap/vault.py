@@ -50,9 +50,8 @@ def _key_encryption(settings: Settings) -> LocalKeyEncryption:
     if settings.vault.kek is not None:
         text = settings.vault.kek.get_secret_value()
     else:
-        path = settings.vault.kek_file or settings.data_dir / "kek"
-        if settings.vault.kek_file is None:
-            create_secret_file(path)
+        path = settings.data_dir / "kek"
+        create_secret_file(path)
         text = read_kek_file(path)
     try:
         return LocalKeyEncryption.parse(text)

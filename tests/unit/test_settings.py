@@ -294,3 +294,31 @@ def test_emptied_pepper_file_is_an_error_and_not_a_new_pepper(tmp_path: Path) ->
 
     with pytest.raises(SettingsError, match="not a pepper"):
         load_pepper(settings)
+
+
+def test_secrets_are_read_from_files_named_like_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret = {name: value for name, value in PRODUCTION.items() if name != "LETHE_ENV"}
+    for name, value in secret.items():
+        (tmp_path / name).write_text(f"{value}\n")
+    (tmp_path / "..data").mkdir()  # what Kubernetes mounts beside them
+    _set(monkeypatch, {"LETHE_ENV": "production", "LETHE_SECRETS_DIR": str(tmp_path)})
+    _set(monkeypatch, {"LETHE_AUTH__ADMIN_TOKEN": "b" + SECRET})
+
+    settings = load_settings()
+
+    assert settings.pepper == SecretStr(PRODUCTION["LETHE_PEPPER"])
+    assert settings.auth.service_token == SecretStr(PRODUCTION["LETHE_AUTH__SERVICE_TOKEN"])
+    assert settings.auth.admin_token == SecretStr("b" + SECRET)
+
+
+def test_a_file_that_no_setting_is_named_like_is_refused_and_so_is_a_folder_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "LETHE_PEPER").write_text(SECRET)
+
+    assert _problems(monkeypatch, {"LETHE_SECRETS_DIR": str(tmp_path)}) == ["LETHE_PEPER"]
+    assert _problems(monkeypatch, {"LETHE_SECRETS_DIR": str(tmp_path / "no")}) == [
+        "LETHE_SECRETS_DIR"
+    ]
