@@ -48,7 +48,8 @@ def load_settings(*, data_dir: Path | None = None) -> Settings:
 
 def _unknown(secrets_dir: str | None) -> list[str]:
     """Return names of variables, and of files of secrets, that look like settings and are none."""
-    known = {name for name, _ in environment_names()}
+    of_commands = {"LETHE_URL", "LETHE_TOKEN", "LETHE_ADMIN_TOKEN"}  # options of the command line
+    known = {name for name, _ in environment_names()} | of_commands
     foreign = ("LETHE_TEST_", "LETHE_REQUIRE_SERVICES", "LETHE_MOVIELENS_DIR")  # tests, benchmarks
     files = Path(secrets_dir).glob(f"{PREFIX}*") if secrets_dir else ()
     return sorted(

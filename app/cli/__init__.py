@@ -16,6 +16,15 @@ from app.cli import data, demo, keys, proof, serve, upkeep, witness
 from app.domain.errors import AppError, FieldError, InvalidInputError
 
 _FAILED: Final = 1
+_NEXT: Final = {
+    "settings": "every name, its unit and its range: docs/settings.md",
+    "store_damaged": "lethe reindex --shard N (docs/runbook.md)",
+    "log_behind": "lethe audit recover EXPORT (docs/runbook.md)",
+    "integrity_error": "lethe audit verify (docs/runbook.md)",
+    "key_missing": "put the vault's backup back (docs/runbook.md)",
+    "access_refused": "look at LETHE_DATABASE__URL and the other addresses (docs/settings.md)",
+}
+"""By the code of an error, what to type or to read then; most say it themselves."""
 _OFFLINE: Final = frozenset({"demo", "verify", "witness"})
 """Commands that open no store, so that their memory cannot get into a store's files."""
 app: Final = typer.Typer(
@@ -61,6 +70,8 @@ def main() -> None:
         app()
     except AppError as error:
         print(f"lethe: {error}", file=sys.stderr)
+        if error.code in _NEXT:
+            print(f"next: {_NEXT[error.code]}", file=sys.stderr)
         raise SystemExit(_FAILED) from None
 
 

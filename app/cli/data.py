@@ -1,16 +1,28 @@
-"""``lethe load``, ``recommend`` and ``forget``: the use cases without HTTP."""
+"""``lethe load``, ``recommend`` and ``forget``: the use cases, here or at a running service."""
 
 from __future__ import annotations
 
-import json
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from app.adapters.datasets.options import ReadOptions, TimeUnit
+from app.cli.options import (
+    PUBLIC_TOKEN,
+    AsJson,
+    DataDir,
+    Token,
+    Url,
+    User,
+    Users,
+    read_users,
+    tell,
+)
 from app.ports.dataset import DatasetKind
 
 _SOME_LINES_REFUSED: Final = 3
@@ -24,7 +36,10 @@ def load(  # noqa: PLR0913 - each is an option of the command line
         Path | None, typer.Argument(help="File or folder, also compressed as .gz; none for demo.")
     ] = None,
     *,
-    data_dir: Annotated[Path | None, typer.Option(help="Directory of all files.")] = None,
+    data_dir: DataDir = None,
+    url: Url = None,
+    token: Token = PUBLIC_TOKEN,
+    as_json: AsJson = False,
     encoding: Annotated[
         str | None, typer.Option(help="Of the files, such as cp1252; found out if not given.")
     ] = None,
@@ -55,11 +70,12 @@ def load(  # noqa: PLR0913 - each is an option of the command line
     \b
     lethe load csv shop/ --user-column client --value-column stars --time-unit ms
     lethe load csv shop/products.csv.gz --item-column sku --title-column label
+    lethe load csv shop/ --url https://lethe.example --token TOKEN
 
     A line that cannot be read is named and left out, and the exit code is 3; an attribute of an
     item that cannot be read is named and left out alone.
     """  # noqa: D301 - click keeps the lines below a backspace as they are
-    from app.cli.runtime import load_dataset, open_runtime
+    from app.cli.loading import load_dataset, load_there
 
     options = ReadOptions(
         encoding=encoding,
@@ -71,37 +87,62 @@ def load(  # noqa: PLR0913 - each is an option of the command line
         time_unit=time_unit,
         default_time=default_time.replace(tzinfo=UTC) if default_time else None,
     )
-    with open_runtime(data_dir) as runtime:
-        result = load_dataset(runtime, kind=kind, path=path, options=options)
+    if url:
+        from app.cli.remote import Remote
+
+        with Remote(url, token=token) as service:
+            there = partial(load_there, service=service)
+            result = load_dataset(there, kind=kind, path=path, options=options)
+    else:
+        from app.cli.runtime import open_runtime
+
+        with open_runtime(data_dir) as runtime:
+            here = runtime.container.load.load
+            result = load_dataset(here, kind=kind, path=path, options=options)
+    if as_json:
+        tell(asdict(result), "", as_json=True)
     if result.bad:
         raise typer.Exit(_SOME_LINES_REFUSED)
 
 
 def recommend(
-    user: Annotated[str, typer.Argument(help="The user's id.")],
+    user: User = None,
     *,
+    users: Users = None,
     n: Annotated[int, typer.Option(min=1, max=100, help="How many items.")] = 10,
-    data_dir: Annotated[Path | None, typer.Option(help="Directory of all files.")] = None,
+    url: Url = None,
+    token: Token = PUBLIC_TOKEN,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Recommend, as GET /recommend does."""
-    from app.api.recommended import RecommendationOut
-    from app.cli.runtime import open_runtime
-    from app.services.recommendation.query import RecommendQuery
-    from app.wire.ids import user_id
+    """Recommend, as POST /recommend does.
 
-    with open_runtime(data_dir) as runtime:
-        container = runtime.container
-        container.feed.start()
-        query = RecommendQuery(pseudonym=container.identity.pseudonym(user_id(user)), n=n)
-        answer = container.recommend.recommend(query)
-        print(RecommendationOut.from_domain(answer, user=user).model_dump_json(indent=2))
-        container.feed.stop()
+    \b
+    lethe recommend reader-001
+    lethe recommend - --json < readers.txt
+    """  # noqa: D301 - click keeps the lines below a backspace as they are
+    from app.cli.asking import recommended_here, recommended_there
+
+    wanted = read_users(user, users)
+    if url:
+        lists = recommended_there(wanted, n, url=url, token=token)
+    else:
+        lists = recommended_here(wanted, n, data_dir=data_dir)
+    for found in lists:
+        tell(found, _shown(found, is_named=len(wanted) > 1), as_json=as_json)
 
 
-def forget(
-    user: Annotated[
-        str | None, typer.Argument(help="The user's id; - reads ids from standard input.")
-    ] = None,
+def _shown(found: dict[str, Any], *, is_named: bool) -> str:
+    """Return a list as lines."""
+    lines = [f"{found['user']}:"] if is_named else []
+    for item in found["items"]:
+        because = ", ".join(one["title"] for one in item["because"])
+        lines.append(item["title"] + (f"  (because of {because})" if because else ""))
+    return "\n".join(lines) if found["items"] else "nothing to recommend; next: lethe load demo"
+
+
+def forget(  # noqa: PLR0913 - each is an option of the command line
+    user: User = None,
     *,
     file: Annotated[
         Path | None, typer.Option(help="CSV of people: user, and what else is known; with --url.")
@@ -111,13 +152,10 @@ def forget(
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the certificates of a file.")] = True,
     item: Annotated[list[str] | None, typer.Option(help="Only this item; may repeat.")] = None,
-    url: Annotated[
-        str | None, typer.Option(envvar="LETHE_URL", help="A running service to ask.")
-    ] = None,
-    token: Annotated[
-        str, typer.Option(envvar="LETHE_TOKEN", help="Service token for --url.")
-    ] = "dev-service-token",  # noqa: S107 - public; taken on the loopback interface only
-    data_dir: Annotated[Path | None, typer.Option(help="Directory of all files.")] = None,
+    url: Url = None,
+    token: Token = PUBLIC_TOKEN,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Forget users, or some of their items, and wait until it is done.
 
@@ -126,25 +164,30 @@ def forget(
     lethe forget - < leavers.txt
     lethe forget --file people.csv --url https://lethe.example --token TOKEN
 
-    Prints a line of JSON for each, in their order and without the id.
+    Prints a line for each, in their order and without the id.
 
     The first row of a file names its columns: user, and if wanted requested_at,
     subject_request_id, reason and hold. Receipts and certificates go to a report beside it. Run
     again, it goes on where it was broken off. Several ids of one person are several lines.
     """  # noqa: D301 - click keeps the lines below a backspace as they are
-    from app.cli.forgetting import forget_here, forget_there, read_users, send_file
+    from app.cli.forgetting import forget_here, forget_there, send_file
 
     if (user is None) is (file is None) or (file is not None and (item or url is None)):
         told = "give one id, or - for standard input, or --file with --url and without --item"
         raise typer.BadParameter(told)
     if file is not None:
-        raise typer.Exit(send_file(file, report, url=url or "", token=token, is_awaited=wait))
-    wanted = read_users(user or "-")
+        ends = send_file(file, report, url=url or "", token=token, is_awaited=wait)
+        tell(ends, ", ".join(f"{n} {end}" for end, n in ends.items()), as_json=as_json)
+        raise typer.Exit(1 if set(ends) - {"completed", "suppressed"} else 0)
+    wanted = read_users(user, None)
     items = sorted(item or [])
-    done = forget_there(wanted, items, url=url, token=token) if url else None
+    if url:
+        done = forget_there(wanted, items, url=url, token=token)
+    else:
+        done = forget_here(wanted, items, data_dir=data_dir)
     n_open = 0
-    for one in done if done is not None else forget_here(wanted, items, data_dir=data_dir):
-        print(json.dumps(one), flush=True)
+    for one in done:
+        tell(one, f"{one['request_id']} {one['status']}", as_json=as_json)
         n_open += one["status"] != "completed"
     if n_open:
         print(f"lethe: {n_open} not completed yet; the sweeper goes on with it", file=sys.stderr)

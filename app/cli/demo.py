@@ -13,8 +13,9 @@ from uuid import uuid4
 
 import typer
 
+from app.cli.options import LOCAL, PUBLIC_TOKEN, AsJson, Token
+
 Json = dict[str, Any]
-_LOCAL: Final = "http://127.0.0.1:8000"
 _READERS: Final = 600
 _TOPICS: Final = ("Sherlock Holmes", "Oz", "Dracula", "Peter Pan", "Jane Austen", "Jules Verne")
 
@@ -24,16 +25,14 @@ def demo(
         str | None, typer.Argument(help="Who; a reader of the demo set if not given.")
     ] = None,
     *,
-    url: Annotated[str, typer.Option(envvar="LETHE_URL", help="A running service.")] = _LOCAL,
-    token: Annotated[
-        str, typer.Option(envvar="LETHE_TOKEN", help="A service token.")
-    ] = "dev-service-token",  # noqa: S107 - public; taken on the loopback interface only
+    url: Annotated[str, typer.Option(envvar="LETHE_URL", help="A running service.")] = LOCAL,
+    token: Token = PUBLIC_TOKEN,
     key: Annotated[
         str | None, typer.Option(help="The service's public key (lethe keys show).")
     ] = None,
     topic: Annotated[str | None, typer.Option(help="What to forget first, in words.")] = None,
     pause_s: Annotated[float, typer.Option(min=0, help="Seconds between the steps.")] = 1.5,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON line a step.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Walk through the life of a list with a running service. THE USER IS REALLY FORGOTTEN."""
     from app.cli.demo_told import Told
@@ -107,7 +106,7 @@ def _own_key(url: str) -> str | None:
 
     settings = load_settings()
     keys_dir = settings.audit.keys_dir or settings.data_dir / "keys"
-    if url != _LOCAL or not keys_dir.is_dir():
+    if url != LOCAL or not keys_dir.is_dir():
         return None
     return signer_of(settings).current().key.encode()
 

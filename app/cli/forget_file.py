@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from app.cli.loading import progress_on
 from app.cli.remote import Remote
-from app.cli.runtime import progress_on
 from app.domain.errors import FieldError, InvalidInputError
 
 COLUMNS: Final = ("user", "requested_at", "subject_request_id", "reason", "hold")

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-
-def read_users(user: str, *, piped: Iterable[str] = sys.stdin) -> list[str]:
-    """Return the id that was given, or those of standard input, one a line."""
-    return [line.rstrip("\n") for line in piped if line.strip()] if user == "-" else [user]
 
 
 def forget_here(
@@ -61,12 +54,12 @@ def forget_there(
             yield {"request_id": request_id, "status": done["status"], "touched": touched}
 
 
-def send_file(file: Path, report: Path | None, *, url: str, token: str, is_awaited: bool) -> int:
-    """Have everybody in a file forgotten; print how many lines ended how; return the exit code."""
+def send_file(
+    file: Path, report: Path | None, *, url: str, token: str, is_awaited: bool
+) -> dict[str, int]:
+    """Have everybody in a file forgotten; return how many lines ended how."""
     from app.cli.forget_file import forget_file
     from app.cli.remote import Remote
 
     with Remote(url, token=token) as service:
-        ends = forget_file(file, service, report_path=report, is_awaited=is_awaited)
-    print(json.dumps(ends))
-    return 1 if set(ends) - {"completed", "suppressed"} else 0
+        return forget_file(file, service, report_path=report, is_awaited=is_awaited)

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Annotated
 
-import typer
+from app.cli.options import AsJson, DataDir, tell
 
 
-def rewrap(
-    *,
-    data_dir: Annotated[Path | None, typer.Option(help="Directory of all files.")] = None,
-) -> None:
+def rewrap(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Wrap all users' keys by the first of LETHE_VAULT__KEK; the others may go then.
 
     The service may run meanwhile, once each of its processes was started with both.
@@ -23,4 +18,5 @@ def rewrap(
 
     with ExitStack() as stack:
         vault = open_vault(load_settings(data_dir=data_dir), stack, clock=SystemClock())
-        print(f"{vault.rewrap()} of {vault.count()} keys rewrapped")
+        done = {"rewrapped": vault.rewrap(), "keys": vault.count()}
+    tell(done, "{rewrapped} of {keys} keys rewrapped".format(**done), as_json=as_json)

@@ -57,13 +57,17 @@ class Remote:
         headers = {"Idempotency-Key": key} if key else {}
         return self._asked("POST", path, json=body, headers=headers)
 
+    def get(self, path: str) -> dict[str, Any]:
+        """Return what a path answers; raises as ``post`` does."""
+        return self._asked("GET", path)
+
     def forget(self, user: str, scope: dict[str, object]) -> dict[str, Any]:
         """Have something forgotten; returns what was accepted, with the receipt."""
         return self.post("/forget", {"user": user, "scope": scope}, key=uuid4().hex)
 
     def erasure(self, request_id: str) -> dict[str, Any]:
         """Return how far an erasure is."""
-        return self._asked("GET", f"/forget/{request_id}")
+        return self.get(f"/forget/{request_id}")
 
     def finished(self, request_id: str, *, final: Collection[str] = FINAL) -> dict[str, Any]:
         """Wait until an erasure is completed, rejected or failed; return it."""
@@ -101,7 +105,8 @@ class Remote:
 
 def _refuse(response: httpx.Response) -> NoReturn:
     if response.status_code in {401, 403}:
-        raise InvalidInputError(FieldError("--token", "the service does not take it"))
+        told = "the service does not take it; give another, or set LETHE_TOKEN"
+        raise InvalidInputError(FieldError("--token", told))
     detail = str(_read(response).get("detail", response.reason_phrase))
     raise InvalidInputError(FieldError("the service says", detail))
 

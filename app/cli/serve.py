@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from app.cli.options import AsJson, DataDir, tell
+
 _COUNTED_TOGETHER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Names the folder through which processes of one host add their counts up; read by Prometheus'
 client as it is imported, in each of them."""
-
-DataDir = Annotated[
-    Path | None, typer.Option(help="Directory of all files; LETHE_DATA_DIR otherwise.")
-]
 
 
 def serve(
@@ -80,7 +77,7 @@ def worker(
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - our own arguments
 
 
-def migrate() -> None:
+def migrate(*, as_json: AsJson = False) -> None:
     """Bring the database's schema to this version's."""
     from app.adapters.db import schema
     from app.settings import load_settings
@@ -88,4 +85,5 @@ def migrate() -> None:
     settings = load_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     schema.upgrade(settings.database_url)
-    print(f"schema at {schema.current(settings.database_url)}")
+    revision = schema.current(settings.database_url)
+    tell({"schema": revision}, f"schema at {revision}", as_json=as_json)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
+
+from app.cli.options import AsJson, DataDir, tell
 
 
 def reindex(
@@ -14,7 +16,8 @@ def reindex(
         list[int] | None, typer.Option(min=0, help="Number of a shard; may repeat.")
     ] = None,
     is_all: Annotated[bool, typer.Option("--all", help="Every shard.")] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="Directory of all files.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Copy shards of the memory into fresh collections, and remove the old files.
 
@@ -27,7 +30,9 @@ def reindex(
 
     with open_runtime(data_dir) as runtime:
         done = runtime.container.restore.reindex(None if is_all else shard)
-    print(
+    tell(
+        asdict(done),
         f"{done.shards} shards re-indexed, {done.copied} memories copied, "
-        f"{done.emptied} damaged shards written anew"
+        f"{done.emptied} damaged shards written anew",
+        as_json=as_json,
     )

@@ -13,6 +13,8 @@ from typing import Annotated, Final
 
 import typer
 
+from app.cli.options import AsJson, tell
+
 _MOST_BYTES: Final = 64 * 1024
 
 
@@ -127,8 +129,10 @@ def witness(
     name: Annotated[str, typer.Option(help="Its name, such as a domain.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8100,
+    as_json: AsJson = False,
 ) -> None:
     """Cosign checkpoints of somebody else's log, each only if it continues the last one."""
     server = WitnessServer((host, port), folder=folder, name=name, logs=log)
-    print(f"{server.key} on {host}:{server.server_port}", flush=True)
+    at = {"key": server.key, "host": host, "port": server.server_port}
+    tell(at, "{key} on {host}:{port}".format(**at), as_json=as_json)
     server.serve_forever()

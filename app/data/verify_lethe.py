@@ -801,6 +801,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint", type=Path, action="append", default=[], help="the same as FILE"
     )
+    parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
     given = parser.parse_args(argv)
     given.files = [*given.files, *given.log, *given.checkpoint]
     if not given.files:
@@ -866,7 +867,13 @@ def run(given: argparse.Namespace) -> int:
             if not _is_receipt(document):
                 notes.append(take(document, "proof.checkpoint", str))
     reports += _reports_of_logs(files, keys=keys, notes=notes, papers=papers, policy=policy)
-    return _conclude(reports, is_pinned=bool(pinned))
+    code, verdict = _verdict(reports, is_pinned=bool(pinned))
+    lines = [line for report in reports for line in report.lines]
+    if given.json:
+        told = {"is_verified": code == 0, "verdict": verdict, "lines": lines}
+        lines, verdict = [], json.dumps(told, ensure_ascii=False)
+    sys.stdout.writelines(f"{line}\n" for line in (*lines, verdict))
+    return code
 
 
 def _reports_of_logs(
@@ -897,20 +904,15 @@ def _reports_of_logs(
     yield unused
 
 
-def _conclude(reports: Sequence[Report], *, is_pinned: bool) -> int:
-    for report in reports:
-        sys.stdout.writelines(f"{line}\n" for line in report.lines)
+def _verdict(reports: Sequence[Report], *, is_pinned: bool) -> tuple[int, str]:
+    """Return the exit code and what it means."""
     if any(report.n_wrong for report in reports):
-        sys.stdout.write("NOT VERIFIED\n")
-        return 1
+        return 1, "NOT VERIFIED"
     if not is_pinned:
-        sys.stdout.write("WHOLE, BUT WHO SIGNED IT IS NOT KNOWN: give the key with --key\n")
-        return 2
+        return 2, "WHOLE, BUT WHO SIGNED IT IS NOT KNOWN: give the key with --key"
     if any(report.n_unknown for report in reports):
-        sys.stdout.write("NOTHING CONCLUDED: something that is needed was not given\n")
-        return 2
-    sys.stdout.write("VERIFIED\n")
-    return 0
+        return 2, "NOTHING CONCLUDED: something that is needed was not given"
+    return 0, "VERIFIED"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

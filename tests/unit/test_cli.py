@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Final
 
 import pytest
+import typer
+
+from app.cli import app
 
 HEAVY: Final = frozenset(
     {
@@ -61,3 +66,32 @@ def test_an_argument_is_refused_in_one_line_when_it_is_not_utf_8() -> None:
     assert done.returncode == 1
     assert b"lethe: argument 2: not UTF-8" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def named(commands: typer.Typer) -> dict[str, Callable[..., object]]:
+    """Return every command by its whole name."""
+    found = {
+        one.name or one.callback.__name__: one.callback
+        for one in commands.registered_commands
+        if one.callback
+    }
+    for group in commands.registered_groups:
+        if group.typer_instance:
+            inner = named(group.typer_instance)
+            found |= {f"{group.name} {name}": one for name, one in inner.items()}
+    return found
+
+
+def test_every_command_that_prints_can_print_json() -> None:
+    silent = {"serve", "worker", "verify"}  # verify hands its arguments on, see its own tests
+    without = {
+        name for name, one in named(app).items() if "as_json" not in signature(one).parameters
+    }
+
+    assert without == silent
+
+
+def test_every_command_is_in_the_page_on_commands() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text("utf-8")
+
+    assert [name for name in named(app) if f"`lethe {name}" not in page] == []

@@ -39,7 +39,7 @@ class DataDirLock:
         except BlockingIOError:
             self._file.close()
             raise ConflictError(
-                "another Lethe process uses this data directory; stop it, or use its API"
+                "another Lethe process uses this data directory; ask it with --url, or stop it"
             ) from None
 
     def close(self) -> None:

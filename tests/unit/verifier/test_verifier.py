@@ -56,6 +56,18 @@ def test_document_is_verified_when_the_key_is_given(
     assert capsys.readouterr().out.endswith("\nVERIFIED\n")
 
 
+def test_the_report_is_one_json_document_where_programs_ask(
+    certificate: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify(certificate, "--json") == 2
+    assert verify(certificate, "--json", "--key", KEY) == 0
+
+    unknown, known = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (unknown["is_verified"], known["is_verified"]) == (False, True)
+    assert known["verdict"] == "VERIFIED"
+    assert any(line.startswith("ok     signature") for line in known["lines"])
+
+
 def test_verifier_needs_nothing_of_ours(certificate: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-I", verify_lethe.__file__, certificate, "--key", KEY],
