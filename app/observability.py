@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
-from typing import Final, Literal, TextIO
+from typing import Final, Literal
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import structlog
@@ -62,10 +62,8 @@ class PersonalDataInLogError(Exception):
     """A log call names something personal; raised for developers, never in production."""
 
 
-def configure_logging(
-    *, level: str, is_json: bool, is_strict: bool, stream: TextIO | None = None
-) -> None:
-    """Send every log line, ours and the vendors', to one place in one form.
+def configure_logging(*, level: str, is_json: bool, is_strict: bool) -> None:
+    """Send every log line, ours and the vendors', to standard output in one form.
 
     Call once at the start of a process; a repeat replaces the former. uvicorn has to be started
     with ``log_config=None`` and Celery with ``worker_hijack_root_logger=False``, or they undo it.
@@ -74,7 +72,6 @@ def configure_logging(
         level: least severity written: debug, info, warning or error.
         is_json: one JSON object a line, else readable lines.
         is_strict: a personal keyword raises ``PersonalDataInLogError``, else it is withheld.
-        stream: where to; standard output if not given.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -101,7 +98,7 @@ def configure_logging(
             _renderer(is_json=is_json),
         ],
     )
-    handler = logging.StreamHandler(stream or sys.stdout)
+    handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]

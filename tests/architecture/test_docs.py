@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from app.settings import environment_names
-from tests.architecture import decisions_page, figures_page, settings_page
+from tests.architecture import decisions_page, extending_page, figures_page, settings_page
 from tests.architecture.sources import ROOT
 
 SECRET_NAMES = ("TOKEN", "API_KEY", "PEPPER", "KEK", "DATABASE__URL", "VAULT__URL", "REDIS__URL")
@@ -80,6 +80,17 @@ def test_decisions_open_with_what_was_decided_and_are_listed_with_it() -> None:
 
     assert silent == []
     assert page == decisions_page.render(), "run make docs"
+
+
+def test_examples_of_extending_are_the_files_that_tests_run() -> None:
+    page = extending_page.PAGE.read_text(encoding="utf-8")
+
+    assert page == extending_page.fill(page), "run make docs"
+    assert [
+        path.name
+        for path in (ROOT / "docs" / "examples").glob("*.py")
+        if f"<!-- examples/{path.name} -->" not in page
+    ] == []
 
 
 def test_every_benchmark_and_every_result_is_in_their_readme() -> None:

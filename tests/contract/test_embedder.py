@@ -15,6 +15,7 @@ from app.adapters.embedders.minilm import MiniLMEmbedder
 from app.adapters.embedders.openai import OpenAICompatibleEmbedder
 from app.adapters.embedders.static import StaticEmbedder
 from app.ports.embedder import Embedder
+from docs.examples.embedder import HashingEmbedder
 
 TEXTS = [
     "I'm not interested in Harry Potter anymore",
@@ -77,14 +78,12 @@ def _local(make: Callable[[], Embedder]) -> Iterator[Embedder]:
 
 
 @pytest.fixture(
-    scope="module", params=["static", pytest.param("minilm", marks=pytest.mark.minilm), "openai"]
+    scope="module",
+    params=["static", "example", pytest.param("minilm", marks=pytest.mark.minilm), "openai"],
 )
 def embedder(request: pytest.FixtureRequest) -> Iterator[Embedder]:
-    if request.param == "minilm":
-        opened = _local(MiniLMEmbedder)
-    else:
-        opened = _local(StaticEmbedder) if request.param == "static" else _remote()
-    with opened as embedder:
+    makes = {"static": StaticEmbedder, "minilm": MiniLMEmbedder, "example": HashingEmbedder}
+    with _remote() if request.param == "openai" else _local(makes[request.param]) as embedder:
         yield embedder
 
 

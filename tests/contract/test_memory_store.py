@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from app.adapters.chroma.layout import CollectionSpec
 from app.adapters.chroma.memory import ChromaMemoryStore
 from app.domain.models import RecordId
 from app.ports.memory_store import Memory, MemoryStore
+from docs.examples.store import SqliteMemoryStore
 from tests.fakes_memory import FakeMemoryStore
 from tests.planted import a_user, an_order, emptied, memories_of
 from tests.servers.chroma import RunningChroma, running_chroma
@@ -28,12 +30,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningChroma]:
 
 
 @pytest.fixture(
-    params=["fake", "embedded", pytest.param("server", marks=pytest.mark.chroma)],
+    params=["fake", "example", "embedded", pytest.param("server", marks=pytest.mark.chroma)],
 )
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryStore]:
     spec = CollectionSpec("test-embedder", DIM, n_shards=4)
     if request.param == "fake":
         yield FakeMemoryStore()
+    elif request.param == "example":
+        with closing(SqliteMemoryStore(tmp_path / "memories.db")) as example:
+            yield example
     elif request.param == "embedded":
         with ChromaDatabase.embedded(tmp_path) as database:
             yield ChromaMemoryStore(database, spec=spec)
