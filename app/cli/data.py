@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -75,34 +77,33 @@ def load(  # noqa: PLR0913 - each is an option of the command line
     A line that cannot be read is named and left out, and the exit code is 3; an attribute of an
     item that cannot be read is named and left out alone.
     """  # noqa: D301 - click keeps the lines below a backspace as they are
-    from app.cli.loading import load_dataset, load_there
+    from app.cli.loading import load_dataset
 
-    options = ReadOptions(
-        encoding=encoding,
-        user_column=user_column,
-        item_column=item_column,
-        value_column=value_column,
-        time_column=time_column,
-        title_column=title_column,
-        time_unit=time_unit,
-        default_time=default_time.replace(tzinfo=UTC) if default_time else None,
-    )
-    if url:
-        from app.cli.remote import Remote
-
-        with Remote(url, token=token) as service:
-            there = partial(load_there, service=service)
-            result = load_dataset(there, kind=kind, path=path, options=options)
-    else:
-        from app.cli.runtime import open_runtime
-
-        with open_runtime(data_dir) as runtime:
-            here = runtime.container.load.load
-            result = load_dataset(here, kind=kind, path=path, options=options)
+    columns = (user_column, item_column, value_column, time_column, title_column)
+    at = default_time.replace(tzinfo=UTC) if default_time else None
+    options = ReadOptions(encoding, *columns, time_unit=time_unit, default_time=at)
+    with _loader(url, token=token, data_dir=data_dir) as loader:
+        result = load_dataset(loader, kind=kind, path=path, options=options)
     if as_json:
         tell(asdict(result), "", as_json=True)
     if result.bad:
         raise typer.Exit(_SOME_LINES_REFUSED)
+
+
+@contextmanager
+def _loader(url: str | None, *, token: str, data_dir: Path | None) -> Iterator[Any]:
+    """Open what takes a data set in: a running service, or the stores here."""
+    if url:
+        from app.cli.loading import load_there
+        from app.cli.remote import Remote
+
+        with Remote(url, token=token) as service:
+            yield partial(load_there, service=service)
+    else:
+        from app.cli.runtime import open_runtime
+
+        with open_runtime(data_dir) as runtime:
+            yield runtime.container.load.load
 
 
 def recommend(

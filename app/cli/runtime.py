@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,8 +27,10 @@ def open_runtime(data_dir: Path | None) -> Iterator[Runtime]:
 @contextmanager
 def runtime_of(settings: Settings) -> Iterator[Runtime]:
     """Do the same with settings that are read already."""
-    is_strict = not settings.is_production
-    configure_logging(level="warning", is_json=False, is_strict=is_strict, stream=sys.stderr)
+    configure_logging(level="warning", is_json=False, is_strict=not settings.is_production)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)  # standard output is the command's result
     prepare_database(settings)
     with build(settings) as runtime:
         yield runtime
