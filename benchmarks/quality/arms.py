@@ -49,11 +49,13 @@ class Setup:
         opinions: what counts.
         recency: see ``NeighboursSettings``.
         order_weight: see there.
+        in_sitting: whether lists are asked for while somebody is at it, see ``Wish``.
     """
 
     opinions: OpinionRule = field(default_factory=OpinionRule)
     recency: float = NeighboursSettings().recency
     order_weight: float = NeighboursSettings().order_weight
+    in_sitting: bool = True
 
     def neighbours(self) -> ExactNeighbours:
         """Return neighbours as the service makes them."""
@@ -80,7 +82,12 @@ def fit_neighbours(setup: Setup, everybody: Mapping[int, Told]) -> Ask:
 
     def ask(told: Told) -> list[int]:
         liked = setup.opinions.liked(told)
-        listed = neighbours.recommend(liked, top_n=N_LISTED, exclude={one.item_id for one in told})
+        listed = neighbours.recommend(
+            liked,
+            top_n=N_LISTED,
+            exclude={one.item_id for one in told},
+            in_order=setup.in_sitting,
+        )
         return [int(one.item_id) for one in listed]
 
     return ask
@@ -137,8 +144,14 @@ def _entry(one: Evidence) -> HistoryEntry:
     return HistoryEntry(*nobody, one.kind, one.occurred_at, one.item_id, one.value, None, False)
 
 
-def fit_list(setup: Setup, content: Content | None, everybody: Mapping[int, Told]) -> Ask:
-    """Fit the list that a caller gets: neighbours, content and popularity, fused."""
+def fit_list(
+    setup: Setup,
+    content: Content | None,
+    everybody: Mapping[int, Told],
+    *,
+    never: Collection[ItemId] = (),
+) -> Ask:
+    """Fit the list that a caller gets, but for some items: neighbours, content, popularity."""
     candidates = Candidates(neighbours=built(setup, everybody), config=CandidateConfig())
     index = content.index() if content else FakeCatalogueIndex()
     items = {one for told in everybody.values() for one in (each.item_id for each in told)}
@@ -151,8 +164,13 @@ def fit_list(setup: Setup, content: Content | None, everybody: Mapping[int, Told
         disliked = [one for one, stance in opinions.items() if stance is Stance.AGAINST]
         kept = [one for one in told if one.item_id not in disliked]
         gathered = candidates.gather(
-            Wish(liked, disliked, content.profile(kept) if content else None),
-            Rules.plain(catalogue, exclude={one.item_id for one in told}),
+            Wish(
+                liked,
+                disliked,
+                content.profile(kept) if content else None,
+                in_sitting=setup.in_sitting,
+            ),
+            Rules.plain(catalogue, exclude={*never, *(one.item_id for one in told)}),
             top_n=2 * N_LISTED if disliked else N_LISTED,
         )
         listed = [int(one.item_id) for one in gathered]
@@ -204,9 +222,11 @@ def fit_item_knn(n_items: int, everybody: Mapping[int, Told]) -> Ask:
     return _by_weights(models.item_knn_weights(x, n_neighbours=100, alpha=0.9, shrink=20.0))
 
 
-def arms(n_items: int, *, content: Content | None, has_times: bool) -> dict[str, Fit]:
+def arms(
+    n_items: int, *, content: Content | None, has_times: bool, in_sitting: bool
+) -> dict[str, Fit]:
     """Return everything that is compared, by name."""
-    rated = Setup() if has_times else Setup(recency=0.0, order_weight=0.0)
+    rated = Setup(in_sitting=in_sitting) if has_times else Setup(recency=0.0, order_weight=0.0)
     before = Setup(opinions=EVERYTHING, recency=0.0, order_weight=0.0)
     steps = {
         "opinions": Setup(recency=0.0, order_weight=0.0),

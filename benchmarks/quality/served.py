@@ -3,7 +3,8 @@
 Random: 8:1:1 per user; fitted on the training part (``--part valid``, on which settings were
 chosen) or on training and validation part, and the part after it is wanted. Time: everything
 before a cut is fitted, twice; each later event is the next item wanted of someone whose history
-until then is known. Both count all targets, and those alone that the user rates above the own
+until then is known, and who is still at it. At random the lists are those of somebody who comes
+back later. Both count all targets, and those alone that the user rates above the own
 mean; a film rated a deviation or more below it is disliked. ML-1M as the project has it knows
 neither ratings nor times, so there everything speaks for its item and nothing is recent. Cold
 people, an attack and what is beyond accuracy: ``served_more``.
@@ -23,7 +24,7 @@ import numpy as np
 from benchmarks.data import SEED, load, split
 from benchmarks.harness import write_result
 from benchmarks.quality.arms import Fit, arms
-from benchmarks.quality.served_more import beyond, under_attack, when_cold
+from benchmarks.quality.served_more import beyond, of_new_items, under_attack, when_cold
 from benchmarks.quality.served_world import World, evidence, ndcg, summary
 
 Found = dict[str, list[float]]
@@ -130,18 +131,25 @@ def main() -> None:
     options = parser.parse_args()
     world = World.of(load(options.data))
     has_times = world.dataset.times is not None
-    fits = arms(world.dataset.n_items, content=world.content, has_times=has_times)
+    at_it, later = (
+        arms(
+            world.dataset.n_items, content=world.content, has_times=has_times, in_sitting=in_sitting
+        )
+        for in_sitting in (True, False)
+    )
     document: dict[str, object] = {
         "seed": SEED,
         "data": options.data,
         "part": options.part,
-        "random": at_random(world, fits, part=options.part, n_users=options.users),
+        "random": at_random(world, later, part=options.part, n_users=options.users),
     }
     if has_times:
-        document["time"] = in_time(world, fits, part=options.part, n_asked=options.asked)
+        document["time"] = in_time(world, at_it, part=options.part, n_asked=options.asked)
     if options.part == "test":
-        document["cold"] = when_cold(world, fits)
-        document["shilling"] = under_attack(world, fits, n_users=min(300, options.users))
+        document["cold"] = when_cold(world, at_it)
+        if world.content is not None:
+            document["cold_items"] = of_new_items(world, later, n_users=options.users)
+        document["shilling"] = under_attack(world, later, n_users=min(300, options.users))
     suffix = "" if options.part == "test" else "_valid"
     print(write_result(f"quality_served_{options.data}{suffix}", document))
 

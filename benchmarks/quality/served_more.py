@@ -8,13 +8,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.recommendation.opinion import Evidence
 from benchmarks.data import SEED, Ints
-from benchmarks.quality.arms import Fit
+from benchmarks.quality.arms import N_LISTED, Ask, Fit, Setup, fit_list, named
 from benchmarks.quality.served_world import World, evidence, ndcg, summary
 
 COLD: Final = (1, 2, 3, 5)
 _N_COLD: Final = 200
 _N_FAKES: Final = 10
+_N_USUAL: Final = 5
+"""Users that an item has at least, for its absence to be missed."""
 
 
 def beyond(
@@ -68,6 +71,46 @@ def when_cold(world: World, fits: Mapping[str, Fit]) -> dict[str, object]:
             report[name][str(n_events)] = summary(values, cold)
         print("cold", name, {k: round(v["mean"], 4) for k, v in report[name].items()}, flush=True)
     return {"users": len(cold), "arms": report}
+
+
+def of_new_items(world: World, fits: Mapping[str, Fit], *, n_users: int) -> dict[str, object]:
+    """Measure items that nobody has had to do with: a tenth of the films, out of all histories.
+
+    Whether a list shows one at all, and, in a list of such items alone, how well those stand that
+    a user likes; beside an order by lot.
+    """
+    rng = np.random.default_rng([SEED, 4])
+    known = np.flatnonzero(world.degrees >= _N_USUAL)
+    new = np.sort(rng.choice(known, len(known) // 10, replace=False)).tolist()
+    told: dict[int, list[Evidence]] = {}
+    wanted: dict[int, set[int]] = {}
+    for user, events in world.events.items():
+        mean, _ = world.mean(user)
+        told[user] = [evidence(one) for one in events if one[1] not in set(new)]
+        wanted[user] = {item for _, item, r in events if item in set(new) and r and r > mean}
+    users = [user for user in rng.permutation(len(told)).tolist() if wanted[user] and told[user]]
+    users = sorted(users[:n_users])
+    shown = {}
+    for name, fit in fits.items():
+        ask = fit(told)
+        shown[name] = float(np.mean([bool(set(ask(told[user])) & set(new)) for user in users]))
+    old = {named(item) for item in range(world.dataset.n_items)} - {named(item) for item in new}
+    alone = fit_list(Setup(in_sitting=False), world.content, told, never=old)
+    ways: dict[str, Ask] = {
+        "list": alone,
+        "by lot": lambda _: rng.permutation(new).tolist()[:N_LISTED],
+    }
+    found = {
+        name: summary([ndcg(ask(told[user]), wanted[user]) for user in users], users)
+        for name, ask in ways.items()
+    }
+    print("new items", shown, found, flush=True)
+    return {
+        "new_items": len(new),
+        "users": len(users),
+        "share_shown_one": shown,
+        "ndcg_liked_among_them": found,
+    }
 
 
 def under_attack(world: World, fits: Mapping[str, Fit], *, n_users: int) -> dict[str, object]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+import csv
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from app.adapters.datasets.registry import open_dataset
 from app.bootstrap.metrics import watch_answers
 from app.observability import Metrics
+from app.services.ingestion.dataset_loader import LoadWatcher
 from tests.api.conftest import ADMIN, SERVICE, Api
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
@@ -111,7 +116,7 @@ def test_answers_are_counted_by_what_made_the_list(api: Api, reader: str) -> Non
     }
 
 
-@pytest.mark.parametrize("scope", ["all", "items", "events", "period"])
+@pytest.mark.parametrize("scope", ["all", "items", "events", "period", "topic"])
 def test_counts_are_those_without_the_data_when_they_are_forgotten(
     api: Api, reader: str, scope: str
 ) -> None:
@@ -129,12 +134,46 @@ def test_counts_are_those_without_the_data_when_they_are_forgotten(
         "items": {"item_ids": [listed["items"][1]["item_id"]]},
         "events": {"event_ids": ["click on 2"]},
         "period": {**hour},
+        "topic": {"text": "sea"},
     }
 
     forget(api, reader, {"kind": scope} | scopes[scope])
 
     assert counts(api) == before
     leave(api, other)
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "csv"])
+def test_answers_are_counted_when_they_come_from_a_file(
+    api: Api, reader: str, tmp_path: Path, kind: str
+) -> None:
+    listed, foreign = asked(api, user=reader), asked(api, user="reader-1")
+    rows = [event(reader, listed, 2), event(reader, listed, 3) | {"position": None}]
+    rows[1]["recommendation_id"] = None
+    rows.append(event(reader, listed) | {"recommendation_id": foreign["recommendation_id"]})
+    file = tmp_path / f"interactions.{kind}"
+    with file.open("w", newline="") as out:
+        if kind == "csv":
+            table = csv.DictWriter(out, rows[0])
+            table.writeheader()
+            table.writerows(rows)
+        else:
+            out.writelines(json.dumps(row) + "\n" for row in rows)
+    refused: list[int] = []
+
+    result = api.world.container.load.load(
+        open_dataset(kind, file, now=datetime.now(UTC)),
+        name=f"{kind}:{file}",
+        watcher=LoadWatcher(
+            moved=lambda _part, _position: None,
+            refused=lambda line: refused.append(line.line),
+            left_out=lambda _line: None,
+        ),
+    )
+
+    assert (result.accepted, result.bad) == (2, 1)
+    assert refused == [4 if kind == "csv" else 3]
+    assert [(one["lists"], one["by_position"]) for one in counts(api)] == [(1, {"2": 1})]
 
 
 def test_an_answer_counts_while_its_user_has_no_right_in_force(api: Api, reader: str) -> None:

@@ -30,7 +30,8 @@ class CsvDataset(RowDataset):
     Columns are found by the usual names, or as the options say. In the items' file every column
     but id, title and description is an attribute: a number, ``true`` or ``false``, a list where
     there are bars (``Drama|War``), otherwise a text. An empty cell is no attribute. A row of
-    interactions may have ``kind``, ``text`` and ``event_id`` in Lethe's own words.
+    interactions may have ``kind``, ``text``, ``event_id``, ``recommendation_id`` and ``position``
+    in Lethe's own words.
 
     Args:
         path: the folder; or a file, which holds interactions if it has a column of users.
@@ -108,6 +109,8 @@ def _events(table: Table, *, now: datetime, options: ReadOptions) -> Events:
         kind=names.get("kind"),
         text=names.get("text"),
         event_id=names.get("event_id"),
+        recommendation_id=names.get("recommendation_id"),
+        position=names.get("position"),
         unit=options.time_unit,
         default_time=options.default_time,
     )

@@ -30,7 +30,7 @@ class Events:
         prefix: of the event ids.
         user, item, value, time: names of columns; None where there is none.
         label: the column of 1 for taken and 0 for only shown. What was only shown is no event.
-        kind, text, event_id: names of columns with Lethe's own words.
+        kind, text, event_id, recommendation_id, position: names of columns with Lethe's own words.
         unit: of times that are numbers.
         default_time: stands for the times of data without any.
         is_once: whether a user does a thing with an item once, so that the two name the event.
@@ -46,6 +46,8 @@ class Events:
     kind: str | None = None
     text: str | None = None
     event_id: str | None = None
+    recommendation_id: str | None = None
+    position: str | None = None
     unit: TimeUnit = TimeUnit.S
     default_time: datetime | None = None
     is_once: bool = False
@@ -65,7 +67,9 @@ class Events:
             "kind": self._kind(row),
             "value": self._value(row),
             "occurred_at": self._occurred_at(row),
-            "text": row[self.text] or None if self.text else None,
+            "text": _told(row, self.text),
+            "recommendation_id": _told(row, self.recommendation_id),
+            "position": _whole(_told(row, self.position)),
         }
         return InteractionRecord(interaction_from_wire(wire, now=self.now), position)
 
@@ -99,6 +103,14 @@ class Events:
         content += [row[name] for name in (self.kind, self.text) if name]
         digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         return f"{self.prefix}:{digest[:_ID_DIGITS]}"
+
+
+def _told(row: Row, column: str | None) -> str | None:
+    return row[column] or None if column else None
+
+
+def _whole(cell: str | None) -> int | str | None:
+    return int(cell) if cell and cell.isdecimal() else cell
 
 
 class RowDataset:

@@ -78,7 +78,7 @@ class ExactNeighbours:
         self._knn = knn or UserKnn(n_neighbours=100, length_penalty=0.6, max_cells=2_000_000)
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
-        self._state = self._empty()
+        self._state = self._of(())
         self._counted = self._edition = 0
         self._tables: dict[Ease | None, Table] = {}
         self._serving: Serving | None = None
@@ -88,16 +88,17 @@ class ExactNeighbours:
 
     def build(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> None:
         """Replace the whole state by these users' items and refresh derived models."""
-        state = self._empty()
-        state.load(histories)
+        state = self._of(histories)
         with self._lock:
             self._state = state
             self._counted += 1
             self._withdraw()
         self.refresh()
 
-    def _empty(self) -> State:
-        return State(dense_limit=self._dense_limit, weighing=self._weighing)
+    def _of(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> State:
+        state = State(dense_limit=self._dense_limit, weighing=self._weighing)
+        state.load(histories)
+        return state
 
     @property
     def _has_model(self) -> bool:
@@ -165,6 +166,7 @@ class ExactNeighbours:
         top_n: int,
         exclude: Collection[ItemId] = (),
         among: Among | None = None,
+        in_order: bool = True,
     ) -> list[Scored]:
         """Return up to ``top_n`` items for someone with this history, ties by item id."""
         query = Query.of(history, recency=self._recency, never=exclude)
@@ -176,7 +178,7 @@ class ExactNeighbours:
                 serving = self._serving
                 ease = serving.scores(query) if serving else None
             table, scores = self._scored(query, serving if ease is not None else None, ease)
-            if self._order_weight:
+            if self._order_weight and in_order:
                 following = successors(self._state, query)
                 scores = table.with_share(scores, following, share=self._order_weight)
         return best_items(scores, table.items, top_n=top_n, eligible=table.eligible(among))
@@ -261,9 +263,7 @@ class ExactNeighbours:
     def _densify(self) -> None:
         """Count the pairs again once a catalogue has shrunk to the limit."""
         if self._state.may_be_dense and not self._state.is_dense:
-            state = self._empty()
-            state.load(self._state.histories())
-            self._state = state
+            self._state = self._of(self._state.histories())
             self._tables.clear()
 
     def _install(self, model: Ease, coming: _Refresh) -> None:
@@ -291,9 +291,7 @@ class ExactNeighbours:
 
     def hash_of(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> str:
         """Return the full state hash that these users' items would have; changes nothing."""
-        state = self._empty()
-        state.load(histories)
-        return state.frozen().digest()
+        return self._of(histories).frozen().digest()
 
     def edition(self) -> int:
         with self._lock:

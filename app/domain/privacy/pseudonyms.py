@@ -27,7 +27,8 @@ def _mac(key: bytes, *parts: str) -> str:
     message = b"".join(
         len(raw).to_bytes(8, "big") + raw for raw in (part.encode() for part in parts)
     )
-    return hmac.digest(key, message, hashlib.sha256).hex()
+    # Not hmac.digest: it lets go of the interpreter, and gets it back after everybody who computes.
+    return hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
 @cache

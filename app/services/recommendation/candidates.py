@@ -38,14 +38,17 @@ class CandidateConfig:
         weight_neighbours: weight of co-occurrence in the fusion, > 0.
         weight_content: weight of content search, > 0.
         weight_popularity: weight of popularity, > 0; a tie-breaker and a filler.
+        weight_crowd: weight of popularity among what co-occurs with a single item liked, > 0; with
+            n items, divided by the square of n. Where little is known, most neighbours are chance.
         weight_query: weight of a free text's meaning, > 0; its words count half of it.
     """
 
     depth: int = 100
     content_limit: int = 300
     weight_neighbours: float = 1.0
-    weight_content: float = 0.1
-    weight_popularity: float = 0.01
+    weight_content: float = 0.02
+    weight_popularity: float = 0.002
+    weight_crowd: float = 1.0
     weight_query: float = 10.0
 
 
@@ -59,6 +62,8 @@ class Wish:
         profile: mean of the user's memories, shape (dim,), unit norm; None without any.
         text: what is looked for, in words; None for nothing in particular.
         meaning: embedding of the text, shape (dim,), unit norm; None without one.
+        in_sitting: whether the newest of what is liked has only just happened. What people turn to
+            next is of use then; of somebody who comes back later it says nothing.
     """
 
     liked: Sequence[ItemId] = ()
@@ -66,6 +71,7 @@ class Wish:
     profile: NDArray[np.float32] | None = None
     text: str | None = None
     meaning: NDArray[np.float32] | None = None
+    in_sitting: bool = True
 
     @property
     def is_blank(self) -> bool:
@@ -119,15 +125,17 @@ class Candidates:
         if wish.disliked:
             hidden |= self._neighbours.repelled(liked=wish.liked, disliked=wish.disliked)
         found: list[tuple[Source, float, Sequence[Scored]]] = []
+        near = frozenset[ItemId]()
         if not len(among):
             return found
         if wish.liked:
             behaviour = self._neighbours.recommend(
-                wish.liked, top_n=depth, exclude=hidden, among=among
+                wish.liked, top_n=depth, exclude=hidden, among=among, in_order=wish.in_sitting
             )
             # A score of 0 or less is no evidence for an item, however the list goes on.
             kept = [one for one in behaviour if one.score > 0]
             found.append((Source.BEHAVIOUR, config.weight_neighbours, kept))
+            near = frozenset(one.item_id for one in kept)
         if wish.profile is not None:
             content = rules.catalogue.nearest(
                 wish.profile,
@@ -142,6 +150,9 @@ class Candidates:
         if rules.fill or wish.is_blank:
             popular = self._neighbours.popular(top_n=depth, exclude=hidden, among=among)
             found.append((Source.POPULAR, config.weight_popularity, popular))
+            if near and wish.text is None:
+                agreed = [one for one in popular if one.item_id in near]
+                found.append((Source.POPULAR, config.weight_crowd / len(wish.liked) ** 2, agreed))
         return found
 
     def _looked_for(

@@ -34,11 +34,13 @@ class PoolState(NamedTuple):
         edition: of the neighbours.
         catalogue: its version.
         wanted: how many candidates were asked for.
+        in_sitting: see ``Wish``.
     """
 
     edition: int
     catalogue: int
     wanted: int
+    in_sitting: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +50,7 @@ class _Kept:
     Args:
         newest, kinds, values: of the newest memories; a value that there is not is NaN.
         touched: rows by kind, in the order of ``_KINDS``.
+        last: seconds since 1970 of the last interaction, shape (1,); NaN without one.
         pool, sources, state: the usual candidates, once they were gathered, and when.
     """
 
@@ -59,13 +62,14 @@ class _Kept:
     touched: tuple[_Numbers, ...]
     liked: _Numbers
     disliked: _Numbers
+    last: NDArray[np.float64]
     pool: _Numbers = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     sources: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
     state: PoolState | None = None
 
     def overwrite(self) -> None:
         """Leave nothing of it in memory that the allocator gives to somebody else."""
-        for column in (self.kinds, self.values, self.sources):
+        for column in (self.kinds, self.values, self.last, self.sources):
             column.fill(0)
         for rows in (self.newest, self.liked, self.disliked, self.pool, *self.touched):
             rows.fill(0)
@@ -203,6 +207,7 @@ def _in_numbers(known: UserSnapshot, catalogue: CatalogueSnapshot) -> _Kept | No
         touched=tuple(_numbers(rows[one] for one in known.touched.get(kind, ())) for kind in Kind),
         liked=_numbers(rows[one] for one in known.liked),
         disliked=_numbers(rows[one] for one in known.disliked),
+        last=np.array([known.last_s], dtype=np.float64),
     )
 
 
@@ -226,6 +231,7 @@ def _told(kept: _Kept, ids: Sequence[ItemId]) -> UserSnapshot:
         },
         liked=_named(kept.liked, ids),
         disliked=_named(kept.disliked, ids),
+        last_s=float(kept.last[0]),
         is_personal=True,
         kept_as=kept,
     )

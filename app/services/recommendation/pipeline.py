@@ -39,6 +39,8 @@ from app.services.recommendation.user_snapshot import Recalled, UserSnapshot
 
 _BECAUSE: Final = 2
 """Most memories named with each recommended item."""
+_SITTING_S: Final = 3_600.0
+"""Seconds after their last interaction for which somebody is taken to be at it still."""
 _OVERFETCH: Final = 2
 """How many times the candidates are gathered for someone who wants some of them not."""
 
@@ -178,6 +180,7 @@ class RecommendationPipeline:
             profile=memories.without(set(known.disliked)).profile(),
             text=query.text,
             meaning=None if query.text is None else self._embedder.embed([query.text])[0],
+            in_sitting=self._clock.now().timestamp() - known.last_s < _SITTING_S,
         )
 
     def _pool(
@@ -187,7 +190,8 @@ class RecommendationPipeline:
         if known.kept_as is None or not query.has_usual_candidates:
             return self._gather(wish, rules, known, n=query.n)
         wanted = max(self._config.candidates, query.n)
-        state = PoolState(self._candidates.edition(), rules.catalogue.version, wanted)
+        edition, version = self._candidates.edition(), rules.catalogue.version
+        state = PoolState(edition, version, wanted, wish.in_sitting)
         found = self._kept.pool(known, state, rules.catalogue)
         if found is None:
             found = self._gather(wish, rules, known, n=query.n)

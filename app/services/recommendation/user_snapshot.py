@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -44,6 +45,7 @@ class UserSnapshot:
         touched: the items that they have had to do with, by kind.
         liked, disliked: the items that all this speaks for, and against, touched last first.
         topics: what they do not want.
+        last_s: seconds since 1970 of the last interaction; NaN without one.
         is_personal: whether a list made from it rests on what is stored of a user.
         has_words: whether anything of it is in the user's own words.
         kept_as: names what it was kept as, if it was.
@@ -55,6 +57,7 @@ class UserSnapshot:
     liked: Sequence[ItemId] = ()
     disliked: Sequence[ItemId] = ()
     topics: Sequence[Topic] = ()
+    last_s: float = math.nan
     is_personal: bool = False
     has_words: bool = False
     kept_as: object = None
@@ -81,6 +84,7 @@ class UserSnapshot:
             liked=[one for one, stance in stances.items() if stance is Stance.FOR],
             disliked=[one for one, stance in stances.items() if stance is Stance.AGAINST],
             topics=topics,
+            last_s=history[0].occurred_at.timestamp() if history else math.nan,
             is_personal=subject is not None and any(one.record_id for one in history),
             has_words=any(one.text is not None for one in history),
         )

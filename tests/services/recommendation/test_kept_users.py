@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
 from app.domain.erasure.scope import AllScope, ItemsScope, Scope, TopicScope
-from app.domain.models import ItemId, Kind, Pseudonym, RequestId, Right
+from app.domain.models import Item, ItemId, Kind, Pseudonym, RequestId, Right
 from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation import kept_users
 from app.services.recommendation.answer import Recommendation
@@ -141,6 +142,28 @@ def test_what_is_written_counts_in_the_next_answer(world: World) -> None:
     world.read("writer", wanted, kind=Kind.VIEW)
 
     assert not {one.item.item_id for one in ask(world, "writer").items} & set(wanted)
+
+
+def test_what_people_turned_to_next_counts_while_somebody_is_at_it(world: World) -> None:
+    walks = [ItemId(f"{letter}-walk") for letter in "amz"]
+    world.container.catalogue.upsert([Item(one, one) for one in walks])
+    before, asked, after = walks
+    for number in range(9):
+        world.read(f"early-{number}", [before, asked])
+        world.read(f"late-{number}", [asked, after])
+    now = world.clock.now()
+    world.read("walker", ["sea-00", "sea-01", "sea-02", asked], at=now - timedelta(days=3))
+    world.settle()
+
+    def order() -> list[ItemId]:
+        listed = [one.item.item_id for one in ask(world, "walker", n=30).items]
+        return [one for one in listed if one in walks]
+
+    assert order() == order() == [after, before]
+    world.clock.ahead = timedelta(hours=1)
+    later = order()
+    world.clock.ahead = timedelta(0)
+    assert later == [before, after]
 
 
 def test_an_objection_and_a_reworded_item_count_in_the_next_answer(world: World) -> None:
