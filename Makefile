@@ -108,6 +108,7 @@ fmt: setup-dev ## Format, and repair what can be repaired by machine
 .PHONY: docs
 docs: setup-dev ## Make the pages that are made from the code
 	@$(BIN)/python -m tests.architecture.settings_page
+	@$(BIN)/python -m tests.api.access_table
 	@$(BIN)/python -m tests.architecture.decisions_page
 	@$(BIN)/python -m tests.architecture.figures_page
 	@$(BIN)/python -m tests.architecture.extending_page

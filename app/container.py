@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.domain.certificates.statement import Deployment
 from app.domain.privacy.pseudonyms import Identity
 from app.ports.clock import Clock
+from app.services.administration.access import AccessService
 from app.services.administration.dashboard import DashboardService
 from app.services.administration.erasure_requests import ErasureRequestAdmin
 from app.services.administration.health import HealthService
@@ -45,6 +46,7 @@ class Container:
     about: Deployment
     identity: Identity
     clock: Clock
+    access: AccessService
     recommend: RecommendService
     lists: ListService
     ingest: IngestService

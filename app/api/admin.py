@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from app.api.auth import Admin
+from app.api.auth import Auditor, Operator
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.forget import RequestIdIn
@@ -77,7 +77,7 @@ class HeldOut(BaseModel):
 
 @router.get("/audit")
 def get_audit_log(
-    _caller: Admin,
+    _caller: Auditor,
     state: StateDep,
     *,
     after: Annotated[
@@ -108,7 +108,7 @@ def get_audit_log(
 
 @router.get("/requests")
 def get_forget_requests(
-    _caller: Admin,
+    _caller: Auditor,
     state: StateDep,
     *,
     status: Annotated[RequestState | None, Query(description="Only these.")] = None,
@@ -127,7 +127,7 @@ def get_forget_requests(
 
 
 @router.get("/answers")
-def get_answers(_caller: Admin, state: StateDep) -> AnswersOut:
+def get_answers(_caller: Auditor, state: StateDep) -> AnswersOut:
     """Tell how often lists were answered: interactions that gave a `recommendation_id` back.
 
     Counted from the interactions that are there now, so what was erased is in no number, as if it
@@ -139,13 +139,13 @@ def get_answers(_caller: Admin, state: StateDep) -> AnswersOut:
 
 
 @router.post("/requests/{request_id}/retry", responses=declared(404, 409))
-def retry_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
+def retry_forget_request(request_id: RequestIdIn, _caller: Operator, state: StateDep) -> RequestOut:
     """Give a failed request one more attempt."""
     return RequestOut.model_validate(state.container.operations.retry(RequestId(request_id)))
 
 
 @router.post("/requests/{request_id}/hold", responses=declared(404, 409))
-def hold_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
+def hold_forget_request(request_id: RequestIdIn, _caller: Operator, state: StateDep) -> RequestOut:
     """Keep the data, suppressed, until release or rejection."""
     return RequestOut.model_validate(state.container.operations.hold(RequestId(request_id)))
 
@@ -163,14 +163,16 @@ def hold_user(body: HoldIn, _caller: Admin, state: StateDep) -> HeldOut:
 
 
 @router.post("/requests/{request_id}/release", responses=declared(404, 409))
-def release_forget_request(request_id: RequestIdIn, _caller: Admin, state: StateDep) -> RequestOut:
+def release_forget_request(
+    request_id: RequestIdIn, _caller: Operator, state: StateDep
+) -> RequestOut:
     """Let a held request go on."""
     return RequestOut.model_validate(state.container.operations.release(RequestId(request_id)))
 
 
 @router.post("/requests/{request_id}/reject", responses=declared(404, 409))
 def reject_forget_request(
-    request_id: RequestIdIn, body: RejectIn, _caller: Admin, state: StateDep
+    request_id: RequestIdIn, body: RejectIn, _caller: Operator, state: StateDep
 ) -> RequestOut:
     """Refuse a request on a legal ground; the data come back into use."""
     request = state.container.operations.reject(RequestId(request_id), ground=body.ground)
@@ -179,7 +181,7 @@ def reject_forget_request(
 
 @router.post("/requests/{request_id}/extend", responses=declared(404, 409))
 def extend_forget_request(
-    request_id: RequestIdIn, body: ExtendIn, _caller: Admin, state: StateDep
+    request_id: RequestIdIn, body: ExtendIn, _caller: Operator, state: StateDep
 ) -> RequestOut:
     """Move the due date by two further months, once and before it is due (GDPR Art. 12(3))."""
     request = state.container.operations.extend(
@@ -196,7 +198,7 @@ def get_webhooks(_caller: Admin, state: StateDep) -> WebhooksOut:
 
 
 @router.post("/prove", responses=declared(409))
-def prove_forgotten(body: ProveIn, _caller: Admin, state: StateDep) -> ProofOut:
+def prove_forgotten(body: ProveIn, _caller: Auditor, state: StateDep) -> ProofOut:
     """Show that a user is to the service one it has never seen: everything is looked up now.
 
     Lists byte for byte a stranger's, no row, memory, cached answer or key, the state equal to one

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BeforeValidator, Field
 
-from app.api.auth import Admin
+from app.api.auth import Auditor
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.schemas import Count, Out
@@ -101,20 +101,20 @@ router = APIRouter(prefix="/admin/audit", tags=["admin"], route_class=BodyRoute)
 
 
 @router.get("/checkpoint", responses=declared(404))
-def get_checkpoint(_caller: Admin, state: StateDep) -> CheckpointOut:
+def get_checkpoint(_caller: Auditor, state: StateDep) -> CheckpointOut:
     """Return the newest signed checkpoint."""
     return CheckpointOut.of(state.container.checkpoints.newest())
 
 
 @router.get("/leaves/{seq}/proof", responses=declared(404))
-def get_inclusion_proof(seq: Seq, _caller: Admin, state: StateDep) -> InclusionOut:
+def get_inclusion_proof(seq: Seq, _caller: Auditor, state: StateDep) -> InclusionOut:
     """Prove that a leaf stands in the log."""
     return InclusionOut.model_validate(state.container.checkpoints.prove(seq))
 
 
 @router.get("/consistency", responses=declared(404))
 def get_consistency_proof(
-    _caller: Admin, state: StateDep, *, first: Size, second: Size
+    _caller: Auditor, state: StateDep, *, first: Size, second: Size
 ) -> ConsistencyOut:
     """Prove that the log of `first` leaves begins the log of `second`."""
     proof = state.container.checkpoints.prove_consistency(first=first, second=second)
@@ -122,7 +122,7 @@ def get_consistency_proof(
 
 
 @router.post("/check")
-def check_audit_log(_caller: Admin, state: StateDep) -> LogReportOut:
+def check_audit_log(_caller: Auditor, state: StateDep) -> LogReportOut:
     """Recompute every leaf, node and signature of the log."""
     return LogReportOut.model_validate(state.container.audit_check.check())
 
@@ -138,7 +138,7 @@ class ReconciliationOut(Out):
 
 
 @router.post("/reconcile")
-def reconcile_audit_log(_caller: Admin, state: StateDep) -> ReconciliationOut:
+def reconcile_audit_log(_caller: Auditor, state: StateDep) -> ReconciliationOut:
     """Compare the log with the rows: every change of state has one leaf, every leaf its change."""
     return ReconciliationOut.model_validate(state.container.reconcile.check())
 
@@ -148,7 +148,7 @@ def reconcile_audit_log(_caller: Admin, state: StateDep) -> ReconciliationOut:
     response_class=_Lines,
     responses=declared(404) | {200: {"content": {_Lines.media_type: {"schema": _LINES}}}},
 )
-def export_audit_log(_caller: Admin, state: StateDep, *, size: Size) -> StreamingResponse:
+def export_audit_log(_caller: Auditor, state: StateDep, *, size: Size) -> StreamingResponse:
     """Return the first `size` leaves, one a line; take a checkpoint's size."""
     lines = state.container.audit.export(size=size)
     return _Lines(lines)

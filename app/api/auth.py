@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Final
 
 import jwt
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import TypeAdapter, ValidationError
 
-from app.api.state import Security, state_of
+from app.api.state import State, state_of
+from app.domain.access import ROLES, SYSTEM, Holder, Scope, actor, key_id_of
 from app.domain.errors import ForbiddenError, UnauthenticatedError
 from app.wire.ids import UserId
 
 _ALGORITHMS: Final = ["RS256", "ES256", "EdDSA"]
 """Asymmetric only: with a shared secret the verifier could sign."""
 _USER: Final = TypeAdapter[str](UserId)
-_bearer = HTTPBearer(auto_error=False, description="Service, admin or user (JWT) token")
-
-
-class Role(StrEnum):
-    """What a token stands for."""
-
-    SERVICE = "service"
-    ADMIN = "admin"
-    USER = "user"
-    BEARER = "bearer"
-    """None of ours; perhaps a capability for one erasure request."""
+_bearer = HTTPBearer(auto_error=False, description="A key, or a user's own token (JWT)")
+SETTINGS_ADMIN: Final = Holder("admin", ROLES["operator"])
+_SETTINGS_SERVICE: Final = Holder("service", SYSTEM)
+STAFF: Final = (Scope.AUDIT, Scope.OPERATE)
+"""Scopes whose holders are named in the leaves of what they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +32,23 @@ class Caller:
     """The holder of a token.
 
     Args:
-        user: the user id, for the role ``user`` only.
         token: as sent; needed to check a capability.
+        holder: of a key, or of a token of the settings; None for everybody else.
+        user: the user id that a user's own token was signed for.
     """
 
-    role: Role
     token: str
+    holder: Holder | None = None
     user: str | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the token is one of ours; else it may be a capability for one request."""
+        return self.holder is not None or self.user is not None
+
+    def may(self, *scopes: Scope) -> bool:
+        """Whether the caller's key opens one of these."""
+        return self.holder is not None and not self.holder.scopes.isdisjoint(scopes)
 
     def require_user(self, user: str) -> None:
         """Check that the caller may act for ``user``.
@@ -51,7 +56,7 @@ class Caller:
         Raises:
             ForbiddenError: a user's token acts for that user only.
         """
-        if self.role is Role.USER and self.user != user:
+        if self.user is not None and self.user != user:
             raise ForbiddenError("this token is for another user")
 
 
@@ -61,7 +66,7 @@ async def caller_of(
 ) -> Caller:
     """Return who calls; looked up once a request.
 
-    Not blocking, like every dependency here, so that none of them costs a thread.
+    Not blocking, like every dependency here: only a key is looked up in a thread.
 
     Raises:
         UnauthenticatedError: no token.
@@ -70,21 +75,30 @@ async def caller_of(
         raise UnauthenticatedError("send a bearer token")
     known: Caller | None = getattr(request.state, "caller", None)
     if known is None:
-        known = request.state.caller = _caller(credentials.credentials, state_of(request).security)
+        known = request.state.caller = await _caller(credentials.credentials, state_of(request))
+    if known.holder is not None and known.may(*STAFF):
+        actor.set(known.holder.name)  # of this request's leaves; each request has its own context
     return known
 
 
-def _caller(token: str, security: Security) -> Caller:
-    if _is(token, security.admin_token):
-        return Caller(Role.ADMIN, token)
-    if _is(token, security.service_token):
-        return Caller(Role.SERVICE, token)
-    user = _user_of(token, public_key=security.jwt_public_key)
-    return Caller(Role.USER, token, user) if user else Caller(Role.BEARER, token)
+async def _caller(token: str, state: State) -> Caller:
+    holder = await holder_of(token, state)
+    if holder is not None:
+        return Caller(token, holder)
+    return Caller(token, user=_user_of(token, public_key=state.security.jwt_public_key))
 
 
-def _is(token: str, expected: str) -> bool:
-    return hmac.compare_digest(token.encode(), expected.encode())
+async def holder_of(token: str, state: State) -> Holder | None:
+    """Return who holds a token of the settings, or a key; None for every other token."""
+    for expected, holder in (
+        (state.security.admin_token, SETTINGS_ADMIN),
+        (state.security.service_token, _SETTINGS_SERVICE),
+    ):
+        if hmac.compare_digest(token.encode(), expected.encode()):
+            return holder
+    if key_id_of(token) is None:
+        return None
+    return await run_in_threadpool(state.container.access.holder_of, token)
 
 
 def _user_of(token: str, *, public_key: str | None) -> str | None:
@@ -101,11 +115,17 @@ def _user_of(token: str, *, public_key: str | None) -> str | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
 class Require:
-    """A dependency that lets only some roles pass."""
+    """A dependency that lets pass whose key has the scope, and users for themselves.
 
-    def __init__(self, *roles: Role) -> None:
-        self._roles = roles
+    Args:
+        scope: None for every bearer: the route itself decides what the token opens.
+        for_users: users may come with tokens of their own; the route checks whose data it gives.
+    """
+
+    scope: Scope | None
+    for_users: bool = False
 
     async def admit(self, request: Request) -> None:
         """Check the caller before anything else of the request is looked at; see ``__call__``."""
@@ -116,17 +136,20 @@ class Require:
 
         Raises:
             UnauthenticatedError: the token is none of ours.
-            ForbiddenError: the role may not do this.
+            ForbiddenError: it does not open this.
         """
-        if caller.role in self._roles:
+        is_user = self.for_users and caller.user is not None
+        if self.scope is None or caller.may(self.scope) or is_user:
             return caller
-        if caller.role is Role.BEARER:
+        if not caller.is_known:
             raise UnauthenticatedError("the token is not valid")
-        raise ForbiddenError(f"the role {caller.role} may not do this")
+        raise ForbiddenError(f"this takes a key with the scope {self.scope}")
 
 
-ServiceOrUser = Annotated[Caller, Depends(Require(Role.SERVICE, Role.USER))]
-Service = Annotated[Caller, Depends(Require(Role.SERVICE))]
-Admin = Annotated[Caller, Depends(Require(Role.ADMIN))]
-Anyone = Annotated[Caller, Depends(Require(Role.SERVICE, Role.ADMIN, Role.USER, Role.BEARER))]
-"""Any bearer; the route itself decides what the token opens."""
+Reader = Annotated[Caller, Depends(Require(Scope.READ))]
+ReaderOrUser = Annotated[Caller, Depends(Require(Scope.READ, for_users=True))]
+Ingester = Annotated[Caller, Depends(Require(Scope.INGEST))]
+ForgetterOrUser = Annotated[Caller, Depends(Require(Scope.FORGET, for_users=True))]
+Auditor = Annotated[Caller, Depends(Require(Scope.AUDIT))]
+Operator = Annotated[Caller, Depends(Require(Scope.OPERATE))]
+Anyone = Annotated[Caller, Depends(Require(None))]

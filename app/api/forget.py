@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Header, Path, status
 from fastapi.responses import PlainTextResponse, Response
 
-from app.api.auth import Anyone, Caller, Role, ServiceOrUser
+from app.api.auth import Anyone, Caller, ForgetterOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.forget_in import ForgetIn, Key
@@ -23,9 +23,10 @@ from app.api.schemas import (
     StepOut,
 )
 from app.api.state import State, StateDep
+from app.domain.access import Scope
 from app.domain.audit.checkpoint import tlog_proof
 from app.domain.erasure.scope import EventsScope, PeriodScope
-from app.domain.errors import NotFoundError, RequestLostError, UnauthenticatedError
+from app.domain.errors import ForbiddenError, NotFoundError, RequestLostError, UnauthenticatedError
 from app.domain.models import RequestId
 from app.services.audit.certificates import commit
 from app.services.erasure.requests import Acceptance, ForgetCommand, ForgetStatus
@@ -49,7 +50,7 @@ _PREVIEW_ENTRIES: Final = 1_000
 @router.post("/forget", status_code=status.HTTP_202_ACCEPTED, responses=declared(403, 409))
 def forget(
     body: ForgetIn,
-    caller: ServiceOrUser,
+    caller: ForgetterOrUser,
     state: StateDep,
     idempotency_key: Annotated[
         Key | None, Header(description="The caller's own, 1 to 255 characters.")
@@ -73,7 +74,7 @@ def forget(
 def forget_interaction(
     user: Annotated[UserId, Path()],
     event_id: Annotated[EventId, Path()],
-    caller: ServiceOrUser,
+    caller: ForgetterOrUser,
     state: StateDep,
 ) -> AcceptedOut:
     """Erase one event: an erasure request of the scope `events`, as `POST /forget` takes it."""
@@ -106,7 +107,7 @@ def accepted_out(accepted: Acceptance, state: State) -> AcceptedOut:
 
 
 @router.post("/forget/preview", responses=declared(403))
-def preview_forget(body: ForgetIn, caller: ServiceOrUser, state: StateDep) -> PreviewOut:
+def preview_forget(body: ForgetIn, caller: ForgetterOrUser, state: StateDep) -> PreviewOut:
     """Show what an erasure of this scope would take now; nothing is changed."""
     caller.require_user(body.user)
     identity = state.container.identity
@@ -127,12 +128,12 @@ def _period(period: tuple[datetime, datetime] | None) -> PeriodOut | None:
     return None if period is None else PeriodOut(start=period[0], end=period[1])
 
 
-@router.get("/forget/{request_id}", responses=declared(404, 410))
+@router.get("/forget/{request_id}", responses=declared(403, 404, 410))
 def get_forget_request(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> StatusOut:
     """Tell how a request stands.
 
-    Open to the service, to admins, to the user until it is completed (from then on nothing here
-    says whose it was), and to whoever sends its capability as bearer token.
+    Open to keys with the scope `forget` or `audit`, to the user until it is completed (from then on
+    nothing here says whose it was), and to whoever sends its capability as bearer token.
     """
     found = _status(request_id, caller, state)
     return StatusOut(
@@ -145,7 +146,8 @@ def get_forget_request(request_id: RequestIdIn, caller: Anyone, state: StateDep)
 @router.get(
     "/forget/{request_id}/certificate",
     response_class=_Document,
-    responses=declared(404, 410) | {200: {"content": {_Document.media_type: {"schema": _FILE}}}},
+    responses=declared(403, 404, 410)
+    | {200: {"content": {_Document.media_type: {"schema": _FILE}}}},
 )
 def get_certificate(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> Response:
     """Return the certificate as the file to keep: canonical JSON. 404 before completion."""
@@ -157,7 +159,7 @@ def get_certificate(request_id: RequestIdIn, caller: Anyone, state: StateDep) ->
 @router.get(
     "/forget/{request_id}/certificate.tlog-proof",
     response_class=PlainTextResponse,
-    responses=declared(404, 410),
+    responses=declared(403, 404, 410),
 )
 def get_certificate_proof(request_id: RequestIdIn, caller: Anyone, state: StateDep) -> Response:
     """Prove that the certificate's leaf stands in the log, in the form of c2sp.org/tlog-proof.
@@ -188,18 +190,21 @@ def _certificate(request_id: str, caller: Caller, state: State) -> str:
 def _status(request_id: str, caller: Caller, state: State) -> ForgetStatus:
     """Return a request that the caller may see; to others there is none."""
     identity = state.container.identity
-    if caller.role is Role.BEARER and not identity.is_capability(
+    is_open = caller.may(Scope.FORGET, Scope.AUDIT) or identity.is_capability(
         caller.token, request_id=RequestId(request_id)
-    ):
+    )
+    if not is_open and caller.user is None:
         # Before it is looked up: a token that opens nothing learns not even whether it is there.
+        if caller.is_known:
+            raise ForbiddenError("this takes a key with the scope forget or audit")
         raise UnauthenticatedError("the token is not valid")
     try:
         found = state.container.forget.status(RequestId(request_id))
     except RequestLostError:
-        if caller.role is not Role.USER:  # whose it was is lost, too
+        if is_open:  # else: whose it was is lost, too
             raise
     else:
         is_theirs = found.request.pseudonym == identity.pseudonym(caller.user or "")
-        if caller.role is not Role.USER or is_theirs:
+        if is_open or is_theirs:
             return found
     raise NotFoundError("no erasure request has this id")

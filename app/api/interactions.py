@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from app.api.auth import Service
+from app.api.auth import Ingester
 from app.api.bodies import Batch, BodyRoute
 from app.api.errors import declared
 from app.api.openapi import batch_body
@@ -32,7 +32,7 @@ class OnError(StrEnum):
 
 @router.post("/interactions", openapi_extra=batch_body(InteractionIn), responses=declared(422))
 def record_interactions(
-    _caller: Service,
+    _caller: Ingester,
     entries: Batch,
     state: StateDep,
     *,

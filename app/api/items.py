@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, status
 
-from app.api.auth import Service
+from app.api.auth import Ingester, Reader
 from app.api.bodies import Batch, BodyRoute
 from app.api.errors import declared
 from app.api.openapi import batch_body
@@ -23,7 +23,7 @@ _MOST_ITEMS: Final = 1_000
 
 
 @router.post("/items", openapi_extra=batch_body(ItemIn), responses=declared(422))
-def put_items(_caller: Service, entries: Batch, state: StateDep) -> ItemsOut:
+def put_items(_caller: Ingester, entries: Batch, state: StateDep) -> ItemsOut:
     """Insert or replace a batch of catalogue entries, all or none; idempotent."""
     errors: list[FieldError] = []
     items: list[Item] = []
@@ -41,7 +41,7 @@ def put_items(_caller: Service, entries: Batch, state: StateDep) -> ItemsOut:
 def put_item(
     item_id: ItemIdPath,
     body: ItemBodyIn,
-    _caller: Service,
+    _caller: Ingester,
     state: StateDep,
 ) -> ItemsOut:
     """Insert or replace one catalogue entry; `item_id` may be left out of the body."""
@@ -52,7 +52,7 @@ def put_item(
 
 @router.get("/items")
 def get_items(
-    _caller: Service,
+    _caller: Reader,
     state: StateDep,
     *,
     item_id: Annotated[
@@ -81,7 +81,7 @@ def get_items(
 
 
 @router.get("/items/{item_id:path}", responses=declared(404))
-def get_item(item_id: ItemIdPath, _caller: Service, state: StateDep) -> ItemOut:
+def get_item(item_id: ItemIdPath, _caller: Reader, state: StateDep) -> ItemOut:
     """Tell what the catalogue says of an item; an id with other routes' names: `GET /items`."""
     for item in state.container.catalogue.get([ItemId(item_id)]):
         return ItemOut.model_validate(item)
@@ -90,7 +90,7 @@ def get_item(item_id: ItemIdPath, _caller: Service, state: StateDep) -> ItemOut:
 
 @router.delete("/items", status_code=status.HTTP_204_NO_CONTENT, responses=declared(404))
 def delete_item_by_query(
-    item_id: Annotated[ItemIdIn, Query()], _caller: Service, state: StateDep
+    item_id: Annotated[ItemIdIn, Query()], _caller: Ingester, state: StateDep
 ) -> None:
     """Do as `DELETE /items/{item_id}`, for an id that no address can hold, such as `..`."""
     _remove(item_id, state)
@@ -99,7 +99,7 @@ def delete_item_by_query(
 @router.delete(
     "/items/{item_id:path}", status_code=status.HTTP_204_NO_CONTENT, responses=declared(404)
 )
-def delete_item(item_id: ItemIdPath, _caller: Service, state: StateDep) -> None:
+def delete_item(item_id: ItemIdPath, _caller: Ingester, state: StateDep) -> None:
     """Delete an item: from this answer on it is in no list, and soon in no file.
 
     What users did with it stays, as evidence about an item that the catalogue does not know;

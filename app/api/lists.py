@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
-from app.api.auth import ServiceOrUser
+from app.api.auth import ReaderOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.recommend_in import ExcludeParameter, NumberParameter, WhereParameter, where_of
@@ -45,7 +45,7 @@ class ItemListOut(BaseModel):
 @router.get("/items/{item_id:path}/similar", responses=declared(404))
 def similar_items(
     item_id: Annotated[ItemIdIn, Path()],
-    _caller: ServiceOrUser,
+    _caller: ReaderOrUser,
     state: StateDep,
     *,
     by: Annotated[Likeness, Query(description="By what.")] = Likeness.BOTH,
@@ -62,7 +62,7 @@ def similar_items(
 
 @router.get("/popular")
 def popular_items(
-    _caller: ServiceOrUser,
+    _caller: ReaderOrUser,
     state: StateDep,
     *,
     period: Annotated[
@@ -85,7 +85,7 @@ def popular_items(
 
 @router.get("/latest")
 def latest_items(
-    _caller: ServiceOrUser,
+    _caller: ReaderOrUser,
     state: StateDep,
     *,
     where: WhereParameter = None,

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field, ValidationError
 
-from app.api.auth import Service, ServiceOrUser
+from app.api.auth import Reader, ReaderOrUser
 from app.api.bodies import Batch, BodyRoute
 from app.api.errors import declared, problem_of
 from app.api.openapi import batch_body, lines_of
@@ -64,7 +64,7 @@ class RecommendParameters(In):
 @router.get("/recommend/{user:path}")
 def recommend(
     user: Annotated[UserId, Path()],
-    caller: ServiceOrUser,
+    caller: ReaderOrUser,
     state: StateDep,
     departing: _Departing,
     asked: Annotated[RecommendParameters, Query()],
@@ -91,7 +91,7 @@ def recommend(
 
 @router.post("/recommend")
 def recommend_by_body(
-    body: RecommendIn, caller: ServiceOrUser, state: StateDep, departing: _Departing
+    body: RecommendIn, caller: ReaderOrUser, state: StateDep, departing: _Departing
 ) -> RecommendationOut:
     """Recommend items to a user, to a visitor, or to nobody in particular.
 
@@ -115,7 +115,7 @@ def recommend_by_body(
     responses={200: lines_of("RecommendationOut"), **declared(422)},
 )
 def recommend_many(
-    _caller: Service,
+    _caller: Reader,
     entries: Batch,
     state: StateDep,
     *,

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Self
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from app.api.auth import Caller, ServiceOrUser
+from app.api.auth import Caller, ForgetterOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.schemas import Count, Out, RequestOut, SuppressionOut
@@ -159,13 +159,13 @@ class RightsIn(In):
 
 
 @router.post("/export", dependencies=[Depends(_never_stored)])
-def export_user_by_body(body: ExportIn, caller: ServiceOrUser, state: StateDep) -> ExportOut:
+def export_user_by_body(body: ExportIn, caller: ForgetterOrUser, state: StateDep) -> ExportOut:
     """Do as `GET /users/{user}/export`, for any id, and none in an address that proxies log."""
     return _export(body.user, caller, state, embeddings=body.embeddings)
 
 
 @router.post("/rights", responses=declared(409))
-def set_rights_by_body(body: RightsIn, caller: ServiceOrUser, state: StateDep) -> RightsOut:
+def set_rights_by_body(body: RightsIn, caller: ForgetterOrUser, state: StateDep) -> RightsOut:
     """Tell which rights are in force, after those that are given; no id stands in the address."""
     caller.require_user(body.user)
     rights, pseudonym = state.container.rights, state.container.identity.pseudonym(body.user)
@@ -178,7 +178,7 @@ def set_rights_by_body(body: RightsIn, caller: ServiceOrUser, state: StateDep) -
 @router.get("/{user:path}/export", dependencies=[Depends(_never_stored)])
 def export_user(
     user: UserIn,
-    caller: ServiceOrUser,
+    caller: ForgetterOrUser,
     state: StateDep,
     *,
     embeddings: Annotated[bool, Query(description="With vectors.")] = True,
@@ -212,7 +212,7 @@ def _export(user: str, caller: Caller, state: State, *, embeddings: bool) -> Exp
 
 
 @router.get("/{user:path}/rights")
-def get_rights(user: UserIn, caller: ServiceOrUser, state: StateDep) -> RightsOut:
+def get_rights(user: UserIn, caller: ForgetterOrUser, state: StateDep) -> RightsOut:
     """Tell which rights are in force."""
     caller.require_user(user)
     container = state.container
@@ -221,7 +221,7 @@ def get_rights(user: UserIn, caller: ServiceOrUser, state: StateDep) -> RightsOu
 
 @router.put("/{user:path}/{right}", responses=declared(409))
 def exercise_right(
-    user: UserIn, right: RightIn, caller: ServiceOrUser, state: StateDep
+    user: UserIn, right: RightIn, caller: ForgetterOrUser, state: StateDep
 ) -> RightsOut:
     """Restrict or object: from this answer on, the user's data count in nobody's recommendations.
 
@@ -234,7 +234,7 @@ def exercise_right(
 
 
 @router.delete("/{user:path}/{right}", responses=declared(409))
-def lift_right(user: UserIn, right: RightIn, caller: ServiceOrUser, state: StateDep) -> RightsOut:
+def lift_right(user: UserIn, right: RightIn, caller: ForgetterOrUser, state: StateDep) -> RightsOut:
     """Take a restriction or objection back: what was kept counts again."""
     caller.require_user(user)
     container = state.container

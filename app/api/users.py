@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, status
 from pydantic import BaseModel, Field
 
-from app.api.auth import ServiceOrUser
+from app.api.auth import ForgetterOrUser
 from app.api.bodies import BodyRoute
 from app.api.errors import declared
 from app.api.schemas import Digest, SuppressionOut
@@ -41,7 +41,7 @@ class SuppressionsOut(BaseModel):
 
 @router.post("/suppressions")
 def lift_suppressions_by_body(
-    body: SuppressionsIn, caller: ServiceOrUser, state: StateDep
+    body: SuppressionsIn, caller: ForgetterOrUser, state: StateDep
 ) -> SuppressionsOut:
     """List the topics the user does not want, after lifting some; no id stands in the address."""
     caller.require_user(body.user)
@@ -55,7 +55,7 @@ def lift_suppressions_by_body(
 
 @router.get("/{user:path}/suppressions")
 def get_suppressions(
-    user: Annotated[UserId, Path()], caller: ServiceOrUser, state: StateDep
+    user: Annotated[UserId, Path()], caller: ForgetterOrUser, state: StateDep
 ) -> list[SuppressionOut]:
     """List the topics the user does not want: neither remembered nor recommended."""
     caller.require_user(user)
@@ -74,7 +74,7 @@ def delete_suppression(
         str,
         Path(pattern=r"^[0-9a-f]{64}$", description="Id of a suppressed topic; 64 hex digits."),
     ],
-    caller: ServiceOrUser,
+    caller: ForgetterOrUser,
     state: StateDep,
 ) -> None:
     """Lift a topic: from now on it may be remembered and recommended again."""

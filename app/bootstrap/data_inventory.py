@@ -79,7 +79,7 @@ PLACES: Final = (
     InventoryEntry(InventoryKind.TABLE, "item(_removal)?|load_progress", Store.CATALOGUE),
     InventoryEntry(
         InventoryKind.TABLE,
-        "process|counter|vault_state|alembic_version",
+        "process|counter|vault_state|alembic_version|access_key|ended_session",
         Store.SERVICE,
     ),
     InventoryEntry(InventoryKind.TABLE, "webhook|dead_letter", Store.SERVICE),

@@ -28,6 +28,7 @@ from app.bootstrap.recommendation import lists_of, recommend_of
 from app.bootstrap.shared import SharedServices
 from app.container import Container
 from app.observability import Metrics
+from app.services.administration.access import AccessService
 from app.services.administration.health import HealthService
 from app.services.audit.integrity_check import AuditCheckService
 from app.services.audit.log import AuditService
@@ -47,6 +48,7 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
         about=deployment_of(adapters.settings),
         identity=adapters.identity,
         clock=adapters.clock,
+        access=_access(adapters),
         recommend=recommend,
         lists=lists_of(adapters, shared),
         ingest=shared.ingest,
@@ -77,6 +79,10 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
         reading=shared.reading,
         health=_health(adapters, shared, restore),
     )
+
+
+def _access(adapters: Adapters) -> AccessService:
+    return AccessService(uows=adapters.uows, identity=adapters.identity, clock=adapters.clock)
 
 
 def _load(adapters: Adapters, shared: SharedServices) -> LoadService:

@@ -12,7 +12,7 @@ from typing import Final
 import typer
 
 from app.adapters.chroma.heap import require_overwritten_heap
-from app.cli import data, demo, keys, proof, serve, upkeep, witness
+from app.cli import access, data, demo, keys, proof, serve, upkeep, witness
 from app.domain.errors import AppError, FieldError, InvalidInputError
 
 _FAILED: Final = 1
@@ -51,6 +51,7 @@ app.command(
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )(proof.verify)
+app.add_typer(access.access, name="access")
 app.add_typer(proof.audit, name="audit")
 app.add_typer(proof.keys, name="keys")
 

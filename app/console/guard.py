@@ -7,16 +7,19 @@ from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, quote
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import HTTPException, RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 
+from app.api.auth import SETTINGS_ADMIN
 from app.api.bodies import Body, read_body
 from app.api.errors import STATUS
 from app.api.state import State, StateDep, state_of
 from app.console.headers import HOME
 from app.console.pages import error_page
 from app.console.session import LONGEST_S, Session, sessions_of
+from app.domain.access import Holder, Scope, actor
 from app.domain.errors import (
     AppError,
     FieldError,
@@ -48,9 +51,9 @@ class ConsoleRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            is_known = session_of(request, state_of(request)) is not None
             body = Body(request, most=_MAX_FORM_BYTES)
             try:
+                is_known = await _recognise(request, state_of(request))
                 if is_known or request.url.path == SIGN_IN:  # of others nothing is read
                     await body.body()
                 response = await handle(body)
@@ -78,36 +81,63 @@ def _to_sign_in(request: Request) -> Response:
     return RedirectResponse(f"{SIGN_IN}{wanted if request.method == 'GET' else ''}", 303)
 
 
-def session_of(request: Request, state: State) -> Session | None:
-    """Return the session of a request, if it has one."""
+async def _recognise(request: Request, state: State) -> bool:
+    """Note whose session a request comes in, if it is one; whether it is."""
+    found = await run_in_threadpool(_session_of, request, state)
+    if found is not None:
+        request.state.console_session, holder = found
+        request.state.console_holder = holder
+        actor.set(holder.name)  # of this request's leaves
+    return found is not None
+
+
+def _session_of(request: Request, state: State) -> tuple[Session, Holder] | None:
     value = request.cookies.get(COOKIE, "")
-    return sessions_of(state).decode(value, now=state.container.clock.now())
+    session = sessions_of(state).decode(value, now=state.container.clock.now())
+    if session is None or state.container.access.has_ended(session.session_id):
+        return None
+    key_id = session.key_id
+    holder = state.container.access.holder(key_id) if key_id else SETTINGS_ADMIN
+    return None if holder is None else (session, holder)
 
 
-def signed_in(request: Request, state: StateDep) -> Session:
+def session_of(request: Request) -> Session | None:
+    """Return the session of a page's request, if it has one."""
+    session: Session | None = getattr(request.state, "console_session", None)
+    return session
+
+
+async def signed_in(request: Request) -> Session:
     """Return the session of a page's request.
 
     Raises:
         NotSignedInError: there is none.
     """
-    session = session_of(request, state)
+    session = session_of(request)
     if session is None:
         raise NotSignedInError("sign in first")
-    request.state.console_session = session
     return session
 
 
-async def signed_in_for_data(request: Request, state: StateDep) -> Session:
-    """Return the session of a script's request.
+async def signed_in_for_data(request: Request, state: StateDep) -> None:
+    """Check the session of a script's request.
 
     Raises:
         UnauthenticatedError: there is none.
     """
-    session = session_of(request, state)
-    if session is None:
+    if not await _recognise(request, state):
         raise UnauthenticatedError("sign in to the console first")
     await read_body(request, most=_MAX_FORM_BYTES)
-    return session
+
+
+async def operating(request: Request, _session: Annotated[Session, Depends(signed_in)]) -> None:
+    """Let operators act, and auditors look only.
+
+    Raises:
+        ForbiddenError: an auditor.
+    """
+    if Scope.OPERATE not in request.state.console_holder.scopes:
+        raise ForbiddenError("Your key lets you look. Acting takes the role operator.")
 
 
 async def form_of(request: Request) -> Form:
@@ -132,7 +162,8 @@ async def form_of(request: Request) -> Form:
 
 
 SignedIn = Annotated[Session, Depends(signed_in)]
-SignedInForData = Annotated[Session, Depends(signed_in_for_data)]
+SignedInForData = Annotated[None, Depends(signed_in_for_data)]
+Operating = Annotated[None, Depends(operating)]
 FormDep = Annotated[Form, Depends(form_of)]
 
 
@@ -181,7 +212,7 @@ def _must_be_secure(request: Request) -> bool:
 
 
 def _renew(request: Request, response: Response) -> None:
-    session: Session | None = getattr(request.state, "console_session", None)
+    session = session_of(request)
     if session is None or COOKIE in response.headers.get("set-cookie", ""):
         return
     renewed = session.renewed(state_of(request).container.clock.now())

@@ -61,6 +61,7 @@ def page(request: Request, name: str, *, status: int = 200, **values: object) ->
     session: Session | None = getattr(request.state, "console_session", None)
     shared: Mapping[str, object] = {
         "session": session,
+        "holder": getattr(request.state, "console_holder", None),
         "csrf": _form_token(request, session),
         "path": request.url.path,
         "notice": _NOTICES.get(request.query_params.get("done", "")),

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from app.api.scopes import UtcTime
 from app.api.state import State, StateDep
 from app.console.certificate_page import STYLE_SOURCE, certificate_page
-from app.console.guard import ConsoleRoute, Form, OwnForm, SignedIn
+from app.console.guard import ConsoleRoute, Form, Operating, OwnForm, SignedIn
 from app.console.headers import CONTENT_SECURITY_POLICY
 from app.console.pages import page
 from app.console.timeline import Action, LeafView, actions, events
@@ -144,7 +144,7 @@ def _certificate(state: State, request_id: str) -> str:
 
 @router.get("/{request_id}/{name}")
 def ask(
-    request_id: IdIn, name: ActionName, request: Request, _session: SignedIn, state: StateDep
+    request_id: IdIn, name: ActionName, request: Request, _operator: Operating, state: StateDep
 ) -> Response:
     """Ask to confirm an action."""
     found = state.container.forget.status(RequestId(request_id))
@@ -168,7 +168,9 @@ def _allowed(request: ErasureRequest, name: ActionName, *, now: datetime) -> Act
 
 
 @router.post("/{request_id}/{name}")
-def act(request_id: IdIn, name: ActionName, form: OwnForm, state: StateDep) -> Response:
+def act(
+    request_id: IdIn, name: ActionName, form: OwnForm, _operator: Operating, state: StateDep
+) -> Response:
     """Do the action and redirect to the request."""
     _acts(state, form)[name](RequestId(request_id))
     return RedirectResponse(f"{_LIST}/{request_id}?done={name}", 303)

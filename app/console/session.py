@@ -1,7 +1,8 @@
-"""Console sessions: a signed cookie that every process can check and none has to store.
+"""Console sessions: a signed cookie that every process can check; none stores more than its end.
 
-A cookie is ``v1.<session id>.<started>.<seen>.<HMAC-SHA-256>``. Its key comes from the pepper and
-the admin token, so every API process can check it, and a new token signs everybody out.
+A cookie is ``v2.<session id>.<key id>.<started>.<seen>.<HMAC-SHA-256>``. What signs it comes from
+the pepper and the admin token, so every API process can check it, and a new token signs everybody
+out. Whose session it is follows from the key: where that was revoked, it is nobody's.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from app.api.state import State
@@ -23,23 +24,25 @@ LONGEST_S: Final = 8 * 60 * 60
 _RENEW_S: Final = 60
 """A cookie younger than this is not worth a new one."""
 _COOKIE: Final = re.compile(
-    r"v1\.(?P<session_id>[0-9a-f]{32})\.(?P<started>[0-9]{1,12})\.(?P<seen>[0-9]{1,12})"
-    r"\.(?P<mac>[0-9a-f]{64})",
+    r"v2\.(?P<session_id>[0-9a-f]{32})\.(?P<key_id>([0-9a-f]{12})?)"
+    r"\.(?P<started>[0-9]{1,12})\.(?P<seen>[0-9]{1,12})\.(?P<mac>[0-9a-f]{64})",
     re.ASCII,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in administrator.
+    """A signed-in member of staff.
 
     Args:
         session_id: 32 random hex digits.
+        key_id: of the key that was signed in with; "" for the admin token of the settings.
         started: seconds since 1970.
         seen: seconds since 1970, of the request for which the cookie was made.
     """
 
     session_id: str
+    key_id: str
     started: int
     seen: int
 
@@ -48,6 +51,10 @@ class Session:
         at = now.timestamp()
         is_idle = at - self.seen > IDLE_S or at - self.started > LONGEST_S
         return is_idle or self.seen - at > IDLE_S
+
+    def last_until(self) -> datetime:
+        """Return when its cookie is worth nothing in any case."""
+        return datetime.fromtimestamp(self.started + LONGEST_S, UTC)
 
     def renewed(self, now: datetime) -> Session | None:
         """Return the session as seen now; None where the cookie is fresh enough."""
@@ -65,14 +72,14 @@ class Sessions:
 
     key: bytes
 
-    def start(self, now: datetime) -> Session:
+    def start(self, now: datetime, *, key_id: str = "") -> Session:
         """Return a new session."""
         at = int(now.timestamp())
-        return Session(secrets.token_hex(16), started=at, seen=at)
+        return Session(secrets.token_hex(16), key_id, started=at, seen=at)
 
     def encode(self, session: Session) -> str:
         """Return the cookie's value."""
-        fields = f"v1.{session.session_id}.{session.started}.{session.seen}"
+        fields = f"v2.{session.session_id}.{session.key_id}.{session.started}.{session.seen}"
         return f"{fields}.{self._mac('session', fields)}"
 
     def decode(self, value: str, *, now: datetime) -> Session | None:
@@ -83,7 +90,8 @@ class Sessions:
         expected = self._mac("session", value.rpartition(".")[0])
         if not hmac.compare_digest(match["mac"], expected):
             return None
-        session = Session(match["session_id"], int(match["started"]), int(match["seen"]))
+        numbers = int(match["started"]), int(match["seen"])
+        session = Session(match["session_id"], match["key_id"], *numbers)
         return None if session.is_over(now) else session
 
     def form_token(self, holder: str) -> str:

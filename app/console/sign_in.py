@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
 import secrets
 from typing import Final
@@ -12,6 +11,7 @@ import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from app.api.auth import holder_of
 from app.api.state import State, StateDep
 from app.console.guard import (
     COOKIE,
@@ -20,6 +20,7 @@ from app.console.guard import (
     ConsoleRoute,
     FormDep,
     OwnForm,
+    SignedIn,
     require_own,
     session_of,
     set_cookie,
@@ -28,6 +29,7 @@ from app.console.guard import (
 from app.console.headers import HOME
 from app.console.pages import page
 from app.console.session import sessions_of
+from app.domain.access import Scope
 
 _log = structlog.get_logger(__name__)
 _REFUSAL_S: Final = 1.0
@@ -42,31 +44,33 @@ router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
 @router.get(SIGN_IN)
 def get_sign_in(request: Request, state: StateDep) -> Response:
     """Show the form, or redirect where somebody is signed in already."""
-    if session_of(request, state) is not None:
+    if session_of(request) is not None:
         return RedirectResponse(_next(request.query_params.get("next")), 303)
     return _form(request, state, wanted=request.query_params.get("next"))
 
 
 @router.post(SIGN_IN)
 async def sign_in(request: Request, form: FormDep, state: StateDep) -> Response:
-    """Start a session if the admin token is right."""
+    """Start a session if the token is one of staff's."""
     visitor = request.cookies.get(VISITOR_COOKIE, "")
     require_own(form, state=state, holder=_holder(visitor))
-    given, expected = form.get("token", "").strip(), state.security.admin_token
-    if not hmac.compare_digest(given.encode(), expected.encode()):
+    holder = await holder_of(form.get("token", "").strip(), state)
+    if holder is None or Scope.AUDIT not in holder.scopes:
         await asyncio.sleep(_REFUSAL_S)
         _log.warning("console_sign_in_refused")
         return _form(request, state, wanted=form.get("next"), is_refused=True)
     response = RedirectResponse(_next(form.get("next")), 303)
-    set_session(request, response, sessions_of(state).start(state.container.clock.now()))
+    now = state.container.clock.now()
+    set_session(request, response, sessions_of(state).start(now, key_id=holder.key_id))
     response.delete_cookie(VISITOR_COOKIE, path=HOME)
     _log.info("console_signed_in")
     return response
 
 
 @router.post("/admin/console/sign-out")
-def sign_out(_form: OwnForm) -> Response:
-    """Delete the session's cookie."""
+def sign_out(_form: OwnForm, session: SignedIn, state: StateDep) -> Response:
+    """End the session, in every process, and delete its cookie."""
+    state.container.access.end_session(session.session_id, until=session.last_until())
     response = RedirectResponse(SIGN_IN, 303)
     response.delete_cookie(COOKIE, path=HOME)
     return response

@@ -14,7 +14,7 @@ from app.adapters.db import counters
 from app.adapters.db.audit_tables import audit_checkpoint, audit_cosignature, audit_leaf, audit_node
 from app.adapters.db.session import Record, Repository
 from app.domain.audit.checkpoint import Checkpoint, SignedCheckpoint, SignedNote
-from app.domain.audit.entries import Leaf, StoredLeaf
+from app.domain.audit.entries import Leaf, StoredLeaf, by_actor
 from app.domain.audit.merkle import Frontier, Node, NodeId, extend, leaf_hash, peak_nodes
 from app.domain.errors import IntegrityError
 from app.domain.models import RequestId
@@ -46,7 +46,7 @@ class SqlAuditLog(Repository):
         self._take_turn()
         size = counters.advance(self.session, counters.AUDIT, by=len(leaves))
         numbers = list(range(size - len(leaves), size))
-        rows = [_row(leaf, seq=seq) for seq, leaf in zip(numbers, leaves, strict=True)]
+        rows = [_row(by_actor(leaf), seq=seq) for seq, leaf in zip(numbers, leaves, strict=True)]
         self.session.connection.execute(sa.insert(audit_leaf), rows)
         before = self._frontier(size - len(leaves))
         _, completed = extend(before, [row["leaf_hash"] for row in rows])

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from app.adapters.db import engine as engines
 from app.adapters.db import maintenance
+from app.adapters.db.access import SqlAccess
 from app.adapters.db.accounts import SqlAccounts
 from app.adapters.db.audit_log import SqlAuditLog
 from app.adapters.db.deliveries import SqlDeliveries
@@ -133,6 +134,7 @@ class SqlUnitsOfWork:
             rechecks=SqlRechecks(session),
             accounts=SqlAccounts(session),
             deliveries=SqlDeliveries(session),
+            access=SqlAccess(session),
         )
 
 

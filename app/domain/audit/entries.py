@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from app.domain.access import actor
 from app.domain.errors import IntegrityError
 from app.domain.models import RequestId
 
@@ -29,6 +30,8 @@ class LeafKind(StrEnum):
     FORGET_RELEASED = "forget.released"
     FORGET_REJECTED = "forget.rejected"
     FORGET_EXTENDED = "forget.extended"
+    ACCESS_GRANTED = "access.granted"
+    ACCESS_ENDED = "access.ended"
     AUDIT_READ = "audit.read"
     KEY_ROTATED = "key.rotated"
     LOG_RECOVERED = "log.recovered"
@@ -81,6 +84,12 @@ class Leaf:
         except (ValueError, TypeError, KeyError):
             pass
         raise IntegrityError("not a leaf of this version's audit log")
+
+
+def by_actor(leaf: Leaf) -> Leaf:
+    """Return the leaf with the name of the member of staff who acts, if one does."""
+    name = actor.get()
+    return leaf if name is None else replace(leaf, payload={**leaf.payload, "by": name})
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,10 @@ class Identity:
         """Return 32 hex digits that tie a list's token to its user, others for each list."""
         return _mac(self._key("list-owner"), pseudonym, list_id)[:32]
 
+    def access_digest(self, token: str) -> str:
+        """Return the stored form of a key's token, which has 256 random bits, 64 hex digits."""
+        return _mac(self._key("access"), token)
+
     def console_key(self, admin_token: str) -> bytes:
         """Return the key, 32 bytes, that signs the console's sessions; another token, another."""
         return bytes.fromhex(_mac(self._key("console"), admin_token))

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from app.ports.persistence.access import Access
 from app.ports.persistence.accounts import Accounts
 from app.ports.persistence.audit_log import AuditLog
 from app.ports.persistence.deliveries import Deliveries
@@ -46,6 +47,7 @@ class UnitOfWork:
     rechecks: Rechecks
     accounts: Accounts
     deliveries: Deliveries
+    access: Access
     actions: list[Callable[[], None]] = field(default_factory=list)
 
     def after_commit(self, action: Callable[[], None]) -> None:
