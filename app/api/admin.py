@@ -209,7 +209,7 @@ def prove_forgotten(body: ProveIn, _caller: Auditor, state: StateDep) -> ProofOu
 
 
 @router.post("/drill")
-def get_needles(body: DrillIn, _caller: Admin, state: StateDep) -> NeedlesOut:
+def get_needles(body: DrillIn, _caller: Auditor, state: StateDep) -> NeedlesOut:
     """Tell how somebody made up lies on disk, for a search with tools that are not ours.
 
     Plant them (`POST /interactions`), search the files for what this tells, forget them, search

@@ -63,6 +63,7 @@ ROUTES: Final = {
     "GET /admin/requests": _STAFF,
     "GET /admin/answers": _STAFF,
     "POST /admin/prove": _STAFF,
+    "POST /admin/drill": _STAFF,
     "POST /admin/requests/{request_id}/retry": "operator",
     "POST /admin/requests/{request_id}/hold": "operator",
     "POST /admin/requests/{request_id}/release": "operator",
