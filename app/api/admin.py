@@ -151,7 +151,7 @@ def hold_forget_request(request_id: RequestIdIn, _caller: Operator, state: State
 
 
 @router.post("/holds", responses=declared(409))
-def hold_user(body: HoldIn, _caller: Admin, state: StateDep) -> HeldOut:
+def hold_user(body: HoldIn, _caller: Operator, state: StateDep) -> HeldOut:
     """Keep everything of a user from being erased (a legal hold), or lift that.
 
     What the user asks for meanwhile is suppressed at once and waits on hold. Lifting releases

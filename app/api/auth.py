@@ -149,6 +149,7 @@ class Require:
 Reader = Annotated[Caller, Depends(Require(Scope.READ))]
 ReaderOrUser = Annotated[Caller, Depends(Require(Scope.READ, for_users=True))]
 Ingester = Annotated[Caller, Depends(Require(Scope.INGEST))]
+Forgetter = Annotated[Caller, Depends(Require(Scope.FORGET))]
 ForgetterOrUser = Annotated[Caller, Depends(Require(Scope.FORGET, for_users=True))]
 Auditor = Annotated[Caller, Depends(Require(Scope.AUDIT))]
 Operator = Annotated[Caller, Depends(Require(Scope.OPERATE))]

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
 
-from app.api.auth import Service
+from app.api.auth import Forgetter
 from app.api.bodies import Batch, BodyRoute
 from app.api.errors import declared, problem_of
 from app.api.forget import accepted_out
@@ -31,7 +31,7 @@ _TOGETHER: Final = 50
     openapi_extra=batch_body(ForgetLineIn),
     responses={200: lines_of("AcceptedOut"), **declared(422)},
 )
-def forget_many(_caller: Service, entries: Batch, state: StateDep) -> StreamingResponse:
+def forget_many(_caller: Forgetter, entries: Batch, state: StateDep) -> StreamingResponse:
     """Accept many requests of `POST /forget`: all but the first wait for no signature.
 
     A line for each entry, in their order, as soon as it holds: the answer of `POST /forget`, or a
