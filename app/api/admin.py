@@ -191,7 +191,7 @@ def extend_forget_request(
 
 
 @router.get("/webhooks")
-def get_webhooks(_caller: Admin, state: StateDep) -> WebhooksOut:
+def get_webhooks(_caller: Auditor, state: StateDep) -> WebhooksOut:
     """Tell how far each registered address has been told, and what it could not be told."""
     targets = state.container.webhooks.targets()
     return WebhooksOut(webhooks=[WebhookOut.model_validate(one) for one in targets])

@@ -63,6 +63,7 @@ ROUTES: Final = {
     "POST /admin/audit/reconcile": _STAFF,
     "GET /admin/requests": _STAFF,
     "GET /admin/answers": _STAFF,
+    "GET /admin/webhooks": _STAFF,
     "POST /admin/prove": _STAFF,
     "POST /admin/drill": _STAFF,
     "POST /admin/holds": "operator",
