@@ -42,8 +42,7 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
     shared, uows = SharedServices.over(adapters), adapters.uows
     rechecks, recommend = rechecks_of(adapters, shared), recommend_of(adapters, shared)
     erase = erase_of(adapters, shared, rechecks, metrics or Metrics())
-    forget = forget_of(adapters, shared)
-    restore = restore_of(adapters, shared, forget)
+    restore = restore_of(adapters, shared, forget := forget_of(adapters, shared))
     return Container(
         about=deployment_of(adapters.settings),
         identity=adapters.identity,

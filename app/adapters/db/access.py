@@ -6,8 +6,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from app.adapters.db.audit_tables import access_key, ended_session
 from app.adapters.db.session import Repository
-from app.adapters.db.tables import access_key, ended_session
 from app.domain.access import AccessKey, Holder, Scope
 
 _key = access_key.c

@@ -1,4 +1,4 @@
-"""The tables of the audit log; they hold no column of a person."""
+"""The tables of the audit log, and of the keys of those who act; none has a column of a user."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Table, Text
 
-from app.adapters.db.tables import CODE, RANDOM_ID, metadata
+from app.adapters.db.tables import CODE, HASH, RANDOM_ID, metadata
 from app.adapters.db.types import UtcDateTime
 
-__all__ = ["audit_checkpoint", "audit_cosignature", "audit_leaf", "audit_node", "metadata"]
+__all__ = [
+    "access_key",
+    "audit_checkpoint",
+    "audit_cosignature",
+    "audit_leaf",
+    "audit_node",
+    "ended_session",
+    "metadata",
+]
 # ``metadata`` taken from here has all tables: these, and those of the module that they follow.
 
 audit_leaf: Final = Table(
@@ -47,4 +55,24 @@ audit_cosignature: Final = Table(
     Column("size", BigInteger, primary_key=True, autoincrement=False),
     Column("witness", String(128), primary_key=True),
     Column("line", Text, nullable=False),
+)
+
+# Keys of calling systems and of staff, without their secrets.
+access_key: Final = Table(
+    "access_key",
+    metadata,
+    Column("key_id", String(12), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("scopes", String(64), nullable=False),
+    Column("digest", String(HASH), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime),
+)
+
+# Sessions of the console that somebody signed out of, until their cookies are worth nothing.
+ended_session: Final = Table(
+    "ended_session",
+    metadata,
+    Column("session_id", String(RANDOM_ID), primary_key=True),
+    Column("until", UtcDateTime, nullable=False),
 )

@@ -294,23 +294,3 @@ load_progress: Final = Table(
     Column("position", BigInteger, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
-
-# Keys of calling systems and of staff, without their secrets.
-access_key: Final = Table(
-    "access_key",
-    metadata,
-    Column("key_id", String(12), primary_key=True),
-    Column("name", String(64), nullable=False),
-    Column("scopes", String(64), nullable=False),
-    Column("digest", String(HASH), nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("ends_at", UtcDateTime),
-)
-
-# Sessions of the console that somebody signed out of, until their cookies are worth nothing.
-ended_session: Final = Table(
-    "ended_session",
-    metadata,
-    Column("session_id", String(RANDOM_ID), primary_key=True),
-    Column("until", UtcDateTime, nullable=False),
-)
