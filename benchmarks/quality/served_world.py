@@ -88,13 +88,14 @@ def _content(dataset: Dataset) -> Content | None:
     if dataset.titles is None or dataset.traits is None:
         return None
     texts = [
-        describe_item(Item(named(at), title, attributes={"genres": _genres(dataset.traits[at])}))
+        describe_item(Item(named(at), title, attributes={"genres": genres_of(dataset.traits[at])}))
         for at, title in enumerate(dataset.titles)
     ]
     return Content(StaticEmbedder().embed(texts))
 
 
-def _genres(flags: Floats) -> list[str]:
+def genres_of(flags: Floats) -> list[str]:
+    """Return the names of a film's genres."""
     return [_GENRES[at] for at in np.flatnonzero(flags).tolist()]
 
 

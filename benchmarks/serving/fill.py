@@ -54,14 +54,14 @@ def fill(data_dir: Path, *, items: Sequence[str], histories: Histories) -> None:
                     for at, item in enumerate(items[start : start + _ITEMS])
                 ]
             )
-        rows = [_row(user, item, at) for user, row in histories for at, item in enumerate(row)]
+        rows = [row_of(user, item, at) for user, row in histories for at, item in enumerate(row)]
         asking = [row for row in rows if row.user.startswith("asker-")]
         for start in range(0, len(asking), _ITEMS):
             part = asking[start : start + _ITEMS]
             container.ingest.record([container.identity.interaction(row) for row in part])
         others = [row for row in rows if not row.user.startswith("asker-")]
         for start in range(0, len(others), _BATCH):
-            _write(adapters, container, others[start : start + _BATCH])
+            write_rows(adapters, container, others[start : start + _BATCH])
 
 
 def _titles(n: int) -> list[str]:
@@ -87,7 +87,8 @@ def _titles(n: int) -> list[str]:
     ]
 
 
-def _row(user: str, item: str, at: int) -> ReportedInteraction:
+def row_of(user: str, item: str, at: int) -> ReportedInteraction:
+    """Return a good rating, so many minutes after the begin."""
     return ReportedInteraction(
         user=user,
         event_id=item,
@@ -98,7 +99,10 @@ def _row(user: str, item: str, at: int) -> ReportedInteraction:
     )
 
 
-def _write(adapters: Adapters, container: Container, rows: Sequence[ReportedInteraction]) -> None:
+def write_rows(
+    adapters: Adapters, container: Container, rows: Sequence[ReportedInteraction]
+) -> None:
+    """Write the rows alone; nothing of them is in the vector store."""
     new = [
         NewInteraction(container.identity.interaction(row), RecordId(secrets.token_hex(16)))
         for row in rows

@@ -106,7 +106,7 @@ class Bench:
             for route in self._asks:
                 waits[route] += self.ask(route, N_LATENCY // 10, n_clients=1)
         report = {route: spread(found) for route, found in waits.items()}
-        for found in report.values():
+        for found in report.values() if "row" in report else ():
             found["p50_over_row"] = round(found["p50"] / report["row"]["p50"], ndigits=2)
         return report
 
@@ -127,10 +127,9 @@ class Bench:
         used = {route: statistics.median(cost) for route, cost in cpu_ms.items()}
         report = {f"{route}_per_s": rate for route, rate in found.items()}
         report |= {f"{route}_cpu_ms": cost for route, cost in used.items()}
-        report |= {f"{route}_over_bare": rate / found["bare"] for route, rate in found.items()}
-        report |= {
-            f"bare_cpu_over_{route}_cpu": used["bare"] / cost for route, cost in used.items()
-        }
+        for route in self._asks if "bare" in self._asks else ():
+            report[f"{route}_over_bare"] = found[route] / found["bare"]
+            report[f"{route}_cpu_over_bare"] = used[route] / used["bare"]
         return {key: round(value, ndigits=3) for key, value in report.items()}
 
     def forget_ms(self) -> dict[str, float]:

@@ -49,6 +49,7 @@ def served(
     synthetic: int = 0,
     settings: Mapping[str, str] | None = None,
     tree: Path = _HERE,
+    factory: str = "benchmarks.serving.app:create",
 ) -> Iterator[Server]:
     """Serve a directory by the code of a checkout until the block ends; given once it answers."""
     port = free_port()
@@ -64,7 +65,7 @@ def served(
         SYNTHETIC: str(synthetic),
         **(settings or {}),
     }
-    command = [sys.executable, "-m", "uvicorn", "--factory", "benchmarks.serving.app:create"]
+    command = [sys.executable, "-m", "uvicorn", "--factory", factory]
     begun = time.perf_counter()
     with (data_dir / "benchmark.log").open("wb") as log:
         process = subprocess.Popen(

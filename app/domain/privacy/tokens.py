@@ -46,4 +46,4 @@ def read(token: str, *, key: bytes) -> Any:  # noqa: ANN401 - JSON, as it was wr
 
 
 def _code(packed: bytes, *, key: bytes) -> bytes:
-    return hmac.digest(key, packed, hashlib.sha256)
+    return hmac.new(key, packed, hashlib.sha256).digest()

@@ -107,9 +107,8 @@ class Cursors:
         """Return what tells a request for the next page from another request; ``n`` may differ."""
         plain = {one.name: getattr(query, one.name) for one in fields(query)}
         canonical = json.dumps(plain | {"cursor": None, "n": 1}, sort_keys=True, default=_plain)
-        return hmac.digest(self._identity.cursor_key(), canonical.encode(), hashlib.sha256).hex()[
-            :32
-        ]
+        key = self._identity.cursor_key()
+        return hmac.new(key, canonical.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def _plain(value: Any) -> object:  # noqa: ANN401 - whatever a query holds

@@ -25,6 +25,8 @@ from app.services.recommendation.user_snapshot import UserSnapshot
 _BATCH: Final = 1_000
 _BEATS_PER_LEASE: Final = 3
 _LOOKS: Final = 10
+_REST: Final = 10
+"""Times what a refresh took that pass until additions alone are worth another."""
 _log = structlog.get_logger(__name__)
 
 History = tuple[Pseudonym, Sequence[ItemId]]
@@ -106,6 +108,7 @@ class NeighbourSync:
         self._acked = -1
         self._beaten_s = -math.inf
         self._refreshed_s = -math.inf
+        self._refresh_took_s = 0.0
 
     def start(self) -> None:
         """Build the neighbours from SQL, and count as live from then on."""
@@ -214,11 +217,16 @@ class NeighbourSync:
         return acked
 
     def _fold(self) -> None:
-        """Refresh derived models: at once where something was removed, else now and then."""
-        due_s = self._refreshed_s + self._config.fold_s
-        is_due = not self._neighbours.is_settled() or self._clock.monotonic_s() >= due_s
+        """Refresh derived models: at once where something was removed, else now and then.
+
+        And no more than a tenth of the time, for a large model takes seconds of a core.
+        """
+        begun_s = self._clock.monotonic_s()
+        due_s = self._refreshed_s + max(self._config.fold_s, _REST * self._refresh_took_s)
+        is_due = not self._neighbours.is_settled() or begun_s >= due_s
         if is_due and self._neighbours.refresh():
             self._refreshed_s = self._clock.monotonic_s()
+            self._refresh_took_s = self._refreshed_s - begun_s
 
     def _beat(self, acked: int) -> None:
         lease_until = self._clock.now() + timedelta(seconds=self._config.lease_s)

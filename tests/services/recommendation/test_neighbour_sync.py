@@ -15,6 +15,7 @@ from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.kept_users import KeptUsers
 from app.services.recommendation.neighbour_sync import NeighbourSync, NeighbourSyncConfig
+from tests.stateful.doubles import SetClock
 from tests.world import World
 
 SEA: Final = (ItemId("sea-00"), ItemId("sea-01"))
@@ -117,3 +118,39 @@ def test_what_was_only_added_waits_for_its_turn_and_what_was_removed_does_not(
 
     assert was_waiting
     assert not was_left
+
+
+class _Slow(ExactNeighbours):
+    """Takes three seconds of a clock for a model."""
+
+    def __init__(self, clock: SetClock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def refresh(self) -> bool:
+        self.clock.sleep(3)
+        return super().refresh()
+
+
+def test_additions_wait_ten_times_as_long_as_the_last_model_took(own_world: World) -> None:
+    adapters, clock = own_world.adapters, SetClock()
+    neighbours = _Slow(clock)
+    feed = NeighbourSync(
+        uows=adapters.uows,
+        neighbours=neighbours,
+        kept=KeptUsers(),
+        topics=topics_of(adapters),
+        clock=clock,
+        config=NeighbourSyncConfig(process_id="resting", fold_s=1.0),
+    )
+    feed.start()
+    own_world.read("first", ["sea-03", "sea-04"])
+    feed.acknowledge()
+    own_world.read("second", ["sea-03", "sea-04"])
+    editions = [neighbours.edition()]
+    for seconds in (29, 2):
+        clock.sleep(seconds)
+        feed.acknowledge()
+        editions.append(neighbours.edition())
+
+    assert editions[0] == editions[1] < editions[2]
