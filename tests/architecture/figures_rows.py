@@ -58,6 +58,15 @@ def _latency(size: str) -> str:
     return f"p50 {found['p50']:.1f}, p99 {found['p99']:.1f} ms"
 
 
+def _beside(when: str) -> str:
+    rates = at("serving_before", when, "throughput")
+    shares = ", ".join(
+        f"{rates[clients]['recommend_over_bare']:.2f} at {clients}" for clients in ("1", "4", "16")
+    )
+    median = at("serving_before", when, "latency_ms", "recommend", "p50_over_row")
+    return f"{when}: {shares} connections, median {median:.1f} times a row"
+
+
 def _certificate(name: str) -> str:
     one, stream = (at(name, part, "certificate_s", "p95") for part in ("one_by_one", "stream"))
     return f"{one:.1f} s alone, {stream:.1f} s at a hundred a minute"
@@ -146,6 +155,12 @@ ROWS: Final[tuple[Row, ...]] = (
             f"a million users {_latency('1,000,000 users x 60,000 items')}"
         ),
         ("serving", "serving_turns"),
+        (),
+    ),
+    (
+        "the same before answers were kept, and now: throughput beside a route that does nothing",
+        lambda: "; ".join(_beside(when) for when in ("before", "after")),
+        ("serving_before",),
         (),
     ),
     (
