@@ -676,9 +676,9 @@ def _some(numbers: Sequence[str]) -> str:
 def check_roots(log: Log, checkpoints: Sequence[Checkpoint]) -> str:
     """Compare the log with its signed checkpoints; say between which two it was changed."""
     ended = [each for each in checkpoints if log.end_before(each.origin, each.size)]
-    for each in ended:
-        last = log.ends[each.origin].last
-        if each.size == last.size and each.root != last.root:
+    signed = dict[tuple[str, int], bytes]()
+    for each in [*checkpoints, *(end.last for end in log.ends.values())]:
+        if signed.setdefault((each.origin, each.size), each.root) != each.root:
             refuse(f"two histories of {each.origin} were signed at {each.size} leaves")
     here = sorted((each for each in checkpoints if each not in ended), key=lambda each: each.size)
     successors = [end.successor for end in log.ends.values()]

@@ -1,4 +1,4 @@
-"""Draws the audit log's figures: what grows with the logarithm, and what with the log."""
+"""Draws the audit log's figures: what grows with the logarithm, and what with the log, and the disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ Row = Mapping[str, Any]
 def draw(rows: Sequence[Row], path: Path) -> None:
     """Write the picture of ``rows``, the ``sizes`` of ``audit.json``, to ``path``."""
     sizes = [row["size"] for row in rows]
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.9), layout="constrained")
+    figure, axes_of = plt.subplots(1, 4, figsize=(17, 3.9), layout="constrained")
+    left, middle, right, disk = axes_of
     left.plot(sizes, [row["inclusion"]["hashes_max"] for row in rows], "o-", label="longest path")
     left.plot(sizes, [row["inclusion"]["log2_size"] for row in rows], "k:", label="log₂ n")
     left.set(title="Inclusion proof", ylabel="32-byte hashes", xscale="log")
@@ -27,6 +28,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         "append one leaf": lambda row: row["append_one_ms"]["cpu_p50"],
         "sign a checkpoint": lambda row: row["sign_ms"]["cpu_p50"],
         "make a proof": lambda row: row["inclusion"]["make_ms"]["cpu_p50"],
+        "make a consistency proof": lambda row: row["consistency"]["make_ms"]["cpu_p50"],
         "issue a certificate": lambda row: row["certificate"]["make_ms"]["cpu_p50"],
         "verify a certificate": lambda row: row["certificate"]["verify_ms"]["cpu_p50"],
         "verify a proof": lambda row: row["inclusion"]["verify_ms"]["cpu_p50"],
@@ -40,7 +42,11 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     exported = [row["whole_log"]["export_verify_cpu_s"] for row in rows]
     right.plot(sizes, exported, "o-", label="exported file")
     right.set(title="Checking every leaf", ylabel="processor seconds", xscale="log", yscale="log")
-    for axes in (left, middle, right):
+    disk.plot(sizes, [row["database_bytes"] / row["size"] for row in rows], "o-", label="database")
+    exported = [row["whole_log"]["export_bytes"] / row["size"] for row in rows]
+    disk.plot(sizes, exported, "o-", label="exported file")
+    disk.set(title="On disk", ylabel="bytes a leaf", xscale="log", yscale="log")
+    for axes in axes_of:
         axes.set_xlabel("leaves")
         axes.grid(visible=True, alpha=0.3)
         axes.legend(fontsize=8)

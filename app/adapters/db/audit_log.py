@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -19,22 +20,43 @@ from app.domain.audit.merkle import Frontier, Node, NodeId, extend, leaf_hash, p
 from app.domain.errors import IntegrityError
 from app.domain.models import RequestId
 
-_GUARDED: Final = ("audit_leaf", "audit_node", "audit_checkpoint", "erasure_move")
-_NOTING: Final = frozenset({"erasure_request_notes_insert", "erasure_request_notes_move"})
-_VERBS: Final = ("update", "delete")
 _TRIGGERS: Final = {
-    False: sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'"),
+    False: sa.text("SELECT name, sql AS does FROM sqlite_master WHERE type = 'trigger'"),
     # "O": fires in ordinary sessions; "A": always. "D" and "R" would let an edit pass.
-    True: sa.text("SELECT tgname AS name FROM pg_trigger WHERE tgenabled IN ('O', 'A')"),
+    True: sa.text(
+        "SELECT tgname AS name, pg_get_triggerdef(t.oid, true) || ' ' || prosrc AS does "
+        "FROM pg_trigger t JOIN pg_proc p ON p.oid = tgfoid WHERE tgenabled IN ('O', 'A')"
+    ),
 }
 """The query for the triggers in place; the key says whether it is PostgreSQL."""
+_GUARDS: Final = {
+    False: {
+        "audit_checkpoint_refuses_delete": "0384db0c7de1e150",
+        "audit_checkpoint_refuses_update": "83a383efc48b6bb0",
+        "audit_leaf_refuses_delete": "931fbf48858483d7",
+        "audit_leaf_refuses_update": "8de668dfefd603c5",
+        "audit_node_refuses_delete": "a0cf1382c3cf4e7e",
+        "audit_node_refuses_update": "1a3756db5c05e5a4",
+        "erasure_move_refuses_delete": "2bf8111acb99b3f7",
+        "erasure_move_refuses_update": "069ebeaaf876e6b2",
+        "erasure_request_notes_insert": "262a2b20a6c2a6a9",
+        "erasure_request_notes_move": "9ef895b9444b9890",
+    },
+    True: {
+        "audit_checkpoint_is_append_only": "20bdf8a480b9c1f1",
+        "audit_leaf_is_append_only": "496f8d3a22098700",
+        "audit_node_is_append_only": "426f972abb1f9aad",
+        "erasure_move_is_append_only": "03dc9bac409bcf2f",
+        "erasure_request_notes_insert": "61c0ffdf55bda9d4",
+        "erasure_request_notes_move": "fa1363a7bf05cce4",
+    },
+}
+"""What the migrations' triggers do: SHA-256 of their text, 16 digits. One of the same name that
+does nothing guards nothing."""
 
 
-def _guards(*, is_postgres: bool) -> frozenset[str]:
-    """Return the names of the triggers that the migrations made."""
-    if is_postgres:
-        return _NOTING | {f"{table}_is_append_only" for table in _GUARDED}
-    return _NOTING | {f"{table}_refuses_{verb}" for table in _GUARDED for verb in _VERBS}
+def _digest(text: str) -> str:
+    return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:16]
 
 
 class SqlAuditLog(Repository):
@@ -83,8 +105,9 @@ class SqlAuditLog(Repository):
 
     def unguarded(self) -> list[str]:
         found = self.session.rows(_TRIGGERS[self.session.is_postgres])
-        there = {row.name for row in found}
-        return sorted(_guards(is_postgres=self.session.is_postgres) - there)
+        there = {row.name: _digest(row.does) for row in found}
+        guards = _GUARDS[self.session.is_postgres]
+        return sorted(name for name, does in guards.items() if there.get(name) != does)
 
     def frontier(self) -> Frontier:
         return self._frontier(self.size())

@@ -35,7 +35,7 @@ class AuditLog(Protocol):
         """Lock the log against other appenders and signers until the transaction ends."""
 
     def unguarded(self) -> list[str]:
-        """Return which of the triggers that refuse edits of the log are missing."""
+        """Return which of the triggers that refuse edits are missing, or do something else."""
 
     def frontier(self) -> Frontier:
         """Return the tree's peaks, for the root over all leaves.

@@ -80,8 +80,9 @@ class AuditCheckService:
                 if part.checkpoint is not None:
                     self._check_checkpoint(walk, part.checkpoint, chain)
             size = uow.audit.size()
-            for missing in uow.audit.unguarded():
-                walk.note(f"the database does not refuse to edit the log: {missing} is missing")
+            for gone in uow.audit.unguarded():
+                told = f"{gone} is missing or replaced"
+                walk.note(f"the database does not refuse to edit the log: {told}")
         if size != walk.frontier.size:
             walk.note(f"the log has {walk.frontier.size} leaves, and says that it has {size}")
         return LogReport(
