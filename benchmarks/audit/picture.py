@@ -1,4 +1,4 @@
-"""Draws the audit log's figures: what grows with the logarithm, and what with the log, and the disk."""
+"""Draws the audit log's figures: what grows with its logarithm, what with it, the disk."""
 
 from __future__ import annotations
 

@@ -230,14 +230,12 @@ def test_a_guard_that_was_taken_away_is_missed(engine: Engine) -> None:
 
 
 def test_a_guard_of_the_same_name_that_does_nothing_is_missed(engine: Engine) -> None:
-    replace = (
-        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql "
-        "AS 'BEGIN RETURN NULL; END'",
-    )
+    nothing = "trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+    replace = [f"CREATE OR REPLACE FUNCTION refuse_change() RETURNS {nothing}"]
     if engine.dialect.name != "postgresql":
         nothing = "BEFORE UPDATE ON audit_leaf BEGIN SELECT 1; END"
         name = "audit_leaf_refuses_update"
-        replace = (f"DROP TRIGGER {name}", f"CREATE TRIGGER {name} {nothing}")
+        replace = [f"DROP TRIGGER {name}", f"CREATE TRIGGER {name} {nothing}"]
     with engine.connect() as connection, connection.begin() as transaction:
         for statement in replace:
             connection.execute(sa.text(statement))
