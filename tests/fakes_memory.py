@@ -29,7 +29,11 @@ class FakeMemoryStore:
         self.records |= {memory.record_id: memory for memory in memories}
 
     def vectors(
-        self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
+        self,
+        pseudonym: Pseudonym,
+        record_ids: Sequence[RecordId],
+        *,
+        within_s: float | None = None,
     ) -> dict[RecordId, NDArray[np.float32]]:
         return {i: self.records[i].embedding for i in record_ids if i in self.records}
 

@@ -28,7 +28,7 @@ from app.adapters.neighbours.user_knn import UserKnn
 from app.adapters.probe.by_queue import SEARCH_S, QueuedProbe
 from app.adapters.probe.process import FileProbe
 from app.adapters.probe.stores import ProbedStore, StoreFormat
-from app.adapters.queue.celery import CeleryQueue, make_celery
+from app.adapters.queue.celery import RING_S, WORKER_ANSWER_S, CeleryQueue, make_celery
 from app.adapters.queue.inline import InlineQueue
 from app.adapters.system.clock import SystemClock
 from app.adapters.system.data_dir import DataDirLock
@@ -139,17 +139,20 @@ def _llm(settings: Settings, closing: ExitStack, *, prompting: Prompting) -> Llm
 
 
 def _celery(settings: Settings) -> CeleryQueue:
-    return CeleryQueue(celery_of(settings))
+    return CeleryQueue(celery_of(settings, answer_s=RING_S))
 
 
-def celery_of(settings: Settings) -> Celery:
-    """Return the Celery application that the settings ask for.
+def celery_of(settings: Settings, *, answer_s: float = WORKER_ANSWER_S) -> Celery:
+    """Return the Celery application that the settings ask for; see ``make_celery``.
 
     Raises:
         SettingsError: Celery is asked for without Redis.
     """
     return make_celery(
-        broker_url(settings), sweep_s=settings.forget.sweep_s, node=settings.chroma.node
+        broker_url(settings),
+        sweep_s=settings.forget.sweep_s,
+        node=settings.chroma.node,
+        answer_s=answer_s,
     )
 
 

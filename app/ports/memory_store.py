@@ -59,9 +59,16 @@ class MemoryStore(Protocol):
         """Write memories, any users; repeating a record id overwrites. Returns when durable."""
 
     def vectors(
-        self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
+        self,
+        pseudonym: Pseudonym,
+        record_ids: Sequence[RecordId],
+        *,
+        within_s: float | None = None,
     ) -> dict[RecordId, NDArray[np.float32]]:
-        """Return the embeddings of one user's records by id; missing ids are left out."""
+        """Return the embeddings of one user's records by id; missing ids are left out.
+
+        ``within_s``: an answer of a server is waited for no longer than so many seconds.
+        """
 
     def collect(self, order: ErasureOrder) -> list[Memory]:
         """Return the order's records as the store itself holds them, for a probe to look for.

@@ -288,6 +288,16 @@ ROWS: Final[tuple[Row, ...]] = (
         ("chaos",),
         ("chaos.png",),
     ),
+    (
+        "a list while Chroma is frozen, a receipt while Redis is: the longest wait",
+        lambda: (
+            f"{at('frozen', 'list_with_chroma_frozen', 'first', 'worst_s'):.1f} s, then "
+            f"{1_000 * at('frozen', 'list_with_chroma_frozen', 'those_after_it', 'worst_s'):.0f} "
+            f"ms; {at('frozen', 'receipt_with_redis_frozen', 'worst_s'):.1f} s"
+        ),
+        ("frozen",),
+        (),
+    ),
     ('forgetting the topic "Star Wars"', _topic, ("topic",), ()),
     (
         "sending again what was erased",

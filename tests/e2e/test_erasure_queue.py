@@ -184,9 +184,22 @@ def test_a_frozen_redis_does_not_hold_up_the_answer(servers: Cluster, api: Api, 
         request_id = api.forget(name)["request_id"]
         waited_s = time.monotonic() - started_s
 
-    assert waited_s < 15
+    assert waited_s < 6
     with working(servers.beside_chroma, folder=servers.folder):
         api.completed(request_id)
+
+
+def test_a_frozen_chroma_costs_a_list_what_was_said_and_hardly_any_time(
+    servers: Cluster, api: Api, name: str
+) -> None:
+    assert not api.recommend(name)["degraded"]
+    with servers.chroma.frozen():
+        started_s = time.monotonic()
+        found = api.recommend(name)
+        waited_s = time.monotonic() - started_s
+
+    assert (found["degraded"], found["personalised"]) == (True, True)
+    assert waited_s < 6
 
 
 def test_an_unreachable_redis_does_not_fail_the_answer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 import numpy as np
 from chromadb.api.models.Collection import Collection
@@ -14,6 +15,9 @@ from app.adapters.chroma.generations import Generations
 from app.adapters.chroma.layout import ITEMS, CollectionSpec
 from app.adapters.chroma.scrub import BATCH, flush, scrub
 from app.domain.models import Item, ItemId, RecordId, Scored
+
+_PATIENCE_S: Final = 1.0
+"""Seconds that an answer waits for a search."""
 
 
 class ChromaCatalogueIndex:
@@ -29,6 +33,7 @@ class ChromaCatalogueIndex:
     """
 
     def __init__(self, database: ChromaDatabase, *, spec: CollectionSpec) -> None:
+        self._database = database
         self._items = Generations(database, families=frozenset({ITEMS}), spec=spec)
 
     def upsert(self, items: Sequence[Item], embeddings: NDArray[np.float32]) -> None:
@@ -47,12 +52,13 @@ class ChromaCatalogueIndex:
         self._items.write(ITEMS, partial(_remove, item_ids=item_ids, dim=dim))
 
     def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
-        return self._items.read(
-            ITEMS,
-            partial(_search, query=query, top_n=top_n),
-            default=[],
-            is_whole=lambda found: len(found) == top_n,
-        )
+        with self._database.within(_PATIENCE_S):
+            return self._items.read(
+                ITEMS,
+                partial(_search, query=query, top_n=top_n),
+                default=[],
+                is_whole=lambda found: len(found) == top_n,
+            )
 
     def vectors(self, item_ids: Sequence[ItemId]) -> dict[ItemId, NDArray[np.float32]]:
         unique = list(dict.fromkeys(item_ids))

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -21,11 +22,14 @@ from chromadb.errors import ChromaError, InternalError, NotFoundError
 from app.adapters.chroma.index_check import unsound_segments
 from app.adapters.chroma.layout import MARK, CollectionSpec
 from app.adapters.chroma.maintenance_process import damaged_collections
-from app.domain.errors import DependencyUnavailableError
+from app.domain.errors import DependencyUnavailableError, StoreDamagedError
 
 _VENDOR_ERRORS: Final = (ChromaError, httpx.HTTPError, OSError, RuntimeError, json.JSONDecodeError)
 _UNAVAILABLE: Final = "the vector store does not answer"
 _PAGE: Final = 1_000
+_SILENT_S: Final = 2.0
+"""Seconds for which a server that did not answer in time is not asked by whoever is in a hurry."""
+_LIMIT_S: ContextVar[float | None] = ContextVar("limit_s", default=None)
 
 
 @contextmanager
@@ -59,6 +63,13 @@ def _refuse_foreign_answers(response: httpx.Response) -> None:
             response.raise_for_status()
 
 
+def _limit(request: httpx.Request) -> None:
+    """Let an answer take no longer than whoever asks will wait."""
+    limit_s = _LIMIT_S.get()
+    if limit_s is not None:
+        request.extensions["timeout"] = httpx.Timeout(limit_s).as_dict()
+
+
 class ChromaDatabase:
     """A Chroma database, in this process or on a server.
 
@@ -83,6 +94,7 @@ class ChromaDatabase:
         self.directory = directory
         self.damaged = damaged
         """Names of collections that must not be read or written: that could crash the process."""
+        self._silent_until_s = 0.0
 
     @classmethod
     def embedded(cls, directory: Path) -> Self:
@@ -129,8 +141,31 @@ class ChromaDatabase:
         sessions = _sessions_of(client)
         for session in sessions:
             session.timeout = httpx.Timeout(timeout_s)
-            session.event_hooks = {"response": [_refuse_foreign_answers]}
+            session.event_hooks = {"request": [_limit], "response": [_refuse_foreign_answers]}
         return cls(_concrete(client), sessions=sessions, directory=directory)
+
+    @contextmanager
+    def within(self, limit_s: float | None) -> Iterator[None]:
+        """Let no answer of a server take longer in this block; None sets no limit of its own.
+
+        Raises:
+            DependencyUnavailableError: one took longer, or one did a moment ago.
+        """
+        if limit_s is None:
+            yield
+            return
+        if time.perf_counter() < self._silent_until_s:
+            raise DependencyUnavailableError(_UNAVAILABLE)
+        token = _LIMIT_S.set(limit_s)
+        try:
+            yield
+        except StoreDamagedError:
+            raise  # that shard alone
+        except DependencyUnavailableError:
+            self._silent_until_s = time.perf_counter() + _SILENT_S
+            raise
+        finally:
+            _LIMIT_S.reset(token)
 
     def collections(self) -> list[Collection]:
         """Return all collections."""

@@ -68,15 +68,20 @@ class ChromaMemoryStore:
                 self._shards.write(family, write)
 
     def vectors(
-        self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
+        self,
+        pseudonym: Pseudonym,
+        record_ids: Sequence[RecordId],
+        *,
+        within_s: float | None = None,
     ) -> dict[RecordId, NDArray[np.float32]]:
         unique = list(dict.fromkeys(record_ids))
-        return self._shards.read(
-            self._family(pseudonym),
-            partial(_embeddings, ids=unique),
-            default={},
-            is_whole=lambda found: len(found) == len(unique),
-        )
+        with self._database.within(within_s):
+            return self._shards.read(
+                self._family(pseudonym),
+                partial(_embeddings, ids=unique),
+                default={},
+                is_whole=lambda found: len(found) == len(unique),
+            )
 
     def collect(self, order: ErasureOrder) -> list[Memory]:
         return self._shards.read(

@@ -18,6 +18,11 @@ VISIBILITY_TIMEOUT_S: Final = 900
 """Seconds until Redis delivers an unacknowledged message again; above every time limit, else a
 task that is still running would be started a second time."""
 _RESTORE_INTERVAL_S: Final = 5
+WORKER_ANSWER_S: Final = 10.0
+"""Seconds that a worker waits for an answer of the broker; above those of one of its looks."""
+RING_S: Final = 0.75
+"""Seconds that one answer of the broker is waited for by whoever rings; it takes two. What was not
+rung the sweeper rings again."""
 
 
 def queue_of(node: str) -> str:
@@ -25,13 +30,16 @@ def queue_of(node: str) -> str:
     return f"node.{node}"
 
 
-def make_celery(broker_url: str, *, sweep_s: float, node: str) -> Celery:
+def make_celery(
+    broker_url: str, *, sweep_s: float, node: str, answer_s: float = WORKER_ANSWER_S
+) -> Celery:
     """Return the application that producers and workers share.
 
     Args:
         broker_url: Redis.
         sweep_s: seconds between two sweeps that beat asks for.
         node: the machine that holds the vector store's files. All tasks touch them.
+        answer_s: seconds that an answer of the broker is waited for.
     """
     app = Celery("lethe", broker=broker_url, set_as_current=False)
     transport = {
@@ -39,8 +47,8 @@ def make_celery(broker_url: str, *, sweep_s: float, node: str) -> Celery:
         # Redis is asked for lost messages every 5 s, not every 100 (kombu's defaults).
         "unacked_restore_interval": _RESTORE_INTERVAL_S,
         "unacked_restore_throttle": 1,
-        "socket_timeout": 10,
-        "socket_connect_timeout": 5,
+        "socket_timeout": answer_s,
+        "socket_connect_timeout": min(5.0, answer_s),
         "health_check_interval": 10,
         "max_retries": 1,
         "interval_start": 0,

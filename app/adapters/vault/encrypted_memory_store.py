@@ -48,14 +48,18 @@ class EncryptedMemoryStore:
         self._store.add(_sealed(memories, keys=keys))
 
     def vectors(
-        self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
+        self,
+        pseudonym: Pseudonym,
+        record_ids: Sequence[RecordId],
+        *,
+        within_s: float | None = None,
     ) -> dict[RecordId, NDArray[np.float32]]:
         """Return the embeddings as added, quantised.
 
         Raises:
             KeyUnavailableError: as the vault, or the user has vectors and no key.
         """
-        found = self._store.vectors(pseudonym, record_ids)
+        found = self._store.vectors(pseudonym, record_ids, within_s=within_s)
         if not found:
             return {}
         key = self._vault.get([pseudonym]).get(pseudonym)

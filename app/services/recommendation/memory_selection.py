@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import structlog
@@ -20,6 +21,8 @@ from app.services.catalogue.vectors import Vector
 from app.services.recommendation.user_snapshot import Recalled, UserSnapshot
 
 _log = structlog.get_logger(__name__)
+_PATIENCE_S: Final = 1.0
+"""Seconds that an answer waits for what the user said; then it does without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class MemorySelection:
         stored = [one.record_id for one in entries if one.record_id is not None]
         if known.subject is None or not stored:
             return {}
-        return self._memory.vectors(known.subject.pseudonym, stored)
+        return self._memory.vectors(known.subject.pseudonym, stored, within_s=_PATIENCE_S)
 
     def choose(
         self,
