@@ -112,6 +112,7 @@ docs: setup-dev ## Make the pages that are made from the code
 	@$(BIN)/python -m tests.architecture.decisions_page
 	@$(BIN)/python -m tests.architecture.figures_page
 	@$(BIN)/python -m tests.architecture.extending_page
+	@$(BIN)/python -m tests.unit.verifier.refusals
 .PHONY: wheel
 wheel: setup-dev ## Build the wheel, serve from it alone, and walk through the README's tour
 	@.ci/wheel

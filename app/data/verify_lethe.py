@@ -630,12 +630,6 @@ def log_lines(data: bytes) -> list[bytes]:
     return lines
 
 
-def read_leaf(line: bytes, *, number: int) -> tuple[int, bytes]:
-    """Return (seq, leaf hash) of line ``number`` (from 0) of an export; refuse a damaged one."""
-    seq, body = read_body(line, number=number)
-    return seq, leaf_hash(body)
-
-
 def read_body(line: bytes, *, number: int) -> tuple[int, bytes]:
     """Return (seq, body) of line ``number`` (from 0) of an export; refuse a damaged one."""
     try:

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Final
 
-from app.data.verify_lethe import Key, Wrong, parse_key, read_leaf, verify_document, verify_log
+from app.data.verify_lethe import Key, Wrong, parse_key, read_body, verify_document, verify_log
 from benchmarks.harness import write_result
 from tests.audit_samples import SIGNER, MemoryLog, make_certificate, rotated
 
@@ -52,7 +52,7 @@ def certificate() -> dict[str, object]:
 def is_line_caught(line: bytes, *, number: int) -> bool:
     """Whether reading the line fails, or finds another leaf than the one that stands there."""
     try:
-        return read_leaf(line, number=number)[0] != number
+        return read_body(line, number=number)[0] != number
     except Wrong:
         return True
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from app.adapters.queue.celery import CeleryQueue, make_celery, queue_of
+from app.adapters.queue.celery import RING_S, CeleryQueue, make_celery, queue_of
 from app.domain.models import RequestId
 from app.domain.privacy.pseudonyms import Identity
 from tests.e2e.calls import Api, Json, calling, user
@@ -215,7 +215,9 @@ def test_an_unreachable_redis_does_not_fail_the_answer(
 
 def test_deliveries_without_number_erase_once(servers: Cluster, api: Api, name: str) -> None:
     request_id = api.forget(name)["request_id"]
-    queue = CeleryQueue(make_celery(servers.redis.url, sweep_s=60, node="chroma-0"))
+    queue = CeleryQueue(
+        make_celery(servers.redis.url, sweep_s=60, node="chroma-0", answer_s=RING_S)
+    )
     for _ in range(50):
         queue.ring(RequestId(request_id))
 

@@ -30,9 +30,7 @@ def queue_of(node: str) -> str:
     return f"node.{node}"
 
 
-def make_celery(
-    broker_url: str, *, sweep_s: float, node: str, answer_s: float = WORKER_ANSWER_S
-) -> Celery:
+def make_celery(broker_url: str, *, sweep_s: float, node: str, answer_s: float) -> Celery:
     """Return the application that producers and workers share.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.data.verify_lethe import Wrong, read_leaf, verify_log
+from app.data.verify_lethe import Wrong, read_body, verify_log
 from tests.audit_samples import MemoryLog
 from tests.unit.verifier.refusals import BLOCK, PAGE, PINNED, table
 
@@ -58,7 +58,7 @@ def test_flipped_byte_of_a_leaf_is_caught_by_its_line_alone(log: tuple[bytes, li
 
 def is_caught(line: bytes, *, number: int) -> bool:
     try:
-        seq, _ = read_leaf(line, number=number)
+        seq, _ = read_body(line, number=number)
     except Wrong:
         return True
     return seq != number  # a flipped digit leaves a whole line, in the wrong place
