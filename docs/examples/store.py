@@ -59,7 +59,11 @@ class SqliteMemoryStore:
             db.execute("COMMIT")
 
     def vectors(
-        self, pseudonym: Pseudonym, record_ids: Sequence[RecordId]
+        self,
+        pseudonym: Pseudonym,
+        record_ids: Sequence[RecordId],
+        *,
+        within_s: float | None = None,  # noqa: ARG002 - a file is no server that keeps one waiting
     ) -> dict[RecordId, NDArray[np.float32]]:
         asked = f"SELECT id, vector FROM memory WHERE owner = ? AND {_THESE}"
         with self._asked() as db:

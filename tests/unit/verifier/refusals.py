@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import sqlalchemy as sa
 
 from app.adapters.db import schema
@@ -100,21 +98,15 @@ def artefacts() -> Iterator[tuple[str, bytes, Check]]:
     yield name, log.export(), partial(verify_log, notes=[note], pinned=PINNED)
 
 
-def is_layout(data: bytes, *, at: int, mask: int) -> bool:
-    """Whether white space between two values became other white space: no change of content."""
-    return data[at : at + 1] == b"\n" and bytes([data[at] ^ mask]) in b" \t\r"
-
-
-def flips(data: bytes, check: Check) -> tuple[Counter[str], list[int]]:
-    """Change each byte; return how often which check was the first to refuse, and what none did."""
-    rng, refused, missed = np.random.default_rng(len(data)), Counter[str](), list[int]()
+def flips(data: bytes, check: Check) -> tuple[set[str], list[int]]:
+    """Flip each byte's lowest bit; return which checks refused first, and what none refused."""
+    refused, missed = set[str](), list[int]()
     for at in range(len(data)):
-        mask = int(rng.integers(1, 256))
-        damaged = data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :]
+        damaged = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
         wrong = [line for line in check(damaged).lines if line.startswith("WRONG")]
         if wrong:
-            refused[wrong[0][len("WRONG  ") :].partition(":")[0]] += 1
-        elif not is_layout(data, at=at, mask=mask):
+            refused.add(wrong[0][len("WRONG  ") :].partition(":")[0])
+        else:
             missed.append(at)
     return refused, missed
 
@@ -171,9 +163,8 @@ def table() -> str:
     rows = []
     for name, data, check in artefacts():
         refused, missed = flips(data, check)
-        told = ", ".join(f"{one} {n:,}" for one, n in refused.most_common())
-        what = f"any byte of {name}, changed one at a time: {len(data):,}"
-        rows.append((what, "the verifier's check of", "" if missed else told))
+        told = "" if missed else ", ".join(sorted(refused))
+        rows.append((f"any byte of {name} is changed", "the verifier, by its checks", told))
     rows += [(what, who, f"`{words}`" if words else "") for what, who, words in forgeries()]
     lines = ["| what is done | what refuses it | which, or in which words |", "| --- | --- | --- |"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
