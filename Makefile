@@ -110,6 +110,7 @@ docs: setup-dev ## Make the pages that are made from the code
 	@$(BIN)/python -m tests.architecture.settings_page
 	@$(BIN)/python -m tests.api.access_table
 	@$(BIN)/python -m tests.architecture.decisions_page
+	@$(BIN)/python -m tests.architecture.export_schema
 	@$(BIN)/python -m tests.architecture.figures_page
 	@$(BIN)/python -m tests.architecture.extending_page
 	@$(BIN)/python -m tests.unit.verifier.refusals

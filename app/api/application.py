@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import Depends, FastAPI
 
 from app.api import (
+    about,
     admin,
     audit_proofs,
     forget,
@@ -44,6 +45,7 @@ _ROUTERS: Final = (
     (audit_proofs, _WITH_ROLE),
     (public_log, (*_ANY, 503)),
     (health, _ANY),
+    (about, _ANY),
 )
 """Every router, and with which problems each of its routes may answer; a route declares the rest,
 and FastAPI the 422 of one that takes input."""

@@ -68,6 +68,7 @@ def load(  # noqa: PLR0913 - each is an option of the command line
     movielens   movies.csv and ratings.csv, or movies.dat and ratings.dat
     ml-100k     u.item and u.data
     recbole     NAME.inter and NAME.item
+    export      what the export of one user handed out; the catalogue has to be there
 
     \b
     lethe load csv shop/ --user-column client --value-column stars --time-unit ms

@@ -19,6 +19,7 @@ class DatasetKind(StrEnum):
     CSV = "csv"
     NDJSON = "ndjson"
     RECBOLE = "recbole"
+    EXPORT = "export"
 
 
 @dataclass(frozen=True, slots=True, order=True)

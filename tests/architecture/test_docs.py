@@ -10,7 +10,13 @@ from typing import Final
 import pytest
 
 from app.settings import environment_names
-from tests.architecture import decisions_page, extending_page, figures_page, settings_page
+from tests.architecture import (
+    decisions_page,
+    export_schema,
+    extending_page,
+    figures_page,
+    settings_page,
+)
 from tests.architecture.sources import ROOT
 
 SECRET_NAMES = ("TOKEN", "API_KEY", "PEPPER", "KEK", "DATABASE__URL", "VAULT__URL", "REDIS__URL")
@@ -25,6 +31,10 @@ def _tracked(*patterns: str) -> list[Path]:
         text=True,
     )
     return [path for line in listed.stdout.splitlines() if (path := ROOT / line).is_file()]
+
+
+def test_the_schema_of_an_export_is_that_of_the_answer() -> None:
+    assert export_schema.PAGE.read_text(encoding="utf-8") == export_schema.render(), "run make docs"
 
 
 def test_page_of_settings_is_fresh() -> None:

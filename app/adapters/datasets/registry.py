@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from app.adapters.datasets.csv_files import CsvDataset
 from app.adapters.datasets.demo import DemoDataset
+from app.adapters.datasets.export import ExportDataset
 from app.adapters.datasets.lines import refuse
 from app.adapters.datasets.movielens import MovieLensDataset, MovieLensTables
 from app.adapters.datasets.ndjson import NdjsonDataset
@@ -27,6 +28,7 @@ _READERS: Final[dict[str, _Opens]] = {
     DatasetKind.CSV: CsvDataset,
     DatasetKind.NDJSON: NdjsonDataset,
     DatasetKind.RECBOLE: RecBoleDataset,
+    DatasetKind.EXPORT: ExportDataset,
 }
 _TAKES_ALL: Final = frozenset({DatasetKind.CSV, DatasetKind.RECBOLE})
 
