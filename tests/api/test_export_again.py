@@ -10,7 +10,6 @@ import jsonschema_rs
 import pytest
 
 from app.adapters.datasets.registry import open_dataset
-from app.api.rights import ExportOut
 from app.domain.errors import InvalidInputError
 from app.domain.models import Kind
 from app.ports.dataset import BadLine, DatasetKind
@@ -84,10 +83,6 @@ def test_what_of_an_export_cannot_be_read_is_named_and_the_rest_is_taken(
     file.write_text(json.dumps({"format": "other/v9"}), encoding="utf-8")
     with pytest.raises(InvalidInputError, match="is no lethe-export/v1"):
         open_dataset(DatasetKind.EXPORT, file, now=api.world.clock.now())
-
-
-def test_the_form_of_an_export_has_all_that_the_schema_requires() -> None:
-    assert set(ExportOut.model_fields) == set(json.loads(export_schema.render())["required"])
 
 
 def test_anybody_may_know_what_lists_are_made_from(api: Api) -> None:
