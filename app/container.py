@@ -12,6 +12,7 @@ from app.services.administration.dashboard import DashboardService
 from app.services.administration.erasure_requests import ErasureRequestAdmin
 from app.services.administration.health import HealthService
 from app.services.administration.proof import ProofService
+from app.services.administration.request_lists import RequestLists
 from app.services.administration.webhooks import WebhookService
 from app.services.audit.checkpoints import CheckpointService
 from app.services.audit.integrity_check import AuditCheckService
@@ -68,6 +69,7 @@ class Container:
     current: CurrentCatalogue
     audit: AuditService
     operations: ErasureRequestAdmin
+    request_lists: RequestLists
     overview: DashboardService
     health: HealthService
     removal: ItemRemovalService

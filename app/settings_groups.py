@@ -205,7 +205,8 @@ class ForgetSettings(Group):
     """Requests that a worker processes together at most, cleaning and searching files once."""
     look_again_days: tuple[Annotated[float, Field(gt=0, le=365)], ...] = (1.0, 30.0)
     """Days after its completion at which an erasure is searched for again, as a JSON
-    list; each search is recorded in the audit log. `[]` means never."""
+    list; each search is recorded in the audit log. Until the last one, up to 27 kB of fingerprints
+    are kept of each erasure. `[]` means never."""
     sweep_s: Seconds = 5.0
     """Seconds between two searches for requests that no worker is processing."""
     backoff_s: Seconds = 0.5
@@ -244,6 +245,20 @@ class WebhookSettings(Group):
     """Signs what is posted (HMAC-SHA-256, header `Lethe-Signature`); at least 32 characters."""
     allow_private: bool = False
     """Whether private, loopback and link-local addresses, and `http://`, are called, too."""
+
+
+class LettersSettings(Group):
+    """What the console's letters to people say of who writes them."""
+
+    controller: str = ""
+    """Name and address of the controller (GDPR Art. 4(7)). Unset, letters leave a gap to fill."""
+    contact: str = ""
+    """How the controller, or its data-protection officer, is reached."""
+    authority: str = ""
+    """The supervisory authority that people may complain to (Art. 77)."""
+    folder: Folder | None = None
+    """Directory of templates that stand in for the letters that ship with the service, such as
+    translations: `received.txt`, `done.txt`, `refused.txt`, `extended.txt` in Jinja."""
 
 
 class ApiSettings(Group):

@@ -25,6 +25,7 @@ from app.settings_groups import (
     EmbeddingSettings,
     Folder,
     ForgetSettings,
+    LettersSettings,
     LogSettings,
     NeighboursSettings,
     OpinionSettings,
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     forget: ForgetSettings = ForgetSettings()
     retention: RetentionSettings = RetentionSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    letters: LettersSettings = LettersSettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
 

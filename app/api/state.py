@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -43,6 +44,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Sender:
+    """Who writes the console's letters to people.
+
+    Args:
+        controller: name and address.
+        contact: how they are reached.
+        authority: whom people may complain to.
+        folder: of templates that stand in for those that ship with the service.
+    """
+
+    controller: str = ""
+    contact: str = ""
+    authority: str = ""
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything a route may use."""
 
@@ -50,6 +68,7 @@ class State:
     security: Security
     limits: Limits
     metrics: Metrics
+    sender: Sender = Sender()
 
 
 def state_of(request: Request) -> State:

@@ -11,7 +11,7 @@ from app.adapters.llm.pool import RankerPool
 from app.adapters.probe.by_queue import answer_search
 from app.adapters.queue.celery import queue_of
 from app.adapters.queue.inline import InlineQueue
-from app.api.state import Limits, Security, State
+from app.api.state import Limits, Security, Sender, State
 from app.bootstrap.adapters import Adapters, chroma_directory
 from app.bootstrap.llm import watch_llm
 from app.bootstrap.metrics import watch_answers, watch_erasure, watch_queue, watch_requests
@@ -75,6 +75,7 @@ class Runtime:
                 future_skew=timedelta(seconds=api.future_skew_s),
             ),
             metrics=self.metrics,
+            sender=Sender(**self.settings.letters.model_dump()),
         )
 
 

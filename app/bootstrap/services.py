@@ -30,6 +30,7 @@ from app.container import Container
 from app.observability import Metrics
 from app.services.administration.access import AccessService
 from app.services.administration.health import HealthService
+from app.services.administration.request_lists import RequestLists
 from app.services.audit.integrity_check import AuditCheckService
 from app.services.audit.log import AuditService
 from app.services.audit.reconciliation import ReconcileService
@@ -74,6 +75,7 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
         current=shared.current,
         audit=AuditService(uows=uows, clock=adapters.clock),
         operations=operations_of(adapters),
+        request_lists=RequestLists(uows=uows, clock=adapters.clock),
         overview=overview_of(adapters, checkpoints=shared.audit_services.checkpoints),
         reading=shared.reading,
         health=_health(adapters, shared, restore),

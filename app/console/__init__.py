@@ -6,13 +6,13 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 
 from app.api.bodies import BodyRoute
-from app.console import demo, docs, log, overview, proof, requests, sign_in
+from app.console import demo, docs, log, overview, person, proof, report, requests, sign_in
 from app.console.files import FILES, VERSION, media_type
 from app.console.headers import ConsoleHeaders
 from app.domain.errors import NotFoundError
 
 router = APIRouter(include_in_schema=False, route_class=BodyRoute)
-for module in (overview, sign_in, requests, log, proof):
+for module in (overview, sign_in, report, requests, log, person, proof):
     router.include_router(module.router)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -12,7 +10,7 @@ from app.console.charts import durations_chart, percentile, requests_chart
 from app.console.guard import ConsoleRoute, SignedIn
 from app.console.headers import HOME
 from app.console.pages import page
-from app.console.words import due
+from app.console.requests import Row
 from app.domain.erasure.request import FINAL, RequestState
 
 router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
@@ -24,7 +22,7 @@ def get_overview(request: Request, _session: SignedIn, state: StateDep) -> Respo
     container = state.container
     figures = container.overview.figures()
     durations = figures.durations_s
-    next_due = figures.next_due_at
+    now = container.clock.now()
     return page(
         request,
         "overview.html",
@@ -32,17 +30,14 @@ def get_overview(request: Request, _session: SignedIn, state: StateDep) -> Respo
         n_open=sum(n for one, n in figures.count_by_state.items() if one not in FINAL),
         n_failed=figures.count_by_state[RequestState.FAILED],
         n_completed=figures.count_by_state[RequestState.COMPLETED],
-        next_due=_next_due(next_due, now=container.clock.now()) if next_due else None,
+        due_next=[Row.of(one, now=now) for one in figures.due_next],
         requests_chart=requests_chart(figures.days),
         durations_chart=durations_chart(durations),
         median_s=percentile(durations, 0.5) if durations else None,
         p95_s=percentile(durations, 0.95) if durations else None,
         readiness=container.health.readiness(),
+        webhooks=container.webhooks.targets(),
     )
-
-
-def _next_due(due_at: datetime, *, now: datetime) -> str:
-    return due(due_at, now=now) if due_at < now else f"due {due(due_at, now=now)}"
 
 
 @router.get("/admin/console/stores")

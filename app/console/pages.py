@@ -21,6 +21,7 @@ _NOTICES: Final = {
     "release": "The request goes on.",
     "reject": "The request is rejected. Its data are in use again.",
     "extend": "The due date has been moved by two months.",
+    "note": "The note is kept until the request is over.",
 }
 """What a page says after an action; the address carries the key, never a text."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from app.api.state import State, StateDep
 from app.console.certificate_page import STYLE_SOURCE, certificate_page
 from app.console.guard import ConsoleRoute, Form, Operating, OwnForm, SignedIn
 from app.console.headers import CONTENT_SECURITY_POLICY
+from app.console.letters import Letter, letter_text, letters_for
 from app.console.pages import page
 from app.console.timeline import Action, LeafView, actions, events
 from app.console.words import due, span
@@ -32,7 +34,10 @@ from app.domain.models import RequestId
 from app.services.audit.log import AuditQuery
 
 _PER_PAGE: Final = 50
+_MOST_DUE: Final = 200
+_LEAST_SOUGHT: Final = 4
 _MOST_LEAVES: Final = 500
+_NOTE: Final = 1_000
 _LIST: Final = "/admin/console/requests"
 
 router = APIRouter(prefix=_LIST, route_class=ConsoleRoute, include_in_schema=False)
@@ -47,6 +52,7 @@ class ActionName(StrEnum):
     RELEASE = "release"
     REJECT = "reject"
     EXTEND = "extend"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,13 @@ class Row:
         )
 
 
+class View(StrEnum):
+    """Which requests are listed, and in which order."""
+
+    DUE = "due"
+    OVERDUE = "overdue"
+
+
 @router.get("")
 def get_requests(
     request: Request,
@@ -79,24 +92,54 @@ def get_requests(
     state: StateDep,
     *,
     status: Annotated[RequestState | None, Query(alias="state")] = None,
+    view: View | None = None,
     before: UtcTime | None = None,
 ) -> Response:
-    """List requests, newest first."""
-    container = state.container
-    found = container.operations.page(state=status, before=before, limit=_PER_PAGE + 1)
-    now = container.clock.now()
+    """List requests, newest first; or those that are not over, the one due first before others."""
+    operations = state.container.operations
+    found = operations.page(state=status, before=before, limit=_PER_PAGE + 1)
+    listed, older = found.requests[:_PER_PAGE], None
+    if view is not None:
+        due_next = state.container.request_lists.due_next
+        listed = due_next(is_overdue=view is View.OVERDUE, limit=_MOST_DUE)
+    elif len(found.requests) > _PER_PAGE:
+        older = listed[-1].received_at.isoformat()
+    now = state.container.clock.now()
     return page(
         request,
         "requests.html",
-        rows=[Row.of(one, now=now) for one in found.requests[:_PER_PAGE]],
+        rows=[Row.of(one, now=now) for one in listed],
         counts=found.count_by_state,
         total=sum(found.count_by_state.values()),
         wanted=status,
+        view=view,
         before=before,
-        older=found.requests[_PER_PAGE - 1].received_at.isoformat()
-        if len(found.requests) > _PER_PAGE
-        else None,
+        older=older,
+        sought=None,
     )
+
+
+@router.post("/find")
+def find(request: Request, form: OwnForm, state: StateDep) -> Response:
+    """Look for a request by its id, a ticket's number, or its receipt; none is in an address."""
+    sought = _sought(form.get("sought", "").strip())
+    found = state.container.request_lists.matching(sought, limit=_PER_PAGE) if sought else ()
+    if len(found) == 1:
+        return RedirectResponse(f"{_LIST}/{found[0].request_id}", 303)
+    now = state.container.clock.now()
+    rows = [Row.of(one, now=now) for one in found]
+    shared = {"counts": {}, "total": 0, "wanted": None, "view": None, "before": None}
+    return page(request, "requests.html", rows=rows, older=None, sought=len(rows), **shared)
+
+
+def _sought(text: str) -> str:
+    """Return the id in a receipt or certificate, or what was written; "" for what is too short."""
+    if text.startswith("{"):
+        try:
+            text = str(json.loads(text)["statement"]["request_id"])
+        except (ValueError, TypeError, KeyError):
+            raise InvalidInputError(FieldError("sought", "not a receipt")) from None
+    return text.lower() if len(text) >= _LEAST_SOUGHT else ""
 
 
 @router.get("/{request_id}")
@@ -115,7 +158,21 @@ def get_request(
         events=events(found.request, leaves=leaves, steps=found.steps),
         actions=actions(found.request, now=container.clock.now()),
         certificate=Certificate.decode(found.certificate.encode()) if found.certificate else None,
+        letters=letters_for(found.request),
     )
+
+
+@router.get("/{request_id}/letter/{letter}")
+def get_letter(
+    request_id: IdIn, letter: Letter, request: Request, _session: SignedIn, state: StateDep
+) -> Response:
+    """Show a letter to the person, to print or to copy."""
+    found = state.container.forget.status(RequestId(request_id)).request
+    if letter not in letters_for(found):
+        raise NotFoundError("this letter would not be true of the request as it stands")
+    text = letter_text(letter, found, sender=state.sender)
+    now = state.container.clock.now()
+    return page(request, "letter.html", row=Row.of(found, now=now), letter=letter, text=text)
 
 
 @router.get("/{request_id}/certificate")
@@ -186,6 +243,7 @@ def _acts(state: State, form: Form) -> dict[ActionName, Callable[[RequestId], ob
         ActionName.EXTEND: lambda one: operations.extend(
             one, extension=_reason(form), told_at=_told_at(form)
         ),
+        ActionName.NOTE: lambda one: operations.note(one, form.get("note", "").strip()[:_NOTE]),
     }
 
 

@@ -124,6 +124,11 @@ _ACTIONS: Final = {
         "The due date moves by two further months, once, and only before it is due. The person "
         "has to have been told, and why (GDPR Art. 12(3)).",
     ),
+    "note": Action(
+        "note",
+        "Note",
+        "Words of yours about this request, kept encrypted until it is over and then deleted.",
+    ),
 }
 _TARGETS: Final = {
     "hold": RequestState.ON_HOLD,
@@ -141,4 +146,6 @@ def actions(request: ErasureRequest, *, now: datetime) -> list[Action]:
         names.append("release")
     if state not in FINAL and request.extension is None and now < request.due_at:
         names.append("extend")
+    if state not in FINAL:
+        names.append("note")
     return [action for name, action in _ACTIONS.items() if name in names]

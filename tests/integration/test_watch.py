@@ -58,6 +58,7 @@ def test_no_more_fingerprints_are_kept_than_are_needed() -> None:
     many = Needles(ids=tuple(secrets.token_hex(16) for _ in range(5_000)))
 
     kept = fingerprint.fingerprints_of(many, key=KEY)
+    assert len(fingerprint.encode(kept)) <= 27_000
 
     assert 0 < len(kept.pairs) <= fingerprint.MOST
 

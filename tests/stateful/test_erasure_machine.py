@@ -47,12 +47,15 @@ NO_RULE: Final = {
     "ErasureJournal.pass_point": "tells a test how far the work is",
     "ErasureJournal.require_fence": "reads; every write asks it",
     "ErasureRequestAdmin.page": "reads",
+    "ErasureRequests.set_note": "is a note, which decides no turn",
+    "ErasureRequestAdmin.note": "the same",
     "ErasureRequestAdmin.hold_user": "holds each request as the rule does; tests/services/erasure",
     **{
         f"ErasureRequests.{name}": "reads"
         for name in (
             *("get", "find", "find_open", "open_of", "unfinished_of", "claimable", "steps", "page"),
             *("count_by_state", "waiting_by_code", "oldest_open", "n_overdue"),
+            *("due_next", "matching"),
         )
     },
 }

@@ -76,6 +76,7 @@ def request_of(row: Record, *, tickets: Tickets) -> ErasureRequest:
         extension=None if row.extension is None else Extension(row.extension),
         told_at=row.told_at,
         subject_request_id=tickets.open(row.ticket),
+        note=tickets.open(row.note),
     )
 
 

@@ -35,7 +35,7 @@ _OVER: Final = (RequestState.COMPLETED, RequestState.REJECTED)
 _IS_OPEN: Final = _col.state.not_in(sorted(FINAL))
 _STEP_ORDER: Final = {step: place for place, step in enumerate(Step)}
 _NO_LEASE: Final[dict[str, Any]] = {"lease_owner": None, "lease_until": None}
-_NOBODY: Final[dict[str, Any]] = {"pseudonym": None, "scope": None, "body_hash": None}
+_NOBODY: Final[dict[str, Any]] = {"pseudonym": None, "scope": None, "body_hash": None, "note": None}
 
 
 def _may_claim(now: datetime) -> ColumnElement[bool]:
@@ -228,6 +228,25 @@ class SqlErasureRequests(Repository):
             statement = statement.where(_col.received_at < before)
         newest = statement.order_by(_col.received_at.desc(), _col.request_id).limit(limit)
         return [self._read(row) for row in self.session.rows(newest)]
+
+    def due_next(self, *, before: datetime | None, limit: int) -> list[ErasureRequest]:
+        waiting = sa.select(erasure_request).where(_col.state.not_in(_OVER))
+        if before is not None:
+            waiting = waiting.where(_col.due_at < before)
+        first = waiting.order_by(_col.due_at, _col.request_id).limit(limit)
+        return [self._read(row) for row in self.session.rows(first)]
+
+    def matching(self, text: str, *, limit: int) -> list[ErasureRequest]:
+        is_it = sa.or_(
+            _col.request_id.startswith(text, autoescape=True),
+            _col.ticket == self.tickets.seal(text),
+        )
+        found = sa.select(erasure_request).where(is_it).order_by(_col.received_at.desc())
+        return [self._read(row) for row in self.session.rows(found.limit(limit))]
+
+    def set_note(self, request_id: RequestId, note: str | None) -> bool:
+        waiting = sa.and_(_col.request_id == request_id, _IS_OPEN)
+        return self._update(waiting, {"note": self.tickets.seal(note)})
 
     def count_by_state(self) -> Mapping[RequestState, int]:
         rows = self.session.rows(sa.select(_col.state, sa.func.count()).group_by(_col.state))

@@ -165,6 +165,7 @@ erasure_request: Final = Table(
     Column("extension", String(CODE)),
     Column("told_at", UtcDateTime),
     Column("ticket", Text, index=True),
+    Column("note", Text),
     Index(None, "state", "due_at"),
 )
 

@@ -142,6 +142,7 @@ class ErasureRequest:
         requested_at: when the person asked, which starts the clock; None: when it was received.
         extension: why the due date was moved, and ``told_at``, when the person was told.
         subject_request_id: the caller's own number of the request, such as a ticket's; kept.
+        note: an operator's words about it; gone once it is over.
     """
 
     request_id: RequestId
@@ -166,6 +167,7 @@ class ErasureRequest:
     extension: Extension | None = None
     told_at: datetime | None = None
     subject_request_id: str | None = None
+    note: str | None = None
 
     @property
     def asked_at(self) -> datetime:

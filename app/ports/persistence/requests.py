@@ -151,6 +151,15 @@ class ErasureRequests(Protocol):
     ) -> list[ErasureRequest]:
         """Return requests, newest first, received before ``before``."""
 
+    def due_next(self, *, before: datetime | None, limit: int) -> list[ErasureRequest]:
+        """Return requests that are not over, by due date; with ``before`` those due earlier."""
+
+    def matching(self, text: str, *, limit: int) -> list[ErasureRequest]:
+        """Return requests whose id begins with ``text``, or whose caller's number it is."""
+
+    def set_note(self, request_id: RequestId, note: str | None) -> bool:
+        """Keep an operator's note, sealed, until the request is over; tell if it is not."""
+
     def count_by_state(self) -> Mapping[RequestState, int]:
         """Return how many requests are in each state."""
 

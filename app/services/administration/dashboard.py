@@ -11,7 +11,7 @@ from typing import Final
 from app.domain.audit.checkpoint import SignedCheckpoint, SignedNote, VerifierKey
 from app.domain.certificates.certificate import Certificate
 from app.domain.certificates.statement import ProbeFinding
-from app.domain.erasure.request import FINAL, ErasureRequest, RequestState
+from app.domain.erasure.request import ErasureRequest, RequestState
 from app.domain.errors import IntegrityError, NotFoundError
 from app.ports.clock import Clock
 from app.ports.persistence.evidence import AnswerCount
@@ -21,6 +21,7 @@ from app.ports.signer import Signer
 from app.services.audit.checkpoints import CheckpointService
 
 N_DAYS: Final = 30
+_DUE: Final = 5
 _PAGE: Final = 1_000
 _MOST_REQUESTS: Final = 10_000
 """Newest requests that figures are made from; bounds the time of a page."""
@@ -64,7 +65,7 @@ class Figures:
         n_requests: how many newest ones ``days`` and ``durations_s`` are made from, not all
             where ``is_partial``.
         n_overdue: open requests past their due date; of all.
-        next_due_at: the earliest due date of an open one; None where none is open.
+        due_next: open ones, the one due first before the others; a few.
         days: the last ``N_DAYS``, oldest first.
         durations_s: seconds from receipt to certificate, ascending.
         n_certificates: how many newest ones ``findings`` are made from.
@@ -74,7 +75,7 @@ class Figures:
     n_requests: int
     is_partial: bool
     n_overdue: int
-    next_due_at: datetime | None
+    due_next: Sequence[ErasureRequest]
     days: Sequence[Day]
     durations_s: Sequence[float]
     findings: Sequence[StoreFindings]
@@ -144,21 +145,17 @@ class DashboardService:
         """Return figures over the newest requests, in one snapshot."""
         now = self._clock.now()
         with self._uows.read() as uow:
-            newest = _newest(uow, None)
-            open_ones = [
-                request
-                for state in RequestState
-                if state not in FINAL
-                for request in _newest(uow, state)
-            ]
+            newest = _newest(uow)
             certificates = list(_certificates(uow, newest))
             count_by_state = uow.requests.count_by_state()
+            due_next = uow.requests.due_next(before=None, limit=_DUE)
+            n_overdue = uow.requests.n_overdue(now=now)
         return Figures(
             count_by_state=count_by_state,
             n_requests=len(newest),
             is_partial=sum(count_by_state.values()) > len(newest),
-            n_overdue=sum(request.due_at < now for request in open_ones),
-            next_due_at=min((request.due_at for request in open_ones), default=None),
+            n_overdue=n_overdue,
+            due_next=due_next,
             days=_days(newest, today=now.date()),
             durations_s=sorted(
                 (request.completed_at - request.received_at).total_seconds()
@@ -216,12 +213,12 @@ class DashboardService:
         return Evidence(checkpoint, signer.key, signer.rotations, refusal)
 
 
-def _newest(uow: UnitOfWork, state: RequestState | None) -> list[ErasureRequest]:
+def _newest(uow: UnitOfWork) -> list[ErasureRequest]:
     """Return the newest requests, at most ``_MOST_REQUESTS``."""
     found: list[ErasureRequest] = []
     before = None
     while len(found) < _MOST_REQUESTS:
-        page = uow.requests.page(state=state, before=before, limit=_PAGE)
+        page = uow.requests.page(state=None, before=before, limit=_PAGE)
         found += page
         if len(page) < _PAGE:
             break

@@ -66,6 +66,16 @@ class ErasureRequestAdmin:
                 uow.requests.count_by_state(),
             )
 
+    def note(self, request_id: RequestId, text: str) -> None:
+        """Keep a note on a request until it is over; an empty one takes it away.
+
+        Raises:
+            ConflictError: it is over, or there is none of that id.
+        """
+        with self._uows.write() as uow:
+            if not uow.requests.set_note(request_id, text or None):
+                raise ConflictError("only a request that is not over bears a note")
+
     def retry(self, request_id: RequestId) -> ErasureRequest:
         """Give a failed request one more attempt.
 
