@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from app.adapters.system.signing import FileSigner
 from tests.browser.console import Console, Tamperer, visiting
@@ -250,3 +251,68 @@ def test_no_script_and_no_other_site_has_the_cookie(console: Console) -> None:
     assert cookie["httpOnly"] is True
     assert cookie["sameSite"] == "Strict"
     assert console.page.evaluate("document.cookie") == ""
+
+
+@pytest.mark.parametrize("width", [1100, 390])
+def test_an_officer_finds_what_is_due_and_acts_on_it_on_a_desk_and_on_a_phone(
+    console: Console, api: Api, width: int
+) -> None:
+    page, late = console.page, (datetime.now(UTC) - timedelta(days=45)).isoformat()
+    page.set_viewport_size({"width": width, "height": 844})
+    asked = {"scope": {"kind": "all"}, "hold": True, "requested_at": late}
+    ticket = str(uuid4())
+    body = asked | {"user": user(6 + (width == 390)), "subject_request_id": ticket}
+    request_id = api.ask("POST", "/forget", json=body)["request_id"]
+
+    console.open("/admin")
+    fits(page)
+    newest = page.locator("figure.newest > .wide")
+    bar = newest.locator("rect.bar").last.bounding_box()
+    assert bar is not None
+    assert 0 <= bar["x"] <= width  # the newest day is in sight
+    page.locator("dt", has_text="Overdue").locator("xpath=..").get_by_role("link").click()
+    overdue = page.locator("tr", has=page.locator(f'a[href$="{request_id}"]'))
+    due = overdue.get_by_text("overdue by").bounding_box()
+    assert due is not None
+    assert due["x"] + due["width"] <= width
+    page.get_by_label("Request, ticket or receipt").fill(ticket)
+    page.get_by_role("button", name="Find").click()
+    page.wait_for_url(f"**/{request_id}")
+    for name in ("Requests", "Person", "Report"):
+        link = page.get_by_role("link", name=name, exact=True).first.bounding_box()
+        assert link is not None
+        assert link["height"] >= (44 if width == 390 else 24)
+    fits(page)
+    page.get_by_role("link", name="Note…").click()
+    page.get_by_label("Note").fill("asked by telephone")
+    page.get_by_role("button", name="Note").click()
+    assert "asked by telephone" in page.inner_text("main")
+    page.get_by_role("link", name="received", exact=True).click()
+    assert ticket in page.inner_text("pre.letter")
+    fits(page)
+    for path in ("report", "person", "requests?view=due"):
+        console.open(f"/admin/console/{path}")
+        fits(page)
+
+
+def fits(page: Page) -> None:
+    """Nothing of a page but its wide tables has to be scrolled sideways."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
+
+
+def test_an_officer_forgets_a_person_from_one_page(console: Console) -> None:
+    page = console.page
+    console.open("/admin/console/person")
+    page.get_by_label("Id").fill(user(8))
+    page.get_by_role("button", name="Look").click()
+    assert "in their own words" in page.inner_text("main")
+    page.get_by_label("Why nothing may be erased for now").select_option("legal_claims")
+    page.get_by_role("button", name="Hold", exact=True).click()
+    assert "Nothing of this person is erased" in page.inner_text("main")
+    assert user(8) not in page.url
+
+    page.get_by_role("button", name="Forget", exact=True).click()
+
+    page.wait_for_url("**/requests/*")
+    assert console.state() == "on hold"
+    assert user(8) not in page.content()
