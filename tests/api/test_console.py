@@ -247,7 +247,7 @@ def test_actions_offered_are_legal_moves(api: Api) -> None:
 
     offered = {action.name for action in actions(request, now=request.received_at)}
 
-    assert offered == {"hold", "reject", "extend"}
+    assert offered == {"hold", "reject", "extend", "note"}
     assert (request.state, RequestState.ON_HOLD) in TRANSITIONS
     assert (request.state, RequestState.REJECTED) in TRANSITIONS
 
