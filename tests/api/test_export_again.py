@@ -22,7 +22,7 @@ USER = "shop/42 née"
 
 
 def told(api: Api) -> dict[str, Any]:
-    events = [
+    events: list[dict[str, object]] = [
         {"event_id": "a", "item_id": "sea-01", "kind": "rating", "value": 4.5},
         {"event_id": "b", "item_id": "sea-02", "kind": "view"},
         {"event_id": "c", "kind": "note", "text": "No ghosts,\nplease."},
