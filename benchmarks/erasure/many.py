@@ -3,7 +3,8 @@
 A real ``lethe serve``, everything in one process, and ``lethe forget --file`` against it, as an
 operator runs them. Each person has four memories; the demo set lies beside them.
 
-``python -m benchmarks.erasure.many [--people N] [--minutes M]`` writes ``results/erasure_many.json``.
+``python -m benchmarks.erasure.many [--people N] [--minutes M]`` writes
+``results/erasure_many.json``.
 """
 
 from __future__ import annotations
