@@ -214,6 +214,39 @@ def test_llm_address_needs_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"URLS": '["https://shop.example/told"]'}, "LETHE_WEBHOOKS__SECRET"),
+        (
+            {"URLS": '["https://shop.example/told"]', "SECRET": "a" * 40},
+            "LETHE_WEBHOOKS__SECRET",
+        ),
+        (
+            {"URLS": '["http://shop.example/told"]', "SECRET": "0123456789abcdef" * 2},
+            "LETHE_WEBHOOKS__URLS: https only",
+        ),
+    ],
+)
+def test_webhooks_need_a_secret_and_https(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, str], told: str
+) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(f"LETHE_WEBHOOKS__{name}", value)
+
+    with pytest.raises(SettingsError, match=told):
+        load_settings()
+
+
+def test_days_of_retention_are_given_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LETHE_RETENTION__DAYS", '{"view": 180}')
+    assert load_settings().retention.days == {"view": 180}
+
+    monkeypatch.setenv("LETHE_RETENTION__DAYS", '{"stare": 180}')
+    with pytest.raises(SettingsError, match="LETHE_RETENTION__DAYS"):
+        load_settings()
+
+
 def test_public_key_may_be_written_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     pem = "-----BEGIN PUBLIC KEY-----\\nMCow\\n-----END PUBLIC KEY-----"
     _set(monkeypatch, {"LETHE_AUTH__JWT_PUBLIC_KEY": pem})
