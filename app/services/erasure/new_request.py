@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import KW_ONLY, dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -58,22 +59,6 @@ class ForgetCommand:
     is_held: bool = False
     is_lapse: bool = False
     is_replay: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A command, and what is known of its user when it is carried out.
-
-    Args:
-        about: records that a topic scope was resolved to.
-        subject: locked; None for somebody unknown.
-    """
-
-    command: ForgetCommand
-    _: KW_ONLY
-    about: frozenset[RecordId]
-    subject: Subject | None
-    now: datetime
 
 
 def impossible(requested_at: datetime | None, *, now: datetime) -> InvalidInputError | None:
@@ -140,10 +125,26 @@ def leaves_of(request: ErasureRequest, *, n_memories: int, n_tombstones: int = 0
     ]
 
 
-def suppress(uow: UnitOfWork, wish: Wish, *, identity: Identity) -> tuple[ErasureRequest, int]:
-    """Flag what is in scope, leave tombstones; return the request and how many memories."""
+def suppress(
+    uow: UnitOfWork,
+    command: ForgetCommand,
+    *,
+    about: Collection[RecordId],
+    subject: Subject | None,
+    now: datetime,
+    identity: Identity,
+) -> tuple[ErasureRequest, int]:
+    """Flag what is in scope, leave tombstones; return the request and how many memories.
+
+    Args:
+        uow: the transaction.
+        command: what is asked for.
+        about: records that a topic scope was resolved to.
+        subject: its user, locked; None for somebody unknown.
+        now: the present.
+        identity: makes the tombstones' tokens.
+    """
     request_id = RequestId(secrets.token_hex(16))
-    command, subject, now = wish.command, wish.subject, wish.now
     pseudonym, scope = command.pseudonym, command.scope
     is_whole_user, epoch = isinstance(scope, AllScope), 0
     if subject is not None:
@@ -151,7 +152,7 @@ def suppress(uow: UnitOfWork, wish: Wish, *, identity: Identity) -> tuple[Erasur
         epoch = uow.subjects.raise_epoch(pseudonym, status=status)
     # Without the words: whoever asks to be forgotten must be heard even if their key is lost.
     history = uow.interactions.history(pseudonym, with_texts=False)
-    doomed = entries_in_scope(scope, history, about=wish.about)
+    doomed = entries_in_scope(scope, history, about=about)
     uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
     n_records = len(doomed)
     if is_whole_user:
@@ -179,13 +180,17 @@ def suppress(uow: UnitOfWork, wish: Wish, *, identity: Identity) -> tuple[Erasur
 
 
 def hold_back(
-    uow: UnitOfWork, request: ErasureRequest, *, wish: Wish, is_reviewed: bool
+    uow: UnitOfWork,
+    request: ErasureRequest,
+    *,
+    command: ForgetCommand,
+    subject: Subject | None,
+    is_reviewed: bool,
 ) -> ErasureRequest:
     """Put a new request on hold where anything asks for it; return it as it stands.
 
     What repeats an erasure after a restore was let go before, and is never held.
     """
-    command, subject = wish.command, wish.subject
     reasons = {
         "legal_hold": subject is not None and subject.hold is not None,
         "request": command.is_held,

@@ -29,7 +29,6 @@ from app.services.concurrency import InFlightAnswers
 from app.services.erasure.lost_requests import missing
 from app.services.erasure.new_request import (
     ForgetCommand,
-    Wish,
     hold_back,
     impossible,
     leaves_of,
@@ -186,8 +185,9 @@ class ForgetService:
         now = self._clock.now()
         if isinstance(command.scope, PeriodScope):
             command = replace(command, scope=command.scope.ended_by(now))
-        wish = Wish(command, about=about, subject=subject, now=now)
-        request, n_memories = suppress(uow, wish, identity=self._identity)
+        request, n_memories = suppress(
+            uow, command, about=about, subject=subject, now=now, identity=self._identity
+        )
         uow.requests.add(self._new(command, request, body_hash=body_hash))
         stones = uow.tombstones.of([request.request_id])
         leaves = leaves_of(request, n_memories=n_memories, n_tombstones=len(stones))
@@ -198,7 +198,9 @@ class ForgetService:
         )
         if command.is_replay:
             uow.restores.add(request.request_id)
-        request = hold_back(uow, request, wish=wish, is_reviewed=self._is_reviewed)
+        request = hold_back(
+            uow, request, command=command, subject=subject, is_reviewed=self._is_reviewed
+        )
         return self._answer(uow, request, receipt, is_new=True)
 
     def _body_hash(self, command: ForgetCommand) -> str:
