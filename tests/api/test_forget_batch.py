@@ -38,6 +38,14 @@ def test_each_entry_has_its_line_and_a_wrong_one_keeps_out_no_other(api: Api) ->
         {"user": "reader-3", "scope": ALL, "requested_at": "1999-01-01T00:00:00Z"},
         {"user": "reader-1", "scope": {"kind": "items", "item_ids": ["sea-01"]}, **key},
         {"user": "reader-4", "scope": {"kind": "topic", "text": "whale voyage"}},
+        {
+            "user": "reader-3",
+            "scope": {
+                "kind": "period",
+                "from": "2999-01-01T00:00:00Z",
+                "to": "2999-02-01T00:00:00Z",
+            },
+        },
     ]
 
     told = send(api, sent)
@@ -48,6 +56,7 @@ def test_each_entry_has_its_line_and_a_wrong_one_keeps_out_no_other(api: Api) ->
         "invalid_input",
         "idempotency_conflict",
         None,
+        "invalid_input",
     ]
     assert [told[n]["errors"][0]["field"] for n in (1, 2)] == ["user", "requested_at"]
     assert {told[n]["status"] for n in (0, 4)} == {"suppressed"}

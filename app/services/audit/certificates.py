@@ -48,6 +48,31 @@ class SaltedCommitment:
     salt: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A request in its row, before the log has its leaves; the first is its receipt's."""
+
+    request: ErasureRequest
+    about: SaltedCommitment
+    leaves: Sequence[Leaf]
+
+    def statement(self, origin: str, seq: int) -> ReceiptStatement:
+        """Return what its receipt states, the first leaf being number ``seq`` of the log."""
+        request = self.request
+        return ReceiptStatement(
+            origin=origin,
+            request_id=request.request_id,
+            scope_kind=request.scope_kind,
+            subject=self.about.subject,
+            received_at=request.received_at,
+            due_at=request.due_at,
+            leaf_index=seq,
+            leaf_hash=leaf_hash(self.leaves[0].canonical()),
+            n_records=request.n_records,
+            requested_at=request.requested_at,
+        )
+
+
 def commit(user: str) -> SaltedCommitment:
     """Commit to the caller's user id under a new random salt; at the edge, where it is known."""
     salt = secrets.token_bytes(SALT_BYTES)
@@ -80,56 +105,32 @@ class CertificateService:
         self._clock = clock
         self._deployment = deployment
 
-    def acknowledge(
-        self,
-        uow: UnitOfWork,
-        request: ErasureRequest,
-        *,
-        about: SaltedCommitment,
-        seq: int,
-        leaf: Leaf,
-        origin: str,
-    ) -> Receipt:
-        """Sign and keep the receipt, in the transaction that accepts the request.
+    def acknowledge(self, uow: UnitOfWork, taken: Sequence[Taken]) -> list[Receipt]:
+        """Log requests, and sign and keep their receipts, in the transaction that accepts them.
 
-        Args:
-            uow: the transaction.
-            request: as it is accepted.
-            about: the commitment to its user.
-            seq: number of the leaf that records it.
-            leaf: that leaf.
-            origin: the log's name, as ``origin`` returns it; asked for once for a batch.
+        What does not differ between them is asked for once.
 
         Raises:
             DependencyUnavailableError: the key store does not answer; nothing is accepted.
         """
-        statement = ReceiptStatement(
-            origin=origin,
-            request_id=request.request_id,
-            scope_kind=request.scope_kind,
-            subject=about.subject,
-            received_at=request.received_at,
-            due_at=request.due_at,
-            leaf_index=seq,
-            leaf_hash=leaf_hash(leaf.canonical()),
-            n_records=request.n_records,
-            requested_at=request.requested_at,
-        )
-        receipt = self._checkpoints.acknowledge(statement, salt=about.salt)
-        serving = [
-            process.state_hash
-            for process in uow.processes.live(now=request.received_at)
-            if process.state_hash is not None
-        ]
-        uow.documents.add(
-            request.request_id,
-            ErasureDocuments(
+        if not taken:
+            return []
+        numbers = iter(uow.audit.append([leaf for one in taken for leaf in one.leaves]))
+        origin = self._checkpoints.origin(uow)
+        live = uow.processes.live(now=taken[0].request.received_at)
+        state_before = next((one.state_hash for one in live if one.state_hash is not None), None)
+        receipts = []
+        for one in taken:
+            seq, *_ = [next(numbers) for _ in one.leaves]
+            receipt = self._checkpoints.acknowledge(one.statement(origin, seq), salt=one.about.salt)
+            documents = ErasureDocuments(
                 receipt=receipt.without_salt().encode().decode(),
-                salt=about.salt.hex(),
-                state_before=serving[0] if serving else None,
-            ),
-        )
-        return receipt
+                salt=one.about.salt.hex(),
+                state_before=state_before,
+            )
+            uow.documents.add(one.request.request_id, documents)
+            receipts.append(receipt)
+        return receipts
 
     def vouch(self) -> None:
         """Sign the log, so that the leaf a receipt names is kept out of a restore's reach, too.

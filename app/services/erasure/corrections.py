@@ -14,7 +14,7 @@ from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.persistence.requests import NewRequest
 from app.ports.persistence.unit_of_work import UnitOfWork
-from app.services.audit.certificates import CertificateService, commit
+from app.services.audit.certificates import CertificateService, Taken, commit
 from app.services.concurrency import InFlightAnswers
 from app.services.erasure.new_request import leaves_of, suppressed
 
@@ -52,12 +52,7 @@ class CorrectionService:
         request = replace(request, requested_at=request.received_at, n_records=len(record_ids))
         uow.requests.add(NewRequest(request))
         leaves = leaves_of(request, n_memories=len(record_ids))
-        first, *_ = uow.audit.append(leaves)
-        about = commit(pseudonym)
-        origin = self._certificates.origin(uow)
-        self._certificates.acknowledge(
-            uow, request, about=about, seq=first, leaf=leaves[0], origin=origin
-        )
+        self._certificates.acknowledge(uow, [Taken(request, commit(pseudonym), leaves)])
         uow.after_commit(lambda: self._let_leave(pseudonym))
         uow.after_commit(partial(self._queue.ring, request_id))
 

@@ -23,7 +23,7 @@ from app.domain.models import Pseudonym, RecordId, RequestId, Subject, SubjectSt
 from app.domain.privacy.pseudonyms import Identity
 from app.domain.recommendation.topic import MAX_TOPICS, Topic
 from app.ports.persistence.unit_of_work import UnitOfWork
-from app.services.audit.certificates import SaltedCommitment
+from app.services.audit.certificates import SaltedCommitment, Taken, commit
 from app.services.erasure.scope_resolution import entries_in_scope
 from app.services.erasure.transitions import transition
 from app.services.ingestion.tombstone_filter import tombstones
@@ -59,6 +59,22 @@ class ForgetCommand:
     is_held: bool = False
     is_lapse: bool = False
     is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewlyTaken:
+    """A request in its row, and what the rest of its transaction needs."""
+
+    request: ErasureRequest
+    command: ForgetCommand
+    subject: Subject | None
+    n_memories: int
+
+    def taken(self, *, n_tombstones: int) -> Taken:
+        """Return it with its leaves."""
+        about = self.command.about or commit(self.command.pseudonym)
+        leaves = leaves_of(self.request, n_memories=self.n_memories, n_tombstones=n_tombstones)
+        return Taken(self.request, about, leaves)
 
 
 def impossible(requested_at: datetime | None, *, now: datetime) -> InvalidInputError | None:
@@ -179,25 +195,19 @@ def suppress(
     return request, len(doomed)
 
 
-def hold_back(
-    uow: UnitOfWork,
-    request: ErasureRequest,
-    *,
-    command: ForgetCommand,
-    subject: Subject | None,
-    is_reviewed: bool,
-) -> ErasureRequest:
+def hold_back(uow: UnitOfWork, new: NewlyTaken, *, is_reviewed: bool) -> ErasureRequest:
     """Put a new request on hold where anything asks for it; return it as it stands.
 
     What repeats an erasure after a restore was let go before, and is never held.
     """
+    request, subject = new.request, new.subject
     reasons = {
         "legal_hold": subject is not None and subject.hold is not None,
-        "request": command.is_held,
+        "request": new.command.is_held,
         "review": is_reviewed,
     }
     why = next((why for why, holds in reasons.items() if holds), None)
-    if why is None or command.is_replay:
+    if why is None or new.command.is_replay:
         return request
     state, facts = RequestState.ON_HOLD, {"by": why}
     transition(uow, request, state, at=request.received_at, fence=None, facts=facts)

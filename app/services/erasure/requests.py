@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 from app.domain.certificates.receipt import Receipt
-from app.domain.erasure.request import ErasureRequest, RequestState, StepRecord
+from app.domain.erasure.request import ErasureRequest, RequestState, StepRecord, Tombstone
 from app.domain.erasure.scope import PeriodScope, scope_to_json
 from app.domain.errors import (
     AppError,
     ConflictError,
     IdempotencyConflictError,
+    InvalidInputError,
     TooManyError,
 )
-from app.domain.models import RecordId, RequestId
+from app.domain.models import Pseudonym, RecordId, RequestId, Subject
 from app.domain.privacy.pseudonyms import Identity
 from app.ports.clock import Clock
 from app.ports.job_queue import JobQueue
 from app.ports.ledger import ErasureLedger
 from app.ports.persistence.requests import NewRequest, RequestMatch
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
-from app.services.audit.certificates import CertificateService, commit
+from app.services.audit.certificates import CertificateService
 from app.services.concurrency import InFlightAnswers
 from app.services.erasure.lost_requests import missing
 from app.services.erasure.new_request import (
     ForgetCommand,
+    NewlyTaken,
     hold_back,
     impossible,
-    leaves_of,
     require_room,
     suppress,
 )
@@ -131,13 +133,12 @@ class ForgetService:
             try:
                 with self._uows.write() as uow:
                     # In one order, so that two batches of the same users never wait in a ring.
-                    uow.subjects.lock_all({one.pseudonym for one in commands})
-                    origin = self._certificates.origin(uow)
-                    told = [
-                        self._try(uow, command, about=frozenset(about), origin=origin)
+                    subjects = uow.subjects.lock_all({one.pseudonym for one in commands})
+                    taken = [
+                        self._try(uow, command, about=frozenset(about), subjects=subjects)
                         for command, about in zip(commands, abouts, strict=True)
                     ]
-                    self._announce(uow, [one for one in told if isinstance(one, Acceptance)])
+                    told = self._record(uow, taken)
             except ConflictError:
                 # Another post with the same key committed first: the next round finds it.
                 continue
@@ -147,61 +148,82 @@ class ForgetService:
         raise ConflictError("too many posts with the same key at once; send it again")
 
     def _try(
-        self, uow: UnitOfWork, command: ForgetCommand, *, about: frozenset[RecordId], origin: str
-    ) -> Acceptance | AppError:
-        """Accept one of a batch; what it may be refused for comes before its first write."""
-        error = impossible(command.requested_at, now=self._clock.now())
+        self,
+        uow: UnitOfWork,
+        command: ForgetCommand,
+        *,
+        about: frozenset[RecordId],
+        subjects: Mapping[Pseudonym, Subject],
+    ) -> NewlyTaken | ErasureRequest | AppError:
+        """Take one of a batch; what it may be refused for comes before its first write.
+
+        Returns:
+            A new request, or the earlier one that it joins, or why it is refused.
+        """
+        now = self._clock.now()
+        error = impossible(command.requested_at, now=now)
         if error is not None:
             return error
-        try:
-            return self._accept(uow, command, about=about, origin=origin)
-        except (IdempotencyConflictError, TooManyError) as refusal:
-            return refusal
-
-    def _announce(self, uow: UnitOfWork, accepted: Sequence[Acceptance]) -> None:
-        """Tell, after the commit, ledger, log and queue; a worker makes good what fails here."""
-        new = [one.request for one in accepted if one.is_new]
-        if not new:
-            return
-        uow.after_commit(self._certificates.vouch)
-        # After a restore nothing is erased that was on hold.
-        going = [one.request_id for one in new if one.state is not RequestState.ON_HOLD]
-        if going:
-            uow.after_commit(partial(self._ledger.note, uow.tombstones.of(going)))
-            # A worker takes what else waits along with the first.
-            uow.after_commit(partial(self._queue.ring, going[0]))
-
-    def _accept(
-        self, uow: UnitOfWork, command: ForgetCommand, *, about: frozenset[RecordId], origin: str
-    ) -> Acceptance:
         body_hash = self._body_hash(command)
-        subject = uow.subjects.lock(command.pseudonym)
-        known = self._find(uow, command, body_hash=body_hash)
-        if known is not None:
-            receipt = self._certificates.receipt(uow, known.request.request_id)
-            return self._answer(uow, known.request, receipt, is_new=False)
-        if not command.is_replay:
-            require_room(uow, command.pseudonym, command.scope, identity=self._identity)
-        now = self._clock.now()
-        if isinstance(command.scope, PeriodScope):
-            command = replace(command, scope=command.scope.ended_by(now))
+        try:
+            known = self._find(uow, command, body_hash=body_hash)
+            if known is not None:
+                return known.request
+            if not command.is_replay:
+                require_room(uow, command.pseudonym, command.scope, identity=self._identity)
+            if isinstance(command.scope, PeriodScope):
+                command = replace(command, scope=command.scope.ended_by(now))
+        except (IdempotencyConflictError, TooManyError, InvalidInputError) as refusal:
+            return refusal
+        subject = subjects.get(command.pseudonym)
         request, n_memories = suppress(
             uow, command, about=about, subject=subject, now=now, identity=self._identity
         )
         uow.requests.add(self._new(command, request, body_hash=body_hash))
-        stones = uow.tombstones.of([request.request_id])
-        leaves = leaves_of(request, n_memories=n_memories, n_tombstones=len(stones))
-        seq, _ = uow.audit.append(leaves)
-        whom = command.about or commit(command.pseudonym)
-        receipt = self._certificates.acknowledge(
-            uow, request, about=whom, seq=seq, leaf=leaves[0], origin=origin
-        )
         if command.is_replay:
             uow.restores.add(request.request_id)
-        request = hold_back(
-            uow, request, command=command, subject=subject, is_reviewed=self._is_reviewed
+        return NewlyTaken(request, command, subject, n_memories)
+
+    def _record(
+        self, uow: UnitOfWork, taken: Sequence[NewlyTaken | ErasureRequest | AppError]
+    ) -> list[Acceptance | AppError]:
+        """Log and acknowledge what is new, all at once, and tell after the commit."""
+        new = {one.request.request_id: one for one in taken if isinstance(one, NewlyTaken)}
+        stones = uow.tombstones.of(new.keys())
+        counts = Counter(stone.request_id for stone in stones)
+        signed = self._certificates.acknowledge(
+            uow, [one.taken(n_tombstones=counts[key]) for key, one in new.items()]
         )
-        return self._answer(uow, request, receipt, is_new=True)
+        receipts = dict(zip(new, signed, strict=True))
+        stand = {
+            key: hold_back(uow, one, is_reviewed=self._is_reviewed) for key, one in new.items()
+        }
+        self._announce(uow, stand.values(), stones=stones)
+        told: list[Acceptance | AppError] = []
+        for one in taken:
+            if isinstance(one, AppError):
+                told.append(one)
+                continue
+            is_new = isinstance(one, NewlyTaken)
+            request = one.request if isinstance(one, NewlyTaken) else one
+            key = request.request_id
+            receipt = receipts.get(key) or self._certificates.receipt(uow, key)
+            told.append(self._answer(uow, stand.get(key, request), receipt, is_new=is_new))
+        return told
+
+    def _announce(
+        self, uow: UnitOfWork, new: Collection[ErasureRequest], *, stones: Sequence[Tombstone]
+    ) -> None:
+        """Tell ledger, log and queue after the commit; a worker makes good what fails then."""
+        if new:
+            uow.after_commit(self._certificates.vouch)
+        # After a restore nothing is erased that was on hold.
+        going = [one.request_id for one in new if one.state is not RequestState.ON_HOLD]
+        if going:
+            noted = [stone for stone in stones if stone.request_id in going]
+            uow.after_commit(partial(self._ledger.note, noted))
+            # A worker takes what else waits along with the first.
+            uow.after_commit(partial(self._queue.ring, going[0]))
 
     def _body_hash(self, command: ForgetCommand) -> str:
         body: dict[str, object] = {
