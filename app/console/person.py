@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from app.api.forget_in import ForgetIn
 from app.api.state import State, StateDep
-from app.console.guard import ConsoleRoute, Form, OwnForm, SignedIn
+from app.console.guard import ConsoleRoute, Form, Operating, OwnForm
 from app.console.pages import page
 from app.domain.erasure.request import Ground
 from app.domain.erasure.scope import AllScope
@@ -35,13 +35,13 @@ class Act(StrEnum):
 
 
 @router.get("")
-def get_person(request: Request, _session: SignedIn) -> Response:
+def get_person(request: Request, _operator: Operating) -> Response:
     """Ask whom it is about; the id is in no address."""
     return page(request, "person.html", user=None)
 
 
 @router.post("")
-def act(request: Request, form: OwnForm, state: StateDep) -> Response:
+def act(request: Request, form: OwnForm, _operator: Operating, state: StateDep) -> Response:
     """Look, or act and look."""
     user = user_id(form.get("user"))
     wanted = _one_of(Act, form, "act")
