@@ -43,7 +43,6 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
     shared, uows = SharedServices.over(adapters), adapters.uows
     rechecks, recommend = rechecks_of(adapters, shared), recommend_of(adapters, shared)
     erase = erase_of(adapters, shared, rechecks, metrics or Metrics())
-    restore = restore_of(adapters, shared, forget := forget_of(adapters, shared))
     return Container(
         about=deployment_of(adapters.settings),
         identity=adapters.identity,
@@ -56,9 +55,9 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
         load=_load(adapters, shared),
         resolver=shared.resolver,
         rights=rights_of(adapters, in_flight=shared.in_flight),
-        forget=forget,
+        forget=(forget := forget_of(adapters, shared)),
         removal=removal_of(adapters, shared),
-        restore=restore,
+        restore=(restore := restore_of(adapters, shared, forget)),
         retention=retention_of(adapters, forget),
         rechecks=rechecks,
         webhooks=webhooks_of(adapters),

@@ -170,10 +170,6 @@ def suppress(
     history = uow.interactions.history(pseudonym, with_texts=False)
     doomed = entries_in_scope(scope, history, about=about)
     uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
-    n_records = len(doomed)
-    if is_whole_user:
-        topics = uow.suppressions.of([pseudonym]).get(pseudonym, ())
-        n_records += len(topics) + len(subject.rights if subject else ())
     begin = LAPSED_FROM if command.is_lapse else None
     stone = Tombstone(pseudonym, request_id, now, erased_from=begin, epoch=epoch)
     uow.tombstones.add(tombstones(identity, scope, doomed, stone=stone))
@@ -189,10 +185,16 @@ def suppress(
         scope=scope if is_whole_user else None,
         requested_at=asked_at,
         due_at=due_date(asked_at),
-        n_records=n_records,
+        n_records=len(doomed) + (_n_besides(uow, pseudonym, subject) if is_whole_user else 0),
         subject_request_id=command.subject_request_id,
     )
     return request, len(doomed)
+
+
+def _n_besides(uow: UnitOfWork, pseudonym: Pseudonym, subject: Subject | None) -> int:
+    """Return how many topics and rights are held of a user besides memories."""
+    topics = uow.suppressions.of([pseudonym]).get(pseudonym, ())
+    return len(topics) + len(subject.rights if subject else ())
 
 
 def hold_back(uow: UnitOfWork, new: NewlyTaken, *, is_reviewed: bool) -> ErasureRequest:
