@@ -30,6 +30,7 @@ from tests.api.conftest import ADMIN, FAR_FUTURE, SERVICE, Api
 OPEN: Final = {
     "/docs",
     "/livez",
+    "/about/recommendations",
     "/readyz",
     "/metrics",
     "/.well-known/lethe.json",
@@ -48,6 +49,7 @@ VALUES: Final = {
     "seq": "0",
     "right": "objection",
     "name": "hold",
+    "letter": "received",
     "item_id": "sea-01",
     "event_id": "e-1",
 }
