@@ -127,9 +127,18 @@ def find(request: Request, form: OwnForm, state: StateDep) -> Response:
     if len(found) == 1:
         return RedirectResponse(f"{_LIST}/{found[0].request_id}", 303)
     now = state.container.clock.now()
-    rows = [Row.of(one, now=now) for one in found]
-    shared = {"counts": {}, "total": 0, "wanted": None, "view": None, "before": None}
-    return page(request, "requests.html", rows=rows, older=None, sought=len(rows), **shared)
+    return page(
+        request,
+        "requests.html",
+        rows=[Row.of(one, now=now) for one in found],
+        counts={},
+        total=0,
+        wanted=None,
+        view=None,
+        before=None,
+        older=None,
+        sought=len(found),
+    )
 
 
 def _sought(text: str) -> str:
