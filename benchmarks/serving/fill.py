@@ -102,7 +102,7 @@ def row_of(user: str, item: str, at: int) -> ReportedInteraction:
 def write_rows(
     adapters: Adapters, container: Container, rows: Sequence[ReportedInteraction]
 ) -> None:
-    """Write the rows alone; nothing of them is in the vector store."""
+    """Write the rows and tell the feed; nothing of them is in the vector store."""
     new = [
         NewInteraction(container.identity.interaction(row), RecordId(secrets.token_hex(16)))
         for row in rows
@@ -112,6 +112,7 @@ def write_rows(
             uow.subjects.create(pseudonym, epoch=1)
         uow.interactions.add(new, pending_until=BEGUN, received_at=BEGUN)
         uow.interactions.mark_stored([row.record_id for row in new], lease=BEGUN)
+        uow.changes.append({row.interaction.pseudonym for row in new})
 
 
 def ml_1m() -> tuple[list[str], Histories]:

@@ -84,6 +84,9 @@ def _measured(
             time.sleep(0.002)
     follower.is_over.set()
     follower.join()
+    if rate and not follower.refreshes:
+        message = "the writes were not followed, so nothing was measured"
+        raise RuntimeError(message)
     return {
         "writes_per_s": round(written / passed, 1),
         "cpu_share": round(follower.cpu_s / passed, 4),
