@@ -21,6 +21,7 @@ from app.domain.recommendation.topic import (
     MEANING_THRESHOLD,
     MatchedBy,
     Topic,
+    has_meaning,
     mentions,
     spaced_words,
     words_about,
@@ -173,7 +174,8 @@ class TopicMatcher:
         if not topics or not items:
             return set()
         catalogue = catalogue or self._catalogue.now()
-        senses = self._senses([topic.text for topic in topics], catalogue)
+        meant = [topic.text for topic in topics if has_meaning(topic.text)]
+        senses = self._senses(meant, catalogue)
         near = self._are_near([item.item_id for item in items], senses, catalogue)
         phrases = [phrase for topic in topics if (phrase := spaced_words(topic.text))]
         return {
@@ -187,7 +189,7 @@ class TopicMatcher:
     ) -> NDArray[np.bool_]:
         """Return of each item whether it is near to any topic in meaning."""
         found, vectors = catalogue.vectors.matrix(item_ids)
-        if not found:
+        if not found or not senses:
             return np.zeros(len(item_ids), dtype=np.bool_)
         at = {item_id: row for row, item_id in enumerate(found)}
         # Rounded, so that no answer depends on which items and topics share a multiplication.
@@ -223,7 +225,9 @@ class TopicMatcher:
     def _match(self, topic: str, *, said: Sequence[str], nearness: float) -> Match | None:
         if any(mentions(text, topic=topic) for text in said):
             return Match(MatchedBy.WORDS, 1.0)
-        return Match(MatchedBy.MEANING, nearness) if nearness >= self._threshold else None
+        if nearness < self._threshold or not has_meaning(topic):
+            return None
+        return Match(MatchedBy.MEANING, nearness)
 
 
 def _names_any(words: str, phrases: Sequence[str]) -> bool:
