@@ -133,6 +133,19 @@ def _topic() -> str:
     )
 
 
+def _topics() -> str:
+    found = [
+        f"{name} {at('topics', name, 'precision'):.2f} and {at('topics', name, 'recall'):.2f}"
+        for name in ("words", "served")
+    ]
+    return f"{', '.join(found)} (the embedder at 0.4 {_embedder_on_topics()})"
+
+
+def _embedder_on_topics() -> str:
+    found = at("topics", "embedder", "0.4")
+    return f"{found['precision']:.2f} and {found['recall']:.2f}"
+
+
 def _words(kind: str) -> str:
     found = at("words", kind)["ndcg@10"]
     return f"{found['embedder'][0]:.3f}, {found['words'][0]:.3f}, {found['both at 0.5'][0]:.3f}"
@@ -173,6 +186,12 @@ ROWS: Final[tuple[Row, ...]] = (
         "NDCG@10 of free text by the embedder, by words, by both, on the demo set",
         lambda: f"books that are meant {_words('known')}; notes of taste {_words('taste')}",
         ("words",),
+        (),
+    ),
+    (
+        "precision and recall of what is about a topic, on 92 labelled pairs",
+        _topics,
+        ("topics",),
         (),
     ),
     (
