@@ -70,7 +70,7 @@ def taste_queries(catalogue: CatalogueSnapshot) -> Queries:
     notes: dict[str, list[str]] = json.loads((DEMO_FOLDER / "notes.json").read_text("utf-8"))
     items = [one.item for one in catalogue.entries.values()]
     by_kind = {
-        kind: {one.item_id for one in items if _subjects(one)[:1] == [kind]} for kind in notes
+        kind: {one.item_id for one in items if subjects_of(one)[:1] == [kind]} for kind in notes
     }
     return [(text, by_kind[kind]) for kind, texts in notes.items() for text in texts]
 
@@ -156,7 +156,8 @@ def _rounded(found: tuple[float, float, float]) -> list[float]:
     return [round(one, 4) for one in found]
 
 
-def _subjects(item: Item) -> list[str]:
+def subjects_of(item: Item) -> list[str]:
+    """Return a book's tags, the one of its kind first."""
     found = item.attributes["subjects"]
     return list(found) if isinstance(found, list | tuple) else []
 

@@ -1,10 +1,10 @@
 """Measure what is found to be about a topic: by words, by meaning, and with a language model.
 
-    python -m benchmarks.words.topics [--likelihoods FILE] [--seed 2026]
+    python -m benchmarks.words.topics [--seed 2026]
 
 Over the 92 pairs of ``topics.tsv``, written for this project from facts that are known to
 everybody; the catalogue is their items and the demo's books. ``served`` is what the service finds,
-``stop_words`` and ``identifiers`` count what it takes for topics such as "the" or "3f9a1c7be2",
+``without_meaning`` counts what it takes for topics such as "the" or "3f9a1c7be2",
 which should be nothing but items that bear the identifier. With ``--likelihoods``, what
 ``benchmarks.words.likelihoods`` wrote with a model, ``model`` is how well log P(item | topic)
 - log P(item) tells pairs apart (AUC), and what it does where the meaning is unsure, chosen on one
@@ -29,7 +29,7 @@ from app.domain.recommendation.topic import Topic, has_meaning, mentions, words_
 from app.ports.memory_store import MemoryStore
 from app.services.catalogue.current import CurrentCatalogue
 from app.services.catalogue.topic_matching import TopicMatcher
-from benchmarks.harness import write_result
+from benchmarks.harness import RESULTS, write_result
 from benchmarks.words.queries import catalogue_of, demo_catalogue
 
 PAIRS: Final = Path(__file__).with_name("topics.tsv")
@@ -100,7 +100,6 @@ def main() -> None:
     """Measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--likelihoods", type=Path)
     options = parser.parse_args()
     told = pairs()
     embedder, demo = StaticEmbedder(), demo_catalogue()
@@ -142,8 +141,9 @@ def main() -> None:
         "missed": [f"{p.topic}: {p.item.title}" for p, s in zip(told, served, strict=True)
                    if p.is_about and not s],
     }  # fmt: skip
-    if options.likelihoods is not None:
-        scores = json.loads(options.likelihoods.read_text("utf-8"))["topics"]
+    likelihoods = RESULTS / "likelihoods.json"
+    if likelihoods.is_file():
+        scores = json.loads(likelihoods.read_text("utf-8"))["topics"]
         result["model"] = {
             form: with_model(
                 np.array(values),

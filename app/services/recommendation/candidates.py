@@ -60,6 +60,7 @@ class Wish:
         liked: items that the user's behaviour speaks for, newest first; may be empty.
         disliked: items that it speaks against; others who have them repel what they have.
         profile: mean of the user's memories, shape (dim,), unit norm; None without any.
+        said: what the user's notes say, those against something left out.
         text: what is looked for, in words; None for nothing in particular.
         meaning: embedding of the text, shape (dim,), unit norm; None without one.
         in_sitting: whether the newest of what is liked has only just happened. What people turn to
@@ -69,6 +70,7 @@ class Wish:
     liked: Sequence[ItemId] = ()
     disliked: Sequence[ItemId] = ()
     profile: NDArray[np.float32] | None = None
+    said: str = ""
     text: str | None = None
     meaning: NDArray[np.float32] | None = None
     in_sitting: bool = True
@@ -145,6 +147,9 @@ class Candidates:
                 depth=min(depth + len(hidden), config.content_limit),
             )
             found.append((Source.CONTENT, config.weight_content, content))
+        if wish.said:
+            wordy = rules.catalogue.wordy(wish.said, top_n=depth, exclude=hidden, among=among)
+            found.append((Source.CONTENT, _WORDS * config.weight_content, wordy))
         if wish.text is not None:
             found += self._looked_for(wish.text, wish.meaning, rules, hidden=hidden)
         if rules.fill or wish.is_blank:

@@ -38,9 +38,13 @@ class SelectableMemories:
     strength: NDArray[np.float32]
     is_missing: bool = False
 
-    def without(self, item_ids: Collection[ItemId]) -> SelectableMemories:
-        """Return the memories that are of none of these items."""
-        kept = [at for at, one in enumerate(self.entries) if one.item_id not in item_ids]
+    def speaking_for(self, disliked: Collection[ItemId]) -> SelectableMemories:
+        """Return the memories that are of nothing disliked, and no note against anything."""
+        kept = [
+            at
+            for at, one in enumerate(self.entries)
+            if one.item_id not in disliked and one.spoken_against is None
+        ]
         entries = [self.entries[at] for at in kept]
         return SelectableMemories(entries, self.vectors[kept], self.strength[kept])
 

@@ -116,7 +116,7 @@ class RecommendationPipeline:
         watch.lap("ranking")
         best = self._arranged(ordered.items, rules, pins=query.pin, n=query.n)
         watch.lap("arrangement")
-        speaking = memories.without(set(wish.disliked))
+        speaking = memories.speaking_for(set(wish.disliked))
         items = self._told(best, speaking, dict(pool), query.pin, catalogue)
         watch.lap("because")
         return Recommendation(
@@ -174,10 +174,12 @@ class RecommendationPipeline:
     def _wish(
         self, query: RecommendQuery, known: UserSnapshot, memories: SelectableMemories
     ) -> Wish:
+        speaking = memories.speaking_for(set(known.disliked))
         return Wish(
             liked=known.liked,
             disliked=known.disliked,
-            profile=memories.without(set(known.disliked)).profile(),
+            profile=speaking.profile(),
+            said=" ".join(one.text or "" for one in speaking.entries if one.item_id is None),
             text=query.text,
             meaning=None if query.text is None else self._embedder.embed([query.text])[0],
             in_sitting=self._clock.now().timestamp() - known.last_s < _SITTING_S,
@@ -201,17 +203,18 @@ class RecommendationPipeline:
     def _gather(self, wish: Wish, rules: Rules, known: UserSnapshot, *, n: int) -> list[Candidate]:
         """Return the candidates, less what the user does not want to hear of."""
         wanted = max(self._config.candidates, n)
+        unwanted = known.unwanted
         found = self._candidates.gather(
-            wish, rules, top_n=wanted * _OVERFETCH if known.topics or wish.disliked else wanted
+            wish, rules, top_n=wanted * _OVERFETCH if unwanted or wish.disliked else wanted
         )
         if rules.fill and len(found) < n:
             found += _fillers(found, rules, n=n * _OVERFETCH - len(found))
         items = list(rules.catalogue.items(one.item_id for one in found).values())
         topics = self._topics
         about = topics.items_about if known.is_personal else topics.items_about_or_mentioning
-        unwanted = about(known.topics, items, catalogue=rules.catalogue)
-        unwanted |= repelled_by_content([one.item_id for one in found], wish, rules.catalogue)
-        return [one for one in found if one.item_id not in unwanted][:wanted]
+        barred = about(unwanted, items, catalogue=rules.catalogue)
+        barred |= repelled_by_content([one.item_id for one in found], wish, rules.catalogue)
+        return [one for one in found if one.item_id not in barred][:wanted]
 
     def _shown(
         self,

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple, Self
 
 from app.domain.models import EventKey, HistoryEntry, ItemId, Kind, RecordId, Subject
 from app.domain.recommendation.opinion import OpinionRule, Stance
-from app.domain.recommendation.topic import Topic
+from app.domain.recommendation.sense import spoken_against
+from app.domain.recommendation.topic import MAX_TOPICS, Topic
 
 NEWEST: Final = 64
 """Memories that make the profile and compete for the prompt; of one item one."""
@@ -33,6 +34,11 @@ class Recalled(NamedTuple):
     value: float | None
     text: str | None = None
     record_id: RecordId | None = None
+
+    @property
+    def spoken_against(self) -> str | None:
+        """What a note about no item speaks against; None where it is none, or speaks for."""
+        return spoken_against(self.text) if self.text and self.item_id is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,12 @@ class UserSnapshot:
             is_personal=subject is not None and any(one.record_id for one in history),
             has_words=any(one.text is not None for one in history),
         )
+
+    @property
+    def unwanted(self) -> list[Topic]:
+        """What they do not want to be shown: the topics, and what their notes speak against."""
+        spoken = [text for one in self.newest if (text := one.spoken_against)]
+        return [*self.topics, *(Topic("", text) for text in spoken[:MAX_TOPICS])]
 
     @property
     def epoch(self) -> int:
