@@ -34,7 +34,6 @@ class Model:
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
         self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
-    @torch.no_grad()
     def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Return log P(second | first) of each pair."""
         found: list[float] = []
@@ -46,7 +45,8 @@ class Model:
             begin = self._tokenizer.bos_token_id
             rows = [torch.tensor([begin, *first, *second]) for first, second in told]
             padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-            logits = self._model(padded).logits.float().log_softmax(-1)
+            with torch.inference_mode():
+                logits = self._model(padded).logits.float().log_softmax(-1)
             for row, (_, second), scores in zip(rows, told, logits, strict=True):
                 places = torch.arange(len(row) - len(second), len(row))
                 found.append(round(float(scores[places - 1, row[places]].sum()), 4))
