@@ -146,6 +146,17 @@ def _embedder_on_topics() -> str:
     return f"{found['precision']:.2f} and {found['recall']:.2f}"
 
 
+def _senses() -> str:
+    known, held = (at("senses", "turns", part) for part in ("known", "held"))
+    return (
+        f"{known['noticed']:.2f} noticed, of notes told in other ways {held['noticed']:.2f}; praise "
+        f"mistaken {known['mistaken']:.2f} and {held['mistaken']:.2f}; keeps out "
+        f"{at('senses', 'repelled', 'kept_out_mean'):.2f} of the kind and "
+        f"{at('senses', 'repelled', 'others_mean'):.1f} other books of "
+        f"{at('senses', 'repelled', 'books')}"
+    )
+
+
 def _words(kind: str) -> str:
     found = at("words", kind)["ndcg@10"]
     return f"{found['embedder'][0]:.3f}, {found['words'][0]:.3f}, {found['both at 0.5'][0]:.3f}"
@@ -192,6 +203,12 @@ ROWS: Final[tuple[Row, ...]] = (
         "precision and recall of what is about a topic, on 92 labelled pairs",
         _topics,
         ("topics",),
+        (),
+    ),
+    (
+        'notes against something ("I hate ghost stories"), and what they keep out',
+        _senses,
+        ("senses",),
         (),
     ),
     (
