@@ -149,7 +149,7 @@ def _embedder_on_topics() -> str:
 def _senses() -> str:
     known, held = (at("senses", "turns", part) for part in ("known", "held"))
     return (
-        f"{known['noticed']:.2f} noticed, of notes told in other ways {held['noticed']:.2f}; praise "
+        f"{known['noticed']:.2f} noticed, told in other ways {held['noticed']:.2f}; praise "
         f"mistaken {known['mistaken']:.2f} and {held['mistaken']:.2f}; keeps out "
         f"{at('senses', 'repelled', 'kept_out_mean'):.2f} of the kind and "
         f"{at('senses', 'repelled', 'others_mean'):.1f} other books of "
