@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from typing import Final, NamedTuple
@@ -138,20 +138,7 @@ class Candidates:
             kept = [one for one in behaviour if one.score > 0]
             found.append((Source.BEHAVIOUR, config.weight_neighbours, kept))
             near = frozenset(one.item_id for one in kept)
-        if wish.profile is not None:
-            content = rules.catalogue.nearest(
-                wish.profile,
-                top_n=depth,
-                exclude=hidden,
-                among=among,
-                depth=min(depth + len(hidden), config.content_limit),
-            )
-            found.append((Source.CONTENT, config.weight_content, content))
-        if wish.said:
-            wordy = rules.catalogue.wordy(wish.said, top_n=depth, exclude=hidden, among=among)
-            found.append((Source.CONTENT, _WORDS * config.weight_content, wordy))
-        if wish.text is not None:
-            found += self._looked_for(wish.text, wish.meaning, rules, hidden=hidden)
+        found += self._told(wish, rules, hidden=hidden, depth=depth)
         if rules.fill or wish.is_blank:
             popular = self._neighbours.popular(top_n=depth, exclude=hidden, among=among)
             found.append((Source.POPULAR, config.weight_popularity, popular))
@@ -160,29 +147,24 @@ class Candidates:
                 found.append((Source.POPULAR, config.weight_crowd / len(wish.liked) ** 2, agreed))
         return found
 
-    def _looked_for(
-        self,
-        text: str,
-        meaning: NDArray[np.float32] | None,
-        rules: Rules,
-        *,
-        hidden: frozenset[ItemId],
-    ) -> list[tuple[Source, float, Sequence[Scored]]]:
-        """Return what is near to a free text in meaning, and what shares most words with it."""
-        if meaning is None:
-            return []
-        near = rules.catalogue.nearest(
-            meaning,
-            top_n=_QUERY_DEPTH,
-            exclude=hidden,
-            among=rules.matching,
-            depth=_QUERY_DEPTH,
-        )
-        wordy = rules.catalogue.wordy(
-            text, top_n=_QUERY_DEPTH, exclude=hidden, among=rules.matching
-        )
-        weight = self._config.weight_query
-        return [(Source.CONTENT, weight, near), (Source.CONTENT, _WORDS * weight, wordy)]
+    def _told(
+        self, wish: Wish, rules: Rules, *, hidden: frozenset[ItemId], depth: int
+    ) -> Iterator[tuple[Source, float, Sequence[Scored]]]:
+        """Yield what texts are near to, and what shares most words: memories, notes, a query."""
+        config, catalogue, among = self._config, rules.catalogue, rules.matching
+        limit = min(depth + len(hidden), config.content_limit)
+        for meaning, words, weight, top_n, most in (
+            (wish.profile, wish.said, config.weight_content, depth, limit),
+            (wish.meaning, wish.text, config.weight_query, _QUERY_DEPTH, _QUERY_DEPTH),
+        ):
+            if meaning is not None:
+                near = catalogue.nearest(
+                    meaning, top_n=top_n, exclude=hidden, among=among, depth=most
+                )
+                yield Source.CONTENT, weight, near
+            if words:
+                wordy = catalogue.wordy(words, top_n=top_n, exclude=hidden, among=among)
+                yield Source.CONTENT, _WORDS * weight, wordy
 
     @staticmethod
     def _adjust(fused: dict[ItemId, float], rules: Rules) -> None:
