@@ -50,7 +50,7 @@ class CitedOut(BaseModel):
 
 
 class ReasonOut(BaseModel):
-    """A sentence of the LLM's, and the memories it rests on, at least one."""
+    """A sentence of the LLM's or from the catalogue, and the memories it rests on."""
 
     text: str = Field(description="The sentence.")
     cites: list[CitedOut] = Field(description="Memories it rests on, at least one.")
@@ -64,14 +64,12 @@ class ReasonOut(BaseModel):
 class RecommendedItemOut(ItemRef):
     """A recommended item: ``score`` in (0, 1], ``because`` the memories that speak for it.
 
-    ``reason`` is null unless ``explain`` was asked for and the LLM gave one.
+    ``reason`` is null unless ``explain`` was asked for and something is shared.
     """
 
     score: float = Field(ge=0, le=1, description="Larger is better; above 0, at most 1.")
     because: list[ItemRef] = Field(description="Items of the user that speak for it.")
-    reason: ReasonOut | None = Field(
-        description="The reason of the LLM, where one was asked for and given."
-    )
+    reason: ReasonOut | None = Field(description="Why, where that was asked for and can be told.")
     source: Source = Field(description="What speaks most for it; `fill`: only that it is there.")
     fields: dict[str, object] | None = Field(
         description="What was asked for by `fields`, as far as the item has it; else null."

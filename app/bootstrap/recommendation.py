@@ -24,7 +24,9 @@ def recommend_of(adapters: Adapters, shared: SharedServices) -> RecommendService
         explainer=adapters.explainer,
         identity=adapters.identity,
         limiter=shared.limiter,
-        config=ExplanationConfig(items=llm.explain_items, timeout_s=llm.explain_timeout_s),
+        config=ExplanationConfig(
+            items=llm.explain_items, timeout_s=llm.explain_timeout_s, language=llm.language
+        ),
     )
     return RecommendService(
         uows=adapters.uows,

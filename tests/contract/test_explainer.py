@@ -28,7 +28,7 @@ RIGHT = {
 
 def explain_task(n_items: int = 2, *, timeout_s: float = 60.0, title: str = "Title") -> ExplainTask:
     memories = [ShownMemory(Kind.NOTE, text="I like the sea"), ShownMemory(Kind.NOTE, text=HOSTILE)]
-    items = [Item(ItemId(f"i{n}"), f"{title} {n}") for n in range(n_items)]
+    items = [Item(ItemId(f"i{n}"), f"{title} {n}", "A story of the sea") for n in range(n_items)]
     return ExplainTask(memories, items, "a" * 64, timeout_s)
 
 

@@ -54,7 +54,7 @@ class LlmExplainer:
         if self._is_vllm:
             body["cache_salt"] = task.cache_salt
         answer = self._server.post(CHAT, body, timeout_s=deadline - monotonic())
-        return _reasons(answer, prompt=prompt, n_memories=len(task.memories))
+        return _reasons(answer, prompt=prompt, task=task)
 
     def _body(self, prompt: RankingPrompt, *, n_memories: int) -> dict[str, object]:
         schema = reasons_schema(list(prompt.items), n_memories=n_memories)
@@ -70,15 +70,15 @@ class LlmExplainer:
         }
 
 
-def _reasons(answer: object, *, prompt: RankingPrompt, n_memories: int) -> dict[ItemId, Reason]:
+def _reasons(answer: object, *, prompt: RankingPrompt, task: ExplainTask) -> dict[ItemId, Reason]:
     if at(answer, "choices", 0, "finish_reason") != "stop":
         message = "the LLM server's answer was cut off"
         raise RankerError(message)
     content = at(answer, "choices", 0, "message", "content")
     told = parsed_object(content) if isinstance(content, str) else {}
     kept = {
-        item_id: kept_reason(told.get(label), n_memories=n_memories)
-        for label, item_id in prompt.items.items()
+        item.item_id: kept_reason(told.get(label), item=item, memories=task.memories)
+        for label, item in zip(prompt.items, task.items, strict=False)
     }
     return {item_id: Reason(*reason) for item_id, reason in kept.items() if reason is not None}
 

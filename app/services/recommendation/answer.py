@@ -30,7 +30,7 @@ class RecommendedItem:
 
     Args:
         score: in (0, 1], falling; a place in the list and no probability.
-        reason: the LLM's sentence, where it was asked for one and gave one.
+        reason: the LLM's sentence or one from the catalogue's facts, where that was asked for.
     """
 
     item: Item

@@ -150,7 +150,7 @@ class RecommendService:
         if not query.explain or known.subject is None:
             return made
         started_s = self._clock.monotonic_s()
-        made = self._explanations.explained(known.subject, made)
+        made = self._explanations.explained(known, made)
         made.timings_ms["reasons"] = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
         return made
 

@@ -54,7 +54,10 @@ def test_the_first_items_get_a_reason_that_cites_memories(
 
     [task] = explainer.tasks
     assert [item.item_id for item in task.items] == [one.item.item_id for one in answer.items[:5]]
-    assert [one.reason is not None for one in answer.items] == [False] + [True] * 4 + [False] * 3
+    assert [one.reason is not None for one in answer.items] == [True] * 5 + [False] * 3
+    first = answer.items[0]
+    assert first.reason is not None, "the model said nothing of it, and the catalogue does"
+    assert first.reason.text == f"Like {first.because[0].title}: adventure at sea."
     for one in answer.items[1:5]:
         assert one.reason is not None
         assert one.reason.text == f"Like {one.item.title}"
@@ -88,6 +91,7 @@ def test_a_list_without_reasons_is_better_than_none(
     assert [one.item for one in answer.items] == [one.item for one in plain.items]
     assert answer.provenance.ranked_by is RankedBy.LLM
     assert answer.provenance.is_degraded
+    assert {one.reason.text[:5] for one in answer.items if one.reason} == {"Like "}
     assert [entry["event"] for entry in logged] == ["reasons_left_out"]
 
 
