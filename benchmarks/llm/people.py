@@ -40,6 +40,7 @@ from app.domain.recommendation.prompt import ShownMemory
 from app.ports.dataset import DatasetKind, InteractionRecord, ItemRecord
 from app.services.catalogue.snapshot import N_CLUSTERS, CatalogueSnapshot
 from app.services.catalogue.vectors import ItemVectors
+from app.services.recommendation.because import because
 from app.services.recommendation.candidates import CandidateConfig, Candidates, Wish
 from app.services.recommendation.memory_selection import SelectableMemories
 from app.services.recommendation.rules import Rules
@@ -170,6 +171,18 @@ class People:
             shown[strategy] = [all_shown[index] for index in indices]
         cosine = queries @ profile if profile is not None else np.zeros(len(candidates), np.float32)
         return Case(person, candidates, shown, cosine)
+
+    def spoken_for(self, person: Person, *, top_n: int) -> list[tuple[Item, list[Item]]]:
+        """Return the first candidates, each with the two remembered items that speak for it."""
+        memories = self._recalled(person)
+        found = self._candidates.gather(
+            Wish(OpinionRule().liked(person.history), profile=memories.profile()),
+            Rules.plain(self._catalogue, exclude=person.seen | person.never),
+            top_n=top_n,
+        )
+        ids = [one.item_id for one in found]
+        speaking = because(ids, memories, self._catalogue, most=2)
+        return [(self.items[one], speaking.get(one, [])) for one in ids]
 
     def _recalled(self, person: Person) -> SelectableMemories:
         entries = person.history[:NEWEST]

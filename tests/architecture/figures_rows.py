@@ -212,6 +212,26 @@ ROWS: Final[tuple[Row, ...]] = (
         (),
     ),
     (
+        "reasons from facts, read by a person",
+        lambda: (
+            f"{at('reasons', 'given')} of {at('reasons', 'items')} items have one, "
+            f"{at('reasons', 'given') - at('reasons', 'not_sensible')} of these make sense"
+        ),
+        ("reasons",),
+        (),
+    ),
+    (
+        "a small language model on topics and notes, by likelihood",
+        lambda: (
+            f"tells topics apart with AUC {at('topics', 'model', 'query', 'auc'):.2f} "
+            f"(embedder {at('topics', 'embedder', 'auc'):.2f}); notices "
+            f"{at('senses', 'model', 'tail', 'held', 'noticed'):.2f} of unseen dislikes and mistakes "
+            f"{at('senses', 'model', 'tail', 'held', 'mistaken'):.2f} of praise"
+        ),
+        ("likelihoods", "topics", "senses"),
+        (),
+    ),
+    (
         "a filter on attributes",
         _filter,
         ("where",),
