@@ -225,7 +225,7 @@ ROWS: Final[tuple[Row, ...]] = (
         lambda: (
             f"tells topics apart with AUC {at('topics', 'model', 'query', 'auc'):.2f} "
             f"(embedder {at('topics', 'embedder', 'auc'):.2f}); notices "
-            f"{at('senses', 'model', 'tail', 'held', 'noticed'):.2f} of unseen dislikes and mistakes "
+            f"{at('senses', 'model', 'tail', 'held', 'noticed'):.2f} of unseen dislikes, mistakes "
             f"{at('senses', 'model', 'tail', 'held', 'mistaken'):.2f} of praise"
         ),
         ("likelihoods", "topics", "senses"),
