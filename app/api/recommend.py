@@ -53,7 +53,7 @@ class RecommendParameters(In):
         default=None, description="Items not to recommend, up to 500; may be repeated."
     )
     personalise: bool = Field(default=True, description="False: the list of a stranger.")
-    explain: bool = Field(default=False, description="Have the LLM write reasons; takes seconds.")
+    explain: bool = Field(default=False, description="Say why; an LLM takes seconds.")
     where: str | None = Field(
         default=None,
         max_length=4_096,

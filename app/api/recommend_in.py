@@ -116,9 +116,7 @@ class RecommendIn(In):
     strategy: Strategy = Field(
         default=Strategy.ATTENTION, description="Which memories the LLM is shown."
     )
-    explain: bool = Field(
-        default=False, description="Say why: from what is shared, or by the LLM in seconds."
-    )
+    explain: bool = Field(default=False, description="Say why; an LLM takes seconds.")
     personalise: bool = Field(default=True, description="False: the list of a stranger.")
 
     def to_domain(self, identity: Identity) -> RecommendQuery:
