@@ -72,9 +72,9 @@ def recommend(
     """Recommend items from the user's own memory.
 
     Someone unknown, erased, restricted or objecting gets the list of a stranger. `exclude` may
-    be repeated; `strategy` says which memories are shown to the LLM. `explain` has it write a
-    reason for the first items, in a second call that changes no order and may take seconds; where
-    it cannot, reasons are null and the answer is degraded.
+    be repeated; `strategy` says which memories are shown to the LLM. `explain` gives the first
+    items a reason: from what they share with memories, or by the LLM, in a second call that
+    changes no order and may take seconds; where that fails, the answer is degraded.
     """
     caller.require_user(user)
     query = RecommendQuery(
