@@ -146,6 +146,13 @@ def _embedder_on_topics() -> str:
     return f"{found['precision']:.2f} and {found['recall']:.2f}"
 
 
+def _embedders() -> str:
+    return "; ".join(
+        f"{name} {one['known'][0]:.3f}, {one['query_ms']:.1f} ms, {one['mb']:.0f} MB"
+        for name, one in result("embedders")["embedders"].items()
+    )
+
+
 def _senses() -> str:
     known, held = (at("senses", "turns", part) for part in ("known", "held"))
     return (
@@ -197,6 +204,12 @@ ROWS: Final[tuple[Row, ...]] = (
         "NDCG@10 of free text by the embedder, by words, by both, on the demo set",
         lambda: f"books that are meant {_words('known')}; notes of taste {_words('taste')}",
         ("words",),
+        (),
+    ),
+    (
+        "small embedders alone on the books that are meant, a query's time, the model's size",
+        _embedders,
+        ("embedders",),
         (),
     ),
     (
