@@ -51,7 +51,8 @@ class Topic:
     """A topic that a user does not want.
 
     Args:
-        topic_id: 64 hex digits, a keyed hash of the user and the normalised text.
+        topic_id: 64 hex digits, a keyed hash of the user and the normalised text; empty for what a
+            note speaks against, which is stored nowhere but in the note.
         text: as the user said it, 2 to 256 characters; personal.
     """
 

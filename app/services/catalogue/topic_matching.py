@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -131,8 +131,13 @@ class TopicMatcher:
                 matches[entry.record_id] = match
         return matches
 
-    def _senses(self, texts: Sequence[str], catalogue: CatalogueSnapshot) -> list[_Sense]:
-        """Return what topics mean in a catalogue; worked out once for each version of it."""
+    def _senses(
+        self, texts: Sequence[str], catalogue: CatalogueSnapshot, *, unkept: Collection[str] = ()
+    ) -> list[_Sense]:
+        """Return what topics mean in a catalogue; worked out once for each version of it.
+
+        What a note speaks against is ``unkept``: it must not outlive the note in this process.
+        """
         with self._lock:
             if self._version != catalogue.version:
                 self._version, self._known = catalogue.version, {}
@@ -144,7 +149,9 @@ class TopicMatcher:
         }
         with self._lock:
             if self._version == catalogue.version:
-                self._known |= {self._name(text): sense for text, sense in made.items()}
+                self._known |= {
+                    self._name(text): sense for text, sense in made.items() if text not in unkept
+                }
                 for name in list(self._known)[:-_MOST_SENSES]:
                     del self._known[name]
         return [known[text] or made[text] for text in texts]
@@ -175,7 +182,8 @@ class TopicMatcher:
             return set()
         catalogue = catalogue or self._catalogue.now()
         meant = [topic.text for topic in topics if has_meaning(topic.text)]
-        senses = self._senses(meant, catalogue)
+        said = {topic.text for topic in topics if not topic.topic_id}
+        senses = self._senses(meant, catalogue, unkept=said)
         near = self._are_near([item.item_id for item in items], senses, catalogue)
         phrases = [phrase for topic in topics if (phrase := spaced_words(topic.text))]
         return {

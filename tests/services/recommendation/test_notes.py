@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import cast
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from app.adapters.embedders.static import StaticEmbedder
+from app.domain.models import Item, ItemId
+from app.domain.recommendation.topic import Topic
+from app.ports.memory_store import MemoryStore
+from app.services.catalogue.current import CurrentCatalogue
+from app.services.catalogue.snapshot import CatalogueSnapshot
+from app.services.catalogue.topic_matching import TopicMatcher
+from app.services.catalogue.vectors import ItemVectors
 from app.services.recommendation.query import RecommendQuery
+from tests.fakes_memory import FakeCatalogueIndex
 from tests.world import World, open_world
+
+
+class _Counting(StaticEmbedder):
+    """The real embedder, with what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.texts += texts
+        return super().embed(texts)
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +65,25 @@ def test_a_note_alone_makes_a_list_of_what_it_asks_for(world: World) -> None:
     answer = world.container.recommend.recommend(RecommendQuery(world.user("new"), n=5))
 
     assert {one.item.item_id[:5] for one in answer.items} == {"stars"}
+
+
+def test_what_a_note_speaks_against_is_kept_in_no_process_and_a_topic_is_until_it_is_dropped() -> (
+    None
+):
+    embedder = _Counting()
+    item = Item(ItemId("a"), "A ghost story")
+    index = FakeCatalogueIndex()
+    index.upsert([item], embedder.embed([item.title]))
+    catalogue = CatalogueSnapshot.of([item], ItemVectors(index))
+    matcher = TopicMatcher(
+        embedder=embedder,
+        memory=cast("MemoryStore", None),
+        catalogue=cast("CurrentCatalogue", None),
+    )
+
+    for topic_id, expected in (("", 2), ("f" * 64, 1)):
+        embedder.texts.clear()
+        topic = Topic(topic_id, f"ghosts {topic_id}")
+        for _ in range(2):
+            matcher.items_about([topic], [item], catalogue=catalogue)
+        assert embedder.texts.count(topic.text) == expected
