@@ -29,11 +29,12 @@ _CONFIG: Final = {
         "negative_data_rejection": {"expected-statuses": ["4xx"]},
     },
     "operations": [
-        # With on_error=skip, bad entries are named beside those that were taken.
+        # Bad entries are named beside those that were taken (of /interactions: on_error=skip).
         {
-            "include-path": "/interactions",
+            "include-path": path,
             "checks": {"negative_data_rejection": {"expected-statuses": ["2xx", "4xx"]}},
-        },
+        }
+        for path in ("/interactions", "/forget/batch")
     ],
 }
 ROLES: Final = "service", "admin", "user", "stranger", "nobody"
