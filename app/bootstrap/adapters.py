@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -235,9 +235,15 @@ def _chroma(settings: Settings) -> ChromaDatabase:
     return ChromaDatabase.server(chroma.url, directory=chroma.persist_dir)
 
 
+@cache
+def _static_embedder() -> StaticEmbedder:
+    """Read the packaged model once a process, however many services it opens."""
+    return StaticEmbedder()
+
+
 def _embedder(settings: Settings, closing: ExitStack) -> Embedder:
     if settings.embedder == "static":
-        return StaticEmbedder()
+        return _static_embedder()
     if settings.embedder == "minilm":
         return MiniLMEmbedder()
     embedding = settings.embedding
