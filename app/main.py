@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from app import tracing
 from app.api.application import create_app
 from app.bootstrap import build
 from app.bootstrap.background import Background
@@ -30,6 +31,8 @@ def create() -> FastAPI:
         is_json=settings.is_log_json,
         is_strict=not settings.is_production,
     )
+    if settings.log.traces is not None:
+        tracing.send_traces(settings.log.traces, role="api")
     prepare_database(settings)
     runtime = build(settings)
     background = Background(runtime)

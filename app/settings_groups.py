@@ -295,3 +295,6 @@ class LogSettings(Group):
     """Least severity written."""
     format: Literal["auto", "json", "console"] = "auto"
     """`auto` is JSON in production and readable lines in development."""
+    traces: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
+    """Collector of OpenTelemetry traces (OTLP over gRPC), such as `http://collector:4317`: spans of
+    requests, erasure steps and calls of the model, with nobody's data. Unset means none."""

@@ -252,6 +252,7 @@ def open_world(
     """Open a world in ``folder``; with a ``ranker`` the service has an LLM."""
     settings = settings_for(folder, **changes)
     if settings.database.url is None and not (folder / "lethe.db").exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.copy(_empty_database(), folder / "lethe.db")
     prepare_database(settings)
     with ExitStack() as closing:

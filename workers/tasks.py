@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import Celery, signals
 
+from app import tracing
 from app.adapters.queue.celery import FORGET_RUN, SEARCH_RUN, SWEEP_RUN
 from app.bootstrap import Runtime, build
 from app.bootstrap.background import NEVER_S
@@ -22,6 +23,8 @@ class _Lazy:
 
     def get(self) -> Runtime:
         if self._runtime is None:
+            if self._settings.log.traces is not None:
+                tracing.send_traces(self._settings.log.traces, role="worker")
             self._runtime = build(self._settings)
             container = self._runtime.container
             container.audit.note_start(container.about, role="worker")
@@ -39,7 +42,9 @@ def register(app: Celery, settings: Settings) -> None:
 
     @app.task(name=FORGET_RUN)  # type: ignore[untyped-decorator] # Celery has no types
     def forget_run(request_id: str) -> None:
-        lazy.get().container.erase.execute(RequestId(request_id))
+        container = lazy.get().container
+        with tracing.span(FORGET_RUN, facts={"lethe.erasure": request_id}):
+            container.erase.execute(RequestId(request_id))
 
     @app.task(name=SEARCH_RUN)  # type: ignore[untyped-decorator] # Celery has no types
     def search_run(search_id: str) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import tracing
 from app.observability import Metrics
 
 _log = structlog.get_logger("app.api")
@@ -38,7 +40,10 @@ class RequestLog:
                 message["headers"].append((b"x-request-id", http_request_id.encode()))
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(http_request_id=http_request_id):
+        with (
+            structlog.contextvars.bound_contextvars(http_request_id=http_request_id),
+            _traced(scope, http_request_id),
+        ):
             try:
                 await self._app(scope, receive, send_with_id)
             finally:
@@ -48,6 +53,10 @@ class RequestLog:
         route = getattr(scope.get("route"), "path", None)
         self._metrics.http(method=scope["method"], route=route, status=status, seconds=seconds)
         if route not in _QUIET_ROUTES:
+            tracing.note(
+                {"http.route": route or "unmatched", "http.response.status_code": status},
+                name=f"{scope['method']} {route or 'unmatched'}",
+            )
             _log.info(
                 "request_done",
                 method=scope["method"],
@@ -55,3 +64,16 @@ class RequestLog:
                 status=status,
                 ms=round(1_000 * seconds, 2),
             )
+
+
+def _traced(scope: Scope, http_request_id: str) -> AbstractContextManager[object]:
+    """Trace a request under its method, as part of the caller's trace if it sent one."""
+    if scope["path"] in _QUIET_ROUTES:
+        return nullcontext()
+    sent = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+    return tracing.span(
+        scope["method"],
+        kind=tracing.SpanKind.SERVER,
+        after=sent,
+        facts={"http.request.method": scope["method"], "lethe.request": http_request_id},
+    )

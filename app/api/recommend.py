@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field, ValidationError
 
+from app import tracing
 from app.api.auth import Reader, ReaderOrUser
 from app.api.bodies import Batch, BodyRoute
 from app.api.errors import declared, problem_of
@@ -167,4 +168,5 @@ def _lines(bodies: Sequence[RecommendIn], state: State, *, distinct: bool) -> It
 def _answer(query: RecommendQuery, state: State, departing: ExitStack) -> Recommendation:
     answer = state.container.recommend.recommend(query, departing=departing)
     state.metrics.recommendation(answer.provenance, scenario=query.scenario)
+    tracing.note({f"lethe.ms.{stage}": took for stage, took in answer.timings_ms.items()})
     return answer

@@ -11,6 +11,7 @@ from typing import Any
 import redis
 import structlog
 
+from app import tracing
 from app.adapters.chroma.layout import parse_name
 from app.adapters.chroma.maintenance_process import IndexFill, last_fill
 from app.domain.erasure.request import RequestState
@@ -119,7 +120,9 @@ def timing(metrics: Metrics, clock: Clock, *, then: OnPoint) -> OnPoint:
         step, _, place = point.partition(":")
         now_s = clock.monotonic_s()
         if place == "done":
-            metrics.erasure_step(step, seconds=now_s - getattr(begun, "at_s", now_s))
+            seconds = now_s - getattr(begun, "at_s", now_s)
+            metrics.erasure_step(step, seconds=seconds)
+            tracing.passed(f"erase {step}", seconds=seconds, until=clock.now())
         begun.at_s = now_s
         then(point, attempt)
 

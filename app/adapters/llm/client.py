@@ -10,6 +10,7 @@ from typing import Final
 
 import httpx
 
+from app import tracing
 from app.adapters.llm.responses import at, parsed_object
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.recommendation.prompt import RankingPrompt
@@ -70,7 +71,14 @@ class LlmChannel:
             DependencyUnavailableError: the channel is closed.
         """
         try:
-            return self._threads.submit(self._exchange, method, url, body=body, deadline=deadline)
+            return self._threads.submit(
+                self._exchange,
+                method,
+                url,
+                body=body,
+                deadline=deadline,
+                headers=tracing.headers(),  # here: a thread of the pool knows of no trace
+            )
         except RuntimeError as exc:
             message = "the LLM client is closed"
             raise DependencyUnavailableError(message) from exc
@@ -81,13 +89,25 @@ class LlmChannel:
         self._client.close()
 
     def _exchange(
-        self, method: str, url: str, *, body: Mapping[str, object] | None, deadline: float
+        self,
+        method: str,
+        url: str,
+        *,
+        body: Mapping[str, object] | None,
+        deadline: float,
+        headers: Mapping[str, str],
     ) -> bytes:
         left_s = deadline - monotonic()
         if left_s <= 0:
             raise _too_slow()
         try:
-            with self._client.stream(method, url, json=body, timeout=left_s) as response:
+            with (
+                tracing.span("llm", kind=tracing.SpanKind.CLIENT, after=headers),
+                self._client.stream(
+                    method, url, json=body, timeout=left_s, headers=tracing.headers()
+                ) as response,
+            ):
+                tracing.note({"http.response.status_code": response.status_code})
                 _check_status(response.status_code, path=response.url.path)
                 return _read(response, deadline=deadline)
         except httpx.TimeoutException as exc:
