@@ -44,8 +44,9 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
     ),
     # A command imports what it needs when it runs: help must not load the service.
     rules.imports_inside: frozenset({"app/cli/"}),
-    # Threads: above them is nobody who could log the error.
-    rules.broad_except: frozenset({"app/adapters/queue/inline.py"}),
+    # Threads: above them is nobody who could log the error. A span tells that its block failed,
+    # and raises again.
+    rules.broad_except: frozenset({"app/adapters/queue/inline.py", "app/tracing.py"}),
 }
 """Where a rule does not hold: the file, or the folder, that it is there for."""
 BREAKERS: Final[dict[Rule, str]] = {
