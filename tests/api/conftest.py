@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import jwt
 import pytest
@@ -13,6 +15,7 @@ from app.api.application import create_app
 from app.api.state import Limits, Security, State
 from app.console import add_console
 from app.observability import Metrics
+from app.settings_llm import LlmSettings
 from tests.world import World, open_world
 
 SERVICE = {"Authorization": "Bearer a-service-token"}
@@ -35,11 +38,17 @@ class Api:
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with open_api(tmp_path_factory.mktemp("api")) as opened:
+        yield opened
+
+
+@contextmanager
+def open_api(folder: Path, *, llm: LlmSettings | None = None) -> Iterator[Api]:
     key = Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    with open_world(tmp_path_factory.mktemp("api")) as world:
+    with open_world(folder, llm=llm or LlmSettings()) as world:
         world.populate()
         state = State(
             container=world.container,

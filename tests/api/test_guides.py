@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 
 from app.adapters.datasets.options import NOTHING_TOLD
 from app.adapters.datasets.registry import open_dataset
+from app.cli.forget_file import forget_file
+from app.cli.remote import Remote
 from app.ports.dataset import DatasetKind
 from app.services.ingestion.dataset_loader import LoadWatcher
+from app.settings import load_settings
 from lethe_client import Lethe
-from tests.api.conftest import Api
+from tests.api.conftest import Api, open_api
 from tests.api.in_process import URL, InProcess, connected
+from tests.servers.vllm_replay import Replay, served
 
 GUIDES: Final = Path(__file__).parents[2] / "docs" / "guides"
 
@@ -74,6 +79,66 @@ def test_an_auditor_checks_a_certificate_with_three_things_from_three_people(
     assert not made["checked"].is_verified  # the page asks for ann, and this is somebody else
     assert "WRONG  subject" in told
     assert told.count("ok ") == 6
+
+
+@pytest.mark.parametrize(("is_vllm", "form"), [(True, "label"), (False, "json")])
+def test_a_model_of_ones_own_orders_lists_and_costs_only_the_order_when_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_vllm: bool, form: str
+) -> None:
+    for name, value in re.findall(r"export (LETHE\w+)=(\S+)", blocks("llm.md", "sh")[0]):
+        monkeypatch.setenv(name, value)
+    told = load_settings(data_dir=tmp_path).llm
+    replay = Replay(is_vllm=is_vllm)
+    with served(replay) as url:
+        # The saved model has random weights, which no check of reading lets pass, and its answers
+        # are about four candidates.
+        given = {
+            "base_url": url,
+            "model": "tiny",
+            "must_read": False,
+            "candidates": 4,
+            "ttl_s": 0,
+        }
+        with open_api(tmp_path, llm=told.model_copy(update=given)) as api:
+            assert api.world.adapters.llm is not None
+            api.world.adapters.llm.ranker.warm_up()
+            status = api.world.container.health.readiness().dependencies["llm"]
+            with connected(InProcess(api.client, api.world)) as http:
+                lethe = Lethe(URL, "a-service-token", http=http)
+                asked = follow("llm.md", lethe=lethe)
+                replay.chat = lambda _: httpx.Response(500)
+                alone = follow("llm.md", lethe=lethe)
+
+    assert told.weight > 0
+    assert (status.status, status.ranks_queries) == ("ready", is_vllm)
+    assert asked["made_by"] == ("llm", form, False)
+    assert alone["made_by"] == ("retrieval", None, True)
+    assert len(alone["found"]["items"]) == 4
+
+
+def test_a_list_of_leavers_ends_with_a_certificate_for_each_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (example,) = blocks("leavers.md", "csv")
+    head, first, *_ = example.splitlines()
+    asked_at = (datetime.now(UTC) - timedelta(days=3)).isoformat()
+    first = re.sub(r"2\d{3}-[-\dT:]+Z", asked_at, first)
+    people = [first.replace("leaver-0001", f"reader-{number}") for number in range(50)]
+    monkeypatch.chdir(tmp_path)
+    Path("leavers.csv").write_text("\n".join([head, *people]) + "\n")
+    with open_api(tmp_path / "data") as api:
+        transport = InProcess(api.client, api.world)
+        with Remote(URL, token="a-service-token", transport=transport) as service:
+            ends = forget_file(Path("leavers.csv"), service, report_path=None, is_awaited=True)
+        key = api.world.container.checkpoints.public_key()
+
+    assert ends == {"completed": 50}
+    made = follow("leavers.md", key=key)
+
+    assert made["proved"] == 50
+    assert "reader-" not in Path("leavers.report.ndjson").read_text()
+    held = [one["certificate"]["statement"]["n_records"] > 0 for one in made["last"].values()]
+    assert held.count(True) == 30  # the other twenty were never there
 
 
 def test_a_csv_is_loaded_but_for_the_line_that_cannot_be_read(api: Api, tmp_path: Path) -> None:

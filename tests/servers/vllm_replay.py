@@ -2,7 +2,10 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -84,6 +87,46 @@ class Replay:
 
     def server(self, model: str = "tiny") -> LlmServer:
         return replaying_server(self, model=model)
+
+
+class _ManyAtOnce(ThreadingHTTPServer):
+    """Lets as many wait as a client may ask at once; the standard library resets the sixth."""
+
+    request_queue_size = 128
+    block_on_close = False  # connections are kept open by the client
+
+
+@contextmanager
+def served(replay: Replay) -> Iterator[str]:
+    """Answer over real HTTP on the loopback interface; give the address."""
+
+    class Answers(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def do_POST(self) -> None:
+            content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            answer = replay(httpx.Request(self.command, f"{url}{self.path}", content=content))
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with _ManyAtOnce(("127.0.0.1", 0), Answers) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield url
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def replaying_server(respond: Respond, *, model: str = "tiny") -> LlmServer:
