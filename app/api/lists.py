@@ -34,7 +34,6 @@ class ItemListOut(BaseModel):
 
     @classmethod
     def of(cls, listed: Listed) -> ItemListOut:
-        """Return the wire form."""
         return cls(
             items=[ItemRef.of(item) for item in listed.items],
             matched=listed.matched,

@@ -27,7 +27,6 @@ class ItemRef(BaseModel):
 
     @classmethod
     def of(cls, item: Item) -> Self:
-        """Return the reference to ``item``."""
         return cls(item_id=item.item_id, title=item.title)
 
 
@@ -40,7 +39,6 @@ class CitedOut(BaseModel):
 
     @classmethod
     def of(cls, memory: ShownMemory) -> Self:
-        """Return the wire form."""
         item = memory.item
         return cls(
             kind=memory.kind,
@@ -57,7 +55,6 @@ class ReasonOut(BaseModel):
 
     @classmethod
     def of(cls, reason: CitedReason) -> Self:
-        """Return the wire form."""
         return cls(text=reason.text, cites=[CitedOut.of(memory) for memory in reason.cites])
 
 
@@ -77,7 +74,6 @@ class RecommendedItemOut(ItemRef):
 
     @classmethod
     def from_domain(cls, one: RecommendedItem, *, fields: Sequence[str] = ()) -> Self:
-        """Return the wire form."""
         return cls(
             item_id=one.item.item_id,
             title=one.item.title,
@@ -136,7 +132,6 @@ class RecommendationOut(BaseModel):
     def from_domain(
         cls, answer: Recommendation, *, user: str | None, fields: Sequence[str] = ()
     ) -> Self:
-        """Return the wire form."""
         made = answer.provenance
         return cls(
             user=user,

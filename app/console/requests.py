@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -39,6 +39,8 @@ _LEAST_SOUGHT: Final = 4
 _MOST_LEAVES: Final = 500
 _NOTE: Final = 1_000
 _LIST: Final = "/admin/console/requests"
+_LISTED: Final = "choose one of the list"
+_T = TypeVar("_T")
 
 router = APIRouter(prefix=_LIST, route_class=ConsoleRoute, include_in_schema=False)
 IdIn = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
@@ -248,30 +250,24 @@ def _acts(state: State, form: Form) -> dict[ActionName, Callable[[RequestId], ob
         ActionName.RETRY: operations.retry,
         ActionName.HOLD: operations.hold,
         ActionName.RELEASE: operations.release,
-        ActionName.REJECT: lambda one: operations.reject(one, ground=_ground(form)),
+        ActionName.REJECT: lambda one: operations.reject(
+            one, ground=_told(form, "ground", Ground, wanted=_LISTED)
+        ),
         ActionName.EXTEND: lambda one: operations.extend(
-            one, extension=_reason(form), told_at=_told_at(form)
+            one,
+            extension=_told(form, "reason", Extension, wanted=_LISTED),
+            told_at=_told(form, "told_at", _in_utc, wanted="give day and time, in UTC"),
         ),
         ActionName.NOTE: lambda one: operations.note(one, form.get("note", "").strip()[:_NOTE]),
     }
 
 
-def _reason(form: Form) -> Extension:
+def _told(form: Form, name: str, read: Callable[[str], _T], *, wanted: str) -> _T:
     try:
-        return Extension(form.get("reason", ""))
+        return read(form.get(name, ""))
     except ValueError:
-        raise InvalidInputError(FieldError("reason", "choose one of the list")) from None
+        raise InvalidInputError(FieldError(name, wanted)) from None
 
 
-def _told_at(form: Form) -> datetime:
-    try:
-        return datetime.fromisoformat(form.get("told_at", "")).replace(tzinfo=UTC)
-    except ValueError:
-        raise InvalidInputError(FieldError("told_at", "give day and time, in UTC")) from None
-
-
-def _ground(form: Form) -> Ground:
-    try:
-        return Ground(form.get("ground", ""))
-    except ValueError:
-        raise InvalidInputError(FieldError("ground", "choose one of the list")) from None
+def _in_utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00$", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_SIZES: Final = ("B", "kB", "MB", "GB", "TB")
 
 
 def when(moment: datetime) -> str:
@@ -70,21 +70,19 @@ def due(due_at: datetime, *, now: datetime) -> str:
 
 def size(n_bytes: float) -> str:
     """Return a number of bytes, in powers of 1,000."""
-    for unit in _SIZES[:-1]:
-        if n_bytes < 1_000:  # noqa: PLR2004 - SI prefixes
-            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
-        n_bytes /= 1_000
-    return f"{n_bytes:.1f} {_SIZES[-1]}"
+    return _scaled(n_bytes, 1_000, ("B", "kB", "MB", "GB", "TB"))
 
 
 def binary_size(n_bytes: float) -> str:
     """Return a number of bytes, in powers of 1,024."""
-    value, unit = n_bytes, "bytes"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:  # noqa: PLR2004 - the binary step between these units
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+    return _scaled(n_bytes, 1_024, ("bytes", "KiB", "MiB", "GiB", "TiB"))
+
+
+def _scaled(value: float, step: int, units: Sequence[str]) -> str:
+    rank = 0
+    while value >= step and rank < len(units) - 1:
+        value, rank = value / step, rank + 1
+    return f"{value:.{min(rank, 1)}f} {units[rank]}"
 
 
 def long_time(moment: datetime) -> str:

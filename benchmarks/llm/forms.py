@@ -14,7 +14,6 @@ from typing import Final
 
 import httpx
 
-from app.adapters.datasets.demo import DemoDataset
 from app.adapters.llm.client import CHAT, LlmServer
 from app.adapters.llm.json_scores import JsonRanker, json_body
 from app.adapters.llm.responses import at, parsed_object, tokens
@@ -28,9 +27,9 @@ from app.domain.recommendation.prompt import (
     ShownMemory,
     ranking_prompt,
 )
-from app.ports.dataset import ItemRecord
 from app.ports.ranker import RankingTask
 from app.settings_llm import LlmSettings
+from benchmarks.demo.make import demo_books
 
 N_MEMORIES: Final = 20
 TIMEOUT_S: Final = 300.0
@@ -71,7 +70,7 @@ class Tasks:
 
     def __init__(self, *, seed: int) -> None:
         self._rng = random.Random(seed)  # noqa: S311 - made-up tasks, no secret
-        self._books = [one.item for one in DemoDataset().items() if isinstance(one, ItemRecord)]
+        self._books = demo_books()
 
     def task(self, *, n_candidates: int, n_memories: int = N_MEMORIES) -> RankingTask:
         """Return a task under a salt never used before."""

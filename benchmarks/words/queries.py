@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,16 +22,15 @@ from typing import Final
 
 import numpy as np
 
-from app.adapters.datasets.demo import DEMO_FOLDER, DemoDataset
 from app.adapters.embedders.static import StaticEmbedder
 from app.domain.models import Item, ItemId, Scored
 from app.domain.recommendation.fusion import reciprocal_ranks
 from app.domain.recommendation.memory import describe_item
 from app.domain.recommendation.topic import words_about, words_of
-from app.ports.dataset import ItemRecord
 from app.services.catalogue.lexicon import Lexicon
 from app.services.catalogue.snapshot import CatalogueSnapshot
 from app.services.catalogue.vectors import ItemVectors
+from benchmarks.demo.make import NOTES, demo_books
 from benchmarks.harness import write_result
 from benchmarks.quality.metrics import interval
 from tests.fakes_memory import FakeCatalogueIndex
@@ -47,8 +45,7 @@ Queries = list[tuple[str, set[ItemId]]]
 
 def demo_catalogue() -> CatalogueSnapshot:
     """Return the demo's books."""
-    books = [one.item for one in DemoDataset().items() if isinstance(one, ItemRecord)]
-    return catalogue_of(books)
+    return catalogue_of(demo_books())
 
 
 def catalogue_of(items: Sequence[Item]) -> CatalogueSnapshot:
@@ -67,12 +64,11 @@ def known_queries() -> Queries:
 
 def taste_queries(catalogue: CatalogueSnapshot) -> Queries:
     """Return the readers' notes, each with the books of the kind that it was written for."""
-    notes: dict[str, list[str]] = json.loads((DEMO_FOLDER / "notes.json").read_text("utf-8"))
     items = [one.item for one in catalogue.entries.values()]
     by_kind = {
-        kind: {one.item_id for one in items if subjects_of(one)[:1] == [kind]} for kind in notes
+        kind: {one.item_id for one in items if subjects_of(one)[:1] == [kind]} for kind in NOTES
     }
-    return [(text, by_kind[kind]) for kind, texts in notes.items() for text in texts]
+    return [(text, by_kind[kind]) for kind, texts in NOTES.items() for text in texts]
 
 
 def ndcg(order: Sequence[ItemId], wanted: set[ItemId]) -> float:

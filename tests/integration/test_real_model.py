@@ -13,18 +13,17 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from app.adapters.datasets.demo import DemoDataset
 from app.adapters.llm.pool import RankerPool
 from app.domain.models import Item, ItemId
-from app.ports.dataset import ItemRecord
 from app.ports.ranker import RankingForm, RankingTask
 from app.services.recommendation.reading_check import Reading, ReadingCheck
 from app.settings_llm import LlmSettings
+from benchmarks.demo.make import demo_books
 from tests.contract.ranker_suite import HOSTILE, connect_ranker
 from tests.servers.vllm import VllmServer
 from tests.world import open_world
 
-BOOKS = {one.item.item_id: one.item for one in DemoDataset().items() if isinstance(one, ItemRecord)}
+BOOKS = {one.item_id: one for one in demo_books()}
 WANTED = {
     "moby-dick": "a captain hunts a white whale",
     "flatland": "a square meets a sphere in a world of two dimensions",

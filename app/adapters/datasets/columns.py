@@ -50,17 +50,6 @@ def find_title(columns: Iterable[str]) -> str | None:
     return next(iter([*exact, *likely]), None)
 
 
-def counted(cells: list[str], *, n_columns: int) -> list[str]:
-    """Return ``cells``.
-
-    Raises:
-        InvalidInputError: they are not ``n_columns``.
-    """
-    if len(cells) != n_columns:
-        raise refuse(f"must have {n_columns} columns, has {len(cells)}", field="line")
-    return cells
-
-
 def number(text: str, *, column: str) -> float:
     """Return the number in a cell.
 

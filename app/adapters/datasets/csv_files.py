@@ -46,7 +46,8 @@ class CsvDataset(RowDataset):
         items: tuple[Table, MakeItem] | None = None
         interactions: tuple[Table, Events] | None = None
         for table in _tables(path, options=options):
-            if _holds_interactions(table, options=options):
+            user = columns.find(table.columns, known=columns.USER)
+            if user is not None or options.user_column in table.columns:
                 interactions = (table, _events(table, now=now, options=options))
             else:
                 items = (table, _item_maker(table, options=options))
@@ -63,13 +64,6 @@ def _tables(path: Path, *, options: ReadOptions) -> list[Table]:
     for file in files:
         file_size(file)
     return [open_csv(file, encoding=encoding_of(file, told=options.encoding)) for file in files]
-
-
-def _holds_interactions(table: Table, *, options: ReadOptions) -> bool:
-    """Whether a table has a column of users."""
-    return options.user_column in table.columns or (
-        columns.find(table.columns, known=columns.USER) is not None
-    )
 
 
 def _column(table: Table, told: str | None, *, known: frozenset[str], option: str) -> str:

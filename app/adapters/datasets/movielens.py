@@ -61,7 +61,7 @@ class MovieLensDataset(RowDataset):
         )
         super().__init__(
             (films, _flagged_film),
-            (Table(data, _RATINGS, "\t"), _ratings(now, prefix="ml-100k", time="timestamp")),
+            (Table(data, _RATINGS, "\t"), _ratings(now, prefix="ml-100k")),
             remarks=(remark,) if (path / "u.user").exists() else (),
         )
 
@@ -95,9 +95,7 @@ class MovieLensTables(RowDataset):
             movies, ratings = _files(path, "movies.csv", "ratings.csv")
             films = _with(movies, _FILMS, encoding=encoding_of(movies, told=options.encoding))
             rated = _with(ratings, _RATINGS, encoding="utf-8")
-        super().__init__(
-            (films, _listed_film), (rated, _ratings(now, prefix="movielens", time="timestamp"))
-        )
+        super().__init__((films, _listed_film), (rated, _ratings(now, prefix="movielens")))
 
 
 def _files(path: Path, *names: str) -> list[Path]:
@@ -114,12 +112,9 @@ def _with(path: Path, columns: tuple[str, ...], *, encoding: str) -> Table:
     return table
 
 
-def _ratings(now: datetime, *, prefix: str, time: str) -> Events:
+def _ratings(now: datetime, *, prefix: str) -> Events:
     """Return what a row of ratings says: a user rates a film once."""
-    user, item, value, _ = _RATINGS
-    return Events(
-        now=now, prefix=prefix, user=user, item=item, value=value, time=time, is_once=True
-    )
+    return Events(now, prefix, *_RATINGS, is_once=True)
 
 
 def _flagged_film(row: Row, position: Position) -> ItemRecord:

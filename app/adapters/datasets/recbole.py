@@ -27,6 +27,14 @@ _YEAR_DIGITS: Final = 4
 _ATTRIBUTES: Final = {"class": "genres", "genre": "genres", "release_year": "year"}
 """Column names of the published sets that mean what Lethe already has a word for."""
 _INTER, _ITEM, _USER = ".inter", ".item", ".user"
+_OR_NONE: Final = "--time-column, or give all one time with --default-time"
+_ROLES: Final = {
+    "user": ("user_id", columns.USER, "token", "--user-column"),
+    "item": ("item_id", columns.ITEM, "token", "--item-column"),
+    "value": ("rating", columns.VALUE, "float", "--value-column"),
+    "time": ("timestamp", columns.TIME, "float", _OR_NONE),
+}
+"""Of each column that is needed: its usual name, others, its type, and the option that names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +44,13 @@ class _Header:
     table: Table
     types: Mapping[str, str]
 
-    def need(
-        self, told: str | None, *, usual: str, known: frozenset[str], type_: str, option: str
-    ) -> str:
+    def need(self, role: str, told: str | None) -> str:
         """Return the name of a column: as told, its usual name, or another that means the same.
 
         Raises:
             InvalidInputError: there is none, or it has another type.
         """
-        file = self.table.path.name
+        file, (usual, known, type_, option) = self.table.path.name, _ROLES[role]
         name = told or (usual if usual in self.types else columns.find(self.types, known=known))
         if name is None:
             raise refuse(
@@ -132,9 +138,7 @@ def _attribute(name: str, value: str, *, type_: str) -> object:
 
 def _item_maker(header: _Header, *, options: ReadOptions) -> _ItemMaker:
     told = options.item_column if options.item_column in header.types else None
-    item = header.need(
-        told, usual="item_id", known=columns.ITEM, type_="token", option="--item-column"
-    )
+    item = header.need("item", told)
     words = [
         name for name, type_ in header.types.items() if type_.startswith("token") and name != item
     ]
@@ -153,33 +157,10 @@ def _events(header: _Header, *, now: datetime, options: ReadOptions) -> Events:
     return Events(
         now=now,
         prefix="recbole",
-        user=header.need(
-            options.user_column,
-            usual="user_id",
-            known=columns.USER,
-            type_="token",
-            option="--user-column",
-        ),
-        item=header.need(
-            options.item_column,
-            usual="item_id",
-            known=columns.ITEM,
-            type_="token",
-            option="--item-column",
-        ),
-        value=value
-        and header.need(
-            value, usual=value, known=columns.VALUE, type_="float", option="--value-column"
-        ),
-        time=None
-        if is_timeless
-        else header.need(
-            options.time_column,
-            usual="timestamp",
-            known=columns.TIME,
-            type_="float",
-            option="--time-column, or give all one time with --default-time",
-        ),
+        user=header.need("user", options.user_column),
+        item=header.need("item", options.item_column),
+        value=value and header.need("value", value),
+        time=None if is_timeless else header.need("time", options.time_column),
         label="label" if "label" in header.types else None,
         unit=options.time_unit,
         default_time=options.default_time,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from app.adapters.datasets.csv_files import CsvDataset
-from app.adapters.datasets.demo import DemoDataset
 from app.adapters.datasets.export import ExportDataset
 from app.adapters.datasets.lines import refuse
 from app.adapters.datasets.movielens import MovieLensDataset, MovieLensTables
@@ -16,6 +15,8 @@ from app.adapters.datasets.ndjson import NdjsonDataset
 from app.adapters.datasets.options import NOTHING_TOLD, ReadOptions
 from app.adapters.datasets.recbole import RecBoleDataset
 from app.ports.dataset import Dataset, DatasetKind
+
+DEMO_FOLDER: Final = Path(__file__).resolve().parents[2] / "data" / "demo"
 
 
 class _Opens(Protocol):
@@ -58,7 +59,9 @@ def open_dataset(
     if kind == DatasetKind.DEMO:
         if path is not None:
             raise refuse("the demo set ships with Lethe and takes no path")
-        return DemoDataset()
+        demo = NdjsonDataset(DEMO_FOLDER, now=now)
+        demo.remarks = ("The readers are simulated: their names and ratings belong to nobody.",)
+        return demo
     if path is None:
         raise refuse(f"is required, as in: lethe load {kind} PATH")
     return _READERS[kind](path, now=now, options=options)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from app.adapters.datasets.columns import counted
 from app.adapters.datasets.lines import raw_lines, read_records, refuse
 from app.domain.errors import InvalidInputError
 from app.ports.dataset import START, BadLine, Position
@@ -59,7 +58,8 @@ class Table:
         return text.split("\t" if self.separator == " " and "\t" in text else self.separator)
 
     def _row(self, cells: list[str]) -> dict[str, str]:
-        counted(cells, n_columns=len(self.columns))
+        if len(cells) != len(self.columns):
+            raise refuse(f"must have {len(self.columns)} columns, has {len(cells)}", field="line")
         return dict(zip(self.columns, cells, strict=True))
 
     def _read_csv(

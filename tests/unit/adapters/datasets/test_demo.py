@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import random
@@ -11,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.datasets.demo import DEMO_FOLDER, DemoDataset
-from app.adapters.datasets.readers import GROUPS, N_READERS, Reader, group_of, make_reader
 from app.adapters.datasets.registry import open_dataset
 from app.domain.errors import InvalidInputError
 from app.domain.models import Item, Kind, ReportedInteraction
-from app.ports.dataset import BadLine, DatasetKind, InteractionRecord, ItemRecord, Position
-from app.wire.interactions import interaction_from_wire
+from app.ports.dataset import BadLine, Dataset, DatasetKind, InteractionRecord, ItemRecord
+from benchmarks.demo.make import NOTES, WELL_KNOWN, demo_readers
+from benchmarks.demo.readers import GROUPS, N_READERS, Reader, Shelf, group_of, make_reader
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SUBJECTS = Path(__file__).parents[3] / "data" / "datasets" / "subjects.txt"
@@ -35,28 +33,26 @@ SERIES_TO_FORGET = {
 
 
 @pytest.fixture(scope="module")
-def dataset() -> DemoDataset:
-    random.seed()  # Nothing of it may depend on the state that all share.
-    opened = open_dataset(DatasetKind.DEMO, None, now=NOW)
-    assert isinstance(opened, DemoDataset)
-    return opened
+def dataset() -> Dataset:
+    return open_dataset(DatasetKind.DEMO, None, now=NOW)
 
 
 @pytest.fixture(scope="module")
-def books(dataset: DemoDataset) -> list[Item]:
+def books(dataset: Dataset) -> list[Item]:
     records = list(dataset.items())
     assert not [record for record in records if isinstance(record, BadLine)]
     return [record.item for record in records if isinstance(record, ItemRecord)]
 
 
 @pytest.fixture(scope="module")
-def acts(dataset: DemoDataset) -> list[ReportedInteraction]:
+def acts(dataset: Dataset) -> list[ReportedInteraction]:
     return [r.interaction for r in dataset.interactions() if isinstance(r, InteractionRecord)]
 
 
 @pytest.fixture(scope="module")
-def readers(dataset: DemoDataset) -> dict[str, Reader]:
-    made = (make_reader(number, shelf=dataset.shelf) for number in range(1, N_READERS + 1))
+def readers(books: list[Item]) -> dict[str, Reader]:
+    shelf = Shelf.of(books, well_known=WELL_KNOWN, notes=NOTES)
+    made = (make_reader(number, shelf=shelf) for number in range(1, N_READERS + 1))
     return {reader.name: reader for reader in made}
 
 
@@ -110,13 +106,10 @@ def test_every_sherlock_holmes_book_says_so(books: list[Item]) -> None:
 
 
 def test_lists_beside_the_catalogue_name_what_is_in_it(books: list[Item]) -> None:
-    well_known = (DEMO_FOLDER / "well_known.txt").read_text(encoding="utf-8").split()
-    notes = json.loads((DEMO_FOLDER / "notes.json").read_text(encoding="utf-8"))
-
-    assert set(well_known) <= {book.item_id for book in books}
-    assert len(set(well_known)) == len(well_known)
-    assert set(notes) == set(GROUPS)
-    assert min(len(sentences) for sentences in notes.values()) >= 2
+    assert set(WELL_KNOWN) <= {book.item_id for book in books}
+    assert len(set(WELL_KNOWN)) == len(WELL_KNOWN)
+    assert set(NOTES) == set(GROUPS)
+    assert min(len(sentences) for sentences in NOTES.values()) >= 2
 
 
 def test_six_hundred_readers_make_some_twenty_thousand_interactions(
@@ -146,10 +139,12 @@ def test_nobody_has_two_opinions_of_a_book(acts: list[ReportedInteraction]) -> N
     assert len(set(opinions)) == len(opinions)
 
 
-def test_every_interaction_passes_the_rules_of_the_api(acts: list[ReportedInteraction]) -> None:
-    for act in acts:
-        wire = dataclasses.asdict(act) | {"occurred_at": act.occurred_at.isoformat()}
-        assert interaction_from_wire(wire, now=NOW) == act
+def test_the_file_holds_what_the_simulation_makes_and_nothing_else(
+    acts: list[ReportedInteraction],
+) -> None:
+    random.seed()  # Nothing of it may depend on the state that all share.
+
+    assert acts == list(demo_readers()), "run python -m benchmarks.demo.make"
 
 
 def test_interactions_name_books_and_lie_in_2024_and_2025(
@@ -220,30 +215,19 @@ def test_is_the_same_on_every_machine_whatever_the_global_random_state(
 
 
 def test_another_seed_makes_other_readers(acts: list[ReportedInteraction]) -> None:
-    others = [
-        record.interaction
-        for record in DemoDataset(seed=7).interactions()
-        if isinstance(record, InteractionRecord)
-    ]
+    others = list(demo_readers(seed=7))
 
     assert {act.item_id for act in others[:30]} != {act.item_id for act in acts[:30]}
 
 
-def test_goes_on_from_a_position(dataset: DemoDataset) -> None:
+def test_goes_on_from_a_position(dataset: Dataset) -> None:
     everything = list(dataset.interactions())
 
     rest = list(dataset.interactions(after=everything[999].position))
 
-    assert everything[999].position == Position(line=1000, offset=1000)
+    assert everything[999].position.line == 1000
     assert rest == everything[1000:]
     assert everything[-1].position.offset == dataset.interactions_total
-
-
-def test_refuses_a_broken_catalogue(tmp_path: Path) -> None:
-    (tmp_path / "books.ndjson").write_text('{"title": "a"}\n')
-
-    with pytest.raises(InvalidInputError, match=r"books\.ndjson, line 1: item_id: is required"):
-        DemoDataset(folder=tmp_path)
 
 
 @pytest.mark.parametrize("kind", sorted(set(DatasetKind) - {DatasetKind.DEMO, DatasetKind.EXPORT}))
