@@ -63,7 +63,7 @@ def page(request: Request, name: str, *, status: int = 200, **values: object) ->
     shared: Mapping[str, object] = {
         "session": session,
         "holder": getattr(request.state, "console_holder", None),
-        "csrf": _form_token(request, session),
+        "csrf": sessions_of(state_of(request)).form_token(session.session_id) if session else "",
         "path": request.url.path,
         "notice": _NOTICES.get(request.query_params.get("done", "")),
         "now": state_of(request).container.clock.now(),
@@ -76,7 +76,3 @@ def error_page(request: Request, *, status: int, message: str) -> HTMLResponse:
     """Return a page that says what went wrong."""
     title = HTTPStatus(status).phrase
     return page(request, "error.html", status=status, title=title, message=words.sentence(message))
-
-
-def _form_token(request: Request, session: Session | None) -> str:
-    return "" if session is None else sessions_of(state_of(request)).form_token(session.session_id)

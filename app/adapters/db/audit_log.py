@@ -16,7 +16,7 @@ from app.adapters.db.audit_tables import audit_checkpoint, audit_cosignature, au
 from app.adapters.db.session import Record, Repository
 from app.domain.audit.checkpoint import Checkpoint, SignedCheckpoint, SignedNote
 from app.domain.audit.entries import Leaf, StoredLeaf, by_actor
-from app.domain.audit.merkle import Frontier, Node, NodeId, extend, leaf_hash, peak_nodes
+from app.domain.audit.merkle import Frontier, NodeId, extend, leaf_hash, peak_nodes
 from app.domain.errors import IntegrityError
 from app.domain.models import RequestId
 
@@ -73,7 +73,11 @@ class SqlAuditLog(Repository):
         before = self._frontier(size - len(leaves))
         _, completed = extend(before, [row["leaf_hash"] for row in rows])
         if completed:
-            self.session.connection.execute(sa.insert(audit_node), list(map(_node, completed)))
+            nodes = [
+                {"level": one.at.level, "position": one.at.position, "hash": one.hash}
+                for one in completed
+            ]
+            self.session.connection.execute(sa.insert(audit_node), nodes)
         return numbers
 
     def lock(self) -> None:
@@ -210,7 +214,3 @@ def _row(leaf: Leaf, *, seq: int) -> _LeafRow:
         "body": body,
         "leaf_hash": leaf_hash(body),
     }
-
-
-def _node(node: Node) -> dict[str, object]:
-    return {"level": node.at.level, "position": node.at.position, "hash": node.hash}

@@ -106,7 +106,8 @@ class SqlProcesses(Repository):
         ]
 
     def note_worker(self, *, at: datetime) -> None:
-        counters.note_maximum(self.session, counters.WORKER_SEEN_MS, _ms(at))
+        seen_ms = int(at.timestamp() * 1_000)
+        counters.note_maximum(self.session, counters.WORKER_SEEN_MS, seen_ms)
 
     def worker_seen_at(self) -> datetime | None:
         seen_ms = counters.find(self.session, counters.WORKER_SEEN_MS)
@@ -117,7 +118,3 @@ class SqlProcesses(Repository):
 
     def remove_dead(self, *, before: datetime) -> int:
         return self.session.changed(sa.delete(process).where(process.c.lease_until < before))
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1_000)

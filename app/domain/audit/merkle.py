@@ -144,32 +144,6 @@ def consistency_proof(first: int, *, second: int, read_node: ReadNode) -> tuple[
     return tuple(_range_root(*span, read_node) for span in _consistency_ranges(first, second))
 
 
-def verify_inclusion(
-    *, leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
-) -> None:
-    """Check that the leaf hash ``leaf`` is number ``index`` under ``root``.
-
-    Source: RFC 9162 section 2.1.3.2.
-
-    Raises:
-        ProofError: it is not, or the proof is malformed.
-    """
-    _require(0 <= index < size, f"there is no leaf {index} in a tree of {size}")
-    position, last, result = index, size - 1, leaf
-    for step in proof:
-        _require(len(step) == HASH_BYTES, "a hash of the inclusion proof is not 32 bytes")
-        _require(last > 0, "the inclusion proof is too long")
-        if position & 1 or position == last:
-            result = node_hash(step, result)
-            while not position & 1 and position:
-                position, last = position >> 1, last >> 1
-        else:
-            result = node_hash(result, step)
-        position, last = position >> 1, last >> 1
-    _require(last == 0, "the inclusion proof is too short")
-    _require(result == root, "the inclusion proof leads to another root")
-
-
 def verify_consistency(
     *, first: int, second: int, proof: Sequence[bytes], first_root: bytes, second_root: bytes
 ) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.data.verify_lethe import Wrong, root_of_path
 from app.domain.audit.merkle import (
     Frontier,
     NodeId,
@@ -22,11 +24,18 @@ from app.domain.audit.merkle import (
     peak_nodes,
     root_at,
     verify_consistency,
-    verify_inclusion,
 )
 
 MAX_LEAVES = 140
 sizes = st.integers(1, MAX_LEAVES)
+
+
+def leads(leaf: bytes, index: int, size: int, proof: Sequence[bytes], *, to: bytes) -> bool:
+    """Whether a verifier, which shares no code with the log, gets to a root."""
+    try:
+        return root_of_path(leaf, index=index, size=size, path=proof) == to
+    except Wrong:
+        return False
 
 
 def _sha(data: bytes) -> bytes:
@@ -111,9 +120,7 @@ def test_inclusion_proof_equals_the_naive_one_for_every_leaf_of_every_size() -> 
         for index in range(size):
             proof = inclusion_proof(index, size=size, read_node=read)
             assert list(proof) == naive_path(index, LEAVES[:size])
-            verify_inclusion(
-                leaf=HASHES[index], index=index, size=size, proof=proof, root=ROOTS[size]
-            )
+            assert leads(HASHES[index], index, size, proof, to=ROOTS[size])
 
 
 def test_consistency_proof_equals_the_naive_one_for_every_pair_of_sizes() -> None:
@@ -165,8 +172,7 @@ def test_inclusion_is_refused_when_anything_is_changed(size: int, data: st.DataO
         *((leaf, index, size, [_flip(proof[0], data), *proof[1:]], root) for _ in proof[:1]),
     ]
     for leaf_, index_, size_, proof_, root_ in bad:
-        with pytest.raises(ProofError):
-            verify_inclusion(leaf=leaf_, index=index_, size=size_, proof=proof_, root=root_)
+        assert not leads(leaf_, index_, size_, proof_, to=root_)
 
 
 @given(sizes, st.data())
