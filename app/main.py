@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -25,6 +26,7 @@ def create() -> FastAPI:
         SettingsError: the settings cannot be used.
         AppError: a dependency that must answer does not.
     """
+    os.umask(0o077)  # uvicorn may be called without `lethe serve`
     settings = load_settings()
     configure_logging(
         level=settings.log.level,
@@ -46,7 +48,12 @@ def create() -> FastAPI:
             finally:
                 background.stop()
 
-    app = create_app(runtime.state(), has_docs=settings.has_docs, lifespan=lifespan)
+    app = create_app(
+        runtime.state(),
+        has_docs=settings.has_docs,
+        lifespan=lifespan,
+        hosts=settings.allowed_hosts,
+    )
     add_console(app, has_demo=has_demo_page(settings))
     return app
 

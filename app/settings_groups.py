@@ -141,8 +141,18 @@ class AuthSettings(Group):
     admin_token: SecretStr = SecretStr(DEVELOPMENT_ADMIN_TOKEN)
     """Bearer token of administrators. The same rules; never equal to the service token."""
     jwt_public_key: PublicKey | None = None
-    """PEM of the key that signs users' tokens, line ends as `\\n`; `sub` is the user id. Unset
-    means that users cannot call for themselves."""
+    """PEM of the key that signs users' tokens, line ends as `\\n`; `sub` is the user id. With
+    neither this nor a JWKS address users cannot call for themselves."""
+    jwks_url: HttpUrl | None = None
+    """Address of the keys that sign users' tokens (RFC 7517), told apart by `kid`; https in
+    production. Read every five minutes, and for a `kid` that is not known every 30 s at most."""
+    jwt_issuer: str | None = None
+    """What `iss` of users' tokens has to be; unset for anything."""
+    jwt_audience: str | None = None
+    """What `aud` of users' tokens has to hold; unset refuses tokens that have one."""
+    jwt_max_life_s: Annotated[float, Field(gt=0, le=31_536_000)] = 86_400.0
+    """Seconds until a user's token may end; one that ends later is refused. A stolen token is the
+    person until it ends."""
 
 
 class OpinionSettings(Group):
@@ -271,6 +281,11 @@ class ApiSettings(Group):
     public_url: Annotated[str, Field(pattern=r"^(https?://[^\s?#]+[^\s?#/])?$")] = ""
     """Address under which callers reach the service, such as `https://lethe.example`; it begins
     every `status_url`. Unset, that is a path: what a caller writes into `Host` is not believed."""
+    allowed_hosts: tuple[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9.:\[\]-]+$")], ...] = ()
+    """Names that requests may come to (`Host`), as a JSON list, such as `["lethe.example"]`;
+    others are 400, probes by address included. Empty means any, but with the development tokens:
+    `localhost`, `127.0.0.1` and `[::1]`, so that no page of another site reaches a service here by
+    a name of its own."""
     metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
     """TCP port, on all addresses, where a worker or beat answers with its metrics; unset: none."""
     max_body_bytes: Annotated[int, Field(ge=1_024, le=1_073_741_824)] = 8_388_608

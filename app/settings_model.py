@@ -134,6 +134,12 @@ class Settings(BaseSettings):
         return self.api.docs == "on" or (self.api.docs == "auto" and not self.is_production)
 
     @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """Names that requests may come to; empty for any."""
+        local = ("localhost", "127.0.0.1", "[::1]") if self.has_development_tokens else ()
+        return self.api.allowed_hosts or local
+
+    @property
     def database_url(self) -> str:
         """The address of the relational database, password included."""
         return self._address(self.database.url, file="lethe.db")
@@ -220,13 +226,7 @@ def _unshared(settings: Settings) -> Iterator[str]:
 
 def _unfit(settings: Settings) -> Iterator[str]:
     """Yield the problems of settings that are for development only."""
-    tokens = {
-        "LETHE_AUTH__SERVICE_TOKEN": settings.auth.service_token,
-        "LETHE_AUTH__ADMIN_TOKEN": settings.auth.admin_token,
-    }
-    for name, token in tokens.items():
-        if is_weak(token):
-            yield f"{name}: in production {WEAK}"
+    yield from _unfit_tokens(settings.auth)
     if settings.pepper is None:
         yield "LETHE_PEPPER: required in production"
     if settings.vault.kek is None:
@@ -237,6 +237,15 @@ def _unfit(settings: Settings) -> Iterator[str]:
         yield "LETHE_FORGET__STOP_AT: for tests; in production it would stop every erasure"
     if settings.queue == "inline" and settings.web_concurrency > 1:
         yield "LETHE_QUEUE: inline in production bears one process; take celery"
+
+
+def _unfit_tokens(auth: AuthSettings) -> Iterator[str]:
+    tokens = {"SERVICE_TOKEN": auth.service_token, "ADMIN_TOKEN": auth.admin_token}
+    for name, token in tokens.items():
+        if is_weak(token):
+            yield f"LETHE_AUTH__{name}: in production {WEAK}"
+    if auth.jwks_url is not None and not auth.jwks_url.startswith("https:"):
+        yield "LETHE_AUTH__JWKS_URL: in production https, or whoever is between signs as anybody"
 
 
 def is_weak(secret: SecretStr) -> bool:

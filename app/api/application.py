@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from fastapi import Depends, FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from app.api import (
     about,
@@ -30,7 +31,7 @@ from app.api.state import State
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _ANY: Final = (400, 405, 413, 500)
-_WITH_TOKEN: Final = (*_ANY, 401, 503)
+_WITH_TOKEN: Final = (*_ANY, 401, 429, 503)
 _WITH_ROLE: Final = (*_WITH_TOKEN, 403)
 _ROUTERS: Final = (
     (recommend, _WITH_ROLE),
@@ -51,10 +52,17 @@ _ROUTERS: Final = (
 and FastAPI the 422 of one that takes input."""
 
 
-def create_app(state: State, *, has_docs: bool = True, lifespan: Lifespan | None = None) -> FastAPI:
+def create_app(
+    state: State,
+    *,
+    has_docs: bool = True,
+    lifespan: Lifespan | None = None,
+    hosts: Sequence[str] = (),
+) -> FastAPI:
     """Return the application.
 
     Args:
+        hosts: names that requests may come to; none for all.
         state: what its routes use.
         has_docs: serve the OpenAPI document.
         lifespan: starts and stops what runs beside it.
@@ -75,6 +83,8 @@ def create_app(state: State, *, has_docs: bool = True, lifespan: Lifespan | None
     for module, statuses in _ROUTERS:
         strict = [Depends(require_declared)] if 401 in statuses else []  # noqa: PLR2004 - RFC 9110
         app.include_router(module.router, responses=declared(*statuses), dependencies=strict)
+    if hosts:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     # The last added is the outermost: whatever is answered is logged and counted.
     app.add_middleware(RequestLog, metrics=state.metrics)
     return app

@@ -6,20 +6,14 @@ import hmac
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-import jwt
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import TypeAdapter, ValidationError
 
 from app.api.state import State, state_of
 from app.domain.access import ROLES, SYSTEM, Holder, Scope, actor, key_id_of
 from app.domain.errors import ForbiddenError, UnauthenticatedError
-from app.wire.ids import UserId
 
-_ALGORITHMS: Final = ["RS256", "ES256", "EdDSA"]
-"""Asymmetric only: with a shared secret the verifier could sign."""
-_USER: Final = TypeAdapter[str](UserId)
 _bearer = HTTPBearer(auto_error=False, description="A key, or a user's own token (JWT)")
 SETTINGS_ADMIN: Final = Holder("admin", ROLES["operator"])
 _SETTINGS_SERVICE: Final = Holder("service", SYSTEM)
@@ -75,21 +69,40 @@ async def caller_of(
         raise UnauthenticatedError("send a bearer token")
     known: Caller | None = getattr(request.state, "caller", None)
     if known is None:
-        known = request.state.caller = await _caller(credentials.credentials, state_of(request))
+        known = request.state.caller = await _caller(credentials.credentials, request)
     if known.holder is not None and known.may(*STAFF):
         actor.set(known.holder.name)  # of this request's leaves; each request has its own context
     return known
 
 
-async def _caller(token: str, state: State) -> Caller:
-    holder = await holder_of(token, state)
+async def _caller(token: str, request: Request) -> Caller:
+    state = state_of(request)
+    users, at = state.security.users, state.container.clock.now()
+    # A key set may have to be waited for; a signature is not guessed, so it is looked at first.
+    if users.keys is None:
+        user = users.user_of(token, at=at)
+    else:
+        user = await run_in_threadpool(users.user_of, token, at=at)
+    return (
+        Caller(token, user=user) if user else Caller(token, await holder_of(token, state, request))
+    )
+
+
+async def holder_of(token: str, state: State, request: Request) -> Holder | None:
+    """Return who holds a token of the settings, or a key; None for every other token.
+
+    Raises:
+        SlowedDownError: too many wrong tokens came from there.
+    """
+    at_s = state.container.clock.monotonic_s()
+    state.slowdown.require_open(request, token, at_s=at_s)
+    holder = await _holder_of(token, state)
     if holder is not None:
-        return Caller(token, holder)
-    return Caller(token, user=_user_of(token, public_key=state.security.jwt_public_key))
+        state.slowdown.note_right(token)
+    return holder
 
 
-async def holder_of(token: str, state: State) -> Holder | None:
-    """Return who holds a token of the settings, or a key; None for every other token."""
+async def _holder_of(token: str, state: State) -> Holder | None:
     for expected, holder in (
         (state.security.admin_token, SETTINGS_ADMIN),
         (state.security.service_token, _SETTINGS_SERVICE),
@@ -99,20 +112,6 @@ async def holder_of(token: str, state: State) -> Holder | None:
     if key_id_of(token) is None:
         return None
     return await run_in_threadpool(state.container.access.holder_of, token)
-
-
-def _user_of(token: str, *, public_key: str | None) -> str | None:
-    """Return the user a token was signed for; None for every other token, however odd."""
-    if public_key is None:
-        return None
-    try:
-        claims = jwt.decode(
-            token, public_key, algorithms=_ALGORITHMS, options={"require": ["exp", "sub"]}
-        )
-        return _USER.validate_python(claims["sub"], strict=True)
-    except (jwt.PyJWTError, ValidationError, ValueError, ArithmeticError, RecursionError):
-        # A header nested too deeply, an end at infinity: PyJWT lets some of these through.
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 
 from app.api.auth import Require
 from app.api.state import StateDep, state_of
-from app.domain.errors import FieldError, InvalidInputError
+from app.domain.errors import FieldError, InvalidInputError, UnauthenticatedError
 
 _NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _JSON: Final = "application/json"
@@ -80,7 +80,18 @@ class BodyRoute(APIRoute):
                 await body.json()
             return await handle(body)
 
-        return checked
+        async def slowed(request: Request) -> Response:
+            try:
+                return await checked(request)
+            except UnauthenticatedError:
+                _, _, token = request.headers.get("authorization", "").partition(" ")
+                if token:
+                    state = state_of(request)
+                    at_s = state.container.clock.monotonic_s()
+                    await state.slowdown.note_wrong(request, token, at_s=at_s)
+                raise
+
+        return slowed
 
 
 async def read_body(request: Request, *, most: int) -> bytes:

@@ -25,6 +25,7 @@ from app.domain.errors import (
     NotFoundError,
     RankerError,
     RequestLostError,
+    SlowedDownError,
     UnauthenticatedError,
 )
 from app.wire.messages import field_errors
@@ -34,6 +35,7 @@ _log = structlog.get_logger(__name__)
 STATUS: Final[dict[type[AppError], int]] = {
     InvalidInputError: 422,
     UnauthenticatedError: 401,
+    SlowedDownError: 429,
     ForbiddenError: 403,
     NotFoundError: 404,
     RequestLostError: 410,
@@ -84,6 +86,11 @@ _ANSWERS: Final = {
     ),
     413: _Answer("Body too large", "The body has more bytes than are allowed.", "body_too_large"),
     422: _Answer("Invalid input", "What was sent is wrong; `errors` names each field."),
+    429: _Answer(
+        "Too many wrong tokens",
+        "Wrong tokens came from there, and this one is not looked at.",
+        headers=(("Retry-After", "600"),),
+    ),
     500: _Answer("Internal error", "An error of the service, which has been logged."),
     503: _Answer(
         "Dependency unavailable",

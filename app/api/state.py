@@ -9,21 +9,19 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from app.api.slowdown import Slowdown
+from app.api.user_tokens import UserTokens
 from app.container import Container
 from app.observability import Metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """The tokens that open the service.
-
-    Args:
-        jwt_public_key: PEM of the key that signs users' tokens; None where users may not call.
-    """
+    """The tokens of the settings, and what users' tokens have to be."""
 
     service_token: str = field(repr=False)
     admin_token: str = field(repr=False)
-    jwt_public_key: str | None = field(default=None, repr=False)
+    users: UserTokens = field(default_factory=UserTokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,7 @@ class State:
     limits: Limits
     metrics: Metrics
     sender: Sender = Sender()
+    slowdown: Slowdown = field(default_factory=Slowdown)
 
 
 def state_of(request: Request) -> State:

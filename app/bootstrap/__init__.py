@@ -12,6 +12,7 @@ from app.adapters.probe.by_queue import answer_search
 from app.adapters.queue.celery import queue_of
 from app.adapters.queue.inline import InlineQueue
 from app.api.state import Limits, Security, Sender, State
+from app.api.user_tokens import KeySet, UserTokens
 from app.bootstrap.adapters import Adapters, chroma_directory
 from app.bootstrap.llm import watch_llm
 from app.bootstrap.metrics import watch_answers, watch_erasure, watch_queue, watch_requests
@@ -66,7 +67,15 @@ class Runtime:
             security=Security(
                 service_token=auth.service_token.get_secret_value(),
                 admin_token=auth.admin_token.get_secret_value(),
-                jwt_public_key=auth.jwt_public_key,
+                users=UserTokens(
+                    public_key=auth.jwt_public_key,
+                    keys=KeySet(auth.jwks_url, clock=self._adapters.clock)
+                    if auth.jwks_url
+                    else None,
+                    issuer=auth.jwt_issuer,
+                    audience=auth.jwt_audience,
+                    max_life_s=auth.jwt_max_life_s,
+                ),
             ),
             limits=Limits(
                 max_body_bytes=api.max_body_bytes,

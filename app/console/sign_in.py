@@ -54,9 +54,12 @@ async def sign_in(request: Request, form: FormDep, state: StateDep) -> Response:
     """Start a session if the token is one of staff's."""
     visitor = request.cookies.get(VISITOR_COOKIE, "")
     require_own(form, state=state, holder=_holder(visitor))
-    holder = await holder_of(form.get("token", "").strip(), state)
+    token = form.get("token", "").strip()
+    holder = await holder_of(token, state, request)
     if holder is None or Scope.AUDIT not in holder.scopes:
         await asyncio.sleep(_REFUSAL_S)
+        at_s = state.container.clock.monotonic_s()
+        await state.slowdown.note_wrong(request, token, at_s=at_s)
         _log.warning("console_sign_in_refused")
         return _form(request, state, wanted=form.get("next"), is_refused=True)
     response = RedirectResponse(_next(form.get("next")), 303)

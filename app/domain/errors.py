@@ -10,6 +10,7 @@
     │   ├── TooManyError         the user has as many of these as one may
     │   └── IllegalMoveError     an erasure request cannot go from here to there
     ├── UnauthenticatedError     no or wrong token
+    ├── SlowedDownError          too many wrong tokens came from there
     ├── ForbiddenError           the token's role may not do this
     ├── DependencyUnavailableError   a store, queue or model does not answer
     │   ├── BusyError                it answers, and another writer or query is in the way
@@ -132,6 +133,12 @@ class UnauthenticatedError(AppError):
     """No token, or one that is not valid."""
 
     code = "unauthenticated"
+
+
+class SlowedDownError(AppError):
+    """Too many wrong tokens came from there; what follows is not looked at for a while."""
+
+    code = "slowed_down"
 
 
 class ForbiddenError(AppError):

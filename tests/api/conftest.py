@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi.testclient import TestClient
 
 from app.api.application import create_app
+from app.api.slowdown import Slowdown
 from app.api.state import Limits, Security, State
+from app.api.user_tokens import UserTokens
 from app.console import add_console
 from app.observability import Metrics
 from app.settings_llm import LlmSettings
@@ -52,9 +54,10 @@ def open_api(folder: Path, *, llm: LlmSettings | None = None) -> Iterator[Api]:
         world.populate()
         state = State(
             container=world.container,
-            security=Security("a-service-token", "an-admin-token", public.decode()),
+            security=Security("a-service-token", "an-admin-token", UserTokens(public.decode())),
             limits=Limits(max_body_bytes=100_000, max_batch=50),
             metrics=Metrics(),
+            slowdown=Slowdown(free=10**9),  # generated requests come with wrong tokens, too
         )
         app = create_app(state)
         add_console(app)

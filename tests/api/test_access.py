@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.routing import Route
 
+from app.api.application import create_app
 from app.domain.access import ROLES, Scope
 from tests.api.access_table import CONSOLE, HOLDERS, PAGE, ROUTES, opens_to, render
 from tests.api.conftest import ADMIN, SERVICE, Api
@@ -136,3 +137,41 @@ def last_leaf(api: Api) -> bytes:
         return uow.audit.page(after=uow.audit.size() - 2, limit=1, kind=None, request_id=None)[
             0
         ].body
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("lethe.example", 200),
+        ("a.shop.example", 200),
+        ("lethe.example:8443", 200),
+        ("evil.example", 400),
+        ("lethe.example.evil.example", 400),
+        ("", 400),
+    ],
+)
+def test_a_request_to_another_name_is_refused(api: Api, host: str, status: int) -> None:
+    state = app_of(api).state.lethe
+    app = create_app(state, hosts=["lethe.example", "*.shop.example"])
+
+    answer = TestClient(app).get("/livez", headers={"Host": host})
+
+    assert answer.status_code == status
+    assert not host or status == 200 or host not in answer.text
+
+
+def test_no_answer_repeats_what_stands_in_a_header_or_a_query(api: Api) -> None:
+    canary = "c4n4ry-in-a-header"
+    for known in (SERVICE, ADMIN, bearer(canary), {"Authorization": canary}):
+        sent = {
+            **dict.fromkeys(("Idempotency-Key", "X-Request-Id", "Accept", "Referer"), canary),
+            "Cookie": f"lethe_console={canary}",
+            "X-Forwarded-Host": canary,
+            **known,
+        }
+        for method, template in routes_of(api):
+            if "sign-out" not in template:
+                path = path_of(template)
+                answer = api.client.request(method, f"{path}?{canary}={canary}", headers=sent)
+                told = answer.text + str(answer.headers)
+                assert canary not in told, (method, template, answer.status_code)

@@ -25,7 +25,7 @@ at `/docs`. Tokens go into `Authorization: Bearer …`. What is wrong is told as
 def document() -> dict[str, Any]:
     """Return the OpenAPI document of the application, without opening any store."""
     nothing = cast("Container", None)
-    state = State(nothing, Security("-", "-", ""), Limits(1, 1), Metrics())
+    state = State(nothing, Security("-", "-"), Limits(1, 1), Metrics())
     return create_app(state).openapi()
 
 

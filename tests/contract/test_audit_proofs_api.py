@@ -16,7 +16,8 @@ from app.adapters.system.clock import SystemClock
 from app.adapters.system.signing import FileSigner, is_signed
 from app.api.audit_proofs import router
 from app.api.errors import add_error_handlers
-from app.api.state import Limits
+from app.api.slowdown import Slowdown
+from app.api.state import Limits, Security
 from app.data.verify_lethe import parse_key, root_of_path, verify_log
 from app.domain.audit.merkle import verify_consistency
 from app.services.audit.checkpoints import CheckpointService
@@ -29,12 +30,9 @@ ADMIN = {"Authorization": "Bearer an-admin-token"}
 N_LEAVES = 9
 
 
-class _Security:
-    service_token, admin_token, jwt_public_key = "a-service-token", "an-admin-token", None
-
-
 class _State:
-    security = _Security()
+    security = Security("a-service-token", "an-admin-token")
+    slowdown = Slowdown()
     limits = Limits()
 
     def __init__(self, container: object) -> None:
@@ -58,6 +56,7 @@ def client(uows: SqlUnitsOfWork, signer: FileSigner) -> Iterator[TestClient]:
     app = FastAPI()
     app.state.lethe = _State(
         SimpleNamespace(
+            clock=SystemClock(),
             checkpoints=checkpoints,
             audit_check=AuditCheckService(uows=uows, signer=signer, is_signed=is_signed),
             audit=AuditService(uows=uows, clock=SystemClock()),

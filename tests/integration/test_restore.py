@@ -71,7 +71,7 @@ def serving(world: World) -> Iterator[TestClient]:
     """Answer HTTP for a service caller."""
     state = State(
         container=world.container,
-        security=Security("a-service-token", "an-admin-token", None),
+        security=Security("a-service-token", "an-admin-token"),
         limits=Limits(max_body_bytes=100_000, max_batch=50),
         metrics=Metrics(),
     )

@@ -355,3 +355,25 @@ def test_a_file_that_no_setting_is_named_like_is_refused_and_so_is_a_folder_that
     assert _problems(monkeypatch, {"LETHE_SECRETS_DIR": str(tmp_path / "no")}) == [
         "LETHE_SECRETS_DIR"
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "hosts"),
+    [
+        ({}, ("localhost", "127.0.0.1", "[::1]")),
+        ({"LETHE_API__ALLOWED_HOSTS": '["lethe.example"]'}, ("lethe.example",)),
+        (
+            {
+                "LETHE_AUTH__SERVICE_TOKEN": "s" + SECRET,
+                "LETHE_AUTH__ADMIN_TOKEN": "a" + SECRET,
+            },
+            (),
+        ),
+    ],
+)
+def test_public_tokens_are_taken_under_the_names_of_this_machine_only(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], hosts: tuple[str, ...]
+) -> None:
+    _set(monkeypatch, given)
+
+    assert load_settings().allowed_hosts == hosts

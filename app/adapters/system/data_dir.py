@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import stat
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,18 @@ def make_private(directory: Path) -> None:
         directory.mkdir(parents=True, mode=0o700)
     elif directory.stat().st_mode & 0o077:
         _log.warning("data_directory_open_to_others", advice="chmod 700")
+    wide = [path for path in directory.rglob("*") if _is_wide(path)]
+    if wide:
+        _log.warning("data_files_open_to_others", files=len(wide), advice="chmod -R go= on it")
+
+
+def _is_wide(path: Path) -> bool:
+    """Whether others may read or write a file; one that went meanwhile is none."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(found.st_mode) and bool(found.st_mode & 0o077)
 
 
 class DataDirLock:
