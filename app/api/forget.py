@@ -133,7 +133,7 @@ def get_forget_request(request_id: RequestIdIn, caller: Anyone, state: StateDep)
     """Tell how a request stands.
 
     Open to keys with the scope `forget` or `audit`, to the user until it is completed (from then on
-    nothing here says whose it was), and to whoever sends its capability as bearer token.
+    the request does not say whose it was), and to whoever sends its capability as bearer token.
     """
     found = _status(request_id, caller, state)
     return StatusOut(

@@ -31,6 +31,7 @@ from app.observability import Metrics
 from app.services.administration.access import AccessService
 from app.services.administration.health import HealthService
 from app.services.administration.request_lists import RequestLists
+from app.services.audit.evidence import OutsideEvidence
 from app.services.audit.integrity_check import AuditCheckService
 from app.services.audit.log import AuditService
 from app.services.audit.reconciliation import ReconcileService
@@ -65,7 +66,7 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
         succession=shared.audit_services.succession,
         witnessing=shared.audit_services.witnessing,
         audit_check=AuditCheckService(uows=uows, signer=adapters.signer, is_signed=is_signed),
-        reconcile=ReconcileService(uows=uows),
+        reconcile=_reconcile(adapters, shared),
         search=shared.search,
         prove=prove_of(adapters, recommend=recommend, feed=shared.feed, search=shared.search),
         erase=erase,
@@ -79,6 +80,16 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
         reading=shared.reading,
         health=_health(adapters, shared, restore),
     )
+
+
+def _reconcile(adapters: Adapters, shared: SharedServices) -> ReconcileService:
+    outside = OutsideEvidence(
+        signer=adapters.signer,
+        is_signed=is_signed,
+        ledger=adapters.ledger,
+        standing=shared.audit_services.succession.standing,
+    )
+    return ReconcileService(uows=adapters.uows, outside=outside)
 
 
 def _access(adapters: Adapters) -> AccessService:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, TypedDict
+from typing import TypedDict
 
 import sqlalchemy as sa
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from app.domain.audit.checkpoint import CheckpointError, SignedNote
+from app.domain.audit.checkpoint import CheckpointError, IsSigned, SignedNote, VerifierKey
 from app.domain.audit.merkle import HASH_BYTES
 from app.domain.certificates.signed_document import (
     SignedDocument,
@@ -16,6 +16,7 @@ from app.domain.certificates.signed_document import (
     read_document,
     read_envelope,
     sign_document,
+    signed_bytes,
 )
 from app.domain.certificates.statement import CERTIFICATE_FORMAT, CertificateStatement
 from app.domain.strict_fields import Fields, decode_base64
@@ -84,6 +85,12 @@ class Certificate(SignedDocument[CertificateStatement]):
     def body(self) -> dict[str, object]:
         """Return the statement and the proof that its leaf stands in the log."""
         return _body(self.statement, self.proof)
+
+    def is_signed_by(self, keys: Collection[VerifierKey], *, is_signed: IsSigned) -> bool:
+        """Whether one of ``keys`` signed it, as it is."""
+        message = signed_bytes(CERTIFICATE_FORMAT, self.body(), signed=self.signature)
+        made = self.signature
+        return made.key in keys and is_signed(made.key, made.signature, message)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:

@@ -164,6 +164,14 @@ def sign_document(
     return DocumentSignature(signer.key, signer.rotations, made.signature)
 
 
+def signed_bytes(
+    document_format: str, body: Mapping[str, object], *, signed: DocumentSignature
+) -> bytes:
+    """Return what a document's signature is over."""
+    content = canonical_json({**body, **_signer_json(signed.key, signed.rotations)})
+    return f"{document_format}\n".encode() + content
+
+
 def _signer_json(key: VerifierKey, rotations: tuple[SignedNote, ...]) -> dict[str, object]:
     return {"key": key.encode(), "key_history": [note.encode() for note in rotations]}
 

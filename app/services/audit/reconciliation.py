@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from app.domain.erasure.reconciliation import contradictions
 from app.ports.persistence.unit_of_work import UnitsOfWork
+from app.services.audit.evidence import OutsideEvidence
 
 _MAX_PROBLEMS: Final = 20
 
@@ -19,7 +21,8 @@ class Reconciliation:
         n_requests: requests that have a row, a transition or a leaf.
         n_moves: transitions that the database recorded.
         n_contradicted: requests whose row, transitions and leaves disagree.
-        problems: how they disagree, by request id; at most 20.
+        problems: how they disagree, by request id, and what contradicts the rows from outside;
+            at most 20 of each.
     """
 
     n_requests: int
@@ -29,15 +32,20 @@ class Reconciliation:
 
     @property
     def is_consistent(self) -> bool:
-        """Whether no request is contradicted."""
-        return not self.n_contradicted
+        """Whether nothing is contradicted."""
+        return not self.problems
 
 
 class ReconcileService:
-    """Reconciles; at start-up, from the command line, through the API and from the console."""
+    """Reconciles; at start-up, from the command line, through the API and from the console.
 
-    def __init__(self, *, uows: UnitsOfWork) -> None:
+    Args:
+        outside: what keys and ledger say; None to compare within the database alone.
+    """
+
+    def __init__(self, *, uows: UnitsOfWork, outside: OutsideEvidence | None = None) -> None:
         self._uows = uows
+        self._outside = outside
 
     def check(self) -> Reconciliation:
         """Compare all requests in one snapshot, so that requests under way do not show."""
@@ -50,4 +58,6 @@ class ReconcileService:
                 found = list(contradictions(account))
                 n_contradicted += bool(found)
                 problems += found[: _MAX_PROBLEMS - len(problems)]
+            if self._outside is not None:
+                problems += islice(self._outside.problems(uow), _MAX_PROBLEMS)
         return Reconciliation(n_requests, n_moves, n_contradicted, tuple(problems))
