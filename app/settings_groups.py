@@ -119,19 +119,6 @@ class RedisSettings(Group):
     server must run with `maxmemory-policy noeviction`."""
 
 
-class EmbeddingSettings(Group):
-    """The embedding server, for the embedder `openai` only."""
-
-    base_url: HttpUrl | None = None
-    """OpenAI-compatible address without `/v1`."""
-    model: str | None = None
-    """Name the server serves the model under."""
-    api_key: SecretStr | None = None
-    """Sent as bearer token; unset means none."""
-    dim: Annotated[int, Field(ge=8, le=8192)] | None = None
-    """Dimensions of its vectors; 8 to 8192."""
-
-
 class AuthSettings(Group):
     """Who may call."""
 

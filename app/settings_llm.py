@@ -1,4 +1,4 @@
-"""The settings of the language model; see ``app.settings_groups``."""
+"""The settings of the servers of models; see ``app.settings_groups``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from app.settings_groups import Group, HttpUrls
+from app.settings_groups import Group, HttpUrl, HttpUrls
+
+
+class EmbeddingSettings(Group):
+    """The embedding server, for the embedder `openai` only."""
+
+    base_url: HttpUrl | None = None
+    """OpenAI-compatible address without `/v1`."""
+    model: str | None = None
+    """Name the server serves the model under."""
+    api_key: SecretStr | None = None
+    """Sent as bearer token; unset means none."""
+    dim: Annotated[int, Field(ge=8, le=8192)] | None = None
+    """Dimensions of its vectors; 8 to 8192."""
 
 
 class LlmSettings(Group):

@@ -22,7 +22,6 @@ from app.settings_groups import (
     AuthSettings,
     ChromaSettings,
     DatabaseSettings,
-    EmbeddingSettings,
     Folder,
     ForgetSettings,
     LettersSettings,
@@ -34,7 +33,7 @@ from app.settings_groups import (
     VaultSettings,
     WebhookSettings,
 )
-from app.settings_llm import LlmSettings
+from app.settings_llm import EmbeddingSettings, LlmSettings
 from app.wire.scenarios import ScenarioIn
 
 PREFIX: Final = "LETHE_"

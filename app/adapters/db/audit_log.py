@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TypedDict
+from typing import Final, TypedDict
 
 import sqlalchemy as sa
 
