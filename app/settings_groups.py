@@ -269,10 +269,8 @@ class ApiSettings(Group):
     """Address under which callers reach the service, such as `https://lethe.example`; it begins
     every `status_url`. Unset, that is a path: what a caller writes into `Host` is not believed."""
     allowed_hosts: tuple[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9.:\[\]-]+$")], ...] = ()
-    """Names that requests may come to (`Host`), as a JSON list, such as `["lethe.example"]`;
-    others are 400, probes by address included. Empty means any, but with the development tokens:
-    `localhost`, `127.0.0.1` and `[::1]`, so that no page of another site reaches a service here by
-    a name of its own."""
+    """Names that requests may come to (`Host`), as a JSON list; others are 400, probes by address,
+    too. Empty means any; with the development tokens `localhost`, `127.0.0.1` and `[::1]`."""
     metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
     """TCP port, on all addresses, where a worker or beat answers with its metrics; unset: none."""
     max_body_bytes: Annotated[int, Field(ge=1_024, le=1_073_741_824)] = 8_388_608
