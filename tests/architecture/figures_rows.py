@@ -191,7 +191,7 @@ ROWS: Final[tuple[Row, ...]] = (
     (
         "the same before answers were kept, and now: throughput beside a route that does nothing",
         lambda: "; ".join(_beside(when) for when in ("before", "after")),
-        ("serving_before",),
+        ("serving_before", "serving_plain", "serving_writes"),
         (),
     ),
     (
