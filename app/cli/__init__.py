@@ -44,6 +44,8 @@ for command in (
     proof.probe,
     keys.rewrap,
     upkeep.reindex,
+    upkeep.backup,
+    upkeep.restore,
     witness.witness,
 ):
     app.command()(command)

@@ -1,8 +1,9 @@
-"""``lethe reindex``: what an operator does to the vector store."""
+"""``lethe reindex``, ``backup`` and ``restore``: what an operator does to the stores."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,3 +37,42 @@ def reindex(
         f"{done.emptied} damaged shards written anew",
         as_json=as_json,
     )
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder; as secret as the data.")],
+    *,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy rows, vault and signing keys, in this order, beside a running service too.
+
+    Not the pepper, nor the key-encryption key: keep those elsewhere, for together they open it.
+    Memories are made anew from the rows. With PostgreSQL this needs its pg_dump.
+    """
+    from app.bootstrap.backup import back_up
+    from app.settings import load_settings
+
+    manifest = back_up(load_settings(data_dir=data_dir), folder)
+    copied = f"{', '.join(manifest['stores'])}, {len(manifest['files'])} files"
+    tell(manifest, f"{folder}: {copied}", as_json=as_json)
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What lethe backup has written.")],
+    *,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put back each store that is lost, and none that is there; then start the service.
+
+    Take away what is damaged first, and the vault never unless it is lost: it knows who was
+    erased since. The start forgets them again before it answers anything.
+    """
+    from app.bootstrap.backup import restore as put_back
+    from app.settings import load_settings
+
+    lost = put_back(load_settings(data_dir=data_dir), folder)
+    words = [f"{name}: {'put back' if lost[name] else 'there, and left alone'}" for name in lost]
+    words.append("memory: compared with the rows at the next start, made anew where it is lost")
+    tell({"put_back": lost}, "\n".join(words), as_json=as_json)

@@ -14,9 +14,14 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
     # Checks certificates offline, without this package: one file is the point of it.
     rules.file_too_long: frozenset({"app/data/verify_lethe.py"}),
     # engine.py ends the transaction in which a new connection gets its own settings.
-    # The vault is another database, with transactions of its own.
+    # The vault is another database, with transactions of its own; rights go with a migration.
     rules.transacts: frozenset(
-        {"app/adapters/db/uow.py", "app/adapters/db/engine.py", "app/adapters/vault/sql.py"}
+        {
+            "app/adapters/db/uow.py",
+            "app/adapters/db/engine.py",
+            "app/adapters/db/roles.py",
+            "app/adapters/vault/sql.py",
+        }
     ),
     # The command line talks to people: it prints, and says how long a load took.
     rules.prints: frozenset({"app/cli/"}),
@@ -28,6 +33,7 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
             "app/cli/serve.py",
             "app/adapters/chroma/heap.py",
             "app/adapters/chroma/maintenance_process.py",
+            "app/adapters/db/copies.py",
             "app/adapters/probe/process.py",
         }
     ),

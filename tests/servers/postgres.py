@@ -52,6 +52,16 @@ class PostgresServer:
         finally:
             self._run("DROP DATABASE {} WITH (FORCE)", name)
 
+    def empty(self, url: str) -> None:
+        """Lose what is in a database made here, and leave it as a new one."""
+        name = make_url(url).database or ""
+        self._run("DROP DATABASE {} WITH (FORCE)", name)
+        self._run("CREATE DATABASE {} TEMPLATE template0", name)
+
+    def drop_role(self, name: str) -> None:
+        """Take away a role that a test has made."""
+        self._run("DROP ROLE IF EXISTS {}", name)
+
     def _run(self, statement: str, *names: str) -> None:
         composed = sql.SQL(statement).format(*map(sql.Identifier, names))
         with psycopg.connect(self.url, autocommit=True) as connection:

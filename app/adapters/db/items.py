@@ -138,6 +138,9 @@ class SqlItems(Repository):
         )
         self._reach(version, changed=changed)
 
+    def mark_unindexed(self) -> None:
+        self.session.changed(sa.update(item).values(indexed_hash=None))
+
     def all_items(self) -> Iterator[Item]:
         for row in self.session.stream(sa.select(item).where(_IS_ENTRY).order_by(item.c.item_id)):
             yield _item(row)

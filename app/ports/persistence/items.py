@@ -48,6 +48,9 @@ class Items(Protocol):
     def mark_indexed(self, items: Sequence[Item]) -> None:
         """Record that the index holds these versions; skips items that have changed since."""
 
+    def mark_unindexed(self) -> None:
+        """Record that the index may lack any of them."""
+
     def version(self) -> int:
         """Return the catalogue's version.
 
