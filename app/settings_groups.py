@@ -59,6 +59,10 @@ class DatabaseSettings(Group):
     url: SecretStr | None = None
     """SQLAlchemy address (`postgresql+psycopg://user:password@host/name` or `sqlite:///path`);
     unset means the file `lethe.db` in the data directory."""
+    owner_url: SecretStr | None = None
+    """The owner of schema and log, for `lethe migrate`, which makes the role of the URL."""
+    pool_size: Annotated[int, Field(ge=1, le=500)] = 20
+    """Connections that each process keeps to rows and vault each; up to twice that under load."""
 
 
 class AuditSettings(Group):
@@ -66,8 +70,7 @@ class AuditSettings(Group):
 
     origin: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._/-]{1,64}$")] = "lethe"
     """Name of this service's log, in every checkpoint, receipt and certificate; such as a domain.
-    Fixed once there is a log. Production wants it said: two services of one name cannot be told
-    apart by whoever holds their certificates."""
+    Fixed once there is a log. Production wants it said: who could tell two of one name apart?"""
     policy: Folder | None = None
     """File in the form of c2sp.org/tlog-policy: the witnesses that are asked to cosign checkpoints,
     each with its address, and how many of them a verifier is to ask for. Unset means none."""
@@ -89,8 +92,7 @@ class VaultSettings(Group):
     cache_keys: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     """Most users' keys that a process holds unwrapped in memory; 0 for none."""
     cache_ttl_s: Seconds = 60.0
-    """Seconds a key is held at most. No process uses a key after it was destroyed; this is how long
-    it may still be in the memory of another one."""
+    """Seconds a key is held in memory at most; none is used after it was destroyed."""
 
 
 class ChromaSettings(Group):
@@ -98,8 +100,7 @@ class ChromaSettings(Group):
 
     url: HttpUrl | None = None
     """Address of a Chroma server, such as `http://chroma:8000`; unset means Chroma inside this
-    process, which then has to be the only one. The server has no authentication: keep it on a
-    private network."""
+    process, then the only one. The server has no authentication: keep it on a private network."""
     persist_dir: Folder | None = None
     """The server's own directory: its files are cleaned and probed there. Every Celery worker needs
     it, no API process does. Ignored for Chroma inside this process."""
@@ -115,8 +116,7 @@ class RedisSettings(Group):
     """Broker and cache of the distributed mode."""
 
     url: SecretStr | None = None
-    """`redis://` or `rediss://` address; unset means caches and limits inside this process. The
-    server must run with `maxmemory-policy noeviction`."""
+    """`redis://` or `rediss://` address; unset means none. With `maxmemory-policy noeviction`."""
 
 
 class AuthSettings(Group):

@@ -61,15 +61,18 @@ def worker(
     ] = None,
 ) -> None:
     """Run a Celery worker beside a Chroma server's files."""
+    from app.bootstrap.database import prepare_database
     from app.domain.errors import SettingsError
     from app.settings import load_settings
 
     if node is not None:
         os.environ["LETHE_CHROMA__NODE"] = node
-    if load_settings().chroma.persist_dir is None:
+    settings = load_settings()
+    if settings.chroma.persist_dir is None:
         raise SettingsError(
             ["LETHE_CHROMA__PERSIST_DIR: required by a worker, which cleans and searches the files"]
         )
+    prepare_database(settings)
     os.environ[_COUNTED_TOGETHER] = tempfile.mkdtemp(prefix="lethe-metrics-")
     arguments = ["-m", "celery", "-A", "workers.celery_app:app", "worker"]
     arguments += ["--loglevel", "INFO", "--concurrency", str(concurrency), "--without-mingle"]
@@ -78,12 +81,15 @@ def worker(
 
 
 def migrate(*, as_json: AsJson = False) -> None:
-    """Bring the database's schema to this version's."""
-    from app.adapters.db import schema
+    """Bring the database's schema to this version's, and give the service's role its rights."""
+    from app.adapters.db import roles, schema
     from app.settings import load_settings
 
     settings = load_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    schema.upgrade(settings.database_url)
+    owner = settings.database.owner_url
+    schema.upgrade(settings.database_url if owner is None else owner.get_secret_value())
+    if owner is not None:
+        roles.hand_over(owner.get_secret_value(), service_url=settings.database_url)
     revision = schema.current(settings.database_url)
     tell({"schema": revision}, f"schema at {revision}", as_json=as_json)

@@ -58,7 +58,7 @@ def test_service_starts_with_what_make_env_writes(
 
     assert settings.is_production
     assert settings.queue == "celery"
-    assert dotenv["POSTGRES_PASSWORD"] in settings.database_url
+    assert dotenv["SERVICE_PASSWORD"] in settings.database_url
     assert dotenv["VAULT_PASSWORD"] in settings.vault_url
     check_binding(settings, host=settings.api.host)
 

@@ -26,6 +26,7 @@ _VARIABLES: Final = {
     "LETHE_AUTH__SERVICE_TOKEN": DEVELOPMENT_SERVICE_TOKEN,
     "LETHE_AUTH__ADMIN_TOKEN": DEVELOPMENT_ADMIN_TOKEN,
     "POSTGRES_PASSWORD": "of-no-use-here",
+    "SERVICE_PASSWORD": "of-no-use-here",
     "VAULT_PASSWORD": "of-no-use-here",
     "REDIS_PASSWORD": "0123456789abcdef" * 2,
 }

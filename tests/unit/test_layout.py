@@ -18,7 +18,13 @@ SECRETS = {
     name: f"{name[-8:].lower()}5432"
     for name in (
         *("LETHE_PEPPER", "LETHE_VAULT__KEK", "LETHE_AUTH__SERVICE_TOKEN", "LETHE_AUDIT__ORIGIN"),
-        *("LETHE_AUTH__ADMIN_TOKEN", "POSTGRES_PASSWORD", "VAULT_PASSWORD", "REDIS_PASSWORD"),
+        *(
+            "LETHE_AUTH__ADMIN_TOKEN",
+            "POSTGRES_PASSWORD",
+            "SERVICE_PASSWORD",
+            "VAULT_PASSWORD",
+            "REDIS_PASSWORD",
+        ),
     )
 }
 

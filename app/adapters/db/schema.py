@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from app.adapters.db.engine import open_engine
+from app.domain.errors import ConflictError
 
 
 def config(url: str | None = None) -> Config:
@@ -32,8 +33,11 @@ def upgrade(url: str, *, revision: str = "head") -> None:
     Concurrent callers wait for each other.
 
     Raises:
+        ConflictError: it is at a revision of a later version.
         DependencyUnavailableError: the database does not answer.
     """
+    if current(url) not in {None, *known()}:
+        raise ConflictError("the database's schema is that of a later version")
     command.upgrade(config(url), revision)
 
 
@@ -54,6 +58,11 @@ def current(url: str) -> str | None:
             return MigrationContext.configure(connection).get_current_revision()
     finally:
         engine.dispose()
+
+
+def known() -> list[str]:
+    """Return the revisions that this version of Lethe knows, the newest first."""
+    return [one.revision for one in ScriptDirectory.from_config(config()).walk_revisions()]
 
 
 def head() -> str | None:
