@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
+import structlog
+
+from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.llm.pool import RankerPool
 from app.adapters.probe.by_queue import answer_search
 from app.adapters.queue.celery import queue_of
@@ -15,11 +18,19 @@ from app.api.state import Limits, Security, Sender, State
 from app.api.user_tokens import KeySet, UserTokens
 from app.bootstrap.adapters import Adapters, chroma_directory
 from app.bootstrap.llm import watch_llm
-from app.bootstrap.metrics import watch_answers, watch_erasure, watch_queue, watch_requests
+from app.bootstrap.metrics import (
+    watch_answers,
+    watch_erasure,
+    watch_process,
+    watch_queue,
+    watch_requests,
+)
 from app.bootstrap.services import container_of
 from app.container import Container
 from app.observability import Metrics
 from app.settings import Settings
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,14 @@ class Runtime:
         )
 
 
+def _sum_up_connections(uows: SqlUnitsOfWork, *, n_processes: int) -> None:
+    """Tell of an API that alone may ask for more connections than the server takes."""
+    found = uows.connections()
+    most = n_processes * found["most"]
+    if most > found.get("server", most):
+        _log.warning("connections_could_run_out", most=most, server=found["server"])
+
+
 def build(settings: Settings) -> Runtime:
     """Put the service together; nothing runs yet.
 
@@ -103,6 +122,8 @@ def build(settings: Settings) -> Runtime:
         container = container_of(adapters, metrics)
         watch_answers(metrics, adapters.uows)
         watch_erasure(metrics, adapters.uows, directory=chroma_directory(settings))
+        watch_process(metrics, adapters.uows, feed=container.feed)
+        _sum_up_connections(adapters.uows, n_processes=settings.web_concurrency)
         watch_requests(metrics, adapters.uows, clock=adapters.clock)
         if adapters.redis is not None:
             watch_queue(metrics, adapters.redis, queue=queue_of(settings.chroma.node))

@@ -80,7 +80,7 @@ class Adapters:
         self.ledger = SqlErasureLedger(self.vault)
         self.cipher = VaultCipher(self.vault)
         self.uows = SqlUnitsOfWork(
-            open_engine(settings.database_url),
+            open_engine(settings.database_url, pool_size=settings.database.pool_size),
             cipher=self.cipher,
             ticket_key=self.identity.ticket_key(),
         )

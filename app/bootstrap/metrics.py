@@ -14,12 +14,14 @@ import structlog
 from app import tracing
 from app.adapters.chroma.layout import parse_name
 from app.adapters.chroma.maintenance_process import IndexFill, last_fill
+from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.erasure.request import RequestState
 from app.domain.errors import DependencyUnavailableError, IntegrityError
 from app.observability import Metrics
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
 from app.services.erasure.journal import OnPoint
+from app.services.recommendation.neighbour_sync import NeighbourSync
 
 _log = structlog.get_logger(__name__)
 
@@ -64,6 +66,31 @@ def watch_answers(metrics: Metrics, uows: UnitsOfWork) -> None:
 
 def _answers(uow: UnitOfWork) -> Mapping[str, int]:
     return {f"{one.scenario or '-'}/{one.variant}": one.lists for one in uow.interactions.answers()}
+
+
+def watch_process(metrics: Metrics, uows: SqlUnitsOfWork, *, feed: NeighbourSync) -> None:
+    """Show a process's connections to the database, and how often it made its state anew."""
+
+    def connections() -> Mapping[str, float]:
+        try:
+            return uows.connections()
+        except DependencyUnavailableError as error:
+            _log.warning("metrics_incomplete", code=error.code)
+            return {}
+
+    metrics.watch(
+        "lethe_database_connections",
+        "Connections of this process in use, most it may open, most that the server takes of all.",
+        label="of",
+        read=connections,
+    )
+    metrics.watch(
+        "lethe_neighbours",
+        "How often this process built the counts from the rows, and refreshed what rests on them.",
+        label="work",
+        read=feed.work.read,
+        is_counter=True,
+    )
 
 
 def watch_requests(metrics: Metrics, uows: UnitsOfWork, *, clock: Clock) -> None:

@@ -34,7 +34,9 @@ def open_vault(settings: Settings, closing: ExitStack, *, clock: Clock) -> SqlKe
         clock=clock, max_keys=settings.vault.cache_keys, ttl_s=settings.vault.cache_ttl_s
     )
     vault = SqlKeyVault(
-        open_engine(settings.vault_url, journal_mode="DELETE"),
+        open_engine(
+            settings.vault_url, pool_size=settings.database.pool_size, journal_mode="DELETE"
+        ),
         key_encryption=_key_encryption(settings),
         cache=cache,
     )

@@ -13,7 +13,13 @@ import redis
 import yaml
 
 from app.adapters.chroma.maintenance_process import run_maintenance
-from app.bootstrap.metrics import timing, watch_erasure, watch_queue, watch_requests
+from app.bootstrap.metrics import (
+    timing,
+    watch_erasure,
+    watch_process,
+    watch_queue,
+    watch_requests,
+)
 from app.observability import Metrics
 from app.services.erasure.journal import pass_by
 from tests.servers import missing_server_is_a_skip
@@ -48,6 +54,7 @@ def published(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServe
         world.populate()
         run_maintenance(folder / "chroma")
         watch_erasure(metrics, world.adapters.uows, directory=folder / "chroma")
+        watch_process(metrics, world.adapters.uows, feed=world.container.feed)
         watch_requests(metrics, world.adapters.uows, clock=world.clock)
         watch_queue(metrics, client, queue="node.chroma-0")
         timing(metrics, world.clock, then=pass_by)("memory:done", 1)

@@ -61,7 +61,7 @@ def open_engine(
         # Parameters are personal data: no error message may show them.
         "hide_parameters": True,
         "pool_size": pool_size,
-        "max_overflow": pool_size,
+        "max_overflow": pool_size,  # see SqlUnitsOfWork.connections
         "pool_timeout": lock_timeout_s,
     }
     match parsed.get_backend_name():

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, cast
 
 import sqlalchemy as sa
 import structlog
@@ -39,6 +39,10 @@ from app.ports.cipher import Cipher
 from app.ports.persistence.unit_of_work import UnitOfWork
 
 _log = structlog.get_logger(__name__)
+_TAKES: Final = sa.text(
+    "SELECT current_setting('max_connections')::int"
+    " - current_setting('superuser_reserved_connections')::int"
+)
 _PING: Final = sa.select(counter.c.value).limit(1)
 
 
@@ -69,6 +73,7 @@ class SqlUnitsOfWork:
         self._lock_timeout_s = lock_timeout_s
         # SQLite's waiters sleep and retry, which starves some of them; a lock wakes one at once.
         self._writer = threading.Lock()
+        self._server_takes: int | None = None
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
@@ -90,6 +95,21 @@ class SqlUnitsOfWork:
         with _connected(self._readers) as connection, connection.begin():
             connection.execute(_PING).all()
         return (time.perf_counter() - started) * 1000
+
+    def connections(self) -> dict[str, int]:
+        """Return how many connections are in use, how many there may be, and may be to the server.
+
+        The last is left out where there is no server.
+
+        Raises:
+            DependencyUnavailableError: the server does not answer.
+        """
+        pool = cast("sa.pool.QueuePool", self._engine.pool)
+        found = {"in_use": pool.checkedout(), "most": 2 * pool.size()}
+        if self._is_postgres and self._server_takes is None:
+            with _connected(self._readers) as connection, connection.begin():
+                self._server_takes = connection.execute(_TAKES).scalar_one()
+        return found if self._server_takes is None else found | {"server": self._server_takes}
 
     def scrub(self, *, has_items: bool = False) -> None:
         with self._turn():

@@ -14,6 +14,7 @@ import structlog
 from app.domain.errors import ConflictError
 from app.domain.models import ItemId, Pseudonym
 from app.domain.recommendation.opinion import Evidence, OpinionRule
+from app.domain.tally import Tally
 from app.ports.clock import Clock
 from app.ports.neighbours import Neighbours
 from app.ports.persistence.unit_of_work import UnitOfWork, UnitsOfWork
@@ -103,6 +104,7 @@ class NeighbourSync:
         self._neighbours = neighbours
         self._clock = clock
         self._config = config
+        self.work = Tally("built", "refreshed")
         self._lock = threading.Lock()
         self._seq = -1
         self._acked = -1
@@ -196,6 +198,7 @@ class NeighbourSync:
         self._topics.drop_meanings()
         self._neighbours.build(progress.through(histories))
         self._seq = head
+        self.work.add("built")
         _log.info("neighbours_built", seq=head, **progress.facts())
 
     def acknowledge(self) -> int:
@@ -227,6 +230,7 @@ class NeighbourSync:
         if is_due and self._neighbours.refresh():
             self._refreshed_s = self._clock.monotonic_s()
             self._refresh_took_s = self._refreshed_s - begun_s
+            self.work.add("refreshed")
 
     def _beat(self, acked: int) -> None:
         lease_until = self._clock.now() + timedelta(seconds=self._config.lease_s)
