@@ -139,7 +139,7 @@ def test_alembics_own_command_finds_the_database(tmp_path: Path, way: str) -> No
 
 def test_without_a_database_nothing_is_guessed() -> None:
     with pytest.raises(RuntimeError, match="no database"):
-        schema.upgrade("")
+        schema.downgrade("", revision="base")
 
 
 def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
