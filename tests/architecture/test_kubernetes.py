@@ -108,6 +108,19 @@ def test_no_secret_stands_in_an_environment_and_every_variable_is_a_setting() ->
     assert {name for name in told if name.startswith("LETHE_")} <= known
 
 
+def test_only_the_migration_has_the_owners_address() -> None:
+    def secrets(pod: dict[str, Any]) -> set[str]:
+        found = [one for one in pod["volumes"] if one["name"] == "secrets"]
+        (volume,) = found or [{"secret": {"secretName": "none"}}]
+        sources = volume["projected"]["sources"] if "projected" in volume else [volume]
+        return {one["secret"].get("name") or one["secret"]["secretName"] for one in sources}
+
+    by_pod = {pod["containers"][0]["name"]: secrets(pod) for pod in pods()}
+
+    assert by_pod.pop("migrate") == {"lethe", "lethe-owner"}
+    assert all("lethe-owner" not in names for names in by_pod.values())
+
+
 def test_containers_can_do_nothing_they_need_not() -> None:
     for pod in pods():
         assert pod["securityContext"]["runAsNonRoot"] is True
