@@ -75,12 +75,14 @@ def rotate(
 
 
 @access.command("revoke")
-def revoke(name: Name, *, data_dir: DataDir = None) -> None:
+def revoke(name: Name, *, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """End all keys of a name; every process heeds it within five seconds."""
     from app.bootstrap.access import open_access
 
     with open_access(data_dir) as service:
-        print(f"{service.revoke(name)} keys of {name} open nothing any more")
+        n_ended = service.revoke(name)
+    told = f"{n_ended} keys of {name} open nothing any more"
+    print(json.dumps({"name": name, "n_ended": n_ended}) if as_json else told)
 
 
 @access.command("list")

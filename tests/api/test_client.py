@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from lethe_client.calls import BATCH
 from lethe_client.models import Interaction
 from tests.api.conftest import Api
 from tests.api.in_process import URL, InProcess, connected
+from tests.loops import run
 
 TOKEN: Final = "a-service-token"
 QUICK: Final = Patience(retries=2, first_s=0.0)
@@ -184,7 +184,7 @@ def test_the_awaited_client_does_the_same(api: Api) -> None:
                 (await lethe.erasure(accepted["request_id"]))["status"],
             )
 
-    assert asyncio.run(life()) == (True, 2, "suppressed")
+    assert run(life()) == (True, 2, "suppressed")
 
 
 def test_both_clients_have_the_same_methods() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -18,6 +17,7 @@ from app.domain.access import ROLES
 from app.domain.errors import SlowedDownError
 from tests.api.conftest import SERVICE, Api
 from tests.api.test_edge import app_of
+from tests.loops import run
 
 KEY: Final = f"lethe_{'0' * 12}_{'a' * 43}"
 
@@ -48,7 +48,7 @@ def slow(waits: Waits) -> Slowdown:
 
 def fail(slow: Slowdown, token: str, *, address: str, times: int = 1) -> None:
     for _ in range(times):
-        asyncio.run(slow.note_wrong(asked_from(address), token, at_s=0.0))
+        run(slow.note_wrong(asked_from(address), token, at_s=0.0))
 
 
 def test_the_more_wrong_tokens_the_longer_the_wait_up_to_a_bound(

@@ -314,14 +314,14 @@ def test_an_item_hidden_while_the_list_is_made_is_not_in_it(own_world: World) ->
     gone = first.items[0].item.item_id
     vectors = own_world.adapters.memory.real.vectors  # type: ignore[attr-defined] # a stand-in
 
-    def overtaken(*asked: object) -> object:
+    def overtaken(*asked: object, **within: object) -> object:
         with own_world.adapters.uows.write() as uow:
             rows: Any = uow.items
             rows.session.connection.exec_driver_sql("DELETE FROM item WHERE item_id = ?", (gone,))
             rows.session.connection.exec_driver_sql(
                 "UPDATE counter SET value = value + 1 WHERE name = 'catalogue'"
             )
-        return vectors(*asked)
+        return vectors(*asked, **within)
 
     with own_world.answering("memory", "vectors", overtaken):
         query = RecommendQuery(pseudonym=own_world.user("mariner"), n=3)
