@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 from tests.e2e.processes import QUICK, ROOT, Running, serving
+from tests.servers import require_programs
 
 PAGE: Final = ROOT / "docs" / "guides" / "auditor.md"
 DATA: Final = "lethe-data"
@@ -52,6 +53,7 @@ def typed(lines: str, *, folder: Path, url: str) -> list[str]:
 def test_an_auditors_own_tools_find_the_planted_before_and_nothing_after(
     server: Running, tmp_path: Path
 ) -> None:
+    require_programs("jq")
     (tmp_path / "look.py").write_text(blocks("py")[0])
     plant, before, forget, after = blocks("sh")
 

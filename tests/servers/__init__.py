@@ -8,6 +8,7 @@ No other place starts one. What cannot be had raises ``ServerMissingError``, whi
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,17 @@ def missing_server_is_a_skip() -> Iterator[None]:
         if os.environ.get("LETHE_REQUIRE_SERVICES") == "1":
             pytest.fail(f"required: {missing}", pytrace=False)
         pytest.skip(str(missing))
+
+
+def require_programs(*names: str) -> None:
+    """Let a test go on only where these programs are on ``PATH``.
+
+    Raises:
+        ServerMissingError: one is not installed.
+    """
+    for name in names:
+        if shutil.which(name) is None:
+            raise ServerMissingError(f"{name} is not installed")
 
 
 def beyond_path(candidates: Iterable[Path]) -> Path | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
-from tests.servers import ServerMissingError
+from tests.servers import require_programs
 
 
 def check_rules(file: Path) -> str:
@@ -15,9 +14,7 @@ def check_rules(file: Path) -> str:
     Raises:
         ServerMissingError: it is not installed.
     """
-    program = shutil.which("promtool")
-    if program is None:
-        raise ServerMissingError("promtool is not installed")
-    command = [program, "check", "rules", str(file)]
+    require_programs("promtool")
+    command = ["promtool", "check", "rules", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr
