@@ -358,6 +358,15 @@ ROWS: Final[tuple[Row, ...]] = (
         ("chaos.png",),
     ),
     (
+        "people of one list suppressed, and certified after two minutes",
+        lambda: (
+            f"{at('erasure_many', 'n_people'):,} in {at('erasure_many', 'suppressed_s'):.0f} s; "
+            f"{at('erasure_many', 'n_certified')}"
+        ),
+        ("erasure_many",),
+        (),
+    ),
+    (
         "a list while Chroma is frozen, a receipt while Redis is: the longest wait",
         lambda: (
             f"{at('frozen', 'list_with_chroma_frozen', 'first', 'worst_s'):.1f} s, then "
