@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -92,6 +93,17 @@ def test_the_admin_token_opens_and_sign_out_closes(api: Api) -> None:
         assert client.post("/admin/console/sign-out", data=fields_of(page.text)).status_code == 303
         assert client.get("/admin").status_code == 303
         assert client.get("/admin", headers=stolen).status_code == 303
+
+
+def test_the_menu_has_no_page_that_would_refuse_who_is_signed_in(api: Api) -> None:
+    access = api.world.container.access
+    for role in ROLES:
+        with visiting(api) as client:
+            assert sign_in(client, access.create(f"menu-{role}", ROLES[role])).status_code == 303
+            menu = re.findall(r'<li><a href="([^"]+)"', client.get("/admin").text)
+
+            assert ("/admin/console/person" in menu) == (role == "operator")
+            assert {client.get(page).status_code for page in menu} == {200}
 
 
 def test_a_key_that_is_revoked_ends_its_sessions(api: Api) -> None:
