@@ -14,8 +14,9 @@ ROOT: Final = Path(__file__).parents[1]
 ORDER: Final = {
     "tests/crash/test_celery.py": 0,
     "tests/crash/test_embedded.py": 1,
-    "vllm": 2,
-    "tests/api/test_schema.py": 3,
+    "tests/e2e/test_erasure_queue.py": 2,
+    "vllm": 3,
+    "tests/api/test_schema.py": 4,
 }
 """The slowest groups, the slowest first."""
 
