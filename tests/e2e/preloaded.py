@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
@@ -27,6 +28,11 @@ HEAP_AND_THREADS: Final = {
 }
 """As the Makefile sets them. Without the first, the service would start its program anew: here,
 the one that forks."""
+
+
+_ordering: Final = Lock()
+"""An order and its answer go together: threads that start processes at once would take each
+other's answers, and the last one would wait for ever."""
 
 
 class Forked:
@@ -72,13 +78,15 @@ def start(
     arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path, log: Path
 ) -> Forked:
     """Run ``lethe`` with these arguments in a session of its own."""
-    parent = _parent()
+    with _ordering:
+        parent = _parent()
     assert parent.stdin is not None
     assert parent.stdout is not None
     order = {"arguments": [*arguments], "environment": {**environment}, "folder": str(folder)}
-    parent.stdin.write(json.dumps(order | {"log": str(log)}) + "\n")
-    parent.stdin.flush()
-    return Forked(int(parent.stdout.readline()))
+    with _ordering:
+        parent.stdin.write(json.dumps(order | {"log": str(log)}) + "\n")
+        parent.stdin.flush()
+        return Forked(int(parent.stdout.readline()))
 
 
 def _become(order: dict[str, object], command_line: object) -> None:
