@@ -38,6 +38,7 @@ def load_settings(*, data_dir: Path | None = None) -> Settings:
         problems.append(f"{PREFIX}SECRETS_DIR: no such directory")
     given = {} if data_dir is None else {"data_dir": data_dir}
     try:
+        # pydantic-settings takes it; the type checker's plugin for models does not know it.
         settings = Settings(_secrets_dir=secrets_dir, **given)  # type: ignore[call-arg, arg-type]
     except ValidationError as error:
         raise SettingsError([*problems, *_problems_of(error)]) from None  # its text has values

@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
+from tests.history import reaches_back
 from tests.scheduling import ORDER, group_of, pytest_xdist_make_scheduler
 from tests.servers import missing_server_is_a_skip
 from tests.servers.chroma import RunningChroma, running_chroma
@@ -46,8 +47,10 @@ OPTIONAL: dict[str, Callable[[], bool]] = {
     "torch": lambda: find_spec("torch") is not None,
     "movielens": lambda: "LETHE_MOVIELENS_DIR" in os.environ,
     "small_disk": may_mount,
+    "history": reaches_back,
 }
-"""Markers of tests that need torch, data under another licence, or the right to mount."""
+"""Markers of tests that need torch, data under another licence, the right to mount, or a clone
+that is not shallow."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

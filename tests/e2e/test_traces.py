@@ -54,7 +54,7 @@ class Collector(TraceServiceServicer):
 def collecting() -> Iterator[tuple[Collector, str]]:
     """Give a collector and its address."""
     collector, server = Collector(), grpc.server(ThreadPoolExecutor(2))
-    add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
+    add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call] # generated
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:

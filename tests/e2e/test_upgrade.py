@@ -25,15 +25,14 @@ from app.settings_groups import DatabaseSettings
 from tests.e2e.calls import calling, user
 from tests.e2e.cluster import cluster
 from tests.e2e.processes import ROOT, Running, serving, wait_for, working
+from tests.history import BEFORE
 from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresServer
 
-BEFORE: Final = "56ce7e8600798aa95605cc618b22365e6b2e675a"
-"""The commit of the version before, until there is a tag of one."""
 _LETHE: Final = "from app.cli import main; main()"
 _HEAD: Final = "from app.adapters.db import schema; print(schema.head())"
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.crash, pytest.mark.history, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +42,8 @@ def former(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["git", "archive", BEFORE, "app", "workers", "migrations"],
         cwd=ROOT,
         capture_output=True,
-        check=False,
+        check=True,
     )
-    if archive.returncode:
-        pytest.skip("the history of this checkout does not reach back to the version before")
     folder = tmp_path_factory.mktemp("former")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
         files.extractall(folder, filter="data")

@@ -46,7 +46,7 @@ class ExportDataset:
         self.interactions_total = len(self._told)
         self.remarks = ("Rights, unwanted topics and answers to lists are not taken in.",)
 
-    def items(self, *, after: Position = START) -> Iterator[ItemRecord | BadLine]:  # noqa: ARG002
+    def items(self, *, after: Position = START) -> Iterator[ItemRecord | BadLine]:  # noqa: ARG002 - the port has it
         """Yield nothing: an export has titles, and would overwrite a whole catalogue with them."""
         return iter(())
 
