@@ -200,8 +200,10 @@ class World:
         )
 
     def settle(self) -> None:
-        """Do what the background threads do."""
+        """Do what the background threads do, once they have rested from the last time."""
         self.container.feed.acknowledge()
+        # How long they rest goes by how long a fit took, so a loaded machine leaves it for later.
+        self.adapters.neighbours.refresh()
 
     def erase(self, request_id: RequestId) -> bool:
         """Do what a worker does."""
