@@ -15,8 +15,7 @@ from app.bootstrap.background import Background
 from app.bootstrap.database import prepare_database
 from app.console import add_console
 from app.observability import configure_logging
-from app.settings import Settings, load_settings
-from app.settings_groups import DEVELOPMENT_SERVICE_TOKEN
+from app.settings import load_settings
 
 
 def create() -> FastAPI:
@@ -54,11 +53,5 @@ def create() -> FastAPI:
         lifespan=lifespan,
         hosts=settings.allowed_hosts,
     )
-    add_console(app, has_demo=has_demo_page(settings))
+    add_console(app, has_demo=settings.has_demo_page)
     return app
-
-
-def has_demo_page(settings: Settings) -> bool:
-    """Whether ``/`` is the demo page: in development, while the service token is the public one."""
-    token = settings.auth.service_token.get_secret_value()
-    return not settings.is_production and token == DEVELOPMENT_SERVICE_TOKEN

@@ -157,6 +157,12 @@ class Settings(BaseSettings):
         return self.log.format == "json" or (self.log.format == "auto" and self.is_production)
 
     @property
+    def has_demo_page(self) -> bool:
+        """Whether ``/`` is the demo page: in development, while the service token is public."""
+        token = self.auth.service_token.get_secret_value()
+        return not self.is_production and token == DEVELOPMENT_SERVICE_TOKEN
+
+    @property
     def has_development_tokens(self) -> bool:
         """Whether a token is still the default, which is public."""
         return (

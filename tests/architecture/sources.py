@@ -23,16 +23,18 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A parsed file; ``name`` is its path from the root of the repository."""
+    """A parsed file; ``name`` is its path from the root, ``nodes`` are all of the tree's."""
 
     name: str
     text: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]
 
     @classmethod
     def of(cls, name: str, text: str) -> Source:
         """Parse ``text``."""
-        return cls(name, text, ast.parse(text))
+        tree = ast.parse(text)
+        return cls(name, text, tree, tuple(ast.walk(tree)))
 
 
 Rule = Callable[[Source], Iterator[str]]
@@ -56,14 +58,14 @@ def file_too_long(source: Source) -> Iterator[str]:
 
 def function_too_long(source: Source) -> Iterator[str]:
     """A function is seen at once."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, Function) and (length := _length(node)) > MAX_FUNCTION_LINES:
             yield f"{source.name}: {node.name} has {length} lines"
 
 
 def broad_except(source: Source) -> Iterator[str]:
     """An error nobody thought of must reach one of the edges that log it with its stack."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ExceptHandler) and _is_broad(node.type):
             yield f"{source.name}: except {ast.unparse(node.type) if node.type else ''}".rstrip()
 
@@ -87,7 +89,7 @@ def reads_the_clock(source: Source) -> Iterator[str]:
 
 def reads_the_environment(source: Source) -> Iterator[str]:
     """What can be set is a setting, and on its page."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Attribute) and _written(node) in {"os.environ", "os.getenv"}:
             yield f"{source.name}:{node.lineno}: {ast.unparse(node)}"
 
@@ -101,7 +103,7 @@ def imports_settings(source: Source) -> Iterator[str]:
 
 def imports_inside(source: Source) -> Iterator[str]:
     """An import inside a function hides a circle."""
-    for function in (node for node in ast.walk(source.tree) if isinstance(node, Function)):
+    for function in (node for node in source.nodes if isinstance(node, Function)):
         for module in _imports(function):
             if module.split(".")[0] in OWN_PACKAGES:
                 yield f"{source.name}: {function.name} imports {module}"
@@ -143,7 +145,7 @@ def _is_broad(kind: ast.expr | None) -> bool:
 @cache
 def calls(source: Source) -> tuple[tuple[ast.Call, str], ...]:
     """Return every call with what is called, as text."""
-    found = (node for node in ast.walk(source.tree) if isinstance(node, ast.Call))
+    found = (node for node in source.nodes if isinstance(node, ast.Call))
     return tuple((node, _written(node.func)) for node in found)
 
 

@@ -16,7 +16,7 @@ LEAST_WORDS: Final = 3
 
 def starts_a_server(source: Source) -> Iterator[str]:
     """Servers come from tests/servers, where one that is missing is a skip and never an error."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             if node.value in PROGRAMS or node.value.startswith((".venv-vllm", "vllm.entrypoints")):
                 yield f"{source.name}:{node.lineno}: {node.value}"
@@ -34,7 +34,7 @@ def starts_a_server(source: Source) -> Iterator[str]:
 
 def replaces_our_code(source: Source) -> Iterator[str]:
     """What a test needs otherwise is handed in; only a limit, a constant, may be set lower."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ImportFrom) and node.module in {"unittest", "unittest.mock"}:
             yield f"{source.name}:{node.lineno}: {node.module}"
     for node, function in calls(source):
@@ -46,7 +46,7 @@ def replaces_our_code(source: Source) -> Iterator[str]:
 
 def named_without_a_sentence(source: Source) -> Iterator[str]:
     """A name says what holds (and when), so that a red line tells what broke."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             words = [word for word in node.name.split("_")[1:] if word]
             if len(words) < LEAST_WORDS:

@@ -18,13 +18,8 @@ from app.domain.errors import AppError, DependencyUnavailableError, RankerError
 from app.domain.models import ItemId
 from app.domain.recommendation.label_batches import normalised
 from app.settings_llm import LlmSettings
-from tests.contract.ranker_suite import (
-    FakeRanker,
-    RankerSuite,
-    connect_ranker,
-    new_prompting,
-    ranking_task,
-)
+from tests.contract.ranker_connected import connect_ranker, new_prompting
+from tests.contract.ranker_suite import FakeRanker, RankerSuite, ranking_task
 from tests.servers.vllm_replay import SAVED, Replay, edited, replaying, replaying_server, saved
 
 FORMS: dict[str, Callable[..., Form]] = {

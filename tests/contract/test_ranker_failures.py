@@ -13,7 +13,8 @@ from app.adapters.llm.likelihood import LikelihoodRanker
 from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
-from tests.contract.ranker_suite import new_prompting, ranking_task
+from tests.contract.ranker_connected import new_prompting
+from tests.contract.ranker_suite import ranking_task
 from tests.servers.vllm_replay import Replay, Respond, edited, replaying
 
 MEMORY, ANSWER = "a-memory-nobody-may-see", "an-answer-nobody-may-see"

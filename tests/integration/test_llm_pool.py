@@ -13,7 +13,8 @@ from app.adapters.llm.pool import RankerPool
 from app.domain.errors import DependencyUnavailableError
 from app.ports.ranker import LlmRanking
 from app.settings_llm import LlmSettings
-from tests.contract.ranker_suite import connect_ranker, ranking_task
+from tests.contract.ranker_connected import connect_ranker
+from tests.contract.ranker_suite import ranking_task
 from tests.servers.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.servers.vllm import VllmServer
 

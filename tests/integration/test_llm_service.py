@@ -24,7 +24,7 @@ from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
 from app.services.recommendation.reranking import RankedBy
 from app.settings_llm import LlmSettings
-from tests.contract.ranker_suite import connect_ranker
+from tests.contract.ranker_connected import connect_ranker
 from tests.servers.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.servers.vllm import VllmServer
 from tests.world import World, open_world

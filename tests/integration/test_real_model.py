@@ -19,7 +19,8 @@ from app.ports.ranker import RankingForm, RankingTask
 from app.services.recommendation.reading_check import Reading, ReadingCheck
 from app.settings_llm import LlmSettings
 from benchmarks.demo.make import demo_books
-from tests.contract.ranker_suite import HOSTILE, connect_ranker
+from tests.contract.ranker_connected import connect_ranker
+from tests.contract.ranker_suite import HOSTILE
 from tests.servers.vllm import VllmServer
 from tests.world import open_world
 

@@ -24,13 +24,8 @@ from app.domain.recommendation.prompt import (
 )
 from app.ports.ranker import RankingTask
 from app.settings_llm import LlmSettings
-from tests.contract.ranker_suite import (
-    TEMPLATE,
-    RankerSuite,
-    connect_ranker,
-    new_prompting,
-    ranking_task,
-)
+from tests.contract.ranker_connected import connect_ranker, new_prompting
+from tests.contract.ranker_suite import TEMPLATE, RankerSuite, ranking_task
 from tests.servers.ports import free_port
 from tests.servers.record_llm_answers import ask
 from tests.servers.vllm import VllmServer

@@ -7,7 +7,6 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from app.domain.errors import SettingsError
-from app.main import has_demo_page
 from app.settings import check_binding, load_pepper, load_settings
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -294,11 +293,11 @@ def test_own_tokens_may_listen_anywhere(monkeypatch: pytest.MonkeyPatch) -> None
 def test_demo_page_is_shown_only_where_the_public_token_opens_everything_anyway(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert has_demo_page(load_settings())
+    assert load_settings().has_demo_page
     _set(monkeypatch, {"LETHE_AUTH__SERVICE_TOKEN": "s" + SECRET})
-    assert not has_demo_page(load_settings())
+    assert not load_settings().has_demo_page
     _set(monkeypatch, PRODUCTION)
-    assert not has_demo_page(load_settings())
+    assert not load_settings().has_demo_page
 
 
 def test_pepper_is_the_setting_when_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
