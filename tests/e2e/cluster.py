@@ -14,23 +14,20 @@ import redis
 from app.adapters.db import schema
 from app.settings_groups import DEVELOPMENT_ADMIN_TOKEN, DEVELOPMENT_SERVICE_TOKEN
 from tests.e2e.processes import PEPPER, QUICK, kill
-from tests.servers.compose import services
+from tests.servers.compose import compose_file, services
 from tests.servers.layout import Layout, running
 from tests.servers.machine import Machine
 from tests.servers.postgres import PostgresServer
 
-_VARIABLES: Final = {
+_SECRETS: Final = {
     "LETHE_PEPPER": PEPPER,
-    "LETHE_AUDIT__ORIGIN": "lethe-test",
     "LETHE_VAULT__KEK": "0123456789abcdef" * 4,
     "LETHE_AUTH__SERVICE_TOKEN": DEVELOPMENT_SERVICE_TOKEN,
     "LETHE_AUTH__ADMIN_TOKEN": DEVELOPMENT_ADMIN_TOKEN,
-    "POSTGRES_PASSWORD": "of-no-use-here",
-    "SERVICE_PASSWORD": "of-no-use-here",
-    "VAULT_PASSWORD": "of-no-use-here",
+    "LETHE_REDIS__URL": f"redis://:{'0123456789abcdef' * 2}@redis:6379/0",
     "REDIS_PASSWORD": "0123456789abcdef" * 2,
 }
-"""What ``.env`` has on a real machine."""
+"""Of the secrets of a real machine those whose value counts here."""
 _SERVERS: Final = ("redis", "chroma")
 _DIRECTORY: Final = "LETHE_CHROMA__PERSIST_DIR"
 
@@ -112,7 +109,11 @@ def cluster(
         folder: for all files.
         settings: environment variables over those of the compose file and ``QUICK``.
     """
-    wanted = services(variables=_VARIABLES, profiles=frozenset())
+    variables = {"LETHE_AUDIT__ORIGIN": "lethe-test", "SECRETS_DIR": str(folder / "secrets")}
+    wanted = services(variables=variables, profiles=frozenset())
+    (folder / "secrets").mkdir(mode=0o700)
+    for name in compose_file()["secrets"]:
+        (folder / "secrets" / name).write_text(_SECRETS.get(name, "of-no-use-here"))
     machine = Machine(wanted, folder=folder / "layout")
     layout = Layout(wanted, machine, logs=folder / "layout" / "logs")
     with ExitStack() as stack:
@@ -131,10 +132,11 @@ def cluster(
             for name in ("api", "worker")
         }
         said, directory = environments["api"], Path(environments["worker"][_DIRECTORY])
+        queue = Path(said["LETHE_SECRETS_DIR"]) / "LETHE_REDIS__URL"
         yield Cluster(
             folder,
             database_url,
-            OwnRedis(layout, "redis", url=said["LETHE_REDIS__URL"], directory=directory),
+            OwnRedis(layout, "redis", url=queue.read_text(), directory=directory),
             OwnServer(layout, "chroma", url=said["LETHE_CHROMA__URL"], directory=directory),
             said,
             environments["worker"],

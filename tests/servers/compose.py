@@ -15,8 +15,11 @@ from typing import Any, Final
 import yaml
 
 ROOT: Final = Path(__file__).parents[2]
-_VARIABLE: Final = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:[-?])(?P<rest>[^}]*)\}")
+_VARIABLE: Final = re.compile(r"\$\$|\$\{(?P<name>\w+)(?P<kind>:[-?])(?P<rest>[^}]*)\}")
+"""A variable, or the two signs that stand for one dollar."""
 _OURS: Final = "lethe:"
+SECRETS: Final = "/run/secrets"
+"""Where a container finds its secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Service:
     """A service as the compose file has it, with what its image says filled in.
 
     Args:
+        command: what is run, with the entry point that the file sets before it.
+        secrets: the file of each secret on this machine, by its name below ``SECRETS``.
         health: None where nothing is checked, so that a running service counts as well.
         depends_on: by name, ``service_started``, ``…_healthy`` or ``…_completed_successfully``.
         volumes: the source by the path in the container: a volume's name, or a path.
@@ -56,6 +61,7 @@ class Service:
     image: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    secrets: Mapping[str, Path]
     health: Health | None
     depends_on: Mapping[str, str]
     volumes: Mapping[str, str]
@@ -99,6 +105,8 @@ def interpolated(value: Any, *, variables: Mapping[str, str]) -> Any:  # noqa: A
 
 
 def _replaced(match: re.Match[str], *, variables: Mapping[str, str]) -> str:
+    if match["name"] is None:
+        return "$"
     found = variables.get(match["name"], "")
     if not found and match["kind"] == ":?":
         raise KeyError(match["name"])
@@ -108,31 +116,48 @@ def _replaced(match: re.Match[str], *, variables: Mapping[str, str]) -> str:
 def services(*, variables: Mapping[str, str], profiles: frozenset[str]) -> dict[str, Service]:
     """Return what is started under these variables and profiles, by name.
 
+    What runs several times is ``worker``, ``worker-2`` and so on.
+
     Raises:
         KeyError: a variable that must be set is not.
     """
-    every: dict[str, dict[str, Any]] = compose_file()["services"]
+    said_all = compose_file()
+    every: dict[str, dict[str, Any]] = said_all["services"]
+    files = interpolated(said_all["secrets"], variables=variables)
+    secrets = {name: ROOT / one["file"] for name, one in files.items()}
     wanted = {
         name: interpolated(said, variables=variables)
         for name, said in every.items()
         if not said.get("profiles") or profiles & set(said["profiles"])
     }
-    return {name: _service(name, said) for name, said in wanted.items()}
+    return {
+        each: _service(each, said, secrets=secrets)
+        for name, said in wanted.items()
+        for each in _replicas(name, said)
+    }
 
 
-def _service(name: str, said: Mapping[str, Any]) -> Service:
+def _replicas(name: str, said: Mapping[str, Any]) -> list[str]:
+    count = int(said.get("deploy", {}).get("replicas", 1))
+    return [name, *(f"{name}-{number}" for number in range(2, count + 1))][:count]
+
+
+def _service(name: str, said: Mapping[str, Any], *, secrets: Mapping[str, Path]) -> Service:
     is_ours = str(said["image"]).startswith(_OURS)
     environment = image_environment() if is_ours else {}
     environment |= {key: str(value) for key, value in said.get("environment", {}).items()}
     networks = said["networks"]
     aliases = networks.values() if isinstance(networks, dict) else ()
     volumes = [volume.split(":") for volume in said.get("volumes", [])]
-    temporary = {str(path): f"{name}{path}" for path in said.get("tmpfs", [])}
+    mounts = [str(mount).partition(":")[0] for mount in said.get("tmpfs", [])]
+    temporary = {path: f"tmpfs/{name}{path}" for path in mounts}
+    command = said.get("command") or (_image_json("CMD") if is_ours else ())
     return Service(
         name=name,
         image=str(said["image"]),
-        command=tuple(said.get("command") or (_image_json("CMD") if is_ours else ())),
+        command=(*said.get("entrypoint", ()), *command),
         environment=environment,
+        secrets={one: secrets[one] for one in said.get("secrets", [])},
         health=_health(said.get("healthcheck"), is_ours=is_ours),
         depends_on={one: how["condition"] for one, how in said.get("depends_on", {}).items()},
         volumes=temporary | {parts[1]: parts[0] for parts in volumes},

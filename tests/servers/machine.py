@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.servers import ServerMissingError, beyond_path, vllm
-from tests.servers.compose import ROOT, Service
+from tests.servers.compose import ROOT, SECRETS, Service
 from tests.servers.ports import free_port
 from tests.servers.postgres import find_programs as postgres_programs
 from tests.servers.postgres import user_to_run_as
@@ -27,7 +27,6 @@ _HTTP_PORT: Final = 8000
 _METRICS_PORT: Final = "LETHE_API__METRICS_PORT"
 _POSTGRES_DATA: Final = "/var/lib/postgresql/data"
 _CLUSTER: Final = ("--auth-local=peer", "--encoding=UTF8", "--locale=C.UTF-8")
-_MODEL_SERVER: Final = ("-m", "vllm.entrypoints.openai.api_server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +88,7 @@ class Machine:
         service = self._services[name]
         folder = self._folder / "run" / name
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._put_secrets(service)
         kept = (one for one in os.environ.items() if not one[0].startswith("LETHE_"))
         said = {key: self._here(service, value) for key, value in service.environment.items()}
         said.pop("PATH", None)
@@ -102,6 +102,21 @@ class Machine:
         program = _program(arguments[0], is_ours=service.is_ours)
         return Command((program, *arguments[1:]), dict(kept) | said, folder)
 
+    def _put_secrets(self, service: Service) -> None:
+        """Write a service's secrets where it finds them, with the addresses of this machine.
+
+        Raises:
+            ServerMissingError: there is no file of that name.
+        """
+        folder = self._place(service, SECRETS)
+        folder.mkdir(exist_ok=True, mode=0o700)
+        for name, source in service.secrets.items():
+            if not source.exists():
+                raise ServerMissingError(f"no secret {name}: run make env")
+            file = folder / name
+            file.touch(mode=0o600)
+            file.write_text(self._here(service, source.read_text().strip()))
+
     def _here(self, service: Service, text: str) -> str:
         """Return ``text`` with the addresses and paths of this machine."""
         for name, one in self._services.items():
@@ -113,12 +128,14 @@ class Machine:
         text = str(own) if text == str(inner) else text
         text = re.sub(r"\bredis-cli\b", f"redis-cli -p {own}", text)
         # In one go: a folder of this machine may itself begin like a path of the container.
-        paths = "|".join(sorted(map(re.escape, {*service.volumes, "/data"})))
+        paths = "|".join(sorted(map(re.escape, {*service.volumes, "/data", SECRETS})))
         return re.sub(
-            rf"(^|=)({paths})(?=/|$)", lambda at: f"{at[1]}{self._place(service, at[2])}", text
+            rf"(^|[= ])({paths})(?=/|$)", lambda at: f"{at[1]}{self._place(service, at[2])}", text
         )
 
     def _place(self, service: Service, path: str) -> Path:
+        if path == SECRETS:
+            return self._folder / "run" / service.name / "secrets"
         source = service.volumes.get(path, f"{service.name}{path}")
         return ROOT / source if source.startswith((".", "/")) else self._folder / "volumes" / source
 
@@ -138,8 +155,9 @@ class Machine:
             raise ServerMissingError("vLLM is not installed (make setup-vllm)")
         told = {key: value for key, value in made.environment.items() if key.startswith("VLLM_")}
         environment = vllm.server_environment(made.folder) | told
-        arguments = (str(vllm.PYTHON), *_MODEL_SERVER, *made.arguments, "--enforce-eager")
-        return Command((*arguments, "--dtype", vllm.number_format()), environment, made.folder)
+        inside = ((str(vllm.PYTHON) if part == "python3" else part) for part in made.arguments)
+        arguments = (*inside, "--enforce-eager", "--dtype", vllm.number_format())
+        return Command(arguments, environment, made.folder)
 
 
 def _kind(service: Service) -> str:
@@ -157,8 +175,6 @@ def _port(service: Service) -> int:
 
 def _program(name: str, *, is_ours: bool) -> str:
     """Return where a program of the image is on this machine."""
-    if name.startswith("-"):
-        return name  # vLLM's image names its program itself
     if is_ours or name == "python3":
         return str(Path(sys.executable).parent / name)
     if name in {"postgres", "pg_isready"}:
@@ -171,7 +187,8 @@ def _program(name: str, *, is_ours: bool) -> str:
 
 def _initialise(data: Path, environment: Mapping[str, str], *, user: str | None) -> None:
     """Make a cluster with the user and the database that the environment names."""
-    owner, password = environment["POSTGRES_USER"], environment["POSTGRES_PASSWORD"]
+    owner = environment["POSTGRES_USER"]
+    password = Path(environment["POSTGRES_PASSWORD_FILE"]).read_text()
     secret = data.with_suffix(".password")
     secret.touch(mode=0o600)
     if user is not None:

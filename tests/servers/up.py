@@ -77,11 +77,12 @@ def _layout(ports: dict[str, int] | None = None) -> tuple[Layout, Machine]:
 def _up() -> None:
     """Start what looks after the services, and wait until all of them have arrived."""
     started_s = time.monotonic()
+    begun = None
     if _supervisor() is None:
         _FOLDER.mkdir(parents=True, exist_ok=True)
         _STATE.unlink(missing_ok=True)
         with (_FOLDER / "supervisor.log").open("wb") as log:
-            subprocess.Popen(
+            begun = subprocess.Popen(
                 [sys.executable, "-m", "tests.servers.up", "supervise"],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
@@ -90,7 +91,8 @@ def _up() -> None:
                 start_new_session=True,
             )
     while not (state := _state()).get("has_arrived"):
-        if state.get("error") or time.monotonic() > started_s + _TIMEOUT_S:
+        has_ended = begun is not None and begun.poll() is not None
+        if has_ended or state.get("error") or time.monotonic() > started_s + _TIMEOUT_S:
             told = (_FOLDER / "supervisor.log").read_text(errors="replace")
             raise NotUpError(str(state.get("error") or told or "not up in time"))
         time.sleep(_LOOK_S)

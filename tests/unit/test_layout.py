@@ -10,28 +10,22 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.processes import wait_for
-from tests.servers.compose import Health, Service, services
+from tests.servers import ServerMissingError
+from tests.servers.compose import Health, Service, compose_file, services
 from tests.servers.layout import Layout, NotUpError, Status, running
 from tests.servers.machine import Machine
 
-SECRETS = {
-    name: f"{name[-8:].lower()}5432"
-    for name in (
-        *("LETHE_PEPPER", "LETHE_VAULT__KEK", "LETHE_AUTH__SERVICE_TOKEN", "LETHE_AUDIT__ORIGIN"),
-        *(
-            "LETHE_AUTH__ADMIN_TOKEN",
-            "POSTGRES_PASSWORD",
-            "SERVICE_PASSWORD",
-            "VAULT_PASSWORD",
-            "REDIS_PASSWORD",
-        ),
-    )
-}
+PASSWORD = "5432-6379-8000"
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    return Machine(services(variables=SECRETS, profiles=frozenset()), folder=tmp_path)
+    variables = {"LETHE_AUDIT__ORIGIN": "any", "SECRETS_DIR": str(tmp_path / "secrets")}
+    (tmp_path / "secrets").mkdir()
+    for name in compose_file()["secrets"]:
+        (tmp_path / "secrets" / name).write_text(f"{name}-{PASSWORD}\n")
+    (tmp_path / "secrets" / "LETHE_REDIS__URL").write_text(f"redis://:{PASSWORD}@redis:6379/0")
+    return Machine(services(variables=variables, profiles=frozenset()), folder=tmp_path)
 
 
 def test_the_worker_is_told_of_this_machines_servers_and_folders(
@@ -40,15 +34,34 @@ def test_the_worker_is_told_of_this_machines_servers_and_folders(
     told = machine.inside("worker", ["lethe"]).environment
     ports = machine.ports
 
-    password = SECRETS["REDIS_PASSWORD"]
-    assert told["LETHE_REDIS__URL"] == f"redis://:{password}@127.0.0.1:{ports['redis']}/0"
-    assert f"{SECRETS['VAULT_PASSWORD']}@127.0.0.1:{ports['vault']}/" in told["LETHE_VAULT__URL"]
+    secrets = Path(told["LETHE_SECRETS_DIR"])
+    queue = (secrets / "LETHE_REDIS__URL").read_text()
+    assert queue == f"redis://:{PASSWORD}@127.0.0.1:{ports['redis']}/0"
     assert told["LETHE_CHROMA__PERSIST_DIR"] == str(tmp_path / "volumes" / "chroma")
     assert told["LETHE_DATA_DIR"] == machine.inside("api", ["lethe"]).environment["LETHE_DATA_DIR"]
 
 
 def test_api_processes_are_told_of_no_folder_of_chroma(machine: Machine) -> None:
     assert "LETHE_CHROMA__PERSIST_DIR" not in machine.inside("api", ["lethe"]).environment
+
+
+def test_a_service_finds_its_own_secrets_and_nobody_else_can(machine: Machine) -> None:
+    machine.inside("migrate", ["lethe"])
+    folder = Path(machine.inside("worker", ["lethe"]).environment["LETHE_SECRETS_DIR"])
+
+    names = {one.name for one in folder.iterdir()}
+    assert "LETHE_PEPPER" in names
+    assert names.isdisjoint({"LETHE_DATABASE__OWNER_URL", "POSTGRES_PASSWORD"})
+    assert {one.stat().st_mode & 0o077 for one in (folder, *folder.iterdir())} == {0}
+
+
+def test_a_service_of_several_replicas_is_there_as_often() -> None:
+    variables = {"LETHE_AUDIT__ORIGIN": "any", "WORKERS": "3"}
+
+    wanted = services(variables=variables, profiles=frozenset())
+
+    assert {"worker", "worker-2", "worker-3"} <= wanted.keys()
+    assert wanted["worker-3"].volumes["/chroma"] == wanted["worker"].volumes["/chroma"]
 
 
 def test_a_server_listens_on_its_own_port_of_the_loopback_interface(
@@ -62,9 +75,16 @@ def test_a_server_listens_on_its_own_port_of_the_loopback_interface(
     )
 
 
-def test_nothing_is_read_without_secrets() -> None:
-    with pytest.raises(KeyError, match="PEPPER"):
+def test_nothing_is_read_without_what_must_be_said() -> None:
+    with pytest.raises(KeyError, match="ORIGIN"):
         services(variables={}, profiles=frozenset())
+
+
+def test_nothing_starts_without_its_secrets(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "secrets" / "LETHE_PEPPER").unlink()
+
+    with pytest.raises(ServerMissingError, match="LETHE_PEPPER"):
+        machine.server("api")
 
 
 def _service(
@@ -81,6 +101,7 @@ def _service(
         image="any:1.0",
         command=("sh", "-c", script),
         environment={},
+        secrets={},
         health=health,
         depends_on=after or {},
         volumes={},
