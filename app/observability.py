@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Final, Literal
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -164,28 +164,24 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.5, 3, 6, 15),
             registry=self._registry,
         )
-        self._recommendations = Counter(
+        self._recommendations = self._counter(
             "lethe_recommendations",
             "Recommendations answered.",
-            ("scenario", "ranked_by", "regime", "form", "personalised", "degraded"),
-            registry=self._registry,
+            *("scenario", "ranked_by", "regime", "form", "personalised", "degraded"),
         )
-        self._interactions = Counter(
-            "lethe_interactions",
-            "Interactions received, by what became of them.",
-            ("outcome",),
-            registry=self._registry,
+        self._stalls = self._counter(
+            "lethe_stalls", "Recommendations in which a part took longer than 250 ms.", "part"
         )
-        self._forgets = Counter(
-            "lethe_forgets", "Erasure requests accepted.", ("scope",), registry=self._registry
+        self._interactions = self._counter(
+            "lethe_interactions", "Interactions received, by what became of them.", "outcome"
+        )
+        self._forgets = self._counter("lethe_forgets", "Erasure requests accepted.", "scope")
+        self._steps = self._counter(
+            "lethe_erasure_step_seconds", "Seconds of work by step of an erasure.", "step"
         )
 
-        self._steps = Counter(
-            "lethe_erasure_step_seconds",
-            "Seconds of work by step of an erasure, in this process.",
-            ("step",),
-            registry=self._registry,
-        )
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(name, documentation, labels, registry=self._registry)
 
     def erasure_step(self, step: str, *, seconds: float) -> None:
         """Add what a step has taken."""
@@ -195,8 +191,12 @@ class Metrics:
         """Count an answered request; ``route`` is the template, None where none matched."""
         self._http.labels(method, route or "unmatched", str(status)).observe(seconds)
 
-    def recommendation(self, made: Provenance, *, scenario: str | None) -> None:
-        """Count an answered recommendation, under a preset of the installation or none."""
+    def recommendation(
+        self, made: Provenance, *, scenario: str | None, stalled: Iterable[str] = ()
+    ) -> None:
+        """Count a recommendation, under a preset of the installation or none; what it stood at."""
+        for part in stalled:
+            self._stalls.labels(part).inc()
         self._recommendations.labels(
             scenario or "-",
             made.ranked_by,

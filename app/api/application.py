@@ -25,7 +25,7 @@ from app.api import (
     users,
 )
 from app.api.errors import add_error_handlers, declared
-from app.api.middleware import RequestLog
+from app.api.middleware import MOST_UNDER_WAY, Overload, RequestLog
 from app.api.openapi import DOCUMENT, DescribedApp, operation_id, require_declared
 from app.api.state import State
 
@@ -85,6 +85,7 @@ def create_app(
         app.include_router(module.router, responses=declared(*statuses), dependencies=strict)
     if hosts:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
+    app.add_middleware(Overload, most=MOST_UNDER_WAY)
     # The last added is the outermost: whatever is answered is logged and counted.
     app.add_middleware(RequestLog, metrics=state.metrics)
     return app

@@ -94,7 +94,7 @@ _ANSWERS: Final = {
     500: _Answer("Internal error", "An error of the service, which has been logged."),
     503: _Answer(
         "Dependency unavailable",
-        "A store or a key does not answer; the same call may succeed later.",
+        "A store or a key does not answer, or there is too much to do; the call may succeed later.",
         headers=(("Retry-After", "1"),),
     ),
 }

@@ -1,4 +1,4 @@
-"""Gives every request an id, a metric and a log line without personal data."""
+"""Gives every request an id, a metric and a log line, and refuses those that are too many."""
 
 from __future__ import annotations
 
@@ -11,10 +11,42 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import tracing
+from app.api.errors import problem
 from app.observability import Metrics
 
 _log = structlog.get_logger("app.api")
 _QUIET_ROUTES: Final = frozenset({"/livez", "/readyz", "/metrics"})
+MOST_UNDER_WAY: Final = 100
+"""Requests of a process: about a second's work of one core (docs/decisions/0029)."""
+
+
+class Overload:
+    """Answers 503 at once where too many requests are under way, instead of letting all wait.
+
+    Probes are always let through, and so is a wish to be forgotten.
+    """
+
+    def __init__(self, app: ASGIApp, *, most: int) -> None:
+        self._app = app
+        self._most = most
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request. All run on one event loop, so counting needs no lock."""
+        path = scope.get("path", "")
+        is_let_through = path in _QUIET_ROUTES or path.startswith("/forget")
+        if scope["type"] != "http" or is_let_through:
+            await self._app(scope, receive, send)
+            return
+        if self._under_way >= self._most:
+            answer = problem(503, code="overloaded", detail="too many requests are under way")
+            await answer(scope, receive, send)
+            return
+        self._under_way += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._under_way -= 1
 
 
 class RequestLog:

@@ -167,6 +167,8 @@ def _lines(bodies: Sequence[RecommendIn], state: State, *, distinct: bool) -> It
 
 def _answer(query: RecommendQuery, state: State, departing: ExitStack) -> Recommendation:
     answer = state.container.recommend.recommend(query, departing=departing)
-    state.metrics.recommendation(answer.provenance, scenario=query.scenario)
+    state.metrics.recommendation(
+        answer.provenance, scenario=query.scenario, stalled=answer.stalled()
+    )
     tracing.note({f"lethe.ms.{stage}": took for stage, took in answer.timings_ms.items()})
     return answer

@@ -126,7 +126,8 @@ def build(settings: Settings) -> Runtime:
         _sum_up_connections(adapters.uows, n_processes=settings.web_concurrency)
         watch_requests(metrics, adapters.uows, clock=adapters.clock)
         if adapters.redis is not None:
-            watch_queue(metrics, adapters.redis, queue=queue_of(settings.chroma.node))
+            queue = queue_of(settings.chroma.node)
+            watch_queue(metrics, adapters.redis, queue=queue, clock=adapters.clock)
         if adapters.llm is not None:
             watch_llm(
                 metrics,

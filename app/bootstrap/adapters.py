@@ -153,6 +153,7 @@ def celery_of(settings: Settings, *, answer_s: float = WORKER_ANSWER_S) -> Celer
         sweep_s=settings.forget.sweep_s,
         node=settings.chroma.node,
         answer_s=answer_s,
+        clock=SystemClock(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from app import tracing
 from app.adapters.chroma.layout import parse_name
 from app.adapters.chroma.maintenance_process import IndexFill, last_fill
 from app.adapters.db.uow import SqlUnitsOfWork
+from app.adapters.queue.celery import SENT_S
 from app.domain.erasure.request import RequestState
 from app.domain.errors import DependencyUnavailableError, IntegrityError
 from app.observability import Metrics
@@ -125,18 +127,37 @@ def watch_requests(metrics: Metrics, uows: UnitsOfWork, *, clock: Clock) -> None
     )
 
 
-def watch_queue(metrics: Metrics, client: redis.Redis, *, queue: str) -> None:
-    """Show how many messages wait for the workers of a node."""
+def watch_queue(metrics: Metrics, client: redis.Redis, *, queue: str, clock: Clock) -> None:
+    """Show how many messages wait for the workers of a node, and since when the oldest does."""
     untyped: Any = client  # redis-py's annotations mix synchronous and asynchronous answers
 
-    def depth() -> Mapping[str, float]:
-        try:
-            return {queue: float(untyped.llen(queue))}
-        except redis.RedisError as error:
-            _log.warning("metrics_incomplete", error=type(error).__name__)
-            return {}
+    def asked(ask: Callable[[], float]) -> Callable[[], Mapping[str, float]]:
+        def read() -> Mapping[str, float]:
+            try:
+                return {queue: ask()}
+            except redis.RedisError as error:
+                _log.warning("metrics_incomplete", error=type(error).__name__)
+                return {}
 
-    metrics.watch("lethe_queue_messages", "Messages in a queue.", label="queue", read=depth)
+        return read
+
+    def age_s() -> float:
+        oldest = untyped.lindex(queue, -1)
+        sent_s = None if oldest is None else json.loads(oldest)["headers"].get(SENT_S)
+        return 0.0 if sent_s is None else max(0.0, clock.now().timestamp() - sent_s)
+
+    metrics.watch(
+        "lethe_queue_messages",
+        "Messages in a queue.",
+        label="queue",
+        read=asked(lambda: float(untyped.llen(queue))),
+    )
+    metrics.watch(
+        "lethe_queue_age_seconds",
+        "Seconds since the oldest message of a queue was sent, 0 without one.",
+        label="queue",
+        read=asked(age_s),
+    )
 
 
 def timing(metrics: Metrics, clock: Clock, *, then: OnPoint) -> OnPoint:

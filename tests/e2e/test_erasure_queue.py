@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
@@ -15,12 +16,16 @@ import pytest
 import redis
 
 from app.adapters.queue.celery import RING_S, CeleryQueue, make_celery, queue_of
+from app.adapters.system.clock import SystemClock
+from app.bootstrap.metrics import watch_queue
 from app.domain.models import RequestId
 from app.domain.privacy.pseudonyms import Identity
+from app.observability import Metrics
 from tests.e2e.calls import Api, Json, calling, user
 from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.processes import PEPPER, Running, kill, serving, wait_for, working
 from tests.servers.postgres import PostgresServer
+from tests.world import MovedClock
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
 SETTINGS: Final = {"LETHE_FORGET__TAKE_OVER_S": "5", "LETHE_FORGET__MAX_ATTEMPTS": "3"}
@@ -213,10 +218,37 @@ def test_an_unreachable_redis_does_not_fail_the_answer(
         api.completed(request_id)
 
 
+def test_the_age_of_a_queue_is_that_of_its_oldest_message(servers: Cluster) -> None:
+    clock, metrics = MovedClock(), Metrics()
+    queue = CeleryQueue(
+        make_celery(servers.redis.url, sweep_s=60, node="nobody", answer_s=RING_S, clock=clock)
+    )
+
+    def shown(name: str) -> float:
+        (value,) = re.findall(rf"^{name}{{.*}} (\S+)$", metrics.render().decode(), re.MULTILINE)
+        return float(value)
+
+    with servers.redis.client() as client:
+        watch_queue(metrics, client, queue=queue_of("nobody"), clock=clock)
+        assert shown("lethe_queue_age_seconds") == 0
+        for _ in range(2):
+            queue.ring(RequestId("0" * 32))
+            clock.ahead += timedelta(seconds=40)
+
+        assert shown("lethe_queue_messages") == 2
+        assert shown("lethe_queue_age_seconds") == pytest.approx(80, abs=30)
+
+
 def test_deliveries_without_number_erase_once(servers: Cluster, api: Api, name: str) -> None:
     request_id = api.forget(name)["request_id"]
     queue = CeleryQueue(
-        make_celery(servers.redis.url, sweep_s=60, node="chroma-0", answer_s=RING_S)
+        make_celery(
+            servers.redis.url,
+            sweep_s=60,
+            node="chroma-0",
+            answer_s=RING_S,
+            clock=SystemClock(),
+        )
     )
     for _ in range(50):
         queue.ring(RequestId(request_id))

@@ -147,7 +147,9 @@ def test_metrics_count_by_route_template_and_outcome() -> None:
     metrics.http(method="GET", route="/recommend/{user}", status=200, seconds=0.003)
     metrics.http(method="GET", route=None, status=404, seconds=0.001)
     metrics.recommendation(
-        Provenance(RankedBy.LLM, Regime.HISTORY, form=RankingForm.LABEL), scenario=None
+        Provenance(RankedBy.LLM, Regime.HISTORY, form=RankingForm.LABEL),
+        scenario=None,
+        stalled=["memory"],
     )
     metrics.interactions("refused", count=3)
     metrics.forget(scope_kind="topic")
@@ -158,6 +160,7 @@ def test_metrics_count_by_route_template_and_outcome() -> None:
     assert 'route="unmatched",status="404"} 1.0' in text
     labels = 'degraded="false",form="label",personalised="true",ranked_by="llm",regime="history"'
     assert f'lethe_recommendations_total{{{labels},scenario="-"}} 1.0' in text
+    assert 'lethe_stalls_total{part="memory"} 1.0' in text
     assert 'lethe_interactions_total{outcome="refused"} 3.0' in text
     assert 'lethe_forgets_total{scope="topic"} 1.0' in text
 

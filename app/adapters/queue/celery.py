@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import RequestId
+from app.ports.clock import Clock
 
 FORGET_RUN: Final = "forget.run"
 SWEEP_RUN: Final = "sweep.run"
 SEARCH_RUN: Final = "search.run"
+SENT_S: Final = "lethe_sent_s"
+"""The header with the time at which a message was sent, in seconds since 1970."""
 TIME_LIMIT_S: Final = 600
 VISIBILITY_TIMEOUT_S: Final = 900
 """Seconds until Redis delivers an unacknowledged message again; above every time limit, else a
@@ -30,7 +33,22 @@ def queue_of(node: str) -> str:
     return f"node.{node}"
 
 
-def make_celery(broker_url: str, *, sweep_s: float, node: str, answer_s: float) -> Celery:
+class _Dated(Celery):  # type: ignore[misc] # Celery has no types
+    """Writes into each message when it was sent, for the age of the queue."""
+
+    clock_of_messages: Clock
+    """Not `clock`, which is Celery's own."""
+
+    def send_task(self, *args: object, **kwargs: object) -> object:
+        """Send a task; see Celery."""
+        given: Any = kwargs.get("headers") or {}
+        kwargs["headers"] = {**given, SENT_S: self.clock_of_messages.now().timestamp()}
+        return super().send_task(*args, **kwargs)
+
+
+def make_celery(
+    broker_url: str, *, sweep_s: float, node: str, answer_s: float, clock: Clock
+) -> Celery:
     """Return the application that producers and workers share.
 
     Args:
@@ -38,26 +56,15 @@ def make_celery(broker_url: str, *, sweep_s: float, node: str, answer_s: float) 
         sweep_s: seconds between two sweeps that beat asks for.
         node: the machine that holds the vector store's files. All tasks touch them.
         answer_s: seconds that an answer of the broker is waited for.
+        clock: dates the messages.
     """
-    app = Celery("lethe", broker=broker_url, set_as_current=False)
-    transport = {
-        "visibility_timeout": VISIBILITY_TIMEOUT_S,
-        # Redis is asked for lost messages every 5 s, not every 100 (kombu's defaults).
-        "unacked_restore_interval": _RESTORE_INTERVAL_S,
-        "unacked_restore_throttle": 1,
-        "socket_timeout": answer_s,
-        "socket_connect_timeout": min(5.0, answer_s),
-        "health_check_interval": 10,
-        "max_retries": 1,
-        "interval_start": 0,
-        "interval_step": 0.2,
-        "interval_max": 0.5,
-    }
+    app = _Dated("lethe", broker=broker_url, set_as_current=False)
+    app.clock_of_messages = clock
     app.conf.update(
         accept_content=["json"],
         beat_schedule={"sweep": {"task": SWEEP_RUN, "schedule": sweep_s}},
         broker_connection_retry_on_startup=True,
-        broker_transport_options=transport,
+        broker_transport_options=_transport(answer_s),
         result_backend=None,
         task_acks_late=True,
         task_default_queue=queue_of(node),
@@ -77,6 +84,22 @@ def make_celery(broker_url: str, *, sweep_s: float, node: str, answer_s: float) 
         worker_soft_shutdown_timeout=20.0,
     )
     return app
+
+
+def _transport(answer_s: float) -> dict[str, object]:
+    return {
+        "visibility_timeout": VISIBILITY_TIMEOUT_S,
+        # Redis is asked for lost messages every 5 s, not every 100 (kombu's defaults).
+        "unacked_restore_interval": _RESTORE_INTERVAL_S,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": answer_s,
+        "socket_connect_timeout": min(5.0, answer_s),
+        "health_check_interval": 10,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.2,
+        "interval_max": 0.5,
+    }
 
 
 class CeleryQueue:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from app.domain.models import Item, ItemId
 from app.domain.recommendation.prompt import ShownMemory
 from app.domain.recommendation.reasons import CitedReason
 from app.ports.clock import Clock
 from app.services.recommendation.reranking import Provenance
+
+STALL_MS: Final = 250.0
+_OF_THE_MODEL: Final = frozenset({"ranking", "reasons"})
 
 
 class Source(StrEnum):
@@ -69,6 +73,16 @@ class Recommendation:
     cursor: str | None = None
     recommendation_id: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)
+
+    def stalled(self) -> list[str]:
+        """Return the parts that took so long that a store or this process stood still meanwhile.
+
+        What belongs to no part, such as the turn and the change feed, is ``waiting``. The model's
+        own parts have a time limit, and do not count.
+        """
+        parts = {part: ms for part, ms in self.timings_ms.items() if part != "total"}
+        parts["waiting"] = self.timings_ms.get("total", 0.0) - sum(parts.values())
+        return [part for part, ms in parts.items() if ms > STALL_MS and part not in _OF_THE_MODEL]
 
 
 class Stopwatch:
