@@ -65,7 +65,11 @@ class Settings(BaseSettings):
     """`production` refuses to start with development tokens, without a pepper or a key-encryption
     key, or with jobs that would run inside several processes."""
     data_dir: Folder = Path("lethe-data")
-    """Directory of everything that is kept in files."""
+    """Directory of everything that is kept in files. Others than its owner must not reach any of
+    it: `production` refuses to start, development tells of it. New files are the owner's alone."""
+    trust_group: bool = False
+    """Whether the group of these files may reach them, too: for a volume whose group is the
+    service's own, as Kubernetes makes it with `fsGroup`."""
     secrets_dir: Folder | None = None
     """Directory of files, each named like a setting and holding its value: so Docker and Kubernetes
     mount secrets, and none stands in an environment. An environment variable goes before a file

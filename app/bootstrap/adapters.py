@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import redis
+import structlog
 from celery import Celery
 
 from app.adapters.cache.in_process import LocalCache
@@ -51,9 +52,11 @@ from app.ports.job_queue import JobQueue
 from app.ports.probe import Probe
 from app.ports.ranker import Ranker
 from app.ports.webhook import WebhookSender
+from app.secret_files import count_open, strangers_bits
 from app.settings import Settings, load_pepper
 from app.settings_groups import NeighboursSettings, OpinionSettings
 
+_log = structlog.get_logger(__name__)
 _EMBEDDED_SHARDS: Final = 16
 _SERVER_SHARDS: Final = 64
 """64 shards cost 2.1 CPU-s and 291 MB at 3,000 records, 16 cost 0.8 and 164 (ADR 0008)."""
@@ -71,6 +74,7 @@ class Adapters:
 
     def __init__(self, settings: Settings, closing: ExitStack) -> None:
         self.settings = settings
+        _require_private(settings)
         if settings.chroma.url is None:
             closing.callback(DataDirLock(settings.data_dir).close)
         self.process_id = secrets.token_hex(8)
@@ -118,6 +122,23 @@ class Adapters:
         return QueuedProbe(self.redis, ring=ring, key=self.identity.search_key())
 
 
+def _require_private(settings: Settings) -> None:
+    """Refuse files that others can reach, or tell of them in development.
+
+    Raises:
+        SettingsError: in production, there are such files.
+    """
+    files = (sqlite_file(settings.database_url), sqlite_file(settings.vault_url))
+    places = {settings.data_dir, *filter(None, (settings.audit.keys_dir, *files))}
+    bits = strangers_bits(trusts_group=settings.trust_group)
+    n_open = count_open(places, bits=bits)
+    if n_open and settings.is_production:
+        many = f"{n_open} files or directories at it can be reached by others"
+        raise SettingsError([f"LETHE_DATA_DIR: {many}: chmod -R go= (docs/runbook.md)"])
+    if n_open:
+        _log.warning("data_files_open_to_others", files=n_open, advice="chmod -R go= on them")
+
+
 def _sender(settings: Settings, closing: ExitStack) -> HttpWebhookSender:
     sender = HttpWebhookSender(allows_private=settings.webhooks.allow_private)
     closing.callback(sender.close)
@@ -127,7 +148,7 @@ def _sender(settings: Settings, closing: ExitStack) -> HttpWebhookSender:
 def signer_of(settings: Settings) -> FileSigner:
     """Return what signs with the keys of a service, and makes none."""
     keys_dir = settings.audit.keys_dir or settings.data_dir / "keys"
-    return FileSigner(keys_dir, name=settings.audit.origin)
+    return FileSigner(keys_dir, name=settings.audit.origin, trusts_group=settings.trust_group)
 
 
 def _llm(settings: Settings, closing: ExitStack, *, prompting: Prompting) -> Llm | None:

@@ -22,7 +22,7 @@ from app.adapters.db.copies import copy_out, is_there, put_back
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.system.clock import SystemClock
-from app.adapters.system.data_dir import DataDirLock, make_private
+from app.adapters.system.data_dir import DataDirLock
 from app.domain.errors import ConflictError, IntegrityError
 from app.settings import Settings
 
@@ -74,7 +74,7 @@ def back_up(settings: Settings, folder: Path) -> dict[str, Any]:
     """
     if folder.exists():
         raise ConflictError(f"{folder} is there already")
-    make_private(folder)
+    folder.mkdir(parents=True, mode=0o700)
     names = []
     for store in _stores(settings):
         store.copy_out(folder / store.name)

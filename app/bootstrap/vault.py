@@ -54,7 +54,7 @@ def _key_encryption(settings: Settings) -> LocalKeyEncryption:
     else:
         path = settings.data_dir / "kek"
         create_secret_file(path)
-        text = read_kek_file(path)
+        text = read_kek_file(path, trusts_group=settings.trust_group)
     try:
         return LocalKeyEncryption.parse(text)
     except ValueError as error:

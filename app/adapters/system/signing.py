@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -34,8 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 from app.domain.audit.checkpoint import KeyRotation, NoteSignature, Sign, SignedNote, VerifierKey
 from app.domain.certificates.signed_document import SigningKey
 from app.domain.errors import DependencyUnavailableError, IntegrityError
-
-_OTHERS: Final = 0o077
+from app.secret_files import strangers_bits
 
 
 def is_signed(key: VerifierKey, signature: bytes, message: bytes) -> bool:
@@ -52,11 +50,13 @@ class FileSigner:
 
     Args:
         name: name of the key, that is, the audit log's origin.
+        trusts_group: whether the group of a key's file may reach it.
     """
 
-    def __init__(self, directory: Path, *, name: str) -> None:
+    def __init__(self, directory: Path, *, name: str, trusts_group: bool = False) -> None:
         self._directory = directory
         self._name = name
+        self._refused = strangers_bits(trusts_group=trusts_group)
 
     def create(self) -> None:
         """Make the first key, unless there is one. Safe to call from several processes at once.
@@ -109,7 +109,7 @@ class FileSigner:
         if newest is None:
             raise DependencyUnavailableError("there is no signing key")
         with newest.open("rb") as file:
-            if os.fstat(file.fileno()).st_mode & _OTHERS:
+            if os.fstat(file.fileno()).st_mode & self._refused:
                 raise IntegrityError("the signing key can be read by others: chmod 600")
             pem = file.read()
         try:
