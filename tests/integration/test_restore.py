@@ -208,3 +208,24 @@ def test_what_is_held_or_rejected_is_not_erased_by_a_restore(restored: Folders) 
         world.container.operations.hold(held)
 
         assert world.adapters.ledger.request_ids() == known
+
+
+def test_who_was_erased_for_inactivity_needs_no_consent_after_a_restore_either(
+    folders: Folders, tmp_path: Path
+) -> None:
+    here = Folders(shutil.copytree(folders.before, tmp_path / "now"), folders.before)
+    with opened(here.now) as world:
+        for name, is_lapse in (("anna", True), ("carl", True), ("carl", False)):
+            command = ForgetCommand(world.user(name), AllScope(), is_lapse=is_lapse)
+            assert world.erase(world.container.forget.accept(command).request.request_id)
+    bring_back(here, "lethe.db", "chroma")
+    with opened(here.now) as world:
+        world.settle()
+        world.container.sweep.sweep(take_over_after_s=0.0)
+        assert world.container.restore.check()
+        assert items(world, "anna") == items(world, "carl") == set()
+
+        world.settle()
+        assert world.read("anna", SEA) == (0, 0, len(SEA))
+        assert world.read("anna", SEA[:1], at=world.clock.now())[0] == 1
+        assert world.read("carl", SEA[:1], at=world.clock.now()) == (0, 0, 1)

@@ -226,6 +226,11 @@ class Tombstone:
     erased_from: datetime | None = None
     epoch: int = 0
 
+    @property
+    def is_lapse(self) -> bool:
+        """Whether the operator kept data no longer, and nobody asked to stay out."""
+        return self.erased_from == LAPSED_FROM
+
     def covers(self, occurred_at: datetime) -> bool:
         """Whether an event that occurred then is erased."""
         after_start = self.erased_from is None or occurred_at >= self.erased_from

@@ -15,7 +15,7 @@ from operator import attrgetter
 import structlog
 
 from app.domain.audit.entries import Leaf, LeafKind
-from app.domain.erasure.request import ErasureOrder, Tombstone
+from app.domain.erasure.request import ErasureOrder, Reason, Tombstone
 from app.domain.erasure.scope import AllScope, EventsScope, Scope
 from app.domain.errors import IntegrityError, LogForkedError, RestoreInProgressError
 from app.domain.models import Pseudonym, RecordId, RequestId
@@ -154,8 +154,14 @@ class RestoreService:
             return False
         stones = self._ledger.tombstones(missing)
         scopes = self._covered(stones)
+        asked = {stone.token for stone in stones if not stone.is_lapse}
         for user, scope in scopes.items():
-            self._forget.accept(ForgetCommand(pseudonym=user, scope=scope, is_replay=True))
+            is_whole = isinstance(scope, AllScope)
+            is_lapse = is_whole and self._identity.tombstone_all(user) not in asked
+            reason = Reason.NO_LONGER_NEEDED if is_lapse else None
+            self._forget.accept(
+                ForgetCommand(user, scope, reason=reason, is_lapse=is_lapse, is_replay=True)
+            )
         facts = {"n_erasures": len(missing), "n_users": len(scopes)}
         with self._uows.write() as uow:
             uow.tombstones.add(stones)

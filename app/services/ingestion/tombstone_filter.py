@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.domain.audit.entries import Leaf, LeafKind
-from app.domain.erasure.request import LAPSED_FROM, Tombstone
+from app.domain.erasure.request import Tombstone
 from app.domain.erasure.scope import AllScope, ItemsScope, PeriodScope, Scope
 from app.domain.models import (
     Consent,
@@ -126,7 +126,7 @@ class TombstoneFilter:
         since = max(tombstone.erased_before for tombstone in erased)
         valid = [one for one in consents if one.at >= since]
         consent = min(valid, key=lambda one: (one.at, one.source), default=None)
-        may_return = all(one.erased_from == LAPSED_FROM for one in erased) or consent is not None
+        may_return = all(one.is_lapse for one in erased) or consent is not None
         if not may_return or not uow.tombstones.are_settled(token):
             return None
         epoch = 1 + max(tombstone.epoch for tombstone in erased)
