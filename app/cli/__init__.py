@@ -12,7 +12,7 @@ from typing import Final
 import typer
 
 from app.adapters.chroma.heap import require_overwritten_heap
-from app.cli import access, data, demo, keys, proof, serve, upkeep, witness
+from app.cli import access, data, demo, holding, keys, proof, serve, upkeep, witness
 from app.domain.errors import AppError, FieldError, InvalidInputError
 
 _FAILED: Final = 1
@@ -41,6 +41,7 @@ for command in (
     data.load,
     data.recommend,
     data.forget,
+    holding.hold,
     proof.probe,
     keys.rewrap,
     upkeep.reindex,

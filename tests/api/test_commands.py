@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -14,13 +15,16 @@ from typer.testing import CliRunner
 
 from app.adapters.datasets.options import NOTHING_TOLD
 from app.adapters.datasets.registry import open_dataset
+from app.bootstrap.access import open_access
 from app.cli import app
 from app.cli.demo import verified, walk
 from app.cli.demo_told import Told
+from app.cli.holding import put
 from app.cli.loading import load_there
 from app.cli.options import read_users
 from app.cli.remote import Remote
-from app.domain.errors import DependencyUnavailableError, InvalidInputError
+from app.domain.erasure.request import Ground
+from app.domain.errors import DependencyUnavailableError, InvalidInputError, NotFoundError
 from app.ports.dataset import DatasetKind
 from app.services.ingestion.dataset_loader import LoadWatcher
 from tests.api.conftest import Api
@@ -121,6 +125,79 @@ def test_user_ids_come_from_an_argument_a_file_or_standard_input(
     for user, users in ((None, None), ("ann", file)):
         with pytest.raises(InvalidInputError, match="give one id"):
             read_users(user, users)
+
+
+def test_a_legal_hold_is_put_on_people_of_a_list_and_lifted(api: Api) -> None:
+    def status_of(user: str) -> str:
+        with service(api) as shop:
+            taken = shop.forget(user, {"kind": "all"})["request_id"]
+            return str(shop.erasure(taken)["status"])
+
+    with service(api, "an-admin-token") as officer:
+        held = list(put(["reader-11", "reader-12"], Ground.LEGAL_CLAIMS, service=officer))
+        assert (status_of("reader-11"), status_of("reader-13")) == ("on_hold", "completed")
+        late = list(put(["reader-13", "reader-11"], Ground.LEGAL_CLAIMS, service=officer))
+        lifted = list(put(["reader-12", "reader-11"], None, service=officer))
+
+    assert held == [{"n_on_hold": 0}, {"n_on_hold": 0}]
+    assert list(late[0]) == ["problem"]
+    assert "reader" not in late[0]["problem"]
+    assert late[1] == {"n_on_hold": 1}
+    assert lifted == [{"n_on_hold": 0}, {"n_on_hold": 1}]
+    assert status_of("reader-12") == "completed"
+    with service(api) as shop, pytest.raises(InvalidInputError, match="--token"):
+        list(put(["reader-14"], Ground.LEGAL_CLAIMS, service=shop))
+
+
+@pytest.mark.parametrize("given", [["ann"], ["ann", "--lift", "--ground", "legal_claims"]])
+def test_a_hold_has_a_ground_or_ends(given: list[str]) -> None:
+    result = CliRunner().invoke(app, ["hold", *given])
+
+    assert result.exit_code == 2
+    assert "--ground" in result.output
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str, folder: Path) -> Any:  # noqa: ANN401 - whatever the command prints
+    """Run a command of ``lethe access`` and return the JSON that it printed."""
+    app(["access", *arguments, "--json", "--data-dir", str(folder)], standalone_mode=False)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_keys_are_made_rotated_listed_and_ended_by_commands_and_open_accordingly(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = partial(told, capsys, folder=tmp_path)
+    first = run("create", "shop", "--scope", "read", "--scope", "ingest")["token"]
+    staff = run("create", "erika", "--role", "auditor")["token"]
+    second = run("rotate", "shop", "--keep-old-h", "1")["token"]
+    listed = run("list")
+
+    def holders(*tokens: str) -> list[tuple[str, set[str]] | None]:
+        with open_access(tmp_path) as keys:
+            found = [keys.holder_of(token) for token in tokens]
+        return [(one.name, {*one.scopes}) if one else None for one in found]
+
+    shop = ("shop", {"read", "ingest"})
+    assert holders(first, second, staff) == [shop, shop, ("erika", {"audit"})]
+    assert [(one["name"], one["scopes"]) for one in listed].count(("shop", ["ingest", "read"])) == 2
+    assert [one["ends_at"] is None for one in listed].count(False) == 1
+    assert not {first, second, staff} & set(json.dumps(listed).split('"'))
+
+    assert run("revoke", "shop") == {"name": "shop", "n_ended": 2}
+    assert holders(first, second, staff)[:2] == [None, None]
+    with open_access(tmp_path) as keys, pytest.raises(NotFoundError):
+        keys.rotate("nobody", keep_old=timedelta(0))
+
+
+@pytest.mark.parametrize(
+    "given", [["create", "shop"], ["create", "x", "--scope", "read", "--role", "auditor"]]
+)
+def test_a_key_is_a_systems_or_a_persons(given: list[str], tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["access", *given, "--data-dir", str(tmp_path / "none")])
+
+    assert result.exit_code == 2
+    assert "--scope" in result.output
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("given", [[], ["ann", "--file", "x"], ["--file", "x"]])
