@@ -148,7 +148,8 @@ def _sender(settings: Settings, closing: ExitStack) -> HttpWebhookSender:
 def signer_of(settings: Settings) -> FileSigner:
     """Return what signs with the keys of a service, and makes none."""
     keys_dir = settings.audit.keys_dir or settings.data_dir / "keys"
-    return FileSigner(keys_dir, name=settings.audit.origin, trusts_group=settings.trust_group)
+    refused = strangers_bits(trusts_group=settings.trust_group)
+    return FileSigner(keys_dir, name=settings.audit.origin, refused=refused)
 
 
 def _llm(settings: Settings, closing: ExitStack, *, prompting: Prompting) -> Llm | None:

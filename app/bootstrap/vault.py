@@ -14,7 +14,7 @@ from app.domain.errors import IntegrityError, SettingsError
 from app.ports.clock import Clock
 from app.ports.persistence.unit_of_work import UnitsOfWork
 from app.ports.vault import KeyVault
-from app.secret_files import create_secret_file
+from app.secret_files import create_secret_file, strangers_bits
 from app.settings import Settings
 
 _EXPIRE_S: Final = 1.0
@@ -54,7 +54,7 @@ def _key_encryption(settings: Settings) -> LocalKeyEncryption:
     else:
         path = settings.data_dir / "kek"
         create_secret_file(path)
-        text = read_kek_file(path, trusts_group=settings.trust_group)
+        text = read_kek_file(path, refused=strangers_bits(trusts_group=settings.trust_group))
     try:
         return LocalKeyEncryption.parse(text)
     except ValueError as error:

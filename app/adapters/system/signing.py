@@ -33,7 +33,6 @@ from cryptography.hazmat.primitives.serialization import (
 from app.domain.audit.checkpoint import KeyRotation, NoteSignature, Sign, SignedNote, VerifierKey
 from app.domain.certificates.signed_document import SigningKey
 from app.domain.errors import DependencyUnavailableError, IntegrityError
-from app.secret_files import strangers_bits
 
 
 def is_signed(key: VerifierKey, signature: bytes, message: bytes) -> bool:
@@ -50,13 +49,13 @@ class FileSigner:
 
     Args:
         name: name of the key, that is, the audit log's origin.
-        trusts_group: whether the group of a key's file may reach it.
+        refused: bits of a key file's mode with which nothing is signed.
     """
 
-    def __init__(self, directory: Path, *, name: str, trusts_group: bool = False) -> None:
+    def __init__(self, directory: Path, *, name: str, refused: int = 0o077) -> None:
         self._directory = directory
         self._name = name
-        self._refused = strangers_bits(trusts_group=trusts_group)
+        self._refused = refused
 
     def create(self) -> None:
         """Make the first key, unless there is one. Safe to call from several processes at once.

@@ -17,7 +17,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.domain.errors import IntegrityError, KeyUnavailableError
-from app.secret_files import strangers_bits
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12  # NIST SP 800-38D, section 8.2.2: random nonces, below 2^32 wraps a key
@@ -89,16 +88,16 @@ def _bound(context: str, key_id: str) -> bytes:
     return f"lethe/data-key/v1/{key_id}/{context}".encode()
 
 
-def read_kek_file(path: Path, *, trusts_group: bool = False) -> str:
+def read_kek_file(path: Path, *, refused: int = 0o077) -> str:
     """Return the text of a key file.
 
     Raises:
         KeyUnavailableError: it cannot be read.
-        IntegrityError: others may read it; with ``trusts_group``, others than its group.
+        IntegrityError: its mode has one of the bits ``refused``, so that others may read it.
     """
     try:
         with path.open(encoding="ascii") as file:
-            if os.fstat(file.fileno()).st_mode & strangers_bits(trusts_group=trusts_group):
+            if os.fstat(file.fileno()).st_mode & refused:
                 raise IntegrityError("the key-encryption key can be read by others: chmod 600")
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
