@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from pydantic import SecretStr
@@ -19,7 +19,7 @@ from app.settings_groups import AuditSettings, AuthSettings, VaultSettings
 from tests.world import open_world, settings_for
 
 SECRET: Final = "0123456789abcdef0123456789abcdef"
-PRODUCTION: Final = {
+PRODUCTION: Final[dict[str, Any]] = {
     "env": "production",
     "pepper": SecretStr(f"p{SECRET}"),
     "vault": VaultSettings(kek=SecretStr(SECRET * 2)),
