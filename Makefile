@@ -20,6 +20,7 @@ RUN_STAMP := .make/run-$(call key,requirements.lock pyproject.toml)
 DEV_STAMP := .make/dev-$(call key,requirements-dev.lock pyproject.toml)
 VLLM_STAMP := .make/vllm-$(call key,requirements-vllm.lock)
 CLIENTS_STAMP := .make/clients-$(call key,requirements-clients.lock)
+LOAD_STAMP := .make/load-$(call key,requirements-load.lock)
 DOCS_STAMP := .make/docs-$(call key,requirements-docs.lock)
 BENCH_STAMP := .make/bench-$(call key,requirements-bench.lock pyproject.toml)
 # What is installed for development contains what it takes to run.
@@ -41,6 +42,8 @@ setup-clients: $(CLIENTS_STAMP) ## Install the generators of clients that a test
 .PHONY: setup-bench
 setup-bench: $(BENCH_STAMP) ## Install what benchmarks compare with into .venv-bench: torch and others (2 GB)
 
+.PHONY: setup-load
+setup-load: $(LOAD_STAMP) ## Install the generator of load into .venv-load: Locust (70 MB)
 .PHONY: setup-docs
 setup-docs: $(DOCS_STAMP) ## Install what builds the site into .venv-docs (170 MB)
 
@@ -131,6 +134,7 @@ lock: setup-dev ## Choose versions anew, none younger than COOL_DOWN (P3D: three
 	    -o requirements-bench.lock
 	@$(COMPILE) requirements-clients.in -o requirements-clients.lock
 	@$(COMPILE) requirements-docs.in -o requirements-docs.lock
+	@$(COMPILE) requirements-load.in -o requirements-load.lock
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --exclude-newer $(COOL_DOWN) \
     --generate-hashes --no-header --no-annotate --no-emit-index-url
 
@@ -151,13 +155,17 @@ bench-erasure: setup-dev ## What is left of a user on disk after each way of era
 bench-unlearning: setup-bench ## Every method that unlearns beside ours, an hour (LETHE_MOVIELENS_DIR; UNLEARNING_ARGS: --grid, --jobs)
 	@.venv-bench/bin/python -m benchmarks.unlearning.run --jobs 2 $(UNLEARNING_ARGS)
 	@.venv-bench/bin/python -m benchmarks.unlearning.report
+.PHONY: bench-load
+bench-load: setup-dev setup-load ## How many requests a second `make up` carries, and each component restarted under load
+	@$(BIN)/python -m benchmarks.load.run
+	@$(BIN)/python -m benchmarks.load.restarts
 .PHONY: bench-hundred
 bench-hundred: setup-dev ## A hundred erasures, each store searched before and after; goes on where it stopped
 	@$(BIN)/python -m benchmarks.erasure.hundred
 
 .PHONY: clean
 clean: ## Remove environments, stamps and caches; never data
-	@rm -rf .venv .venv-vllm .venv-clients .venv-bench .venv-docs .make .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-vllm .venv-clients .venv-bench .venv-docs .venv-load .make .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@rm -rf build dist *.egg-info .coverage
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -176,6 +184,10 @@ $(CLIENTS_STAMP): .venv-clients/pyvenv.cfg
 	@.ci/install .venv-clients requirements-clients.lock
 	@mkdir -p .make && touch $@
 
+$(LOAD_STAMP): .venv-load/pyvenv.cfg
+	@.ci/install .venv-load requirements-load.lock
+	@mkdir -p .make && touch $@
+
 $(DOCS_STAMP): .venv-docs/pyvenv.cfg
 	@.ci/install .venv-docs requirements-docs.lock
 	@mkdir -p .make && touch $@
@@ -184,5 +196,5 @@ $(BENCH_STAMP): .venv-bench/pyvenv.cfg
 	@.ci/install .venv-bench requirements-bench.lock --with-project
 	@mkdir -p .make && touch $@
 
-.venv/pyvenv.cfg .venv-vllm/pyvenv.cfg .venv-clients/pyvenv.cfg .venv-bench/pyvenv.cfg .venv-docs/pyvenv.cfg:
+.venv/pyvenv.cfg .venv-vllm/pyvenv.cfg .venv-clients/pyvenv.cfg .venv-bench/pyvenv.cfg .venv-docs/pyvenv.cfg .venv-load/pyvenv.cfg:
 	@$(BASE_PYTHON) -m venv $(@D)

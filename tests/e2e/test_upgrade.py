@@ -66,7 +66,7 @@ def running(
     with log.open("wb") as stream:
         process = subprocess.Popen(
             of_former(_LETHE, *arguments, former=former),
-            env=inherited | dict(environment) | {"PYTHONPATH": str(former)},
+            env=inherited | spelled_out(environment) | {"PYTHONPATH": str(former)},
             stdout=stream,
             stderr=stream,
             cwd=folder,
@@ -77,6 +77,13 @@ def running(
         yield made
     finally:
         made.kill()
+
+
+def spelled_out(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return settings with the secrets among them: the version before reads no files of secrets."""
+    said = dict(environment)
+    secrets = Path(said.pop("LETHE_SECRETS_DIR"))
+    return {one.name: one.read_text() for one in secrets.iterdir()} | said
 
 
 def stamp(url: str, revision: str) -> None:

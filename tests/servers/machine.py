@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from tests.servers import ServerMissingError, beyond_path, vllm
+from tests.servers import ServerMissingError, beyond_path, require_programs, vllm
 from tests.servers.compose import ROOT, SECRETS, Service
 from tests.servers.ports import free_port
 from tests.servers.postgres import find_programs as postgres_programs
@@ -158,6 +158,16 @@ class Machine:
         inside = ((str(vllm.PYTHON) if part == "python3" else part) for part in made.arguments)
         arguments = (*inside, "--enforce-eager", "--dtype", vllm.number_format())
         return Command(arguments, environment, made.folder)
+
+
+def require_servers() -> None:
+    """Find the programs of the services that are not ours, but for the model's.
+
+    Raises:
+        ServerMissingError: one is not installed.
+    """
+    require_programs("redis-server")
+    postgres_programs()
 
 
 def _kind(service: Service) -> str:
