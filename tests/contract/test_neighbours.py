@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from app.adapters.neighbours import ExactNeighbours
 from app.domain.models import ItemId, Pseudonym
 from app.ports.neighbours import Neighbours
+from tests.names import called
 
 Histories = dict[Pseudonym, tuple[ItemId, ...]]
 
-USERS = [Pseudonym(f"user-{number}") for number in range(8)]
+USERS = [called(f"user-{number}") for number in range(8)]
 ITEMS = [ItemId(f"item-{number}") for number in range(12)]
 
 item_lists = st.lists(st.sampled_from(ITEMS), max_size=8, unique=True).map(tuple)
@@ -129,7 +130,7 @@ def test_state_does_not_depend_on_the_order_of_calls() -> None:
 
 def test_apply_is_idempotent() -> None:
     neighbours = built(random_histories(n_users=10, n_items=40, seed=2), limits=WHOLE)
-    change = {Pseudonym("a"): [ItemId("1"), ItemId("1"), ItemId("2")]}
+    change = {called("a"): [ItemId("1"), ItemId("1"), ItemId("2")]}
     neighbours.apply(change)
     state, edition = neighbours.state_hash(), neighbours.edition()
 
@@ -139,7 +140,7 @@ def test_apply_is_idempotent() -> None:
 
 
 def test_an_edition_ends_with_a_removal_or_a_move_and_with_a_refresh() -> None:
-    user, first, second = Pseudonym("a"), ItemId("1"), ItemId("2")
+    user, first, second = called("a"), ItemId("1"), ItemId("2")
     neighbours = built({}, limits=WHOLE)
     editions = [neighbours.edition()]
     for items in ([first], [second, first], [first, second], [second]):
@@ -180,7 +181,7 @@ def test_answers_exclude_history_and_exclusions(limit: Limits) -> None:
 @pytest.mark.parametrize("limit", [WHOLE, HEAD, NONE])
 def test_ties_are_broken_by_item_id(limit: Limits) -> None:
     same = tuple(map(ItemId, "gbxacf"))
-    neighbours = built({Pseudonym(f"u{n}"): same for n in range(5)}, limits=limit)
+    neighbours = built({called(f"u{n}"): same for n in range(5)}, limits=limit)
 
     shown = neighbours.recommend([ItemId("g")], top_n=3)
     popular = neighbours.popular(top_n=3)
@@ -209,7 +210,7 @@ def test_not_settled_from_a_removal_to_its_refresh(limit: Limits) -> None:
     user = min(histories)
     settled = [neighbours.is_settled()]
 
-    neighbours.apply({Pseudonym("new"): [ItemId("1")]})
+    neighbours.apply({called("new"): [ItemId("1")]})
     settled.append(neighbours.is_settled())
     neighbours.apply({user: ()})
     settled.append(neighbours.is_settled())
@@ -224,7 +225,7 @@ def test_not_settled_from_a_removal_to_its_refresh(limit: Limits) -> None:
 def test_what_is_recent_counts_more(limit: Limits) -> None:
     """Two groups of readers; whoever came from one to the other is shown the new one first."""
     old, new = [tuple(map(ItemId, names)) for names in ("abcdef", "uvwxyz")]
-    readers = {Pseudonym(f"{at}-{n}"): old if at else new for at in range(2) for n in range(9)}
+    readers = {called(f"{at}-{n}"): old if at else new for at in range(2) for n in range(9)}
     neighbours = built(readers, limits=limit)
 
     shown = neighbours.recommend([*new[:3], *old[:3]], top_n=6)
@@ -236,9 +237,9 @@ def test_what_is_recent_counts_more(limit: Limits) -> None:
 @pytest.mark.parametrize("limit", [WHOLE, HEAD, NONE])
 def test_what_people_turned_to_next_comes_before_what_they_came_from(limit: Limits) -> None:
     before, asked, after = map(ItemId, "amz")
-    others = {Pseudonym(f"o{n}"): (ItemId("x"), ItemId("y")) for n in range(4)}
-    readers = {Pseudonym(f"r{n}"): (asked, before) for n in range(9)} | {
-        Pseudonym(f"s{n}"): (after, asked) for n in range(9)
+    others = {called(f"o{n}"): (ItemId("x"), ItemId("y")) for n in range(4)}
+    readers = {called(f"r{n}"): (asked, before) for n in range(9)} | {
+        called(f"s{n}"): (after, asked) for n in range(9)
     }
     neighbours = built(readers | others, limits=limit)
 
@@ -264,7 +265,7 @@ def test_what_goes_with_the_disliked_is_repelled_and_what_goes_with_the_liked_is
     limit: Limits,
 ) -> None:
     sea, crime = [tuple(map(ItemId, names)) for names in ("abc", "xyz")]
-    readers = {Pseudonym(f"{at}-{n}"): sea if at else crime for at in range(2) for n in range(9)}
+    readers = {called(f"{at}-{n}"): sea if at else crime for at in range(2) for n in range(9)}
     neighbours = built(readers, limits=limit)
 
     alone = neighbours.repelled(liked=(), disliked=crime[:1])

@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-Cells = NDArray[np.int32]
+Cells = NDArray[np.integer[Any]]
+"""Numbers >= 0, in two bytes each or in four."""
 
-_Integer = TypeVar("_Integer", np.int32, np.int64)
+_Numbers = TypeVar("_Numbers", bound=np.integer[Any])
 
 _SMALLEST_CAPACITY = 4
+_NARROW: Final = np.uint16
+_WIDE: Final = np.int32
 
 
 class Lists:
-    """Lists of entries, numbered from 0, each column of them in one int32 array.
+    """Lists of entries, numbered from 0, each column of them in one array.
 
     Indices within a list survive when the list moves to a larger place. Cells that are not
     in use are 0: what was removed does not linger.
 
-    Memory: 4 bytes a column of an entry and 24 bytes a list; up to a half more while lists grow.
+    Memory: 2 bytes a column of an entry, 4 from the first number on that needs them, and 16 bytes
+    a list; up to a half more while lists grow.
     """
 
     def __init__(self, *columns: Cells, lengths: Ints) -> None:
         """Take lists that lie in ``columns`` one after another."""
         self.columns = list(columns)
-        self.length: Ints = lengths.astype(np.int64)
-        self.start: Ints = np.cumsum(self.length) - self.length
-        self._capacity: Ints = self.length.copy()
+        self.length: NDArray[np.int32] = lengths.astype(np.int32)
+        self.start: Ints = _starts(self.length)
+        self._capacity = self.length.copy()
         self._used = len(columns[0])
         self._abandoned = 0
 
     @classmethod
     def empty(cls, *, n_columns: int) -> Self:
         """Return no lists yet."""
-        none = np.zeros(0, dtype=np.int32)
+        none: Cells = np.zeros(0, dtype=_NARROW)
         return cls(*[none] * n_columns, lengths=np.zeros(0, dtype=np.int64))
 
     @property
@@ -49,9 +53,14 @@ class Lists:
         """Have at least ``n_lists`` lists; new ones are empty."""
         if n_lists > len(self.length):
             size = max(n_lists, len(self.length) + len(self.length) // 8)
-            self.start = _grown(self.start, size)
-            self.length = _grown(self.length, size)
-            self._capacity = _grown(self._capacity, size)
+            self.start = grown(self.start, size)
+            self.length = grown(self.length, size)
+            self._capacity = grown(self._capacity, size)
+
+    def hold(self, column: int, *, largest: int) -> None:
+        """Let a column hold numbers up to ``largest``."""
+        if not _fits(self.columns[column].dtype, largest):
+            self.columns[column] = self.columns[column].astype(_WIDE)
 
     def reserve(self, numbers: Ints, *, extra: int) -> None:
         """Make room for ``extra`` more entries in each of these lists."""
@@ -84,7 +93,7 @@ class Lists:
     def _move(self, number: int, *, capacity: int) -> None:
         if self._used + capacity > len(self.columns[0]):
             size = self._used + capacity + self._used // 8
-            self.columns = [_grown(column, size) for column in self.columns]
+            self.columns = [grown(column, size) for column in self.columns]
         old = self.places(number)
         new = slice(self._used, self._used + int(self.length[number]))
         for column in self.columns:
@@ -99,11 +108,25 @@ class Lists:
         places = self._places(np.arange(len(self.length), dtype=np.int64))
         self.columns = [column[places] for column in self.columns]
         self._capacity = self.length.copy()
-        self.start = np.cumsum(self.length) - self.length
+        self.start = _starts(self.length)
         self._used, self._abandoned = len(places), 0
 
 
-def _grown(array: NDArray[_Integer], size: int) -> NDArray[_Integer]:
-    bigger: NDArray[_Integer] = np.zeros(size, dtype=array.dtype)
+def width(largest: int) -> type[np.uint16 | np.int32]:
+    """Return the numbers that a column is made of which holds 0 to ``largest``."""
+    return _NARROW if _fits(np.dtype(_NARROW), largest) else _WIDE
+
+
+def grown(array: NDArray[_Numbers], size: int) -> NDArray[_Numbers]:
+    """Return a longer copy, with 0 at the end."""
+    bigger: NDArray[_Numbers] = np.zeros((size, *array.shape[1:]), dtype=array.dtype)
     bigger[: len(array)] = array
     return bigger
+
+
+def _fits(numbers: np.dtype[Any], largest: int) -> bool:
+    return largest <= np.iinfo(numbers).max
+
+
+def _starts(lengths: NDArray[np.int32]) -> Ints:
+    return np.cumsum(lengths, dtype=np.int64) - lengths

@@ -6,33 +6,34 @@ import hashlib
 from array import array
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.adapters.neighbours.gram import Gram, Sums, in_order
-from app.adapters.neighbours.lists import Ints
-from app.adapters.neighbours.postings import Postings
+from app.adapters.neighbours.lists import Cells, Ints, width
+from app.adapters.neighbours.postings import Postings, chunks
 from app.adapters.neighbours.rows_hash import RowsHash
+from app.adapters.neighbours.users import Ids, Users, told
 from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym
 
-_Key = TypeVar("_Key", bound=str)
 _PLAIN = Weighing(regularisation=600.0, is_graded=False)
 _HASH_FORMAT = b"lethe-neighbours-4-in-full\n"
+_AT_ONCE: Final = 100_000
 
 
-class Slots(Generic[_Key]):
-    """Numbers for ids: small, reused when an id leaves, never shown."""
+class Slots:
+    """Numbers for items: small, reused when an item leaves, never shown."""
 
     def __init__(self) -> None:
-        self.number: dict[_Key, int] = {}
-        self.key: list[_Key | None] = []
+        self.number: dict[ItemId, int] = {}
+        self.key: list[ItemId | None] = []
         self.changes = 0
         self._free: list[int] = []
 
-    def take(self, key: _Key) -> int:
+    def take(self, key: ItemId) -> int:
         """Return the number of ``key``, which gets one if it has none."""
         number = self.number.get(key)
         if number is None:
@@ -55,7 +56,7 @@ class Slots(Generic[_Key]):
             self.changes += 1
             self._free.append(number)
 
-    def name(self, number: int) -> _Key:
+    def name(self, number: int) -> ItemId:
         """Return the id with this number.
 
         Raises:
@@ -66,12 +67,12 @@ class Slots(Generic[_Key]):
             raise KeyError(number)
         return key
 
-    def known(self, keys: Iterable[_Key]) -> Ints:
+    def known(self, keys: Iterable[ItemId]) -> Ints:
         """Return the numbers of those of the ids that have one."""
         number = self.number
         return np.array([number[key] for key in keys if key in number], dtype=np.int64)
 
-    def in_order(self) -> tuple[list[_Key], Ints]:
+    def in_order(self) -> tuple[list[ItemId], Ints]:
         """Return the ids ascending, and their numbers."""
         keys = sorted(self.number)
         return keys, np.array([self.number[key] for key in keys], dtype=np.int64)
@@ -93,24 +94,36 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """A copy of the state, to be hashed while the state itself moves on."""
+    """A copy of the state, to be hashed while the state itself moves on.
 
-    users: list[Pseudonym]
+    Memory: 2 or 4 bytes a pair.
+
+    Args:
+        users: ascending, shape (n, 32).
+        items: ascending.
+        lengths: how many items each user has.
+        ranks: where in ``items`` theirs stand, one user's after another's.
+        counts: None above the limit.
+    """
+
+    users: Ids
     items: list[ItemId]
-    lengths: Ints
-    pairs: Ints
+    lengths: NDArray[np.int32]
+    ranks: Cells
     counts: Counts | None
 
     def digest(self) -> str:
         """Return 64 hex digits of SHA-256 over ids, item lists and counts, users by id."""
         digest = hashlib.sha256(_HASH_FORMAT)
-        for keys in (self.users, self.items):
-            digest.update(b"%d\n" % len(keys))
+        for count, keys in ((len(self.users), told(self.users)), (len(self.items), self.items)):
+            digest.update(b"%d\n" % count)
             for key in keys:
                 encoded = key.encode("utf-8", "surrogatepass")
                 digest.update(b"%d:" % len(encoded) + encoded)
         digest.update(self.lengths.astype("<i8").tobytes())
-        digest.update(self.pairs.astype("<i8").tobytes())
+        for ranks, users in chunks(self.ranks, self.lengths):
+            owner = np.repeat(users, self.lengths[users])
+            digest.update((owner * len(self.items) + ranks).astype("<i8").tobytes())
         if self.counts is not None:
             order = self.counts.order
             for row in order.tolist():
@@ -124,15 +137,16 @@ class State:
     A pure function of who has which items in which order: users without items and items without
     users are not in it, and ``frozen`` shows it in the order of the ids. Not thread-safe.
 
-    Memory: 12 bytes a pair and up to a half more after growth, about 250 bytes a user and an
-    item for the ids, and 4 bytes a cell of the counts: 55 MB at 3,695 items, 400 MB at 10,000.
+    Memory: 8 to 12 bytes a pair (see ``Postings``) and up to a half more after growth, 53 to 59
+    bytes a user, 250 an item, and 4 bytes a cell of the counts: 55 MB at 3,695 items, 400 MB at
+    10,000.
     """
 
     def __init__(self, *, dense_limit: int, weighing: Weighing = _PLAIN) -> None:
         self._dense_limit = dense_limit
         self.weighing = weighing
-        self.users: Slots[Pseudonym] = Slots()
-        self.items: Slots[ItemId] = Slots()
+        self.users = Users()
+        self.items = Slots()
         self.postings = Postings()
         self.rows = RowsHash()
         self._gram: Gram | None = Gram(limit=dense_limit)
@@ -149,22 +163,22 @@ class State:
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes of the arrays, without the ids."""
-        return self.postings.nbytes + (self._gram.nbytes if self._gram else 0)
+        """Return the bytes of the arrays, without the ids of the items."""
+        gram = self._gram.nbytes if self._gram else 0
+        return self.users.nbytes + self.postings.nbytes + gram
 
     def load(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> None:
         """Fill an empty state. Items come newest first; of a user given twice the first counts."""
         cells, lengths = array("i"), array("q")
         for pseudonym, items in histories:
-            if items and pseudonym not in self.users.number:
-                self.users.take(pseudonym)
+            if items and self.users.take(pseudonym) == len(lengths):
                 wanted = _oldest_first(items)
                 self.rows.add(pseudonym, wanted[::-1])
                 cells.extend(map(self.items.take, wanted))
                 lengths.append(len(wanted))
         self.postings.load(
-            np.array(cells, dtype=np.int32),
-            lengths=np.array(lengths, dtype=np.int64),
+            np.asarray(cells),
+            lengths=np.asarray(lengths),
             n_items=len(self.items.key),
         )
         self._count()
@@ -174,7 +188,7 @@ class State:
         self._gram = Gram(limit=self._dense_limit) if self.may_be_dense else None
         if self._gram:
             self._gram.ensure(len(self.items.key))
-            for user in self.users.number.values():
+            for user in self.users.numbers().tolist():
                 self._weigh(user, sign=1)
 
     def _weigh(self, user: int, *, sign: int) -> None:
@@ -185,7 +199,7 @@ class State:
 
     def had(self, pseudonym: Pseudonym) -> tuple[ItemId, ...]:
         """Return the user's items, newest first."""
-        user = self.users.number.get(pseudonym)
+        user = self.users.find(pseudonym)
         if user is None:
             return ()
         return tuple(map(self.items.name, self.postings.users.of(user)[::-1].tolist()))
@@ -234,7 +248,8 @@ class State:
 
     def histories(self) -> Iterable[tuple[Pseudonym, tuple[ItemId, ...]]]:
         """Yield every user's items, newest first."""
-        for pseudonym in self.users.number:
+        for user in self.users.numbers().tolist():
+            pseudonym = self.users.name(user)
             yield pseudonym, self.had(pseudonym)
 
     def counts(self) -> Counts | None:
@@ -249,12 +264,11 @@ class State:
         """Return a copy of the state in the order of the ids."""
         users, user_order = self.users.in_order()
         items, item_order = self.items.in_order()
-        rank = np.zeros(len(self.items.key), dtype=np.int64)
+        rank = np.zeros(len(self.items.key), dtype=width(len(items) - 1))
         rank[item_order] = np.arange(len(items))
-        lengths = self.postings.users.length[user_order]
-        owner = np.repeat(np.arange(len(users), dtype=np.int64), lengths)
-        pairs = owner * len(items) + rank[self.postings.users.gather(user_order)]
-        return Frozen(users, items, lengths, pairs, self.counts())
+        parts = np.array_split(user_order, len(user_order) // _AT_ONCE + 1)
+        ranks = np.concatenate([rank[self.postings.users.gather(part)] for part in parts])
+        return Frozen(users, items, self.postings.users.length[user_order], ranks, self.counts())
 
 
 def _oldest_first(items: Sequence[ItemId]) -> list[ItemId]:

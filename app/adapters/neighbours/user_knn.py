@@ -57,7 +57,7 @@ class UserKnn:
 
     def _nearest(self, state: State, history: Ints, counts: Ints) -> tuple[Ints, Ints]:
         """Return the slots of the nearest users and their weights, both shape (k,)."""
-        degrees = state.postings.items.length[history]
+        degrees = state.postings.items.length[history].astype(np.int64)
         rarest = self._rarest(state, history, degrees)
         members = state.postings.items.gather(history[rarest])
         users, which = np.unique(members, return_inverse=True)

@@ -10,6 +10,7 @@ from app.adapters.neighbours.head import Head
 from app.adapters.neighbours.state import State
 from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym, Scored
+from tests.names import called
 
 Histories = dict[Pseudonym, tuple[ItemId, ...]]
 GRADED = Weighing(regularisation=2.0, is_graded=True)
@@ -21,7 +22,7 @@ def histories(seed: int, *, n_users: int = 120) -> Histories:
     popularity = 0.7 / np.sqrt(np.arange(1, N_ITEMS + 1))
     has = rng.random((n_users, N_ITEMS)) < popularity
     return {
-        Pseudonym(f"u{user:03}"): tuple(ItemId(f"{item:03}") for item in np.flatnonzero(row))
+        called(f"u{user:03}"): tuple(ItemId(f"{item:03}") for item in np.flatnonzero(row))
         for user, row in enumerate(has)
     }
 
@@ -61,7 +62,7 @@ def test_the_head_is_what_most_users_have_with_ties_by_id() -> None:
     given = histories(1)
 
     assert Head.of(state_of(given), limit=HEAD).items == most_common(given, count=HEAD)
-    even = {Pseudonym(name): tuple(map(ItemId, "dbca")) for name in "xyz"}
+    even = {called(name): tuple(map(ItemId, "dbca")) for name in "xyz"}
     assert Head.of(state_of(even), limit=2).items == ["a", "b"]
 
 

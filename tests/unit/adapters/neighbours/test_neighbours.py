@@ -13,7 +13,8 @@ from app.adapters.neighbours.ease import Downdate, Ease, Removal, fit
 from app.adapters.neighbours.inverse import invert
 from app.adapters.neighbours.lists import Ints
 from app.adapters.neighbours.weighing import Weighing
-from app.domain.models import ItemId, Pseudonym, Scored
+from app.domain.models import ItemId, Scored
+from tests.names import called
 
 N_USERS, N_ITEMS = 200, 70
 PLAIN = Weighing(regularisation=50.0, is_graded=False)
@@ -67,7 +68,7 @@ def neighbours_of(
         recency=0.9,
         knn=UserKnn(n_neighbours=20, length_penalty=0.5, max_cells=10_000),
     )
-    neighbours.build((Pseudonym(f"u{user:03}"), ids(row)) for user, row in enumerate(matrix))
+    neighbours.build((called(f"u{user:03}"), ids(row)) for user, row in enumerate(matrix))
     return neighbours
 
 
@@ -165,7 +166,7 @@ def test_answers_before_the_refresh_rank_as_the_rebuild() -> None:
     neighbours = neighbours_of(matrix)
     matrix[:3] = 0
 
-    neighbours.apply({Pseudonym(f"u{user:03}"): () for user in range(3)})
+    neighbours.apply({called(f"u{user:03}"): () for user in range(3)})
 
     rebuilt = neighbours_of(matrix)
     for row in matrix[3:40]:
@@ -180,14 +181,14 @@ def test_answers_are_the_postings_alone_when_too_many_were_removed() -> None:
     neighbours = neighbours_of(matrix, max_removals=2)
     matrix[:3] = 0
 
-    neighbours.apply({Pseudonym(f"u{user:03}"): () for user in range(3)})
+    neighbours.apply({called(f"u{user:03}"): () for user in range(3)})
 
     only_knn = ExactNeighbours(
         dense_limit=0,
         recency=0.9,
         knn=UserKnn(n_neighbours=20, length_penalty=0.5, max_cells=10_000),
     )
-    only_knn.build((Pseudonym(f"u{user:03}"), ids(row)) for user, row in enumerate(matrix))
+    only_knn.build((called(f"u{user:03}"), ids(row)) for user, row in enumerate(matrix))
     history = sorted(ids(matrix[50]))
     assert neighbours.recommend(history, top_n=10) == only_knn.recommend(history, top_n=10)
 
@@ -198,8 +199,8 @@ def test_removing_and_giving_back_restores_the_model() -> None:
     history = sorted(ids(matrix[9]))
     before = neighbours.recommend(history, top_n=10)
 
-    neighbours.apply({Pseudonym("u000"): ()})
-    neighbours.apply({Pseudonym("u000"): ids(matrix[0])})
+    neighbours.apply({called("u000"): ()})
+    neighbours.apply({called("u000"): ids(matrix[0])})
 
     assert neighbours.is_settled()
     assert neighbours.recommend(history, top_n=10) == before
@@ -208,11 +209,11 @@ def test_removing_and_giving_back_restores_the_model() -> None:
 def test_a_removal_during_a_refresh_is_not_lost() -> None:
     matrix = interactions(5)
     neighbours = neighbours_of(matrix)
-    neighbours.apply({Pseudonym("late"): [ItemId("000"), ItemId("001")]})
+    neighbours.apply({called("late"): [ItemId("000"), ItemId("001")]})
     begun = neighbours._begin()  # noqa: SLF001 - the moment between copy and swap
     assert begun is not None
 
-    neighbours.apply({Pseudonym("late"): ()})
+    neighbours.apply({called("late"): ()})
     assert not neighbours.is_settled()
     neighbours._install(fitted(matrix, GRADED), begun[1])  # noqa: SLF001 - as above
 
@@ -224,7 +225,7 @@ def test_a_removal_during_a_refresh_is_not_lost() -> None:
 def test_a_refresh_of_an_older_build_is_discarded() -> None:
     matrix = interactions(6)
     neighbours = neighbours_of(matrix)
-    neighbours.apply({Pseudonym("u000"): ()})
+    neighbours.apply({called("u000"): ()})
     begun = neighbours._begin()  # noqa: SLF001 - the moment between copy and swap
     assert begun is not None
     neighbours._withdraw()  # noqa: SLF001 - what a build does meanwhile
@@ -255,7 +256,7 @@ def test_readers_never_see_a_forgotten_item_while_others_write() -> None:
     for thread in threads:
         thread.start()
     for number in range(30):
-        user = Pseudonym(f"guest-{number}")
+        user = called(f"guest-{number}")
         neighbours.apply({user: [ItemId("000"), ItemId("001"), secret]})
         neighbours.apply({user: ()})
         shown = neighbours.recommend([ItemId("000"), ItemId("001")], top_n=100)
@@ -274,16 +275,17 @@ def test_readers_never_see_a_forgotten_item_while_others_write() -> None:
 
 def test_forgotten_ids_leave_the_memory_with_the_refresh() -> None:
     neighbours = neighbours_of(interactions(8))
-    neighbours.apply({Pseudonym("only-user"): [ItemId("only-item"), ItemId("000")]})
+    neighbours.apply({called("only-user"): [ItemId("only-item"), ItemId("000")]})
     neighbours.refresh()
-    neighbours.apply({Pseudonym("only-user"): ()})
+    neighbours.apply({called("only-user"): ()})
     neighbours.refresh()
 
     state = neighbours._state  # noqa: SLF001 - the claim is about what is held
     serving = neighbours._serving  # noqa: SLF001 - the same
     assert serving is not None
-    assert "only-user" not in state.users.number
-    assert "only-user" not in state.users.key
+    assert state.users.find(called("only-user")) is None
+    ids = state.users._ids.tobytes()  # noqa: SLF001 - the same
+    assert bytes.fromhex(called("only-user")) not in ids
     assert "only-item" not in state.items.key
     assert "only-item" not in serving.model.position
     assert not neighbours._losses.had  # noqa: SLF001 - the same

@@ -16,7 +16,8 @@ from app.adapters.neighbours.postings import Postings
 from app.adapters.neighbours.query import Query
 from app.adapters.neighbours.state import Slots, State
 from app.adapters.neighbours.weighing import Weighing
-from app.domain.models import ItemId, Pseudonym
+from app.domain.models import ItemId
+from tests.names import called
 
 item_lists = st.lists(st.integers(0, 9), max_size=10, unique=True)
 steps = st.lists(st.tuples(st.integers(0, 4), item_lists), max_size=30)
@@ -78,13 +79,46 @@ def test_lists_give_abandoned_places_back() -> None:
     assert len(lists.columns[0]) <= 2 * int(lists.length[0])
 
 
-def test_a_pair_takes_twelve_bytes() -> None:
+def test_a_pair_takes_eight_bytes_and_a_user_fewer_than_sixty() -> None:
     state = State(dense_limit=0)
     state.load(
-        (Pseudonym(f"u{n}"), [ItemId(str((n + k) % 50)) for k in range(40)]) for n in range(50)
+        (called(f"u{n}"), [ItemId(str((n + k) % 50)) for k in range(14)]) for n in range(5_000)
     )
 
-    assert state.nbytes == 12 * 2000 + 24 * (50 + 50)
+    assert state.postings.nbytes == 8 * 70_000 + 16 * (5_000 + 50)
+    assert state.users.nbytes < 43 * 5_000
+
+
+@pytest.mark.parametrize("n_items", [65_536, 65_537, 70_000])
+def test_numbers_that_need_four_bytes_get_them(n_items: int) -> None:
+    """Of items, and of places in a list; loaded or put in one by one."""
+    long, short = np.arange(n_items)[::-1], np.array([n_items - 1, 3])
+    loaded, told = Postings(), Postings()
+    loaded.load(
+        np.concatenate([long, short]).astype(np.int32),
+        lengths=np.array([n_items, 2]),
+        n_items=n_items,
+    )
+    told.ensure(n_users=2, n_items=10)
+    told.replace(1, np.array([3]))
+    told.ensure(n_users=2, n_items=n_items)
+    told.replace(0, long)
+    told.replace(1, short)
+
+    for postings in (loaded, told):
+        assert (postings.users.of(0) == long).all()
+        assert (postings.users.of(1) == short).all()
+        entries = {
+            item: {tuple(column[postings.items.places(item)].tolist()) for column in columns}
+            for item in (0, 3, n_items - 1)
+            for columns in [postings.items.columns]
+        }
+        assert entries == {
+            0: {(0,), (n_items - 1,)},
+            3: {(0, 1), (n_items - 4, 1)} if postings is loaded else {(1, 0), (1, n_items - 4)},
+            n_items - 1: {(0, 1), (0, 0)},
+        }
+    assert loaded.nbytes == (8 if n_items == 65_536 else 12) * (n_items + 2) + 16 * (2 + n_items)
 
 
 @settings(max_examples=60, deadline=None)
@@ -93,7 +127,7 @@ def test_directed_counts_are_those_of_their_definition(
     histories: list[list[int]], history: list[int]
 ) -> None:
     state = State(dense_limit=0)
-    state.load((Pseudonym(f"u{at}"), names(items)) for at, items in enumerate(histories))
+    state.load((called(f"u{at}"), names(items)) for at, items in enumerate(histories))
     degree = Counter(item for items in histories for item in items)
 
     found = successors(state, Query.of(names(history), recency=0.0))
@@ -118,7 +152,7 @@ def names(items: list[int]) -> list[ItemId]:
 
 
 def test_slots_are_reused_and_never_show() -> None:
-    slots: Slots[ItemId] = Slots()
+    slots = Slots()
     for name in "abc":
         slots.take(ItemId(name))
 
@@ -135,7 +169,7 @@ def test_counts_are_the_product_of_the_interaction_matrix() -> None:
     state = State(dense_limit=100)
     for user, row in enumerate(matrix):
         wanted = {ItemId(f"{item:02}") for item in np.flatnonzero(row)}
-        state.set_user(Pseudonym(f"u{user}"), sorted(wanted))
+        state.set_user(called(f"u{user}"), sorted(wanted))
 
     counts = state.counts()
 
@@ -146,9 +180,9 @@ def test_counts_are_the_product_of_the_interaction_matrix() -> None:
 def test_counts_are_weighed_by_the_length_of_the_list_whatever_the_way_there() -> None:
     weighing = Weighing(regularisation=1.0, is_graded=True)
     state = State(dense_limit=100, weighing=weighing)
-    user, items = Pseudonym("u"), [ItemId(f"{item:02}") for item in range(30)]
+    user, items = called("u"), [ItemId(f"{item:02}") for item in range(30)]
     state.set_user(user, items)
-    state.set_user(Pseudonym("v"), items[:4])
+    state.set_user(called("v"), items[:4])
 
     state.set_user(user, items[:4])
 
@@ -173,9 +207,9 @@ def test_counts_grow_wider_before_they_overflow() -> None:
 
 def test_of_a_user_given_twice_the_first_counts() -> None:
     twice, once = State(dense_limit=10), State(dense_limit=10)
-    user, a, b = Pseudonym("u"), ItemId("a"), ItemId("b")
+    user, a, b = called("u"), ItemId("a"), ItemId("b")
 
-    twice.load([(user, [a, b, a]), (user, [b]), (Pseudonym("empty"), [])])
+    twice.load([(user, [a, b, a]), (user, [b]), (called("empty"), [])])
     once.load([(user, [a, b])])
 
     assert twice.frozen().digest() == once.frozen().digest()
@@ -183,7 +217,7 @@ def test_of_a_user_given_twice_the_first_counts() -> None:
 
 def test_the_order_of_a_users_items_is_part_of_the_state() -> None:
     one, other = State(dense_limit=10), State(dense_limit=10)
-    user, a, b = Pseudonym("u"), ItemId("a"), ItemId("b")
+    user, a, b = called("u"), ItemId("a"), ItemId("b")
 
     one.load([(user, [a, b])])
     other.load([(user, [b, a])])
@@ -196,9 +230,9 @@ def test_the_order_of_a_users_items_is_part_of_the_state() -> None:
 def test_an_item_swapped_for_a_new_one_needs_no_more_counts() -> None:
     """At the limit of the dense counts a slot must be free before it is taken."""
     state = State(dense_limit=3)
-    state.set_user(Pseudonym("u"), [ItemId("a"), ItemId("b"), ItemId("c")])
+    state.set_user(called("u"), [ItemId("a"), ItemId("b"), ItemId("c")])
 
-    state.set_user(Pseudonym("u"), [ItemId("d"), ItemId("b"), ItemId("c")])
+    state.set_user(called("u"), [ItemId("d"), ItemId("b"), ItemId("c")])
 
     counts = state.counts()
     assert counts is not None
@@ -208,13 +242,13 @@ def test_an_item_swapped_for_a_new_one_needs_no_more_counts() -> None:
 def test_any_text_may_be_an_id() -> None:
     state = State(dense_limit=10)
 
-    state.load([(Pseudonym("u"), [ItemId("\ud800"), ItemId("\u00e9"), ItemId("")])])
+    state.load([(called("u"), [ItemId("\ud800"), ItemId("\u00e9"), ItemId("")])])
 
     assert len(state.frozen().digest()) == 64
 
 
 def test_memory_is_stated_and_small() -> None:
     state = State(dense_limit=1000)
-    state.load((Pseudonym(f"u{n}"), [ItemId(str(n % 500))]) for n in range(2000))
+    state.load((called(f"u{n}"), [ItemId(str(n % 500))]) for n in range(2000))
 
-    assert state.nbytes < 2000 * 40 + 500 * 24 + 500 * 500 * 4 + 10_000
+    assert state.nbytes < 2000 * 72 + 500 * 24 + 500 * 500 * 4 + 10_000
