@@ -72,6 +72,11 @@ def _certificate(name: str) -> str:
     return f"{one:.1f} s alone, {stream:.1f} s at a hundred a minute"
 
 
+def _held(row: dict[str, Any]) -> str:
+    mib = row["bytes"] / 2**20
+    return f"{row['users']:,} users {mib:,.0f} MiB, {row['bytes_a_pair']:.1f} bytes a pair"
+
+
 def _own_memory() -> str:
     row = max(at("own_memory", "rows"), key=lambda one: one["records"])
     by_ids, by_query = (
@@ -313,6 +318,12 @@ ROWS: Final[tuple[Row, ...]] = (
         ),
         ("neighbours", "neighbours_scaling"),
         ("forget.svg",),
+    ),
+    (
+        "what the recommender holds in memory, 60,000 items and 14 pairs a user",
+        lambda: "; ".join(map(_held, at("neighbours_host", "lists"))),
+        ("neighbours_host",),
+        (),
     ),
     (
         "NDCG@10 before and after a tenth of the users left, on MovieLens",
