@@ -146,9 +146,14 @@ class World:
         at: datetime = START,
         kind: Kind = Kind.RATING,
         consent: Consent | None = None,
+        text: str | None = None,
     ) -> tuple[int, int, int]:
-        """Let a user read items, one a day; return accepted, duplicate, refused."""
-        result = self.container.ingest.record(self._read(name, items, at, kind, consent))
+        """Let a user read items, one a day, and say ``text`` of each if anything.
+
+        Returns:
+            Accepted, duplicate, refused.
+        """
+        result = self.container.ingest.record(self._read(name, items, at, kind, consent, text))
         return result.accepted, result.duplicate, result.refused
 
     def _read(
@@ -158,6 +163,7 @@ class World:
         at: datetime = START,
         kind: Kind = Kind.RATING,
         consent: Consent | None = None,
+        text: str | None = None,
     ) -> list[Interaction]:
         pseudonym = self.user(name)
         identity = self.adapters.identity
@@ -169,6 +175,7 @@ class World:
                 occurred_at=at + timedelta(days=day),
                 item_id=ItemId(item),
                 value=5.0 if kind is Kind.RATING else None,
+                text=text,
                 renewed_consent=consent,
             )
             for day, item in enumerate(items)
@@ -210,18 +217,18 @@ class World:
         self.settle()
         return request_id in self.container.erase.execute(request_id)
 
-    def populate(self) -> None:
+    def populate(self, *, text: str | None = None) -> None:
         """Fill the catalogue, and let thirty readers read ten books of one taste."""
         self.container.catalogue.upsert(catalogue())
         self.container.ingest.record(
-            [read for number in range(30) for read in self._of_reader(number)]
+            [read for number in range(30) for read in self._of_reader(number, text)]
         )
         self.container.feed.start()
 
-    def _of_reader(self, number: int) -> list[Interaction]:
+    def _of_reader(self, number: int, text: str | None) -> list[Interaction]:
         taste = list(TASTES)[number % 3]
         books = [f"{taste}-{(number + step) % 20:02d}" for step in range(8)]
-        return self._read(f"reader-{number}", [*books, f"{taste}-18", f"{taste}-19"])
+        return self._read(f"reader-{number}", [*books, f"{taste}-18", f"{taste}-19"], text=text)
 
 
 def settings_for(folder: Path, **changes: object) -> Settings:

@@ -162,6 +162,11 @@ class HistoryEntry:
     text: str | None
     is_pending: bool
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether the vector store has a memory of it; it has of what is in the user's words."""
+        return self.text is not None and not self.is_pending
+
 
 class SubjectStatus(StrEnum):
     """What may be done with a user's data now."""

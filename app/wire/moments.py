@@ -12,11 +12,14 @@ _OLDEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 def _moment(raw: Any, info: ValidationInfo[dict[str, datetime]]) -> datetime:  # noqa: ANN401 - parsed JSON
-    """Return an aware UTC time from ISO 8601 with an offset; the context holds the latest one."""
-    if not isinstance(raw, str):
+    """Return an aware UTC time from ISO 8601 with an offset; the context holds the latest one.
+
+    A reader of files may give a time that it has read already.
+    """
+    if not isinstance(raw, str | datetime):
         raise PydanticCustomError("moment", "is required, as an ISO 8601 string")
     try:
-        moment = datetime.fromisoformat(raw)
+        moment = datetime.fromisoformat(raw) if isinstance(raw, str) else raw
     except ValueError:
         raise PydanticCustomError("moment", "must be an ISO 8601 date and time") from None
     if moment.tzinfo is None:

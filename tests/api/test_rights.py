@@ -25,7 +25,7 @@ def test_a_restriction_is_put_told_and_lifted(api: Api) -> None:
 
 
 def test_the_export_is_everything_and_says_what_it_is_for(api: Api) -> None:
-    api.world.read("exported", BOOKS)
+    api.world.read("exported", BOOKS, text="read at night")
     topic = {"user": "exported", "scope": {"kind": "topic", "text": "Rockets"}}
     api.client.post("/forget", json=topic, headers=SERVICE)
     api.client.put("/users/exported/objection", headers=SERVICE)

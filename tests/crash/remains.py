@@ -62,7 +62,8 @@ def remains(database_url: str, *, vault_url: str, chroma: ChromaDatabase) -> Rem
         with engine.connect() as connection:
             rows = _rows(connection)
             requests = _requests(connection)
-            known = set(connection.scalars(sa.select(tables.interaction.c.record_id)))
+            said = tables.interaction.c.text.is_not(None)
+            known = set(connection.scalars(sa.select(tables.interaction.c.record_id).where(said)))
         neighbours = ExactNeighbours()
         with uows.read() as uow:
             told = uow.interactions.all_evidence()

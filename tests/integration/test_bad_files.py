@@ -32,6 +32,7 @@ from app.services.recommendation.query import RecommendQuery
 from tests.world import World, open_world
 
 SEA: Final = [f"sea-{number:02d}" for number in range(6)]
+WORDS: Final = "read at night"
 N_SHARDS: Final = 2
 PEPPER: Final = "0123456789abcdef" * 2
 """Decides who lies in which shard."""
@@ -50,10 +51,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A service with readers, and a user in each shard: one of whom is to go."""
     folder = tmp_path_factory.mktemp("filled") / "data"
     with open_world(folder, pepper=PEPPER) as world:
-        world.populate()
+        world.populate(text=WORDS)
         names = [_in_shard(world, shard) for shard in range(N_SHARDS)]
         for name in names:
-            world.read(name, SEA)
+            world.read(name, SEA, text=WORDS)
         world.container.search.search([])  # plants the canary
         # Small ones lie in Chroma's queue, and their index files are empty.
         world.adapters.memory.maintain([world.user(name) for name in names])
@@ -107,7 +108,8 @@ def require_served(world: World, name: str, *, writes: bool = True) -> None:
     """Check that a user gets a list of their own, and that what they do is remembered."""
     query = RecommendQuery(pseudonym=world.user(name), n=5)
     assert world.container.recommend.recommend(query).is_personalised
-    assert not writes or world.read(name, [f"stars-{secrets.randbelow(15):02d}"])[0] == 1
+    book = f"stars-{secrets.randbelow(15):02d}"
+    assert not writes or world.read(name, [book], text=WORDS)[0] == 1
 
 
 def require_completed(world: World, request_id: RequestId) -> None:
@@ -273,7 +275,7 @@ def test_a_damaged_shard_is_left_alone_until_it_is_renewed(folder: Path, file: s
         assert (found.status, found.is_well) == ("store_damaged", False)
         require_served(world, other)
         world.container.recommend.recommend(RecommendQuery(pseudonym=world.user(hurt), n=5))
-        assert world.read(_in_shard(world, 0, kind="new"), ["stars-16"]) == (1, 0, 0)
+        assert world.read(_in_shard(world, 0, kind="new"), ["stars-16"], text=WORDS) == (1, 0, 0)
         mine, theirs = forget(world, hurt), forget(world, other)
         world.settle()
         completed = world.container.erase.execute(mine)

@@ -48,7 +48,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     with opened(found.now) as world:
         world.container.catalogue.upsert(catalogue())
         for name in ("anna", "bert", "carl"):
-            world.read(name, SEA)
+            world.read(name, SEA, text="read at night")
         world.note("anna", WORDS)
     shutil.copytree(found.now, found.before)
     with opened(found.now) as world:

@@ -36,6 +36,7 @@ from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
 from app.settings import load_settings
 
+VIEWED: Final = "seen"
 WORDS: Final = "canary-words: nobody knows that I read poems"
 WHEN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 N_ITEMS: Final = 12
@@ -62,7 +63,13 @@ class Service:
         consent = Consent(at, "account") if renewed_consent else None
         told = [
             ReportedInteraction(
-                f"{at}{number}", name, Kind.VIEW, at, ItemId(str(number)), renewed_consent=consent
+                f"{at}{number}",
+                name,
+                Kind.VIEW,
+                at,
+                ItemId(str(number)),
+                text=VIEWED,
+                renewed_consent=consent,
             )
             for number in items
         ]
@@ -88,9 +95,10 @@ class Service:
         return self.container.forget.status(request_id).request
 
     def texts(self, name: str) -> list[str]:
+        """Return what somebody said, but of what they viewed."""
         with self.adapters.uows.read() as uow:
             history = uow.interactions.history(self.user(name))
-        return [entry.text for entry in history if entry.text is not None]
+        return [entry.text for entry in history if entry.text not in {None, VIEWED}]
 
     def n_vectors(self, name: str) -> int:
         with self.adapters.uows.read() as uow:

@@ -63,8 +63,8 @@ def number(text: str, *, column: str) -> float:
         raise refuse("is not a number", field=column) from error
 
 
-def moment(text: str, *, column: str, unit: TimeUnit, now: datetime) -> str:
-    """Return the time in a cell as ISO 8601 with an offset.
+def moment(text: str, *, column: str, unit: TimeUnit, now: datetime) -> datetime:
+    """Return the time in a cell, aware.
 
     A number counts ``unit`` since 1970. AUTO takes seconds; a number that would be a time to come
     is milliseconds or microseconds, if that lies between 1990 and ``now``. Anything else is read
@@ -83,7 +83,7 @@ def moment(text: str, *, column: str, unit: TimeUnit, now: datetime) -> str:
     if seconds is None:
         raise refuse("is no plausible time since 1970; see --time-unit", field=column)
     try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat()
+        return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise refuse(f"is not a time in {_NAMES[unit]} since 1970", field=column) from error
 
@@ -96,9 +96,9 @@ def _guessed(count: float, *, latest_s: float) -> float | None:
     return next((s for s in finer if _OLDEST_GUESS_S <= s <= latest_s), None)
 
 
-def _iso(text: str, *, column: str) -> str:
+def _iso(text: str, *, column: str) -> datetime:
     try:
         told = datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise refuse("is neither a number nor an ISO 8601 time", field=column) from error
-    return (told if told.tzinfo else told.replace(tzinfo=UTC)).isoformat()
+    return told if told.tzinfo else told.replace(tzinfo=UTC)

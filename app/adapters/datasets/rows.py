@@ -83,10 +83,10 @@ class Events:
             return None
         return number(row[self.value], column=self.value)
 
-    def _occurred_at(self, row: Row) -> str | None:
+    def _occurred_at(self, row: Row) -> datetime | None:
         if self.time:
             return moment(row[self.time], column=self.time, unit=self.unit, now=self.now)
-        return self.default_time.isoformat() if self.default_time else None
+        return self.default_time
 
     def _event_id(self, row: Row) -> str:
         """Return an id that follows from the row: equal rows are one event.

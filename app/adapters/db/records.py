@@ -66,16 +66,22 @@ class SqlInteractions(SqlEvidence):
         # One order for all writers, so that two batches with common keys cannot lock crosswise.
         # The sort is stable: of two rows with one key the first wins.
         ordered = sorted(rows, key=lambda r: (r.interaction.pseudonym, r.interaction.event_key))
-        insert = (
-            self.session.insert(interaction)
-            .on_conflict_do_nothing(index_elements=[_row.pseudonym, _row.event_key])
-            .returning(_row.record_id)
-        )
         ids = self.event_ids_to_store(rows)
-        moments = {"pending_until": pending_until, "received_at": received_at}
-        values = [_values(row) | moments | {"event_id": ids.get(row.record_id)} for row in ordered]
-        inserted = {row.record_id for row in self.session.rows(insert, values)}
-        return [row for row in rows if row.record_id in inserted]
+        values = [
+            _values(row)
+            | {
+                "pending_until": pending_until if row.interaction.text is not None else None,
+                "received_at": received_at,
+                "event_id": ids.get(row.record_id),
+            }
+            for row in ordered
+        ]
+        # To have each row told back would cost as much as to insert it, and mostly all are new.
+        keys = (_row.pseudonym.name, _row.event_key.name)
+        if self.session.insert_new(interaction, values, keys=keys) == len(values):
+            return list(rows)
+        refused = self.missing([row.record_id for row in rows])
+        return [row for row in rows if row.record_id not in refused]
 
     def event_ids_to_store(self, rows: Sequence[NewInteraction]) -> Mapping[str, str | None]:
         """Return by record what the caller calls the events, as it is to be stored."""
@@ -113,7 +119,7 @@ class SqlInteractions(SqlEvidence):
         now = sa.literal(at, UtcDateTime())
         moved = sa.case((_row.pending_until > now, _row.pending_until), else_=now)
         about = self.session.within(_row.item_id, item_ids)
-        update = sa.update(interaction).where(about)
+        update = sa.update(interaction).where(about, _row.text.is_not(None))
         return self.session.changed(update.values(pending_until=self.session.later(moved)))
 
     def pending_items(self, item_ids: Collection[ItemId]) -> set[ItemId]:
@@ -229,7 +235,8 @@ class SqlInteractions(SqlEvidence):
 
     def mark_unstored(self, stored: Collection[RecordId], *, due_at: datetime) -> int:
         unstored = sa.not_(self.session.within(_row.record_id, stored))
-        update = sa.update(interaction).where(LIVE, _row.pending_until.is_(None), unstored)
+        is_said = _row.text.is_not(None)
+        update = sa.update(interaction).where(LIVE, _row.pending_until.is_(None), is_said, unstored)
         return self.session.changed(update.values(pending_until=due_at))
 
     def missing(self, record_ids: Collection[RecordId]) -> set[RecordId]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -55,6 +56,29 @@ class Session:
     def insert(self, table: Table) -> Insert:
         """Return an INSERT that knows ON CONFLICT."""
         return postgresql.insert(table) if self.is_postgres else sqlite.insert(table)
+
+    def insert_new(
+        self, table: Table, rows: Sequence[Mapping[str, object]], *, keys: Sequence[str]
+    ) -> int:
+        """Insert rows, but for those whose ``keys`` are there already; return how many.
+
+        The driver gets the values as it takes them: SQLAlchemy's own way costs more than SQLite.
+
+        Args:
+            table: where.
+            rows: values by column, of the same columns each.
+            keys: the columns of a unique constraint.
+        """
+        if self.is_postgres or not rows:
+            insert = self.insert(table).on_conflict_do_nothing(index_elements=keys)
+            return self.changed(insert, rows) if rows else 0
+        dialect = self.connection.dialect
+        statement, columns = _plain_insert(table, tuple(rows[0]), tuple(keys))
+        read = [
+            (one.name, one.type.dialect_impl(dialect).bind_processor(dialect)) for one in columns
+        ]
+        values = [tuple([told(row[c]) if told else row[c] for c, told in read]) for row in rows]
+        return self.connection.exec_driver_sql(statement, values).rowcount
 
     def within(self, column: ColumnElement[Any], values: Collection[str]) -> ColumnElement[bool]:
         """Return ``column IN values`` with one parameter, whatever the number of values.
@@ -108,3 +132,14 @@ def _among(
         return column == sa.any_(sa.type_coerce(told, postgresql.ARRAY(sa.String)))
     table = sa.func.json_each(told).table_valued("value")
     return column.in_(sa.select(table.c.value))
+
+
+@cache
+def _plain_insert(
+    table: Table, names: tuple[str, ...], keys: tuple[str, ...]
+) -> tuple[str, list[sa.Column[Any]]]:
+    """Return SQLite's INSERT of a row, and the columns in the order of its values."""
+    insert = sqlite.insert(table).values(dict.fromkeys(names))
+    insert = insert.on_conflict_do_nothing(index_elements=keys)
+    columns = [column for column in table.c if column.name in names]
+    return str(insert.compile(dialect=sqlite.dialect(paramstyle="qmark"))), columns

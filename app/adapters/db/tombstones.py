@@ -70,6 +70,9 @@ class SqlTombstones(Repository):
                 stones.append(stone)
         return found
 
+    def are_any(self) -> bool:
+        return self.session.first(sa.select(tombstone.c.token).limit(1)) is not None
+
     def are_settled(self, token: str) -> bool:
         row = self.session.first(
             sa.select(erasure_request.c.request_id)

@@ -41,6 +41,8 @@ class EncryptedMemoryStore:
         Raises:
             KeyUnavailableError: as the vault, or a user has no key; nothing was written.
         """
+        if not memories:
+            return
         users = {memory.pseudonym for memory in memories}
         keys = self._vault.get(users)
         if len(keys) < len(users):

@@ -126,7 +126,11 @@ class Interactions(Evidences, Protocol):
     def add(
         self, rows: Sequence[NewInteraction], *, pending_until: datetime, received_at: datetime
     ) -> list[NewInteraction]:
-        """Insert rows, skip those whose (pseudonym, event key) exists; return the inserted."""
+        """Insert rows, skip those whose (pseudonym, event key) exists; return the inserted.
+
+        Record ids are new. Pending is what is in the user's words, for it alone has a memory in
+        the vector store.
+        """
 
     def find(self, events: Collection[tuple[Pseudonym, EventKey]]) -> list[NewInteraction]:
         """Return the live rows of these events.
@@ -229,7 +233,7 @@ class Interactions(Evidences, Protocol):
         """Yield all live rows in order of pseudonym, in constant memory."""
 
     def mark_unstored(self, stored: Collection[RecordId], *, due_at: datetime) -> int:
-        """Mark all live rows but these as pending since ``due_at``; return how many.
+        """Mark all live rows with words but these as pending since ``due_at``; return how many.
 
         Their memories are then written again, as after an interrupted write.
         """

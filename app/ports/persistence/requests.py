@@ -214,6 +214,9 @@ class Tombstones(Protocol):
         Tokens without a tombstone are absent.
         """
 
+    def are_any(self) -> bool:
+        """Whether anything of anybody was ever erased."""
+
     def are_settled(self, token: str) -> bool:
         """Whether every request that left a tombstone under this token is final."""
 

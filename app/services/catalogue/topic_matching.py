@@ -112,7 +112,7 @@ class TopicMatcher:
         """
         catalogue = self._catalogue.now()
         (sense,) = self._senses([text], catalogue)
-        stored = [entry.record_id for entry in history if not entry.is_pending]
+        stored = [entry.record_id for entry in history if entry.has_memory]
         vectors = self._memory.vectors(pseudonym, stored)
         of_items = catalogue.vectors.of(sorted(items))
         matches: dict[RecordId, Match] = {}

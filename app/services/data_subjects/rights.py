@@ -169,7 +169,7 @@ class RightsService:
                 topics=uow.suppressions.of([pseudonym]).get(pseudonym, []),
                 requests=uow.requests.unfinished_of(pseudonym),
             )
-        stored = [one.record_id for one in history if not one.is_pending]
+        stored = [one.record_id for one in history if one.has_memory]
         return replace(export, embeddings=self._memory.vectors(pseudonym, stored))
 
 

@@ -114,8 +114,9 @@ class IngestService:
             gate = TombstoneFilter(self._identity, uow, interactions, at=now)
             batch = _admitted(interactions, items=items, gate=gate, unwanted=unwanted)
             inserted = self._store(uow, batch, at=now)
-        if inserted:
-            self._remember_or_defer(inserted, items, lease=self._lease(now))
+        said = [row for row in inserted if row.interaction.text is not None]
+        if said:
+            self._remember_or_defer(said, items, lease=self._lease(now))
         return IngestResult(batch.outcomes)
 
     def _store(self, uow: UnitOfWork, batch: Batch, *, at: datetime) -> list[NewInteraction]:
@@ -195,7 +196,8 @@ class IngestService:
         self, rows: Sequence[NewInteraction], items: Mapping[ItemId, Item], *, lease: datetime
     ) -> None:
         """Write memories; take back those whose rows were erased meanwhile."""
-        pairs = [(row.interaction, _item_of(row.interaction, items)) for row in rows]
+        said = [row for row in rows if row.interaction.text is not None]
+        pairs = [(row.interaction, _item_of(row.interaction, items)) for row in said]
         texts = [embedded_text(interaction, item) for interaction, item in pairs]
         distinct = sorted(set(texts))
         place = {text: index for index, text in enumerate(distinct)}
@@ -213,7 +215,7 @@ class IngestService:
                     ),
                     embedding=vectors[place[text]],
                 )
-                for row, (interaction, item), text in zip(rows, pairs, texts, strict=True)
+                for row, (interaction, item), text in zip(said, pairs, texts, strict=True)
             ]
         )
         with self._uows.write() as uow:

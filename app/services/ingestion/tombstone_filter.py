@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -94,10 +94,12 @@ class TombstoneFilter:
         """
         self._identity = identity
         users = sorted({one.pseudonym for one in interactions})
-        tokens = {token for user in users for token in _tokens_of(identity, user)}
-        tokens.update(token for one in interactions for token in _own_tokens(identity, one))
         subjects = uow.subjects.lock_all(users)
-        self._tombstones = uow.tombstones.find(tokens)
+        self._tombstones: Mapping[str, Sequence[Tombstone]] = {}
+        if uow.tombstones.are_any():  # else no token is worth a hash, as when a service is filled
+            tokens = {token for user in users for token in _tokens_of(identity, user)}
+            tokens.update(token for one in interactions for token in _own_tokens(identity, one))
+            self._tombstones = uow.tombstones.find(tokens)
         consents: dict[Pseudonym, list[Consent]] = defaultdict(list)
         for one in interactions:
             if one.renewed_consent is not None:
@@ -119,8 +121,8 @@ class TombstoneFilter:
         Also None while an erasure is under way: its last steps take all of the user, so they
         would take what came back as well.
         """
-        token = self._identity.tombstone_all(user)
-        erased = self._tombstones.get(token, [])
+        token = self._identity.tombstone_all(user) if self._tombstones else ""
+        erased = self._tombstones.get(token, ())
         if not erased:
             return uow.subjects.create(user, epoch=1)
         since = max(tombstone.erased_before for tombstone in erased)

@@ -26,7 +26,7 @@ class Recalled(NamedTuple):
 
     Args:
         text: the user's own words.
-        record_id: where its own vector is stored; None where it is not, or is not needed.
+        record_id: where its own vector is stored; None where there is none.
     """
 
     item_id: ItemId | None
@@ -127,7 +127,7 @@ def _newest(history: Sequence[HistoryEntry]) -> list[Recalled]:
 
 
 def _recalled(one: HistoryEntry) -> Recalled:
-    stored = one.record_id if one.record_id and not one.is_pending else None
+    stored = one.record_id if one.has_memory else None
     return Recalled(one.item_id, one.kind, one.value, one.text, stored)
 
 

@@ -106,7 +106,7 @@ def test_what_was_inserted_is_returned_in_clear(sealed: SqlUnitsOfWork) -> None:
 
 
 def test_leftovers_are_leased_in_clear(sealed: SqlUnitsOfWork) -> None:
-    rows = [interaction("anna", "1", text=WORDS), interaction("bert", "2")]
+    rows = [interaction("anna", "1", text=WORDS), interaction("bert", "2", text="others")]
     with sealed.write() as uow:
         uow.interactions.add(rows, pending_until=NOW, received_at=NOW)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -23,6 +24,7 @@ from tests.contract.persistence.sql_rows import (
     interaction,
     leaf,
     new_request,
+    record_id,
     request_id,
     user,
 )
@@ -159,7 +161,10 @@ def test_batches_with_common_rows_insert_each_once(uows: SqlUnitsOfWork) -> None
     rows = [interaction("anna", str(n)) for n in range(300)]
 
     def add(number: int) -> int:
-        turned = rows[number * 30 :] + rows[: number * 30]
+        turned = [
+            replace(one, record_id=record_id(f"writer {number}", one.record_id))
+            for one in rows[number * 30 :] + rows[: number * 30]
+        ]
         with uows.write() as uow:
             return len(uow.interactions.add(turned, pending_until=NOW, received_at=NOW))
 

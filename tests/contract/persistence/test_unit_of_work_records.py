@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -153,9 +154,10 @@ def test_history_is_exact_and_newest_first(uows: SqlUnitsOfWork) -> None:
 
 
 def test_a_row_is_pending_until_it_is_marked(uows: SqlUnitsOfWork) -> None:
-    row, late = interaction("anna", "1"), interaction("anna", "2", text="words")
+    row, late = (interaction("anna", event, text="words") for event in "12")
+    wordless = interaction("bert", "1")
     with uows.write() as uow:
-        uow.interactions.add([row], pending_until=NOW, received_at=NOW)
+        uow.interactions.add([row, wordless], pending_until=NOW, received_at=NOW)
         uow.interactions.add([late], pending_until=NOW + SECOND, received_at=NOW)
         assert [entry.is_pending for entry in uow.interactions.history(ANNA)] == [True, True]
         assert uow.interactions.pending_until_of(ANNA) == NOW + SECOND
@@ -167,7 +169,7 @@ def test_a_row_is_pending_until_it_is_marked(uows: SqlUnitsOfWork) -> None:
 
 
 def test_a_late_write_is_taken_over_by_one_writer_at_a_time(uows: SqlUnitsOfWork) -> None:
-    row, late = interaction("anna", "1"), interaction("anna", "2", text="words")
+    row, late = (interaction("anna", event, text="words") for event in "12")
     until = NOW + 60 * SECOND
     with uows.write() as uow:
         uow.interactions.add([row], pending_until=NOW, received_at=NOW)
@@ -183,9 +185,10 @@ def test_a_late_write_is_taken_over_by_one_writer_at_a_time(uows: SqlUnitsOfWork
 
 
 def test_memories_of_an_item_are_due_again_when_they_are_stale(uows: SqlUnitsOfWork) -> None:
-    stored, writing = interaction("anna", "1", item="a"), interaction("bert", "1", item="a")
-    other, gone = interaction("anna", "2", item="b"), interaction("anna", "3", item="a")
-    add(uows, stored, other, gone)
+    said = partial(interaction, text="words")
+    stored, writing = said("anna", "1", item="a"), said("bert", "1", item="a")
+    other, gone = said("anna", "2", item="b"), said("anna", "3", item="a")
+    add(uows, stored, other, gone, interaction("carl", "1", item="a"))
     late, about = NOW + 60 * SECOND, {ItemId("a")}
     with uows.write() as uow:
         live = uow.interactions
@@ -197,7 +200,7 @@ def test_memories_of_an_item_are_due_again_when_they_are_stale(uows: SqlUnitsOfW
     with uows.write() as uow:
         live = uow.interactions
         assert live.pending_items({*about, ItemId("b")}) == about
-        assert sorted(live.users_of(about)) == sorted([ANNA, BERT])
+        assert sorted(live.users_of(about)) == sorted([ANNA, BERT, user("carl")])
         # Who is writing does not make it current: what was written may be the old words.
         assert live.mark_stored([writing.record_id], lease=late) == {writing.record_id}
         pending = live.pending_until_of(BERT)
@@ -212,7 +215,7 @@ def test_memories_of_an_item_are_due_again_when_they_are_stale(uows: SqlUnitsOfW
 
 
 def test_flagged_rows_are_seen_by_no_read(uows: SqlUnitsOfWork) -> None:
-    rows = [interaction("anna", str(n), item=str(n)) for n in range(3)]
+    rows = [interaction("anna", str(n), item=str(n), text="words") for n in range(3)]
     doomed = [rows[0].record_id, rows[1].record_id]
     with uows.write() as uow:
         uow.interactions.add(rows, pending_until=NOW, received_at=NOW)
@@ -319,7 +322,7 @@ def test_only_the_requests_own_rows_are_deleted(uows: SqlUnitsOfWork) -> None:
 
 
 def test_the_drain_learns_the_latest_pending_row(uows: SqlUnitsOfWork) -> None:
-    early, late, stored = (interaction("anna", str(n)) for n in range(3))
+    early, late, stored = (interaction("anna", str(n), text="words") for n in range(3))
     add(uows, stored)
     with uows.write() as uow:
         assert uow.interactions.flagged_pending_until(request_id("r")) is None

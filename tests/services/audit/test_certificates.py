@@ -58,7 +58,7 @@ def test_the_certificate_is_verified_without_the_service(
     statement = json.loads(text)["statement"]
     assert {one["store"]: one["before"] for one in statement["stores"]} == {
         "cache": 0,
-        "memory": 7,
+        "memory": 1,
         "rows": 7,
         "vault": 1,
     }

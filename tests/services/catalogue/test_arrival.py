@@ -63,7 +63,7 @@ def arrive(world: World, order: Sequence[int], *, name: str, prefix: str) -> Non
     arrivals: list[Callable[[], object]] = [
         partial(put, world, book, BOOK.format("tale")),
         partial(put, world, sequel, SEQUEL.format("voyage"), available=False),
-        partial(ingest.record, [event(world, name, "1", item=book)]),
+        partial(ingest.record, [event(world, name, "1", item=book, text="so long")]),
         partial(ingest.record, [event(world, name, "2", item=sequel, kind=Kind.VIEW, value=None)]),
         partial(
             ingest.record,
@@ -100,9 +100,9 @@ def test_the_state_is_the_same_when_the_same_things_come_in_any_order(
 
 def test_memories_of_an_item_are_written_anew_when_its_entry_is_corrected(world: World) -> None:
     put(world, "typo", "Mistyped tilte of a cookbook")
-    world.container.ingest.record([event(world, "ann", "1", item="typo")])
+    world.container.ingest.record([event(world, "ann", "1", item="typo", text="fine")])
     put(world, "right", "Title of a cookbook")
-    world.container.ingest.record([event(world, "bo", "1", item="right")])
+    world.container.ingest.record([event(world, "bo", "1", item="right", text="fine")])
 
     put(world, "typo", "Title of a cookbook")
     with world.adapters.uows.read() as uow:
@@ -118,7 +118,7 @@ def test_memories_of_an_item_are_written_anew_when_its_entry_is_corrected(world:
 
 def test_nothing_is_written_anew_when_an_item_is_only_sold_out(world: World) -> None:
     put(world, "lamp", "A lamp of brass")
-    world.container.ingest.record([event(world, "cy", "1", item="lamp")])
+    world.container.ingest.record([event(world, "cy", "1", item="lamp", text="fine")])
 
     with world.answering("catalogue_index", "upsert"):
         put(world, "lamp", "A lamp of brass", available=False)

@@ -34,7 +34,7 @@ def is_found(world: World, *texts: str) -> bool:
 def test_no_byte_of_its_words_is_left_when_an_item_was_deleted(own_world: World) -> None:
     world = own_world
     put(world)
-    world.read("ann", ["ad/4711", "sea-01"])
+    world.read("ann", ["ad/4711", "sea-01"], text="mine")
     before = memories(world, "ann")
     vector = world.adapters.catalogue_index.vectors([BIKE.item_id])[BIKE.item_id]
     assert is_found(world, SELLER)
@@ -54,7 +54,7 @@ def test_no_byte_of_its_words_is_left_when_an_item_was_deleted(own_world: World)
 def test_it_is_nowhere_to_be_asked_for_when_an_item_was_deleted(own_world: World) -> None:
     world = own_world
     put(world)
-    world.read("bo", ["ad/4711"])
+    world.read("bo", ["ad/4711"], text="mine")
     query = world.adapters.embedder.embed([describe_item(BIKE)])[0]
 
     assert world.container.removal.remove(BIKE.item_id)
@@ -97,13 +97,13 @@ def test_a_memory_says_the_item_no_more_when_its_write_outlived_the_item(
         write(written)
 
     with world.answering("memory", "add", deleted_meanwhile):
-        world.read("di", ["ad/4711"])
+        world.read("di", ["ad/4711"], text="mine")
     assert world.container.removal.finish() == 0  # the writer may still be at it
     world.clock.ahead = timedelta(minutes=2)
 
     assert world.container.removal.finish() == 1
 
-    assert [one.document for one in in_clear(world, "di")] == ["Rated 5: ad/4711"]
+    assert [one.document for one in in_clear(world, "di")] == ['Rated 5: ad/4711 "mine"']
 
 
 def test_a_deletion_is_finished_later_when_a_store_does_not_answer(own_world: World) -> None:
@@ -135,7 +135,7 @@ def test_another_item_of_the_same_name_stays_when_one_of_them_is_deleted(own_wor
 def test_an_item_that_comes_back_is_there_when_its_deletion_is_finished(own_world: World) -> None:
     world = own_world
     put(world)
-    world.read("ed", ["ad/4711"])
+    world.read("ed", ["ad/4711"], text="mine")
     world.container.removal.remove(BIKE.item_id)
     new = Item(BIKE.item_id, "A bicycle, in good order")
     put(world, new)
@@ -145,7 +145,7 @@ def test_an_item_that_comes_back_is_there_when_its_deletion_is_finished(own_worl
     assert not is_found(world, SELLER)
     assert world.container.catalogue.get([new.item_id]) == [new]
     assert list(world.adapters.catalogue_index.vectors([new.item_id])) == [new.item_id]
-    assert [one.document for one in in_clear(world, "ed")] == [f"Rated 5: {new.title}"]
+    assert [one.document for one in in_clear(world, "ed")] == [f'Rated 5: {new.title} "mine"']
 
 
 def test_an_event_about_it_is_refused_when_an_item_was_deleted(own_world: World) -> None:

@@ -335,7 +335,7 @@ def test_a_completed_request_cannot_be_rejected(shared_world: World) -> None:
 
 
 def test_every_step_is_journalled_and_every_move_is_in_the_log(shared_world: World) -> None:
-    shared_world.read("audited", SEA)
+    shared_world.read("audited", SEA, text="read at night")
     request_id = forget(shared_world, "audited").request.request_id
     assert shared_world.erase(request_id)
 

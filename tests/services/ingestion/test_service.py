@@ -15,6 +15,7 @@ from app.services.erasure.requests import ForgetCommand
 from tests.world import World, catalogue, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
+WORDS = "read on a night train"
 
 
 def n_memories(world: World, name: str) -> int:
@@ -23,9 +24,21 @@ def n_memories(world: World, name: str) -> int:
 
 
 def test_a_repeat_changes_nothing(shared_world: World) -> None:
-    assert shared_world.read("twice", SEA) == (6, 0, 0)
-    assert shared_world.read("twice", SEA) == (0, 6, 0)
+    assert shared_world.read("twice", SEA, text=WORDS) == (6, 0, 0)
+    assert shared_world.read("twice", SEA, text=WORDS) == (0, 6, 0)
     assert n_memories(shared_world, "twice") == 6
+
+
+def test_what_is_in_nobody_s_words_has_no_copy_in_the_vector_store(own_world: World) -> None:
+    with own_world.answering("memory", "add"):
+        assert own_world.read("silent", SEA) == (6, 0, 0)
+    with own_world.adapters.uows.read() as uow:
+        history = uow.interactions.history(own_world.user("silent"))
+
+    assert not any(one.is_pending for one in history)
+    assert n_memories(own_world, "silent") == 0
+    own_world.container.restore.match_memories()
+    assert n_memories(own_world, "silent") == 0
 
 
 def test_an_unknown_item_refuses_the_batch_and_its_place_is_named(shared_world: World) -> None:
@@ -51,7 +64,7 @@ def test_an_unknown_item_becomes_a_stub_where_that_is_set(tmp_path: Path) -> Non
 
 def test_memories_that_could_not_be_written_are_written_later(own_world: World) -> None:
     with own_world.answering("memory", "add"):
-        assert own_world.read("patient", SEA) == (6, 0, 0)
+        assert own_world.read("patient", SEA, text=WORDS) == (6, 0, 0)
     assert n_memories(own_world, "patient") == 0
     own_world.clock.ahead = timedelta(days=10_000)
 
@@ -69,7 +82,7 @@ def test_a_memory_written_after_its_erasure_is_taken_back(own_world: World) -> N
         write(memories)
 
     with own_world.answering("memory", "add", erased_meanwhile):
-        own_world.read("late", SEA)
+        own_world.read("late", SEA, text=WORDS)
 
     assert n_memories(own_world, "late") == 0
 
