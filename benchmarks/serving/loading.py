@@ -71,7 +71,7 @@ def _over(rates: Mapping[str, Sequence[Mapping[str, float]]], figure: str) -> fl
     now, before = (
         statistics.median(one[figure] for one in rates[name]) for name in ("now", "before")
     )
-    return round(now / before, ndigits=2)
+    return round(now / before, ndigits=3)
 
 
 def main() -> None:
