@@ -200,12 +200,6 @@ ROWS: Final[tuple[Row, ...]] = (
         (),
     ),
     (
-        "loading MovieLens 100K, beside the version before, in one run",
-        lambda: f"{at('loading', 'per_s_over_before'):.1f} times as many a second",
-        ("loading",),
-        (),
-    ),
-    (
         "a start from SQL at a million users and 60,000 items",
         lambda: f"{at('start', 'without_head', 'start', 'wall_s'):.0f} s",
         ("start",),
