@@ -148,13 +148,15 @@ class Whole:
         process.wait(timeout=seconds + 120)
         return self.traffic_seen()
 
-    def traffic_begun(self, *, rate: float, seconds: float, seed: int) -> subprocess.Popen[bytes]:
+    def traffic_begun(
+        self, *, rate: float, seconds: float, seed: int, mix: Mapping[str, int] = MIX
+    ) -> subprocess.Popen[bytes]:
         """Begin to send, see ``traffic``."""
         told = {
             "LOAD_RATE": str(rate),
             "LOAD_PEOPLE": str(N_PEOPLE),
             "LOAD_ITEMS": str(N_ITEMS),
-            "LOAD_MIX": json.dumps(MIX),
+            "LOAD_MIX": json.dumps(mix),
             "LOAD_SEED": str(seed),
             "LOAD_TOKEN": str(self._token),
             "LOAD_OUT": str(self._folder),

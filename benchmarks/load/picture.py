@@ -23,7 +23,8 @@ def draw(figures: Mapping[str, Any], *, path: Path = PICTURE) -> None:
     """Draw what was answered, and how long lists took, by the rate that was offered."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), constrained_layout=True)
     rates: list[float] = []
-    for count, curve in figures["curves_by_api_processes"].items():
+    for count, measured in figures["curves_by_api_processes"].items():
+        curve = measured["rates"]
         rates = [row["offered_per_second"] for row in curve]
         colour = _COLOURS[count]
         answered = [row["answered_per_second"] for row in curve]

@@ -22,10 +22,12 @@ from functools import partial
 from typing import Any, Final
 
 from benchmarks.harness import machine, write_result
-from benchmarks.load.layout import MIX, N_PEOPLE, Sent, Whole, populated
+from benchmarks.load.layout import N_PEOPLE, Sent, Whole, populated
 from benchmarks.load.run import percentiles
 
 SEED: Final = 66
+MIX: Final = {"recommend": 70, "interactions": 15, "forget": 10, "status": 5}
+"""Parts of a hundred requests: more wishes to be forgotten than callers have, for they count."""
 COMPONENTS: Final = ("api", "worker", "beat", "redis", "chroma", "postgres", "vault")
 AFTER_S: Final = 10.0
 """Seconds after it is healthy in which what goes wrong is still its."""
@@ -79,7 +81,7 @@ def measured(
 ) -> dict[str, Any]:
     """Disturb a layout under traffic, one after the other; return what was seen."""
     load = machine()["load_average"]
-    locust = made.traffic_begun(rate=rate, seconds=MOST_S, seed=SEED)
+    locust = made.traffic_begun(rate=rate, seconds=MOST_S, seed=SEED, mix=MIX)
     time.sleep(AFTER_S)
     spells = [_disturbed(made, name, disturb) for name, disturb in disturbances.items()]
     locust.send_signal(signal.SIGTERM)
