@@ -41,7 +41,8 @@ def _killed(made: Whole, *, name: str) -> None:
 
 def _child_killed(made: Whole, *, name: str) -> None:
     """Kill the youngest process that a service has started; the service replaces it."""
-    os.kill(max(made.children(name)), signal.SIGKILL)
+    children = wait_for("it has children", lambda: made.children(name) or None)
+    os.kill(max(children), signal.SIGKILL)
 
 
 def _frozen(made: Whole, *, name: str) -> None:

@@ -34,7 +34,7 @@ PER_PERSON: Final = 10
 MIX: Final = {"recommend": 80, "interactions": 17, "forget": 1, "status": 2}
 """Parts of a hundred requests; interactions come three at a time."""
 _WORDS: Final = ("whales", "rivers", "crowns", "ghosts", "trains", "islands", "comets", "clocks")
-_BATCH: Final = 1_000
+_BATCH: Final = 200
 _OVER: Final = ("completed", "rejected")
 _CALLERS: Final = 20
 """Locust's users; each sends its share of the rate and waits for no answer."""
@@ -84,7 +84,7 @@ class Whole:
         self.url = f"http://127.0.0.1:{self._machine.ports['api']}"
         self._token = secrets / "LETHE_AUTH__SERVICE_TOKEN"
         headers = {"Authorization": f"Bearer {self._token.read_text()}"}
-        self.client = httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, headers=headers, timeout=300, trust_env=False)
 
     def of_api_processes(self, count: int) -> None:
         """Start the API again with so many processes."""

@@ -82,10 +82,12 @@ def measured(
     """Disturb a layout under traffic, one after the other; return what was seen."""
     load = machine()["load_average"]
     locust = made.traffic_begun(rate=rate, seconds=MOST_S, seed=SEED, mix=MIX)
-    time.sleep(AFTER_S)
-    spells = [_disturbed(made, name, disturb) for name, disturb in disturbances.items()]
-    locust.send_signal(signal.SIGTERM)
-    locust.wait(60)
+    try:
+        time.sleep(AFTER_S)
+        spells = [_disturbed(made, name, disturb) for name, disturb in disturbances.items()]
+    finally:
+        locust.send_signal(signal.SIGTERM)
+        locust.wait(120)
     sent, forgotten = made.traffic_seen()
     began_s = time.monotonic()
     made.settle()
