@@ -369,6 +369,17 @@ ROWS: Final[tuple[Row, ...]] = (
         ("chaos.png",),
     ),
     (
+        "half an hour of mixed traffic to all services on two busy cores",
+        lambda: (
+            f"{at('load_soak', 'erasures', 'completed')} of "
+            f"{at('load_soak', 'erasures_accepted')} erasures completed; the API holds "
+            f"{at('load_soak', 'memory_mib', 'api', 'after_warm_up'):.0f} MiB at first and "
+            f"{at('load_soak', 'memory_mib', 'api', 'last'):.0f} at last"
+        ),
+        ("load_soak",),
+        (),
+    ),
+    (
         "people of one list suppressed, and certified after two minutes",
         lambda: (
             f"{at('erasure_many', 'n_people'):,} in {at('erasure_many', 'suppressed_s'):.0f} s; "
