@@ -17,7 +17,7 @@ import statistics
 import sys
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -72,7 +72,7 @@ class _Sampler(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.is_over = threading.Event()
-        self.spent_s: Counter[str] = Counter()
+        self.spent_s: defaultdict[str, float] = defaultdict(float)
         self._clocks: dict[int, float] = {}
 
     def run(self) -> None:
@@ -147,7 +147,7 @@ def main() -> None:
         "processor_ms": round(1_000 * cpu / options.answers, ndigits=2),
         "shares": {
             step: round(spent_s / total_s, ndigits=3)
-            for step, spent_s in sampler.spent_s.most_common()
+            for step, spent_s in sorted(sampler.spent_s.items(), key=lambda one: -one[1])
         },
     }
     print(json.dumps(found, indent=2))

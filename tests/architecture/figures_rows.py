@@ -200,6 +200,24 @@ ROWS: Final[tuple[Row, ...]] = (
         (),
     ),
     (
+        "loading MovieLens 100K, beside the version before, in one run",
+        lambda: (
+            f"{at('loading', 'per_s_over_before'):.1f} times as many a second, "
+            f"{at('loading', 'cpu_over_before'):.2f} of the processor"
+        ),
+        ("loading",),
+        (),
+    ),
+    (
+        "of the processor's time of a list, server and framework, and looks at the database",
+        lambda: " and ".join(
+            f"{at('serving_steps', 'shares', step):.2f}"
+            for step in ("server and framework", "looks at the database")
+        ),
+        ("serving_steps",),
+        (),
+    ),
+    (
         "a start from SQL at a million users and 60,000 items",
         lambda: f"{at('start', 'without_head', 'start', 'wall_s'):.0f} s",
         ("start",),
