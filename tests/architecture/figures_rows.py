@@ -53,6 +53,16 @@ def _left(procedure: str) -> str:
     return ", ".join(sorted(kinds)) or "nothing"
 
 
+def _disturbed(name: str) -> str:
+    spells = at(name, "disturbances").values()
+    missed = sum(sum(one["not_answered"].values()) for one in spells)
+    asked = sum(one["requests"] for one in spells)
+    return (
+        f"{missed} of {asked:,} in {len(spells)} disturbances; "
+        f"{at(name, 'lost')} of {at(name, 'erasures', 'completed') + at(name, 'lost')}"
+    )
+
+
 def _latency(size: str) -> str:
     found = at("serving", "sizes", size, "latency_ms", "recommend")
     return f"p50 {found['p50']:.1f}, p99 {found['p99']:.1f} ms"
@@ -385,6 +395,12 @@ ROWS: Final[tuple[Row, ...]] = (
         ),
         ("chaos",),
         ("chaos.png",),
+    ),
+    (
+        "each service restarted in turn under load: requests unanswered, erasures lost",
+        lambda: _disturbed("load_restarts"),
+        ("load_restarts",),
+        (),
     ),
     (
         "half an hour of mixed traffic to all services on two busy cores",
