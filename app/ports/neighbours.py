@@ -52,7 +52,7 @@ class Neighbours(Protocol):
         top_n: int,
         exclude: Collection[ItemId] = (),
         among: Among | None = None,
-        in_order: bool = True,
+        in_sitting: bool = True,
     ) -> list[Scored]:
         """Return up to ``top_n`` items for someone with this history, ties by item id.
 
@@ -64,7 +64,8 @@ class Neighbours(Protocol):
             exclude: items that take no place.
             among: the only items to return. Others keep their places, which ``Scored.rank`` tells;
                 so a list is the same with them and without, but for them. None for all.
-            in_order: whether what people turned to next counts, too.
+            in_sitting: whether somebody is at it: the newest items count most, and what people
+                turned to next.
         """
 
     def repelled(self, *, liked: Sequence[ItemId], disliked: Sequence[ItemId]) -> set[ItemId]:

@@ -86,7 +86,7 @@ def fit_neighbours(setup: Setup, everybody: Mapping[int, Told]) -> Ask:
             liked,
             top_n=N_LISTED,
             exclude={one.item_id for one in told},
-            in_order=setup.in_sitting,
+            in_sitting=setup.in_sitting,
         )
         return [int(one.item_id) for one in listed]
 
@@ -191,12 +191,13 @@ def _matrix(everybody: Mapping[int, Told], n_items: int) -> NDArray[np.float32]:
 def _by_weights(weights: Floats) -> Ask:
     def ask(told: Told) -> list[int]:
         seen = sorted({int(one.item_id) for one in told})
-        return _best(weights[seen].sum(axis=0), seen)
+        return best(weights[seen].sum(axis=0), seen)
 
     return ask
 
 
-def _best(scores: Floats, seen: Collection[int]) -> list[int]:
+def best(scores: Floats, seen: Collection[int]) -> list[int]:
+    """Return the ten best of all items but those that were seen, ties by number."""
     scores = scores.copy()
     scores[list(seen)] = -np.inf
     found: list[int] = np.argsort(-scores, kind="stable")[:N_LISTED].tolist()
@@ -207,7 +208,7 @@ def fit_popularity(n_items: int, everybody: Mapping[int, Told]) -> Ask:
     """Fit the number of users."""
     counts = Counter(int(one.item_id) for told in everybody.values() for one in told)
     degrees = np.array([counts[item] for item in range(n_items)], dtype=np.float64)
-    return lambda told: _best(degrees, {int(one.item_id) for one in told})
+    return lambda told: best(degrees, {int(one.item_id) for one in told})
 
 
 def fit_ease(n_items: int, everybody: Mapping[int, Told], *, regularisation: float) -> Ask:

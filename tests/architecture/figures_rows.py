@@ -371,6 +371,15 @@ ROWS: Final[tuple[Row, ...]] = (
         ("served.svg",),
     ),
     (
+        "NDCG@10 of the next liked item of somebody who is at it, MovieLens 100K",
+        lambda: ", ".join(
+            f"{name} {at('quality_next_item', 'test', 'arms', name, 'ndcg_liked', 'mean'):.3f}"
+            for name in ("list", "session kNN", "item transitions", "EASE")
+        ),
+        ("quality_next_item",),
+        (),
+    ),
+    (
         "what was tried to rank better than EASE, and EASE on the head of a large catalogue",
         lambda: "tables, in the files",
         ("quality_beyond", "quality_head"),

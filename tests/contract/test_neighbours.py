@@ -244,7 +244,7 @@ def test_what_people_turned_to_next_comes_before_what_they_came_from(limit: Limi
     neighbours = built(readers | others, limits=limit)
 
     in_order = neighbours.recommend([asked], top_n=2)
-    in_none = neighbours.recommend([asked], top_n=2, in_order=False)
+    in_none = neighbours.recommend([asked], top_n=2, in_sitting=False)
 
     assert [one.item_id for one in in_order] == [after, before]
     assert [one.item_id for one in in_none] == [before, after]

@@ -50,7 +50,8 @@ class ExactNeighbours:
         head_limit: how many items of a larger one it is computed for; 0 for none.
         regularisation: EASE's lambda > 0. Configuration: never tuned on live data.
         is_graded: weigh users and items, see ``Weighing``; False for EASE as published.
-        recency: share of what an item of a history counts that fades with newer ones; 0: none.
+        recency: share of what an item of a history counts that fades with newer ones; 0: none,
+            in a sitting neither.
         order_weight: what counts that people turned to next, beside what they have in common,
             both in standard deviations; 0 for nothing.
         max_removals: how many users with removals a downdate takes; with more, user-kNN answers.
@@ -166,10 +167,10 @@ class ExactNeighbours:
         top_n: int,
         exclude: Collection[ItemId] = (),
         among: Among | None = None,
-        in_order: bool = True,
+        in_sitting: bool = True,
     ) -> list[Scored]:
         """Return up to ``top_n`` items for someone with this history, ties by item id."""
-        query = Query.of(history, recency=self._recency, never=exclude)
+        query = Query.of(history, recency=self._recency, in_sitting=in_sitting, never=exclude)
         serving = self._serving
         # Without the lock, for this takes longest: an answerer never changes.
         ease = serving.scores(query) if serving else None
@@ -178,7 +179,7 @@ class ExactNeighbours:
                 serving = self._serving
                 ease = serving.scores(query) if serving else None
             table, scores = self._scored(query, serving if ease is not None else None, ease)
-            if self._order_weight and in_order:
+            if self._order_weight and in_sitting:
                 following = successors(self._state, query)
                 scores = table.with_share(scores, following, share=self._order_weight)
         return best_items(scores, table.items, top_n=top_n, eligible=table.eligible(among))

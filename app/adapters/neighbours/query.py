@@ -17,6 +17,9 @@ UNIT: Final = 1024
 
 _HALF_LIFE: Final = 10.0
 """Newer items after which half of what fades is left."""
+_AT_IT: Final = (0.9, 3.0)
+"""The share that fades and the half-life for somebody who is at it. On the validation part of
+MovieLens 100K half-lives of 2 and 3 with the order at .5 find the next item best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +42,17 @@ class Query:
         history: Sequence[ItemId],
         *,
         recency: float,
+        in_sitting: bool = False,
         never: Collection[ItemId] = (),
     ) -> Self:
         """Return the query of a history, newest first; of an item given twice the first counts.
 
-        Item k counts 1 - recency + recency * 2^(-k / 10), k = 0 for the newest.
+        Item k counts 1 - recency + recency * 2^(-k / 10), k = 0 for the newest; in a sitting
+        .1 + .9 * 2^(-k / 3), unless ``recency`` is 0.
         """
         items = list(dict.fromkeys(history))
-        weights = [_weight(k, recency) for k in range(len(items))]
+        fading, half_life = _AT_IT if in_sitting and recency else (recency, _HALF_LIFE)
+        weights = [_weight(k, fading, half_life) for k in range(len(items))]
         return cls(items, np.array(weights, dtype=np.int64), never)
 
     def known(self, number: Mapping[ItemId, int]) -> tuple[Ints, Ints]:
@@ -58,5 +64,5 @@ class Query:
 
 
 @cache
-def _weight(place: int, recency: float) -> int:
-    return round(UNIT * (1 - recency + recency * 2 ** (-place / _HALF_LIFE)))
+def _weight(place: int, fading: float, half_life: float) -> int:
+    return round(UNIT * (1 - fading + fading * 2 ** (-place / half_life)))

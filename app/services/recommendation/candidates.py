@@ -132,7 +132,7 @@ class Candidates:
             return found
         if wish.liked:
             behaviour = self._neighbours.recommend(
-                wish.liked, top_n=depth, exclude=hidden, among=among, in_order=wish.in_sitting
+                wish.liked, top_n=depth, exclude=hidden, among=among, in_sitting=wish.in_sitting
             )
             # A score of 0 or less is no evidence for an item, however the list goes on.
             kept = [one for one in behaviour if one.score > 0]
