@@ -93,7 +93,10 @@ def on_servers(folder: Path, stack: ExitStack) -> Place:
         "data_dir": folder / "data",
         "pepper": PEPPER,
         "database": {"url": servers.database_url},
-        "vault": {"url": environment["LETHE_VAULT__URL"]},
+        "vault": {
+            "url": environment["LETHE_VAULT__URL"],
+            "kek": environment["LETHE_VAULT__KEK"],
+        },
         "chroma": {"url": servers.chroma.url, "persist_dir": servers.chroma.directory},
     }
     settings = Settings.model_validate(values)

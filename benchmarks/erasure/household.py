@@ -39,8 +39,8 @@ class Household:
         """Return a user's pseudonym."""
         return self.adapters.identity.pseudonym(name)
 
-    def fill(self, sizes: Mapping[str, int], *, seed: int) -> None:
-        """Give users notes of their own words, sealed and rotated as ingestion does.
+    def fill(self, sizes: Mapping[str, int], *, seed: int, n_words: int = 6) -> None:
+        """Give users notes of ``n_words`` words of theirs, sealed and rotated as ingestion does.
 
         Only the embedder is left out: directions are random.
         """
@@ -51,7 +51,7 @@ class Household:
             for number in range(n_memories):
                 key = self.adapters.identity.event_key(user, f"{name}-{number}")
                 at = _WHEN + timedelta(minutes=number)
-                words = f"{' '.join(rng.choice(_WORDS, 6))} {secrets.token_hex(8)}"
+                words = f"{' '.join(rng.choice(_WORDS, n_words))} {secrets.token_hex(8)}"
                 note = Interaction(user, key, Kind.NOTE, at, text=words)
                 rows.append(NewInteraction(note, RecordId(secrets.token_hex(16))))
         for start in range(0, len(rows), _BATCH):

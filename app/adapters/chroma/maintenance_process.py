@@ -52,20 +52,37 @@ class MaintenanceReport:
     damaged: frozenset[str]
 
 
-def run_maintenance(directory: Path, *, timeout_s: float = 900.0) -> MaintenanceReport:
+def run_maintenance(
+    directory: Path, *, is_compacted: bool = False, timeout_s: float = 900.0
+) -> MaintenanceReport:
     """Clean the database in ``directory``; return when that is done.
 
-    Safe beside a client or a server that has the database open: readers and writers stall for
-    0.1 to 0.2 s at 10,000 records, about 1.5 s at 100,000. One at a time, by a file lock.
+    Safe beside a client or a server that has the database open. One at a time, by a file lock.
 
     Args:
         directory: the database's.
+        is_compacted: give free pages back, too; readers and writers stall meanwhile.
         timeout_s: after which the process is killed; the database survives that.
 
     Raises:
         DependencyUnavailableError: it did not finish; the files may still hold erased data.
     """
-    report = json.loads(_run(maintenance.__name__, directory, timeout_s=timeout_s))
+    return report_of(clean_files(directory, is_compacted=is_compacted, timeout_s=timeout_s))
+
+
+def clean_files(directory: Path, *, is_compacted: bool = False, timeout_s: float = 900.0) -> bytes:
+    """Do so, and return what ``report_of`` reads, on this machine or another.
+
+    Raises:
+        DependencyUnavailableError: as ``run_maintenance``.
+    """
+    options = [maintenance.COMPACTED] if is_compacted else []
+    return _run(maintenance.__name__, directory, *options, timeout_s=timeout_s)
+
+
+def report_of(raw: bytes) -> MaintenanceReport:
+    """Return the report of a cleaning."""
+    report = json.loads(raw)
     return MaintenanceReport(
         bytes_freed=report["bytes_freed"],
         directories_removed=report["directories_removed"],
@@ -91,10 +108,10 @@ def damaged_collections(directory: Path, *, timeout_s: float = 900.0) -> frozens
     return frozenset(json.loads(_run(index_check.__name__, directory, timeout_s=timeout_s)))
 
 
-def _run(module: str, directory: Path, *, timeout_s: float) -> bytes:
+def _run(module: str, directory: Path, *options: str, timeout_s: float) -> bytes:
     # VACUUM's temporary copy stays on the disk that is probed, not in a shared /tmp.
     environment = os.environ | {"SQLITE_TMPDIR": str(directory)}
-    command = [sys.executable, "-m", module, str(directory)]
+    command = [sys.executable, "-m", module, str(directory), *options]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
             command,

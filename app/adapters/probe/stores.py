@@ -99,7 +99,7 @@ class StoreSearch:
         n_files, n_bytes = 0, 0
         with ExitStack() as stack:
             if store.format is StoreFormat.CHROMA:
-                # VACUUM moves pages while they are read; wait for it, and let it wait.
+                # Pages are overwritten, or moved, while they are read; wait, and let that wait.
                 stack.enter_context(locked(store.path / LOCK_FILE))
             if store.format is StoreFormat.LOGS:
                 stack.enter_context(self._planted(store.path))
