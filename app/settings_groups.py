@@ -95,23 +95,6 @@ class VaultSettings(Group):
     """Seconds a key is held in memory at most; none is used after it was destroyed."""
 
 
-class ChromaSettings(Group):
-    """The vector database."""
-
-    url: HttpUrl | None = None
-    """Address of a Chroma server, such as `http://chroma:8000`; unset means Chroma inside this
-    process, then the only one. The server has no authentication: keep it on a private network."""
-    persist_dir: Folder | None = None
-    """The server's own directory: its files are cleaned and probed there. Every Celery worker needs
-    it, no API process does. Ignored for Chroma inside this process."""
-    node: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")] = "chroma-0"
-    """Name of the machine that holds the server's files: what touches them goes to the queue of
-    this name, which the workers there read (`lethe worker --node`)."""
-    n_shards: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Collections over which users are spread; a count. Unset means 16 inside this process and 64
-    on a server. Fixed once there are data."""
-
-
 class RedisSettings(Group):
     """Broker and cache of the distributed mode."""
 

@@ -14,13 +14,13 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.settings_chroma import ChromaSettings
 from app.settings_groups import (
     DEVELOPMENT_ADMIN_TOKEN,
     DEVELOPMENT_SERVICE_TOKEN,
     ApiSettings,
     AuditSettings,
     AuthSettings,
-    ChromaSettings,
     DatabaseSettings,
     Folder,
     ForgetSettings,
@@ -176,7 +176,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_what_cannot_work(self) -> Self:
-        problems = [*_contradictions(self), *_untold(self), *_ambiguous(self), *_unshared(self)]
+        problems = [*_contradictions(self), *_untold(self), *_ambiguous(self)]
+        problems += [*_unlaid(self), *_unshared(self)]
         if self.is_production:
             problems += _unfit(self)
         if problems:
@@ -216,6 +217,17 @@ def _ambiguous(settings: Settings) -> Iterator[str]:
         yield "LETHE_OPINIONS__POSITIVE: a kind of it is in LETHE_OPINIONS__NEGATIVE, too"
 
 
+def _unlaid(settings: Settings) -> Iterator[str]:
+    """Yield the problems of several servers of the vector database."""
+    chroma = settings.chroma
+    if chroma.url is not None and chroma.urls is not None:
+        yield "LETHE_CHROMA__URLS: stands in place of LETHE_CHROMA__URL; set one of them"
+    if len(chroma.servers) > 1 and settings.queue != "celery":
+        yield "LETHE_CHROMA__URLS: several need LETHE_QUEUE=celery, whose workers clean their files"
+    if len(chroma.servers) > 1 and chroma.node not in chroma.servers:
+        yield "LETHE_CHROMA__NODE: none of chroma-0, chroma-1 and so on, one for each address"
+
+
 def _unshared(settings: Settings) -> Iterator[str]:
     """Yield the problems of several processes that would not share their stores."""
     has_workers = settings.queue == "celery"
@@ -225,7 +237,7 @@ def _unshared(settings: Settings) -> Iterator[str]:
         yield "LETHE_REDIS__URL: required by Celery"
     elif settings.redis.url is None:
         yield "LETHE_REDIS__URL: required by several processes, or an erasure misses caches"
-    if settings.chroma.url is None:
+    if not settings.chroma.servers:
         # A second process on Chroma's files reads erased ids and loses writes, without an error.
         yield "LETHE_CHROMA__URL: required by several processes; Chroma's files bear only one"
     if settings.vault.url is None:

@@ -59,6 +59,12 @@ class FakeMemoryStore:
     def reindex(self, shards: Sequence[int] | None) -> Reindexed:
         return Reindexed(shards=1, copied=len(self.records), emptied=0)
 
+    def misplaced(self) -> list[int]:
+        return []
+
+    def controls(self) -> list[Memory]:
+        return []
+
     def mark(self) -> int:
         return self.marked
 

@@ -24,7 +24,8 @@ from app.domain.models import Consent, Interaction, Item, ItemId, Kind, Pseudony
 from app.ports.explainer import ExplainTask, Reason
 from app.ports.ranker import LlmRanking, RankerHealth, RankingForm, RankingTask
 from app.settings import Settings
-from app.settings_groups import ChromaSettings, NeighboursSettings
+from app.settings_chroma import ChromaSettings
+from app.settings_groups import NeighboursSettings
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 TASTES = {

@@ -7,6 +7,7 @@ from typing import Final
 from celery import signals
 
 from app.bootstrap.adapters import celery_of
+from app.bootstrap.node import serve_node
 from app.observability import Metrics, configure_logging
 from app.settings import load_settings
 from workers.tasks import register
@@ -21,6 +22,11 @@ register(app, _settings)
 def _show_metrics(**_: object) -> None:
     if _settings.api.metrics_port is not None:
         Metrics().serve(_settings.api.metrics_port)
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _serve_node(**_: object) -> None:
+    serve_node(_settings)
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator] # Celery has no types

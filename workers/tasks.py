@@ -7,7 +7,7 @@ from typing import Any
 from celery import Celery, signals
 
 from app import tracing
-from app.adapters.queue.celery import FORGET_RUN, SEARCH_RUN, SWEEP_RUN
+from app.adapters.queue.celery import FORGET_RUN, SWEEP_RUN
 from app.bootstrap import Runtime, build
 from app.bootstrap.background import NEVER_S
 from app.domain.models import RequestId
@@ -45,10 +45,6 @@ def register(app: Celery, settings: Settings) -> None:
         container = lazy.get().container
         with tracing.span(FORGET_RUN, facts={"lethe.erasure": request_id}):
             container.erase.execute(RequestId(request_id))
-
-    @app.task(name=SEARCH_RUN)  # type: ignore[untyped-decorator] # Celery has no types
-    def search_run(search_id: str) -> None:
-        lazy.get().answer_search(search_id)
 
     @app.task(name=SWEEP_RUN)  # type: ignore[untyped-decorator] # Celery has no types
     def sweep_run() -> None:

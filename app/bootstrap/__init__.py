@@ -11,12 +11,12 @@ import structlog
 
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.llm.pool import RankerPool
-from app.adapters.probe.by_queue import answer_search
 from app.adapters.queue.celery import queue_of
 from app.adapters.queue.inline import InlineQueue
 from app.api.state import Limits, Security, Sender, State
 from app.api.user_tokens import KeySet, UserTokens
-from app.bootstrap.adapters import Adapters, chroma_directory
+from app.bootstrap.adapters import Adapters
+from app.bootstrap.chroma import chroma_directory
 from app.bootstrap.llm import watch_llm
 from app.bootstrap.metrics import (
     watch_answers,
@@ -59,16 +59,6 @@ class Runtime:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def answer_search(self, search_id: str) -> None:
-        """Search these files for a process that is away from them."""
-        if self._adapters.redis is not None:
-            answer_search(
-                search_id,
-                client=self._adapters.redis,
-                probe=self._adapters.probe,
-                key=self._adapters.identity.search_key(),
-            )
 
     def state(self) -> State:
         """Return what the web application needs."""

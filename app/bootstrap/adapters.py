@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from contextlib import ExitStack
 from functools import cache, partial
-from pathlib import Path
 from typing import Final
 
 import redis
@@ -15,9 +14,8 @@ from celery import Celery
 from app.adapters.cache.in_process import LocalCache
 from app.adapters.cache.redis import RedisCache, require_noeviction
 from app.adapters.chroma.catalogue import ChromaCatalogueIndex
-from app.adapters.chroma.client import ChromaDatabase
-from app.adapters.chroma.layout import CollectionSpec
 from app.adapters.chroma.memory import ChromaMemoryStore
+from app.adapters.chroma.servers import Chroma
 from app.adapters.db.engine import open_engine, sqlite_file
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.embedders.minilm import MiniLMEmbedder
@@ -26,7 +24,7 @@ from app.adapters.embedders.static import StaticEmbedder
 from app.adapters.llm.prompts import Prompting
 from app.adapters.neighbours.exact import ExactNeighbours
 from app.adapters.neighbours.user_knn import UserKnn
-from app.adapters.probe.by_queue import SEARCH_S, QueuedProbe
+from app.adapters.probe.by_queue import ProbeOfAll, QueuedProbe
 from app.adapters.probe.process import FileProbe
 from app.adapters.probe.stores import ProbedStore, StoreFormat
 from app.adapters.queue.celery import RING_S, WORKER_ANSWER_S, CeleryQueue, make_celery
@@ -38,6 +36,7 @@ from app.adapters.system.webhook import HttpWebhookSender
 from app.adapters.vault.cipher import VaultCipher
 from app.adapters.vault.encrypted_memory_store import EncryptedMemoryStore
 from app.adapters.vault.ledger import SqlErasureLedger
+from app.bootstrap.chroma import chroma_store, cleaned, open_chroma, other_nodes, spec_of
 from app.bootstrap.llm import Llm, connect_llm, prompting_of
 from app.bootstrap.vault import open_vault, require_keys
 from app.domain.erasure.residue import NeedleKind
@@ -57,9 +56,6 @@ from app.settings import Settings, load_pepper
 from app.settings_groups import NeighboursSettings, OpinionSettings
 
 _log = structlog.get_logger(__name__)
-_EMBEDDED_SHARDS: Final = 16
-_SERVER_SHARDS: Final = 64
-"""64 shards cost 2.1 CPU-s and 291 MB at 3,000 records, 16 cost 0.8 and 164 (ADR 0008)."""
 _KNN_CELLS: Final = 2_000_000
 """Posting-list entries read for one request at most; bounds its time at any catalogue size."""
 
@@ -75,7 +71,7 @@ class Adapters:
     def __init__(self, settings: Settings, closing: ExitStack) -> None:
         self.settings = settings
         _require_private(settings)
-        if settings.chroma.url is None:
+        if not settings.chroma.servers:
             closing.callback(DataDirLock(settings.data_dir).close)
         self.process_id = secrets.token_hex(8)
         self.clock = SystemClock()
@@ -91,17 +87,16 @@ class Adapters:
         closing.callback(self.uows.close)
         require_keys(self.uows, self.vault)
         self.embedder = _embedder(settings, closing)
-        chroma = _chroma(settings)
+        chroma = open_chroma(settings)
         closing.callback(chroma.close)
-        self.memory = EncryptedMemoryStore(
-            ChromaMemoryStore(chroma, spec=_spec(self.embedder, settings)), vault=self.vault
-        )
-        self.catalogue_index = ChromaCatalogueIndex(chroma, spec=_spec(self.embedder, None))
+        self.redis = _redis(settings, closing)
+        self.nodes = other_nodes(settings, self.redis, key=self.identity.search_key())
+        self.memory = self._memory(chroma)
+        self.catalogue_index = ChromaCatalogueIndex(chroma, spec=spec_of(self.embedder, None))
         self.opinions = _opinions(settings.opinions)
         self.neighbours = _neighbours(settings.neighbours)
         self.signer = signer_of(settings)
         self.signer.create()
-        self.redis = _redis(settings, closing)
         self.cache: Cache = RedisCache(self.redis) if self.redis else LocalCache(clock=self.clock)
         self.llm_answers = Tally("hit", "miss")
         self.prompting = prompting_of(settings.llm)
@@ -113,13 +108,21 @@ class Adapters:
         self.probe: Probe = self._probe()
         self.webhook_sender: WebhookSender = _sender(settings, closing)
 
+    def _memory(self, chroma: Chroma) -> EncryptedMemoryStore:
+        """Return the memory, which has the files of other nodes cleaned there."""
+        store = ChromaMemoryStore(
+            chroma,
+            spec=spec_of(self.embedder, self.settings),
+            elsewhere=[partial(cleaned, node) for node in self.nodes],
+        )
+        return EncryptedMemoryStore(store, vault=self.vault)
+
     def _probe(self) -> Probe:
         """Return what searches the files here, or asks a worker that has them."""
-        is_away = chroma_directory(self.settings) is None
-        if self.redis is None or not is_away or not isinstance(self.queue, CeleryQueue):
-            return FileProbe(probed_stores(self.settings))
-        ring = partial(self.queue.ask_search, timeout_s=SEARCH_S)
-        return QueuedProbe(self.redis, ring=ring, key=self.identity.search_key())
+        others: list[Probe] = [QueuedProbe(node) for node in self.nodes]
+        stores = probed_stores(self.settings)
+        here: list[Probe] = [FileProbe(stores)] if stores or not others else []
+        return ProbeOfAll([*here, *others])
 
 
 def _require_private(settings: Settings) -> None:
@@ -161,7 +164,8 @@ def _llm(settings: Settings, closing: ExitStack, *, prompting: Prompting) -> Llm
 
 
 def _celery(settings: Settings) -> CeleryQueue:
-    return CeleryQueue(celery_of(settings, answer_s=RING_S))
+    nodes = list(settings.chroma.servers) or [settings.chroma.node]
+    return CeleryQueue(celery_of(settings, answer_s=RING_S), nodes=nodes)
 
 
 def celery_of(settings: Settings, *, answer_s: float = WORKER_ANSWER_S) -> Celery:
@@ -179,19 +183,10 @@ def celery_of(settings: Settings, *, answer_s: float = WORKER_ANSWER_S) -> Celer
     )
 
 
-def chroma_directory(settings: Settings) -> Path | None:
-    """Return where Chroma's files are; None where this process cannot reach them."""
-    return settings.chroma.persist_dir if settings.chroma.url else settings.data_dir / "chroma"
-
-
 def probed_stores(settings: Settings) -> list[ProbedStore]:
     """Return every store whose files this process can read, with what a canary leaves in it."""
     everywhere = frozenset({NeedleKind.ID, NeedleKind.PSEUDONYM, NeedleKind.DOCUMENT})
-    stores = []
-    chroma = chroma_directory(settings)
-    if chroma is not None:
-        control = everywhere | {NeedleKind.VECTOR}
-        stores.append(ProbedStore("memory", StoreFormat.CHROMA, chroma, control))
+    stores = chroma_store(settings)
     rows, vault = sqlite_file(settings.database_url), sqlite_file(settings.vault_url)
     if rows is not None:
         stores.append(ProbedStore("rows", StoreFormat.SQLITE, rows, everywhere))
@@ -222,14 +217,6 @@ def broker_url(settings: Settings) -> str:
     return settings.redis.url.get_secret_value()
 
 
-def _spec(embedder: Embedder, settings: Settings | None) -> CollectionSpec:
-    n_shards = 1
-    if settings is not None:
-        usual = _EMBEDDED_SHARDS if settings.chroma.url is None else _SERVER_SHARDS
-        n_shards = settings.chroma.n_shards or usual
-    return CollectionSpec(embedder_id=embedder.embedder_id, dim=embedder.dim, n_shards=n_shards)
-
-
 def _neighbours(told: NeighboursSettings) -> ExactNeighbours:
     return ExactNeighbours(
         dense_limit=told.dense_limit,
@@ -249,13 +236,6 @@ def _opinions(told: OpinionSettings) -> OpinionRule:
         scale=told.rating_scale,
         thresholds=told.rating_thresholds,
     )
-
-
-def _chroma(settings: Settings) -> ChromaDatabase:
-    chroma = settings.chroma
-    if chroma.url is None:
-        return ChromaDatabase.embedded(settings.data_dir / "chroma")
-    return ChromaDatabase.server(chroma.url, directory=chroma.persist_dir)
 
 
 @cache

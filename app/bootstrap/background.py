@@ -9,7 +9,7 @@ import structlog
 
 from app.adapters.queue.inline import PeriodicTask
 from app.bootstrap import Runtime
-from app.bootstrap.adapters import chroma_directory
+from app.bootstrap.chroma import chroma_directory
 from app.domain.errors import AppError, IntegrityError
 from app.services.administration.health import LOOK_S
 

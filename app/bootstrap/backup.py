@@ -103,7 +103,7 @@ def restore(settings: Settings, folder: Path) -> dict[str, bool]:
         DependencyUnavailableError: a database does not answer.
     """
     _require_whole(folder)
-    lock = DataDirLock(settings.data_dir) if settings.chroma.url is None else None
+    lock = DataDirLock(settings.data_dir) if not settings.chroma.servers else None
     try:
         lost = {store.name: not store.is_there() for store in _stores(settings)}
         for store in _stores(settings):

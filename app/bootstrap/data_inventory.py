@@ -85,14 +85,16 @@ PLACES: Final = (
     InventoryEntry(InventoryKind.TABLE, "webhook|dead_letter", Store.SERVICE),
     InventoryEntry(InventoryKind.COLLECTION, r"memory-\d+-g\d+", Store.MEMORY),
     InventoryEntry(InventoryKind.COLLECTION, r"items-g\d+", Store.CATALOGUE),
-    InventoryEntry(InventoryKind.COLLECTION, "lethe-mark", Store.SERVICE),
+    InventoryEntry(InventoryKind.COLLECTION, "lethe-(mark|control)", Store.SERVICE),
     InventoryEntry(InventoryKind.REDIS_KEY, "lethe:cache:[0-9a-f]{64}", Store.CACHE),
     InventoryEntry(
         InventoryKind.REDIS_KEY,
         r"node\.[a-z0-9-]+|unacked(_index|_mutex)?|_kombu\.binding\..*",
         Store.QUEUE,
     ),
-    InventoryEntry(InventoryKind.REDIS_KEY, "lethe:(search|found):[0-9a-f]{32}", Store.QUEUE),
+    InventoryEntry(
+        InventoryKind.REDIS_KEY, r"lethe:((search|found):[0-9a-f]{32}|work:[a-z0-9-]+)", Store.QUEUE
+    ),
     InventoryEntry(InventoryKind.FILE, rf"lethe\.db{_SQLITE}", Store.ROWS),
     InventoryEntry(InventoryKind.FILE, rf"vault\.db{_SQLITE}", Store.VAULT),
     InventoryEntry(InventoryKind.FILE, rf"chroma/chroma\.sqlite3{_SQLITE}", Store.MEMORY),

@@ -41,7 +41,7 @@ class SharedServices:
     def over(cls, adapters: Adapters) -> Self:
         """Build them over ``adapters``."""
         uows, clock, settings = adapters.uows, adapters.clock, adapters.settings
-        usual = EMBEDDED if settings.chroma.url is None else WITH_SERVERS
+        usual = WITH_SERVERS if settings.chroma.servers else EMBEDDED
         embedder = adapters.embedder
         audit_services, in_flight = audit_services_of(adapters), InFlightAnswers()
         index = adapters.catalogue_index

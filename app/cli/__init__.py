@@ -45,6 +45,7 @@ for command in (
     proof.probe,
     keys.rewrap,
     upkeep.reindex,
+    upkeep.rebalance,
     upkeep.backup,
     upkeep.restore,
     witness.witness,

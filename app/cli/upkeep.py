@@ -1,4 +1,4 @@
-"""``lethe reindex``, ``backup`` and ``restore``: what an operator does to the stores."""
+"""``lethe reindex``, ``rebalance``, ``backup``, ``restore``: what operators do to the stores."""
 
 from __future__ import annotations
 
@@ -35,6 +35,27 @@ def reindex(
         asdict(done),
         f"{done.shards} shards re-indexed, {done.copied} memories copied, "
         f"{done.emptied} damaged shards written anew",
+        as_json=as_json,
+    )
+
+
+def rebalance(
+    *,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move shards of the memory that belong on another Chroma server, and remove the old files.
+
+    Run it beside each server once every process knows all of LETHE_CHROMA__URLS; the service may
+    run. Each shard is copied, compared and then switched; what was cut off is done by the next run.
+    """
+    from app.cli.runtime import open_runtime
+
+    with open_runtime(data_dir) as runtime:
+        done = runtime.container.restore.rebalance()
+    tell(
+        {"shards": done.shards, "copied": done.copied},
+        f"{done.shards} shards moved, {done.copied} memories copied",
         as_json=as_json,
     )
 

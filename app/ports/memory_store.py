@@ -87,16 +87,26 @@ class MemoryStore(Protocol):
         """Flush these users' shards, clean the store's files; return bytes freed.
 
         Costs by shard and by file, so erasures that wait together share it. The files are
-        cleaned (full-text optimise, VACUUM) in a process of its own, one at a time.
+        cleaned (full-text optimise, free bytes overwritten) in a process of its own, one at a time.
         """
 
     def reindex(self, shards: Sequence[int] | None) -> Reindexed:
         """Replace shards (None: all) by copies without dead slots, and remove the old files.
 
-        A shard whose files are damaged is replaced by an empty one.
+        A shard whose files are damaged is replaced by an empty one. One of several servers does so
+        with its own shards; a copy is made where the shard belongs.
 
         Raises:
             InvalidInputError: there is no such shard.
+        """
+
+    def misplaced(self) -> list[int]:
+        """Return the shards on this machine that belong on another; ``reindex`` moves them."""
+
+    def controls(self) -> list[Memory]:
+        """Return what a search of each server's files must find, planting it where it is missing.
+
+        Memories of nobody, as the store itself holds them. None where there is one server only.
         """
 
     def count(self, order: ErasureOrder) -> int:

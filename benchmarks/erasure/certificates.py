@@ -81,6 +81,14 @@ def embedded(folder: Path) -> Place:
     return Place(settings, environment, data_dir / "chroma", has_worker=False)
 
 
+def told(environment: Mapping[str, str], name: str) -> str:
+    """Return a setting, wherever it is told: in the environment, or in the file of a secret."""
+    folder = environment.get("LETHE_SECRETS_DIR")
+    if name in environment or folder is None:
+        return environment[name]
+    return (Path(folder) / name).read_text().strip()
+
+
 def on_servers(folder: Path, stack: ExitStack) -> Place:
     """Start the servers as the compose file does; return their place, with usual settings."""
     postgres = stack.enter_context(started_postgres("wal_recycle=off"))
@@ -95,7 +103,7 @@ def on_servers(folder: Path, stack: ExitStack) -> Place:
         "database": {"url": servers.database_url},
         "vault": {
             "url": environment["LETHE_VAULT__URL"],
-            "kek": environment["LETHE_VAULT__KEK"],
+            "kek": told(environment, "LETHE_VAULT__KEK"),
         },
         "chroma": {"url": servers.chroma.url, "persist_dir": servers.chroma.directory},
     }

@@ -18,7 +18,8 @@ from app.domain.models import Item, ReportedInteraction
 from app.ports.dataset import InteractionRecord, ItemRecord
 from app.services.ingestion.outcomes import IngestResult, Outcome
 from app.services.recommendation.query import RecommendQuery
-from app.settings_groups import ChromaSettings, NeighboursSettings
+from app.settings_chroma import ChromaSettings
+from app.settings_groups import NeighboursSettings
 from tests.world import World, open_world
 
 _BATCH: Final = 5_000

@@ -96,6 +96,12 @@ class SqliteMemoryStore:
         self.maintain(())
         return Reindexed(shards=1, copied=self.size(), emptied=0)
 
+    def misplaced(self) -> list[int]:
+        return []
+
+    def controls(self) -> list[Memory]:
+        return []
+
     def count(self, order: ErasureOrder) -> int:
         return self._number(f"SELECT count(*) FROM memory WHERE {_ORDERED}", _of(order))
 

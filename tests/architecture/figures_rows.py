@@ -31,6 +31,20 @@ def at(name: str, *path: str | int) -> Any:  # noqa: ANN401 - the same
     return here
 
 
+def _shut_out(beside: str) -> str:
+    longest = at("erasure_stall", "embedded", "beside", beside, "readers_shut_out_s", "longest")
+    return f"{longest:.2f}"
+
+
+def _laid(n_shards: int, n_nodes: int, figure: str) -> float:
+    (row,) = (
+        row
+        for row in at("shard_map", "rows")
+        if (row["shards"], row["nodes"]) == (n_shards, n_nodes)
+    )
+    return float(row[figure])
+
+
 def _ndcg(data: str, model: str) -> str:
     before, after = (
         at(f"quality_{data}", when, "models", model, "ndcg@10", "mean")
@@ -316,6 +330,25 @@ ROWS: Final[tuple[Row, ...]] = (
         ),
         ("erasure_certificates", "erasure_certificates_servers"),
         ("erasure_certificates.png", "erasure_certificates_servers.png"),
+    ),
+    (
+        "readers of Chroma's database shut out, at a stretch, while its 100 MB are cleaned",
+        lambda: (
+            f"{_shut_out('maintenance')} s at most; by a VACUUM {_shut_out('vacuum')} s; "
+            f"with nothing beside {_shut_out('nothing')} s"
+        ),
+        ("erasure_stall",),
+        (),
+    ),
+    (
+        "ten million users on nodes by rendezvous hashing of shards",
+        lambda: (
+            f"fullest of 4 over mean {_laid(64, 4, 'fullest_over_mean'):.2f} with 64 shards, of "
+            f"16 {_laid(1_024, 16, 'fullest_over_mean'):.2f} with 1,024; a fifth node moves "
+            f"{100 * _laid(64, 4, 'moved_share'):.0f} %"
+        ),
+        ("shard_map",),
+        (),
     ),
     (
         "scrub, flush, vacuum and probe by the size of a shard",

@@ -25,7 +25,10 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
     ),
     # The command line talks to people: it prints, and says how long a load took.
     rules.prints: frozenset({"app/cli/"}),
-    rules.reads_the_clock: frozenset({"app/adapters/system/clock.py", "app/cli/"}),
+    # Cleaning is a program of its own, whose runs compare when they began.
+    rules.reads_the_clock: frozenset(
+        {"app/adapters/system/clock.py", "app/adapters/chroma/maintenance.py", "app/cli/"}
+    ),
     # All but the first start a program with their own environment.
     rules.reads_the_environment: frozenset(
         {
@@ -41,6 +44,7 @@ EDGES: Final[dict[Rule, frozenset[str]]] = {
         {
             "app/settings.py",
             "app/settings_model.py",
+            "app/settings_chroma.py",
             "app/settings_llm.py",
             "app/bootstrap/",
             "app/main.py",

@@ -221,7 +221,8 @@ def test_an_unreachable_redis_does_not_fail_the_answer(
 def test_the_age_of_a_queue_is_that_of_its_oldest_message(servers: Cluster) -> None:
     clock, metrics = MovedClock(), Metrics()
     queue = CeleryQueue(
-        make_celery(servers.redis.url, sweep_s=60, node="nobody", answer_s=RING_S, clock=clock)
+        make_celery(servers.redis.url, sweep_s=60, node="nobody", answer_s=RING_S, clock=clock),
+        nodes=["nobody"],
     )
 
     def shown(name: str) -> float:
@@ -248,7 +249,8 @@ def test_deliveries_without_number_erase_once(servers: Cluster, api: Api, name: 
             node="chroma-0",
             answer_s=RING_S,
             clock=SystemClock(),
-        )
+        ),
+        nodes=["chroma-0"],
     )
     for _ in range(50):
         queue.ring(RequestId(request_id))

@@ -20,7 +20,8 @@ from app.domain.models import ItemId
 from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.query import RecommendQuery
 from app.settings import Settings
-from app.settings_groups import ChromaSettings, DatabaseSettings, VaultSettings
+from app.settings_chroma import ChromaSettings
+from app.settings_groups import DatabaseSettings, VaultSettings
 from tests.servers.chroma import running_chroma
 from tests.servers.postgres import PostgresServer
 from tests.world import World, catalogue, open_world, settings_for

@@ -10,10 +10,10 @@ import numpy as np
 from chromadb.api.models.Collection import Collection
 from numpy.typing import NDArray
 
-from app.adapters.chroma.client import ChromaDatabase
 from app.adapters.chroma.generations import Generations
 from app.adapters.chroma.layout import ITEMS, CollectionSpec
 from app.adapters.chroma.scrub import BATCH, flush, scrub
+from app.adapters.chroma.servers import Chroma
 from app.domain.models import Item, ItemId, RecordId, Scored
 
 _PATIENCE_S: Final = 1.0
@@ -32,7 +32,7 @@ class ChromaCatalogueIndex:
         DependencyUnavailableError: Chroma does not answer.
     """
 
-    def __init__(self, database: ChromaDatabase, *, spec: CollectionSpec) -> None:
+    def __init__(self, database: Chroma, *, spec: CollectionSpec) -> None:
         self._database = database
         self._items = Generations(database, families=frozenset({ITEMS}), spec=spec)
 
@@ -52,7 +52,7 @@ class ChromaCatalogueIndex:
         self._items.write(ITEMS, partial(_remove, item_ids=item_ids, dim=dim))
 
     def search(self, query: NDArray[np.float32], *, top_n: int) -> list[Scored]:
-        with self._database.within(_PATIENCE_S):
+        with self._database.part(ITEMS).within(_PATIENCE_S):
             return self._items.read(
                 ITEMS,
                 partial(_search, query=query, top_n=top_n),

@@ -221,11 +221,32 @@ class ChromaDatabase:
         found = self.find(MARK)
         return 0 if found is None else int((found.metadata or {}).get("mark", 0))
 
-    def set_mark(self, mark: int) -> None:
+    def laid_on(self) -> int:
+        """Return over how many servers memories were spread when a mark was last set; 0 before."""
+        found = self.find(MARK)
+        return 0 if found is None else int((found.metadata or {}).get("servers", 1))
+
+    def set_mark(self, mark: int, *, n_servers: int = 1) -> None:
         """Store a number in the metadata of a collection without records."""
         with vendor_errors():
             kept = self._client.get_or_create_collection(MARK, embedding_function=None)
-            kept.modify(metadata={"mark": mark})
+            kept.modify(metadata={"mark": mark, "servers": n_servers})
+
+    def all(self) -> list[ChromaDatabase]:
+        """Return this one: there are no others."""
+        return [self]
+
+    def part(self, _family: str) -> ChromaDatabase:
+        """Return what holds a family: this one."""
+        return self
+
+    def is_own(self, _name: str) -> bool:
+        """Whether a collection lies in this machine's directory, where that is within reach."""
+        return True
+
+    def is_home(self, _name: str) -> bool:
+        """Whether a collection lies where its family belongs."""
+        return True
 
     def ping(self) -> float:
         """Ask Chroma whether it is well; return milliseconds."""

@@ -82,7 +82,7 @@ def overwrite_free_space(connection: sqlite3.Connection, descriptor: int) -> int
 def _clean(connection: sqlite3.Connection, descriptor: int, *, first: int) -> int | None:
     """Clean a portion while nobody else writes; return how many pages changed, None at the end."""
     connection.execute("BEGIN IMMEDIATE")
-    try:
+    with connection:  # commits, and rolls back after an error
         layout = _layout(descriptor)
         n_changed = None
         if first <= layout.n_pages:
@@ -91,10 +91,6 @@ def _clean(connection: sqlite3.Connection, descriptor: int, *, first: int) -> in
             # Set to what it is: that counts as a change, so all caches are dropped.
             (number,) = connection.execute("PRAGMA user_version").fetchone()
             connection.execute(f"PRAGMA user_version = {int(number)}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
     return n_changed
 
 

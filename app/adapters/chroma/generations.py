@@ -18,8 +18,9 @@ from typing import Final, TypeVar
 from chromadb.api.models.Collection import Collection
 from chromadb.errors import ChromaError, InternalError, NotFoundError
 
-from app.adapters.chroma.client import ChromaDatabase, vendor_errors
+from app.adapters.chroma.client import vendor_errors
 from app.adapters.chroma.layout import CollectionSpec, collection_name, parse_name
+from app.adapters.chroma.servers import Chroma
 from app.domain.errors import DependencyUnavailableError, StoreDamagedError
 
 T = TypeVar("T")
@@ -52,9 +53,7 @@ class Generations:
         DependencyUnavailableError: Chroma does not answer.
     """
 
-    def __init__(
-        self, database: ChromaDatabase, *, families: frozenset[str], spec: CollectionSpec
-    ) -> None:
+    def __init__(self, database: Chroma, *, families: frozenset[str], spec: CollectionSpec) -> None:
         self._database = database
         self._families = families
         self._lock = threading.Lock()

@@ -13,6 +13,8 @@ from app.domain.models import Pseudonym
 ITEMS: Final = "items"
 MARK: Final = "lethe-mark"
 """Name of a collection without records that stores a number for the restore guard."""
+CONTROL: Final = "lethe-control"
+"""Name of the collection with what a search of a server's files has to find."""
 _NAME: Final = re.compile(r"(?P<family>[a-z]+(?:-\d+)?)-g(?P<generation>\d+)")
 _SHARD_DIGITS: Final = 8
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,14 @@ import numpy as np
 from chromadb.api.models.Collection import Collection
 from numpy.typing import NDArray
 
-from app.adapters.chroma.client import ChromaDatabase
-from app.adapters.chroma.generations import Generations
+from app.adapters.chroma.control import control
+from app.adapters.chroma.generations import Generation, Generations
 from app.adapters.chroma.grid import on_grid
 from app.adapters.chroma.layout import CollectionSpec, memory_family, shard_of
 from app.adapters.chroma.maintenance_process import MaintenanceReport, run_maintenance
 from app.adapters.chroma.reindex import drop_superseded, reindex
 from app.adapters.chroma.scrub import TEXT, batches, flush, known, scrub, with_text
+from app.adapters.chroma.servers import Chroma
 from app.domain.erasure.request import ErasureOrder
 from app.domain.errors import (
     DependencyUnavailableError,
@@ -42,14 +44,22 @@ class ChromaMemoryStore:
     Args:
         database: the shared client.
         spec: embedder, dimensions, number of shards (fixed for the life of the data).
+        elsewhere: have the files of the other servers cleaned, each on its machine.
 
     Raises:
         IntegrityError: the stored vectors are another embedder's.
         DependencyUnavailableError: Chroma does not answer.
     """
 
-    def __init__(self, database: ChromaDatabase, *, spec: CollectionSpec) -> None:
+    def __init__(
+        self,
+        database: Chroma,
+        *,
+        spec: CollectionSpec,
+        elsewhere: Sequence[Callable[[], MaintenanceReport]] = (),
+    ) -> None:
         self._database = database
+        self._elsewhere = elsewhere
         # Memories are read by id, never searched: each is turned by a key of its own, so a graph
         # of neighbours would say nothing. Its links cost a third of a load (ADR 0008).
         spec = replace(spec, max_neighbors=_MIN_NEIGHBORS, ef_construction=_MIN_WEIGHED)
@@ -74,10 +84,10 @@ class ChromaMemoryStore:
         *,
         within_s: float | None = None,
     ) -> dict[RecordId, NDArray[np.float32]]:
-        unique = list(dict.fromkeys(record_ids))
-        with self._database.within(within_s):
+        unique, family = list(dict.fromkeys(record_ids)), self._family(pseudonym)
+        with self._database.part(family).within(within_s):
             return self._shards.read(
-                self._family(pseudonym),
+                family,
                 partial(_embeddings, ids=unique),
                 default={},
                 is_whole=lambda found: len(found) == len(unique),
@@ -124,7 +134,12 @@ class ChromaMemoryStore:
         return report.bytes_freed + self._clean(directory).bytes_freed
 
     def _clean(self, directory: Path) -> MaintenanceReport:
-        report = run_maintenance(directory)
+        """Clean the files of every server, all at once; return what was done here."""
+        with ThreadPoolExecutor(max(1, len(self._elsewhere))) as pool:
+            others = [pool.submit(clean) for clean in self._elsewhere]
+            report = run_maintenance(directory)
+            for other in others:
+                other.result()  # its damage is its own machine's to tell
         if report.damaged:
             self._database.damaged |= report.damaged
             names = ", ".join(sorted(report.damaged))
@@ -136,6 +151,13 @@ class ChromaMemoryStore:
         if not set(wanted) <= set(range(self._spec.n_shards)):
             raise InvalidInputError(FieldError("shard", f"0 to {self._spec.n_shards - 1}"))
         directory = self._reachable_directory()
+        self._shards.refresh()
+        held = {shard.family for shard in self._shards.all_present() if self._is_here(shard)}
+        absent = {shard.family for shard in self._shards.all_present()} - held
+        if shards is not None and not absent.isdisjoint(map(memory_family, shards)):
+            raise InvalidInputError(
+                FieldError("shard", "it lies on another server: run this there")
+            )
         self._database.damaged |= run_maintenance(directory).damaged
         done = [
             reindex(
@@ -146,12 +168,30 @@ class ChromaMemoryStore:
             )
             for shard in wanted
         ]
-        self._database.damaged |= run_maintenance(directory).damaged
+        self._database.damaged |= run_maintenance(directory, is_compacted=shards is None).damaged
         return Reindexed(
             shards=sum(one.shards for one in done),
             copied=sum(one.copied for one in done),
             emptied=sum(one.emptied for one in done),
         )
+
+    def misplaced(self) -> list[int]:
+        self._shards.refresh()
+        found = {
+            shard.family
+            for shard in self._shards.all_present()
+            if self._is_here(shard) and not self._database.is_home(shard.collection.name)
+        }
+        return [shard for shard in range(self._spec.n_shards) if memory_family(shard) in found]
+
+    def controls(self) -> list[Memory]:
+        databases = self._database.all()
+        if len(databases) == 1:
+            return []  # whatever the canary has lies there
+        return [control(database, spec=self._spec) for database in databases]
+
+    def _is_here(self, shard: Generation) -> bool:
+        return self._database.is_own(shard.collection.name)
 
     def owners(self) -> Iterator[dict[RecordId, Pseudonym]]:
         for generation in self._shards.all_present():
@@ -188,7 +228,8 @@ class ChromaMemoryStore:
 
     def _worn(self, report: MaintenanceReport) -> list[str]:
         """Return the worn shards, the most dead slots first."""
-        present = {shard.collection.name: shard.family for shard in self._shards.all_present()}
+        here = filter(self._is_here, self._shards.all_present())
+        present = {shard.collection.name: shard.family for shard in here}
         worn = [
             fill
             for fill in report.fill

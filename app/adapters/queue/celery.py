@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
+from zlib import crc32
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -13,7 +15,6 @@ from app.ports.clock import Clock
 
 FORGET_RUN: Final = "forget.run"
 SWEEP_RUN: Final = "sweep.run"
-SEARCH_RUN: Final = "search.run"
 SENT_S: Final = "lethe_sent_s"
 """The header with the time at which a message was sent, in seconds since 1970."""
 TIME_LIMIT_S: Final = 600
@@ -103,24 +104,20 @@ def _transport(answer_s: float) -> dict[str, object]:
 
 
 class CeleryQueue:
-    """Sends a task to any worker. The message holds the request id and nothing else."""
+    """Sends a task to a worker. The message holds the request id and nothing else.
 
-    def __init__(self, app: Celery) -> None:
+    Args:
+        app: of ``make_celery``.
+        nodes: whose workers share the requests; any of them can do any.
+    """
+
+    def __init__(self, app: Celery, *, nodes: Sequence[str]) -> None:
         self._app = app
+        self._queues = [queue_of(node) for node in nodes]
 
     def ring(self, request_id: RequestId) -> None:
+        queue = self._queues[crc32(request_id.encode()) % len(self._queues)]
         try:
-            self._app.send_task(FORGET_RUN, args=[request_id], retry=False)
-        except OperationalError as exc:
-            raise DependencyUnavailableError("the broker does not answer") from exc
-
-    def ask_search(self, search_id: str, *, timeout_s: float) -> None:
-        """Have a worker do a search; the message is dropped once it is too late.
-
-        Raises:
-            DependencyUnavailableError: the broker does not answer.
-        """
-        try:
-            self._app.send_task(SEARCH_RUN, args=[search_id], retry=False, expires=timeout_s)
+            self._app.send_task(FORGET_RUN, args=[request_id], retry=False, queue=queue)
         except OperationalError as exc:
             raise DependencyUnavailableError("the broker does not answer") from exc

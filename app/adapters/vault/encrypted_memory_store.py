@@ -85,6 +85,12 @@ class EncryptedMemoryStore:
     def reindex(self, shards: Sequence[int] | None) -> Reindexed:
         return self._store.reindex(shards)
 
+    def misplaced(self) -> list[int]:
+        return self._store.misplaced()
+
+    def controls(self) -> list[Memory]:
+        return self._store.controls()
+
     def count(self, order: ErasureOrder) -> int:
         return self._store.count(order)
 

@@ -119,4 +119,12 @@ class ResidueSearch:
                 text=f"canary {secrets.token_hex(24)}",
             )
             self._ingest.record([note])
-        return self.everything_of(pseudonym).needles
+        needles = self.everything_of(pseudonym).needles
+        controls = self._memory.controls()
+        return replace(
+            needles,
+            documents=(*needles.documents, *(one.document for one in controls)),
+            ids=(*needles.ids, *(one.record_id for one in controls)),
+            pseudonyms=(*needles.pseudonyms, *(one.pseudonym for one in controls)),
+            vectors=(*needles.vectors, *(one.embedding for one in controls)),
+        )

@@ -216,6 +216,15 @@ class RestoreService:
         )
         return done
 
+    def rebalance(self) -> Reindexed:
+        """Move the shards on this machine that belong on another.
+
+        Raises:
+            DependencyUnavailableError: a store does not answer, or its files are out of reach.
+            IntegrityError: a copy is not like its original, which stands.
+        """
+        return self.reindex(self._memory.misplaced())
+
     def match_memories(self) -> None:
         """Store a memory for every row that lacks one, and scrub every memory without a row.
 

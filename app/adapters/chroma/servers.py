@@ -1,0 +1,165 @@
+"""Several Chroma servers, used as one: which of them holds which shard.
+
+Each shard has a home, by rendezvous hashing: of all nodes the one whose hash with the shard's name
+is highest. A node more takes its share from all others, and nothing moves between these. Where a
+shard is now says the server that has its present generation; it moves when it is copied into its
+next one, which is made at home (``reindex``). So nothing else has to be kept, or to be right.
+
+Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM
+Transactions on Networking 6(1), 1998.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from chromadb.api.models.Collection import Collection
+
+from app.adapters.chroma.client import ChromaDatabase
+from app.adapters.chroma.layout import ITEMS, CollectionSpec, parse_name
+from app.domain.errors import IntegrityError
+
+
+def home_of(family: str, *, nodes: Iterable[str]) -> str:
+    """Return the node that a family of collections belongs on."""
+    return max(nodes, key=lambda node: hashlib.sha256(f"{node} {family}".encode()).digest())
+
+
+def require_all(databases: Sequence[ChromaDatabase]) -> None:
+    """Refuse to work on fewer servers than there are: what lies on the others would be missed.
+
+    Raises:
+        IntegrityError: there are data on more servers than these.
+        DependencyUnavailableError: one of them does not answer.
+    """
+    n_laid = max(one.laid_on() for one in databases)
+    if n_laid > len(databases):
+        raise IntegrityError(f"memories lie on {n_laid} servers, told of are {len(databases)}")
+
+
+class ChromaServers:
+    """The databases of several servers, as one.
+
+    Reading a shard needs its server alone, writing to it that and its home, and looking where
+    shards are all of them.
+
+    Args:
+        databases: by node; one at most has a directory, that of this machine.
+
+    Raises:
+        IntegrityError: there are data on more servers than these.
+        DependencyUnavailableError: one of them does not answer.
+    """
+
+    def __init__(self, databases: Mapping[str, ChromaDatabase]) -> None:
+        self._databases = dict(databases)
+        self._where: dict[str, ChromaDatabase] = {}
+        self._holders: dict[str, ChromaDatabase] = {}
+        self.damaged: frozenset[str] = frozenset()
+        require_all(self.all())
+
+    @property
+    def directory(self) -> Path | None:
+        """Return where the files of this machine's server are; None away from all of them."""
+        own = [one.directory for one in self._databases.values() if one.directory is not None]
+        return own[0] if own else None
+
+    def all(self) -> list[ChromaDatabase]:
+        """Return the databases, in the order of the nodes."""
+        return list(self._databases.values())
+
+    def part(self, family: str) -> ChromaDatabase:
+        """Return the database that a family was last seen in, its home if in none."""
+        return self._holders.get(family) or self._home(family)
+
+    def is_own(self, name: str) -> bool:
+        """Whether a collection lies in this machine's directory."""
+        database = self._where.get(name)
+        return database is not None and database.directory is not None
+
+    def is_home(self, name: str) -> bool:
+        """Whether a collection lies where its family belongs."""
+        return self._where.get(name) is self._home((parse_name(name) or (name,))[0])
+
+    def _home(self, family: str) -> ChromaDatabase:
+        """Return where a family belongs; the catalogue, which is one collection, on the first."""
+        nodes = list(self._databases)
+        return self._databases[nodes[0] if family == ITEMS else home_of(family, nodes=nodes)]
+
+    def collections(self) -> list[Collection]:
+        """Return all collections of all servers."""
+        found: list[Collection] = []
+        where: dict[str, ChromaDatabase] = {}
+        for database in self._databases.values():
+            here = database.collections()
+            found.extend(here)
+            where |= {one.name: database for one in here if parse_name(one.name)}
+        self._where = where
+        names = sorted(where, key=_generation)
+        self._holders = {(parse_name(name) or (name,))[0]: where[name] for name in names}
+        return found
+
+    def find(self, name: str) -> Collection | None:
+        """Return the collection of that name, from where it was seen, or may have been made."""
+        family, number = parse_name(name) or (name, 1)
+        before = f"{family}-g{number - 1}"
+        places = [self._where.get(name), self._where.get(before), self._home(family)]
+        for database in dict.fromkeys(places):
+            found = None if database is None else database.find(name)
+            if database is not None and found is not None:
+                self._where[name] = database
+                return found
+        return None
+
+    def ensure(self, name: str, *, spec: CollectionSpec, is_ready: bool = True) -> Collection:
+        """Return the collection of that name, made at its home if it is on no server."""
+        database = self._home((parse_name(name) or (name,))[0])
+        for one in self._databases.values():
+            if one.find(name) is not None:  # begun when there were other servers
+                database = one
+        self._where[name] = database
+        return database.ensure(name, spec=spec, is_ready=is_ready)
+
+    def drop(self, name: str) -> None:
+        """Delete a collection from where it was seen. Idempotent."""
+        database = self._where.pop(name, None)
+        if database is not None:
+            database.drop(name)
+        self.damaged -= {name}
+
+    def mark(self) -> int:
+        """Return the least number that a server has; one that never had memories is left out."""
+        databases = list(self._databases.values())
+        n_laid = max(one.laid_on() for one in databases)
+        return min((one.mark() for one in databases[:n_laid]), default=0)
+
+    def set_mark(self, mark: int) -> None:
+        """Store a number on every server, and how many they are."""
+        for database in self._databases.values():
+            database.set_mark(mark, n_servers=len(self._databases))
+
+    def ping(self) -> float:
+        """Ask every server whether it is well; return the milliseconds of the slowest."""
+        return max(one.ping() for one in self._databases.values())
+
+    def close(self) -> None:
+        """Close all connections. Idempotent."""
+        for database in self._databases.values():
+            database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _generation(name: str) -> int:
+    return (parse_name(name) or ("", 0))[1]
+
+
+Chroma = ChromaDatabase | ChromaServers
+"""One database, or several."""
