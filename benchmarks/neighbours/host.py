@@ -38,14 +38,14 @@ from app.adapters.neighbours.user_knn import UserKnn
 from app.adapters.neighbours.users import Users
 from app.domain.models import ItemId, Pseudonym
 from benchmarks.data import SEED, Ints
-from benchmarks.harness import write_result
+from benchmarks.harness import RESULTS, write_result
 from benchmarks.neighbours import counts
 from benchmarks.neighbours.run import spread
 from benchmarks.neighbours.scaling import N_ITEMS, drawn
 
 SIZES: Final = (10_000, 100_000, 1_000_000, 10_000_000)
 N_READERS: Final = 3
-N_FORGETS: Final = 500
+N_FORGETS: Final = 200
 _PAUSE_S: Final = 0.005
 _MOST_COUNTED: Final = 1_000_000
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a file system in memory is what is measured
@@ -66,7 +66,8 @@ class Shared:
         for at, array in enumerate(_arrays(state).values()):
             np.save(self.folder / f"{at}.npy", array)
         (self.folder / "items.json").write_text(json.dumps(state.items.key), encoding="utf-8")
-        (self.folder / "lock").touch()
+        for name in ("lock", "turnstile"):
+            (self.folder / name).touch()
 
     def mapped(self) -> State:
         """Return a state over the files: what one writes to its lists, all see."""
@@ -85,9 +86,16 @@ class Shared:
 
     @contextmanager
     def locked(self, how: int) -> Iterator[None]:
-        """Hold the lock: alone, or beside others who only read."""
-        with (self.folder / "lock").open() as file:
-            fcntl.flock(file, how)
+        """Hold the lock: alone, or beside others who only read.
+
+        Whoever wants it passes a turnstile that a writer keeps shut, or readers who come one after
+        another would never let a writer in.
+        """
+        with (self.folder / "turnstile").open() as turnstile, (self.folder / "lock").open() as lock:
+            fcntl.flock(turnstile, how)
+            fcntl.flock(lock, how)
+            if how == fcntl.LOCK_SH:
+                fcntl.flock(turnstile, fcntl.LOCK_UN)
             yield
 
 
@@ -249,26 +257,37 @@ def _forget_beside_readers(
 
 
 def main() -> None:
-    """Measure every size and way in its own process, or one and print it."""
+    """Measure sizes and ways, each in its own process, or one and print it.
+
+    What the result file has of other sizes stays; each row has the load it was measured under.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--users", type=int)
-    parser.add_argument("--way", choices=["counts", "lists"])
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("--users", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--ways", nargs="+", choices=["lists", "counts"])
+    parser.add_argument("--data", type=Path, help="where the data are made, or were made before")
+    parser.add_argument("--here", action="store_true")
     options = parser.parse_args()
-    if options.users:
-        print(json.dumps(measure(options.way, options.users, folder=options.data)))
+    if options.here:
+        print(json.dumps(measure(options.ways[0], options.users[0], folder=options.data)))
         return
-    document: dict[str, list[object]] = {"lists": [], "counts": []}
     with tempfile.TemporaryDirectory() as named:
-        for way, rows in document.items():
-            for size in SIZES:
-                told = ["--way", way, "--users", str(size), "--data", named]
-                command = [sys.executable, "-m", "benchmarks.neighbours.host", *told]
+        for way in options.ways or ["lists", "counts"]:
+            for size in options.users:
+                told = ["--ways", way, "--users", str(size), "--data", str(options.data or named)]
+                command = [sys.executable, "-m", "benchmarks.neighbours.host", "--here", *told]
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                rows.append(json.loads(done.stdout))
                 print(way, done.stdout, flush=True)
-                facts = {"seed": SEED, "items": N_ITEMS, "readers": N_READERS}
-                write_result("neighbours_host", {**facts, **document})
+                _note(way, json.loads(done.stdout))
+
+
+def _note(way: str, row: dict[str, Any]) -> None:
+    path = RESULTS / "neighbours_host.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    rows = {name: before.get(name, []) for name in ("lists", "counts")}
+    others = [one for one in rows[way] if one["users"] != row["users"]]
+    rows[way] = sorted([*others, row], key=lambda one: int(one["users"]))
+    facts = {"seed": SEED, "items": N_ITEMS, "readers": N_READERS}
+    write_result("neighbours_host", {**facts, **rows})
 
 
 def measure(way: str, n_users: int, *, folder: Path) -> dict[str, object]:

@@ -18,7 +18,6 @@ import httpx
 from benchmarks.serving.app import SYNTHETIC
 from tests.servers.ports import free_port
 
-_START_S: Final = 300.0
 _HERE: Final = Path(__file__).parents[2]
 
 
@@ -50,6 +49,7 @@ def served(
     settings: Mapping[str, str] | None = None,
     tree: Path = _HERE,
     factory: str = "benchmarks.serving.app:create",
+    timeout_s: float = 300.0,
 ) -> Iterator[Server]:
     """Serve a directory by the code of a checkout until the block ends; given once it answers."""
     port = free_port()
@@ -77,7 +77,7 @@ def served(
         )
     try:
         while not _answers(url):
-            if process.poll() is not None or time.perf_counter() - begun > _START_S:
+            if process.poll() is not None or time.perf_counter() - begun > timeout_s:
                 raise RuntimeError((data_dir / "benchmark.log").read_text()[-2_000:])
             time.sleep(0.05)
         yield Server(url, process.pid, round(time.perf_counter() - begun, ndigits=1))
