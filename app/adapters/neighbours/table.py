@@ -65,11 +65,11 @@ class Table:
             row = {item: at for at, item in enumerate(among.ids)}
             rows = np.array([row.get(item, -1) for item in self.items], dtype=np.int64)
             known = self._rows = (among.ids, rows)
-        return np.append(among.mask, False)[known[1]]
+        return np.append(among.mask, False).take(known[1])  # in half the time of [rows]
 
     def of_slots(self, values: Floats) -> Floats:
         """Return values by slot in the order of the table; 0 for items that nobody has."""
-        return np.append(values, 0.0)[self.slots]
+        return np.append(values, 0.0).take(self.slots)
 
     def joined(self, ease: Floats | None, near: Floats) -> Floats:
         """Return the scores of head and tail: EASE's, and the neighbours' on its scale.
