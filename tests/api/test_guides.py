@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,11 +14,12 @@ import pytest
 
 from app.adapters.datasets.options import NOTHING_TOLD
 from app.adapters.datasets.registry import open_dataset
+from app.cli import app as commands
 from app.cli.forget_file import forget_file
 from app.cli.remote import Remote
 from app.ports.dataset import DatasetKind
 from app.services.ingestion.dataset_loader import LoadWatcher
-from app.settings import load_settings
+from app.settings import environment_names, load_settings
 from lethe_client import Lethe
 from tests.api.conftest import Api, open_api
 from tests.api.in_process import URL, InProcess, connected
@@ -157,3 +159,59 @@ def test_a_csv_is_loaded_but_for_the_line_that_cannot_be_read(api: Api, tmp_path
 
     assert result.duplicate == 0, result
     assert (result.items, result.accepted, bad) == (3, 3, ["interactions.csv:5"])
+
+
+def gorse(request: httpx.Request) -> httpx.Response:
+    """Answer as Gorse's server does, two entries a page."""
+    at = "2025-11-02T09:00:00Z"
+
+    def made(name: str, comment: str, *, hidden: bool, labels: object) -> dict[str, object]:
+        ids = {"ItemId": name, "Comment": comment, "IsHidden": hidden, "Timestamp": at}
+        return ids | {"Categories": None if hidden else ["tea"], "Labels": labels}
+
+    entries: dict[str, list[dict[str, object]]] = {
+        "Items": [
+            made("kettle", "Kettle", hidden=False, labels=["steel"]),
+            made("teapot", "Teapot", hidden=False, labels={"colour": "white", "vector": [0.1]}),
+            made("cups", "", hidden=True, labels=None),
+        ],
+        "Feedback": [
+            {"FeedbackType": kind, "UserId": user, "ItemId": item, "Timestamp": at, "Comment": ""}
+            for kind, user, item in (
+                ("star", "gerd", "kettle"),
+                ("read", "gerd", "cups"),
+                ("share", "gerd", "teapot"),
+                ("dislike", "hanna", "teapot"),
+            )
+        ],
+    }
+    name = {"/api/items": "Items", "/api/feedback": "Feedback"}[request.url.path]
+    start = int(request.url.params["cursor"] or 0)
+    rest = len(entries[name]) > start + 2
+    page = {"Cursor": str(start + 2) if rest else "", name: entries[name][start : start + 2]}
+    return httpx.Response(200, json=page)
+
+
+def test_what_gorse_has_is_moved_and_what_was_hidden_stays_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    transport = httpx.MockTransport(gorse)
+    with httpx.Client(base_url="http://gorse.test:8087", transport=transport) as client:
+        follow("from-gorse.md", gorse=client)
+
+    own = ["--data-dir", str(tmp_path / "data"), "--json"]
+    load = "".join(blocks("from-gorse.md", "sh")).removeprefix("lethe ")
+    commands([*load.split(), *own], standalone_mode=False)
+    loaded = json.loads(capsys.readouterr().out.splitlines()[-1])
+    commands(["recommend", "gerd", *own], standalone_mode=False)
+    listed = json.loads(capsys.readouterr().out.splitlines()[-1])["items"]
+
+    assert (loaded["items"], loaded["accepted"]) == (3, 3)
+    assert [one["item_id"] for one in listed] == ["teapot"]
+
+
+def test_the_page_on_gorse_names_only_settings_that_there_are() -> None:
+    page = (GUIDES / "from-gorse.md").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"LETHE_[A-Z_]+[A-Z]", page)) <= {name for name, _ in environment_names()}
