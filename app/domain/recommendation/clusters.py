@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
+_NOTHING: Final = 1e-3
+"""A norm below which a difference of unit vectors is rounding."""
+
+
+def mean_of(vectors: Matrix) -> Matrix:
+    """Return the mean, shape (d,), whose bits no order changes: float64 adds a grid exactly."""
+    total = vectors.sum(axis=0, dtype=np.float64)
+    return np.asarray(total / max(len(vectors), 1), dtype=np.float32)
+
+
+def telling(vector: Matrix, common: Matrix) -> Matrix:
+    """Return what a vector says beyond what all items say, shape (d,), unit norm.
+
+    Texts of one catalogue share a direction (its kind, its words), which tells nothing apart.
+
+    Args:
+        vector: shape (d,); returned as it is if it says nothing else.
+        common: mean of the items' vectors, shape (d,).
+
+    Source: Mu and Viswanath 2018, "All-but-the-top", with one direction.
+    """
+    square = float(common @ common)
+    if square == 0:
+        return vector
+    left = vector - (float(vector @ common) / square) * common
+    norm = float(np.linalg.norm(left))
+    return np.asarray(left / norm, dtype=np.float32) if norm > _NOTHING else vector
 
 
 def spherical_k_means(vectors: Matrix, *, k: int, rounds: int = 10) -> Matrix:
@@ -16,12 +45,14 @@ def spherical_k_means(vectors: Matrix, *, k: int, rounds: int = 10) -> Matrix:
     vectors in the same order give the same centres.
 
     Args:
-        vectors: shape (n, d), unit norm, n >= 1.
+        vectors: shape (n, d), unit norm; returned as they are if there are none.
         k: most centres, >= 1; duplicates among the vectors make fewer.
         rounds: of assignment and mean, >= 0.
 
     Source: Dhillon and Modha 2001.
     """
+    if not len(vectors):
+        return vectors
     centres = vectors[[int(np.argmax(vectors @ vectors.mean(axis=0)))]]
     while len(centres) < min(k, len(vectors)):
         nearness = (vectors @ centres.T).max(axis=1)

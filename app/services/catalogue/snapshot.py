@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import Item, ItemId, Scored
-from app.domain.recommendation.clusters import nearest, spherical_k_means
+from app.domain.recommendation.clusters import mean_of, spherical_k_means
 from app.domain.recommendation.column import Mask
 from app.domain.recommendation.columns import Narrowing
 from app.domain.recommendation.filter import CatalogueEntry, Where, matches
@@ -26,7 +26,7 @@ from app.services.catalogue.vectors import ItemVectors, Vector, best_of, exact_c
 
 N_CLUSTERS: Final = 8
 _SAMPLE: Final = 1024
-"""Items that the clusters are made from at most: as good as all, at any size of catalogue."""
+"""Items that clusters and mean are of at most: as good as all, at any size of catalogue."""
 MAX_EXACT: Final = 20_000
 """Up to here one product with all vectors is faster than the index: 20 MB of 256 dimensions."""
 _ANY_MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -282,18 +282,17 @@ class CatalogueSnapshot:
 
     @cached_property
     def centres(self) -> NDArray[np.float32]:
-        """Centres of clusters of the items, shape (c, dim): kinds of taste.
+        """Centres of clusters of the items, shape (c, dim): kinds of taste. Of nothing of users."""
+        return spherical_k_means(self._sampled, k=N_CLUSTERS)
 
-        A function of the catalogue alone, so no erasure changes them, and no erased user ever had
-        a part in them. Two processes with one catalogue have the same ones.
-        """
-        sample = nsmallest(_SAMPLE, self.rows, key=_place)
-        _, vectors = self.vectors.matrix(sample)
-        return spherical_k_means(vectors, k=N_CLUSTERS) if len(vectors) else vectors
+    @cached_property
+    def common(self) -> Vector:
+        """What all items say: the mean of their vectors, shape (dim,); (0,) without any."""
+        return mean_of(self._sampled)
 
-    def cluster_of(self, vectors: Vector) -> NDArray[np.int64]:
-        """Return the number of the cluster of each vector, shape (m,)."""
-        return nearest(self.centres, vectors)
+    @cached_property
+    def _sampled(self) -> Vector:
+        return self.vectors.matrix(nsmallest(_SAMPLE, self.rows, key=_place))[1]
 
 
 def _place(item_id: ItemId) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import ItemId, Scored
+from app.domain.recommendation.clusters import telling
 from app.domain.recommendation.fusion import reciprocal_ranks
 from app.domain.recommendation.repulsion import repelled
 from app.ports.neighbours import Neighbours
@@ -153,8 +154,11 @@ class Candidates:
         """Yield what texts are near to, and what shares most words: memories, notes, a query."""
         config, catalogue, among = self._config, rules.catalogue, rules.matching
         limit = min(depth + len(hidden), config.content_limit)
+        profile = wish.profile
+        if profile is not None and len(catalogue.common) == len(profile):
+            profile = telling(profile, catalogue.common)
         for meaning, words, weight, top_n, most in (
-            (wish.profile, wish.said, config.weight_content, depth, limit),
+            (profile, wish.said, config.weight_content, depth, limit),
             (wish.meaning, wish.text, config.weight_query, _QUERY_DEPTH, _QUERY_DEPTH),
         ):
             if meaning is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.domain.errors import DependencyUnavailableError, KeyUnavailableError
 from app.domain.models import Item, ItemId, RecordId
+from app.domain.recommendation.clusters import nearest
 from app.domain.recommendation.memory import strengths
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
 from app.domain.recommendation.prompt import ShownMemory
@@ -158,7 +159,7 @@ class MemorySelection:
         choice = Choice(
             vectors=memories.vectors,
             strength=memories.strength,
-            clusters=catalogue.cluster_of(_by_item(memories, vectors)),
+            clusters=nearest(catalogue.centres, _by_item(memories, vectors)),
             costs=self._token_costs(memories.as_shown(catalogue.items(remembered))),
             budget=self._token_budget,
         )
