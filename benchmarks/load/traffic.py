@@ -35,6 +35,8 @@ _HEADERS: Final = {
     "Authorization": f"Bearer {Path(os.environ['LOAD_TOKEN']).read_text().strip()}",
 }
 _LINES: Final[list[tuple[str, ...]]] = []
+LAST_S: Final = 15.0
+"""Seconds that answers still under way at the end are waited for."""
 _UNDER_WAY: Final = Group()
 _REQUESTS: Final[list[str]] = []
 """Ids of the erasure requests that were accepted."""
@@ -124,7 +126,9 @@ def _keep(
 
 @events.quitting.add_listener
 def _write(**_: object) -> None:
-    _UNDER_WAY.join()  # each has a time limit
+    _UNDER_WAY.join(timeout=LAST_S)
+    # Time limits are by read: a connection to what was frozen may stay for longer.
+    _LINES.extend([(f"{time.time():.3f}", "unfinished", "0", "0", "")] * len(_UNDER_WAY))
     with (OUT / "requests.csv").open("w", newline="") as file:
         csv.writer(file).writerows(_LINES)
     (OUT / "forgotten.txt").write_text("\n".join(_REQUESTS))
