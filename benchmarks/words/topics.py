@@ -3,12 +3,12 @@
     python -m benchmarks.words.topics [--seed 2026]
 
 Over the 92 pairs of ``topics.tsv``, written for this project from facts that are known to
-everybody; the catalogue is their items and the demo's books. ``served`` is what the service finds,
-``without_meaning`` counts what it takes for topics such as "the" or "3f9a1c7be2",
-which should be nothing but items that bear the identifier. With ``--likelihoods``, what
-``benchmarks.words.likelihoods`` wrote with a model, ``model`` is how well log P(item | topic)
-- log P(item) tells pairs apart (AUC), and what it does where the meaning is unsure, chosen on one
-half of the topics and measured on the other.
+everybody, with who wrote or invented each; the catalogue is their items and the demo's books.
+``served`` is what the service finds, ``without_meaning`` counts what it takes for topics such as
+"the" or "3f9a1c7be2", which should be nothing but items that bear the identifier. With
+``--likelihoods``, what ``benchmarks.words.likelihoods`` wrote with a model, ``model`` is how well
+log P(item | topic) - log P(item) tells pairs apart (AUC), and what it does where the meaning is
+unsure, chosen on one half of the topics and measured on the other.
 """
 
 from __future__ import annotations
@@ -53,7 +53,12 @@ def pairs() -> list[Pair]:
     with PAIRS.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     items = {
-        (row["title"], row["text"]): Item(ItemId(f"pair-{n}"), row["title"], row["text"])
+        (row["title"], row["text"]): Item(
+            ItemId(f"pair-{n}"),
+            row["title"],
+            row["text"],
+            {"author": row["author"]} if row["author"] else {},
+        )
         for n, row in enumerate(rows)
     }
     return [

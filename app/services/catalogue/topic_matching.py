@@ -17,11 +17,13 @@ from app.domain.errors import DependencyUnavailableError
 from app.domain.models import HistoryEntry, Item, ItemId, Pseudonym, RecordId
 from app.domain.recommendation.topic import (
     CERTAIN_THRESHOLD,
+    KIN_THRESHOLD,
     LIKENESS_THRESHOLD,
     MEANING_THRESHOLD,
     MatchedBy,
     Topic,
     has_meaning,
+    kin_of,
     mentions,
     spaced_words,
     words_about,
@@ -56,18 +58,30 @@ class _Sense:
     Args:
         query: embedding of its words, shape (dim,), unit norm.
         namesakes: mean embedding of catalogue items that name it, unit norm; None without any.
+        kin: whose those are that bear it in their titles, and their series.
     """
 
     query: NDArray[np.float32]
     namesakes: NDArray[np.float32] | None
+    kin: frozenset[str] = frozenset()
 
     def nearness_of_words(self, vectors: Sequence[NDArray[np.float32]]) -> float:
         """Return the cosine of the nearest text; -1 without any."""
         return max((float(vector @ self.query) for vector in vectors), default=-1.0)
 
-    def nearness_of_items(self, vectors: Sequence[NDArray[np.float32]]) -> float:
-        """Return the cosine of the nearest item that is like those that name the topic."""
-        return self.nearness_of_words([vector for vector in vectors if self._is_like(vector)])
+    def nearness_of_item(self, item: Item, vectors: Sequence[NDArray[np.float32]]) -> float:
+        """Return the cosine of an item's nearest vector, if it is like those that name the topic.
+
+        One by the same hand as those that bear it in their titles need not be as near: from
+        ``KIN_THRESHOLD`` on it counts as just near enough.
+        """
+        like = self.nearness_of_words([vector for vector in vectors if self._is_like(vector)])
+        is_kin = self.is_kin(item) and self.nearness_of_words(vectors) >= KIN_THRESHOLD
+        return max(like, MEANING_THRESHOLD) if is_kin else like
+
+    def is_kin(self, item: Item) -> bool:
+        """Whether an item is by the same hand, or of the same series."""
+        return bool(self.kin) and not self.kin.isdisjoint(kin_of(item))
 
     def _is_like(self, vector: NDArray[np.float32]) -> bool:
         if self.namesakes is None or float(vector @ self.query) >= CERTAIN_THRESHOLD:
@@ -125,7 +139,7 @@ class TopicMatcher:
                 nearness = sense.nearness_of_words(own)
             else:
                 known = [of_items[item.item_id]] if item.item_id in of_items else []
-                nearness = sense.nearness_of_items([*own, *known])
+                nearness = sense.nearness_of_item(item, [*own, *known])
             match = self._match(text, said=said, nearness=nearness)
             if match is not None:
                 matches[entry.record_id] = match
@@ -144,7 +158,7 @@ class TopicMatcher:
             known = {text: self._known.get(self._name(text)) for text in texts}
         lacking = [text for text, sense in known.items() if sense is None]
         made = {
-            text: _Sense(query, _namesakes(text, query, catalogue))
+            text: _sense(text, query, catalogue)
             for text, query in zip(lacking, self._embedder.embed(lacking), strict=True)
         }
         with self._lock:
@@ -184,7 +198,7 @@ class TopicMatcher:
         meant = [topic.text for topic in topics if has_meaning(topic.text)]
         said = {topic.text for topic in topics if not topic.topic_id}
         senses = self._senses(meant, catalogue, unkept=said)
-        near = self._are_near([item.item_id for item in items], senses, catalogue)
+        near = self._are_near(items, senses, catalogue)
         phrases = [phrase for topic in topics if (phrase := spaced_words(topic.text))]
         return {
             item.item_id
@@ -193,12 +207,12 @@ class TopicMatcher:
         }
 
     def _are_near(
-        self, item_ids: Sequence[ItemId], senses: Sequence[_Sense], catalogue: CatalogueSnapshot
+        self, items: Sequence[Item], senses: Sequence[_Sense], catalogue: CatalogueSnapshot
     ) -> NDArray[np.bool_]:
         """Return of each item whether it is near to any topic in meaning."""
-        found, vectors = catalogue.vectors.matrix(item_ids)
+        found, vectors = catalogue.vectors.matrix([item.item_id for item in items])
         if not found or not senses:
-            return np.zeros(len(item_ids), dtype=np.bool_)
+            return np.zeros(len(items), dtype=np.bool_)
         at = {item_id: row for row, item_id in enumerate(found)}
         # Rounded, so that no answer depends on which items and topics share a multiplication.
         words = np.stack([sense.query for sense in senses], axis=1).astype(np.float64)
@@ -209,8 +223,14 @@ class TopicMatcher:
                 likeness = vectors.astype(np.float64) @ sense.namesakes.astype(np.float64)
                 is_like[:, column] = np.round(likeness, 6) >= LIKENESS_THRESHOLD
         is_like |= to_words >= CERTAIN_THRESHOLD
-        near = np.asarray((is_like & (to_words >= self._threshold)).any(axis=1))
-        return np.array([item_id in at and near[at[item_id]] for item_id in item_ids])
+        near = np.asarray(is_like & (to_words >= self._threshold))
+        by_id = {item.item_id: item for item in items}
+        for column, sense in enumerate(senses):
+            if sense.kin:
+                is_kin = np.array([sense.is_kin(by_id[item_id]) for item_id in found])
+                near[:, column] |= is_kin & (to_words[:, column] >= KIN_THRESHOLD)
+        is_any: NDArray[np.bool_] = np.asarray(near.any(axis=1))
+        return np.array([item.item_id in at and is_any[at[item.item_id]] for item in items])
 
     def items_about_or_mentioning(
         self,
@@ -242,15 +262,15 @@ def _names_any(words: str, phrases: Sequence[str]) -> bool:
     return any(phrase in words for phrase in phrases)
 
 
-def _namesakes(
-    text: str, query: NDArray[np.float32], catalogue: CatalogueSnapshot
-) -> NDArray[np.float32] | None:
-    """Return the mean of the items that name a topic, among those that are near it."""
+def _sense(text: str, query: NDArray[np.float32], catalogue: CatalogueSnapshot) -> _Sense:
+    """Return what a topic means by the items that name it, among those that are near it."""
     near = [one.item_id for one in catalogue.nearest(query, top_n=_NAMESAKES)]
     items = catalogue.items(near)
     named = [one for one in items if mentions(words_about(items[one]), topic=text)]
+    bearing = [items[one] for one in named if mentions(items[one].title, topic=text)]
+    kin = frozenset[str]().union(*map(kin_of, bearing))
     _, vectors = catalogue.vectors.matrix(sorted(named))
     if not len(vectors):
-        return None
+        return _Sense(query, None, kin)
     mean: NDArray[np.float32] = vectors.mean(axis=0)
-    return mean / np.float32(np.linalg.norm(mean))
+    return _Sense(query, mean / np.float32(np.linalg.norm(mean)), kin)

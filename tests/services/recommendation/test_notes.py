@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.adapters.embedders.static import StaticEmbedder
 from app.domain.models import Item, ItemId
+from app.domain.recommendation.memory import describe_item
 from app.domain.recommendation.topic import Topic
 from app.ports.memory_store import MemoryStore
 from app.services.catalogue.current import CurrentCatalogue
@@ -87,3 +88,27 @@ def test_what_a_note_speaks_against_is_kept_in_no_process_and_a_topic_is_until_i
         for _ in range(2):
             matcher.items_about([topic], [item], catalogue=catalogue)
         assert embedder.texts.count(topic.text) == expected
+
+
+def test_a_topic_takes_what_is_by_the_same_hand_and_near_and_no_cookbook() -> None:
+    embedder = StaticEmbedder()
+    magic, other = {"author": "J. K. Rowling"}, {"author": ["Julia Child"]}
+    items = [
+        Item(ItemId("secrets"), "Harry Potter and the Chamber of Secrets", "school", magic),
+        Item(ItemId("beasts"), "Fantastic Beasts and Where to Find Them", "wizards", magic),
+        Item(ItemId("vacancy"), "The Casual Vacancy", "an election for a parish council", magic),
+        Item(ItemId("cooking"), "Mastering the Art of French Cooking", "cookbook", other),
+        Item(ItemId("beasts-2"), "Fantastic Beasts and Where to Find Them", "wizards", other),
+    ]
+    index = FakeCatalogueIndex()
+    index.upsert(items, embedder.embed([describe_item(one) for one in items]))
+    catalogue = CatalogueSnapshot.of(items, ItemVectors(index))
+    matcher = TopicMatcher(
+        embedder=embedder,
+        memory=cast("MemoryStore", None),
+        catalogue=cast("CurrentCatalogue", None),
+    )
+
+    taken = matcher.items_about([Topic("", "Harry Potter")], items, catalogue=catalogue)
+
+    assert taken == {"secrets", "beasts"}
