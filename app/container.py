@@ -34,6 +34,7 @@ from app.services.erasure.sweeper import SweepService
 from app.services.erasure.worker import EraseService
 from app.services.ingestion.dataset_loader import LoadService
 from app.services.ingestion.service import IngestService
+from app.services.recommendation.calibration import Calibration
 from app.services.recommendation.lists import ListService
 from app.services.recommendation.neighbour_sync import NeighbourSync
 from app.services.recommendation.reading_check import ReadingCheck
@@ -74,6 +75,7 @@ class Container:
     health: HealthService
     removal: ItemRemovalService
     reading: ReadingCheck
+    calibration: Calibration
     restore: RestoreService
     retention: RetentionService
     webhooks: WebhookService

@@ -32,10 +32,11 @@ class LlmSettings(Group):
     """Name the server serves the model under; required with an address."""
     api_key: SecretStr | None = None
     """Sent as bearer token; unset means none."""
-    mode: Literal["auto", "one_pass", "json"] = "auto"
+    mode: Literal["auto", "one_pass", "json", "likelihood"] = "auto"
     """How a ranking is asked for. `one_pass`: one token, masked to the candidates' labels (vLLM);
-    `json`: scores as JSON, for other servers, some twenty times slower. `auto` decides between
-    `one_pass` and `json` when the server is first reached."""
+    `json`: scores as JSON, for other servers, some twenty times slower; `likelihood`: how much
+    likelier a title is after those that the user likes. `auto` decides between `one_pass` and
+    `json` when the server is first reached."""
     language: Literal["en", "de"] = "en"
     """Language of the prompt's wording. Titles and people's words are shown as they are."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0

@@ -86,14 +86,16 @@ def connect_llm(
 def _guarded(server: LlmServer, llm: LlmSettings, *, prompting: Prompting) -> GuardedRanker:
     one_pass = SinglePassRanker(server, prompting=prompting)
     by_json = JsonRanker(server, prompting=prompting)
+    by_likelihood = LikelihoodRanker(server, prompting=prompting)
     forms: dict[str, list[Form]] = {
         "auto": [one_pass, by_json],
         "one_pass": [one_pass],
         "json": [by_json],
+        "likelihood": [by_likelihood],
     }
     return GuardedRanker(
         forms[llm.mode],
-        by_query=LikelihoodRanker(server, prompting=prompting),
+        by_query=by_likelihood,
         breaker=CircuitBreaker(failures=_BREAKER_FAILURES, cool_down_s=llm.cool_down_s),
         ping=lambda: server.describe_model(timeout_s=_PING_TIMEOUT_S),
     )

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from app.adapters.neighbours import ExactNeighbours
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.shared import SharedServices
+from app.ports.neighbours import Neighbours
+from app.services.recommendation.calibration import Calibration, CalibrationParts
 from app.services.recommendation.candidates import CandidateConfig, Candidates
 from app.services.recommendation.cursor import Cursors
 from app.services.recommendation.explanations import ExplanationConfig, ExplanationService
@@ -11,7 +16,8 @@ from app.services.recommendation.lists import ListService
 from app.services.recommendation.memory_selection import MemorySelection
 from app.services.recommendation.pipeline import PipelineConfig, RecommendationPipeline
 from app.services.recommendation.query import Boost, Scenario
-from app.services.recommendation.reranking import Reranker, RerankerConfig
+from app.services.recommendation.reading_check import ReadingCheck
+from app.services.recommendation.reranking import Ranking, Reranker, RerankerConfig
 from app.services.recommendation.service import RecommendService, Traffic
 from app.services.recommendation.user_reader import UserReader
 from app.settings import Settings
@@ -34,7 +40,7 @@ def recommend_of(adapters: Adapters, shared: SharedServices) -> RecommendService
             feed=shared.feed, kept=shared.kept, opinions=adapters.opinions, clock=adapters.clock
         ),
         catalogue=shared.current,
-        pipeline=_pipeline(adapters, shared),
+        pipeline=_pipeline(adapters, shared, _reranker(adapters, shared), adapters.neighbours),
         explanations=explanations,
         cursors=Cursors(identity=adapters.identity, clock=adapters.clock),
         traffic=Traffic(shared.limiter, shared.in_flight),
@@ -56,9 +62,30 @@ def lists_of(adapters: Adapters, shared: SharedServices) -> ListService:
     )
 
 
-def _pipeline(adapters: Adapters, shared: SharedServices) -> RecommendationPipeline:
+def calibration_of(adapters: Adapters, shared: SharedServices) -> Calibration:
+    """Return what judges the model by what users did."""
     llm = adapters.settings.llm
-    ranking = Reranker(
+    return Calibration(
+        CalibrationParts(
+            uows=adapters.uows,
+            catalogue=shared.current,
+            feed=shared.feed,
+            behaviour=adapters.neighbours,
+            nobody=ExactNeighbours(),
+            opinions=adapters.opinions,
+            pipeline=partial(_pipeline, adapters, shared),
+            reading=ReadingCheck(
+                uows=adapters.uows, ranker=adapters.ranker, is_wanted=llm.must_read
+            ),
+            has_labels=llm.mode != "likelihood",
+            timeout_s=llm.timeout_s,
+        )
+    )
+
+
+def _reranker(adapters: Adapters, shared: SharedServices) -> Reranker:
+    llm = adapters.settings.llm
+    return Reranker(
         ranker=adapters.ranker,
         reading=shared.reading,
         cache=adapters.cache,
@@ -72,15 +99,21 @@ def _pipeline(adapters: Adapters, shared: SharedServices) -> RecommendationPipel
             cache_ttl_s=llm.ttl_s,
         ),
     )
+
+
+def _pipeline(
+    adapters: Adapters, shared: SharedServices, ranking: Ranking, neighbours: Neighbours
+) -> RecommendationPipeline:
+    llm = adapters.settings.llm
     recall = MemorySelection(
         memory=adapters.memory,
         token_costs=adapters.prompting.costs,
-        token_budget=llm.memory_tokens,
+        token_budget=partial(adapters.prompting.memory_budget, timeout_s=llm.timeout_s),
     )
     return RecommendationPipeline(
         recall=recall,
         kept=shared.kept,
-        candidates=Candidates(neighbours=adapters.neighbours, config=CandidateConfig()),
+        candidates=Candidates(neighbours=neighbours, config=CandidateConfig()),
         ranking=ranking,
         topics=shared.topics,
         embedder=adapters.embedder,

@@ -24,7 +24,7 @@ from app.bootstrap.erasure import (
     retention_of,
     sweep_of,
 )
-from app.bootstrap.recommendation import lists_of, recommend_of
+from app.bootstrap.recommendation import calibration_of, lists_of, recommend_of
 from app.bootstrap.shared import SharedServices
 from app.container import Container
 from app.observability import Metrics
@@ -43,7 +43,6 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
     """Return the use cases over ``adapters``; ``metrics`` counts what they do."""
     shared, uows = SharedServices.over(adapters), adapters.uows
     rechecks, recommend = rechecks_of(adapters, shared), recommend_of(adapters, shared)
-    erase = erase_of(adapters, shared, rechecks, metrics or Metrics())
     return Container(
         about=deployment_of(adapters.settings),
         identity=adapters.identity,
@@ -69,7 +68,7 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
         reconcile=_reconcile(adapters, shared),
         search=shared.search,
         prove=prove_of(adapters, recommend=recommend, feed=shared.feed, search=shared.search),
-        erase=erase,
+        erase=(erase := erase_of(adapters, shared, rechecks, metrics or Metrics())),
         sweep=sweep_of(adapters, shared, erase),
         feed=shared.feed,
         current=shared.current,
@@ -78,6 +77,7 @@ def container_of(adapters: Adapters, metrics: Metrics | None = None) -> Containe
         request_lists=RequestLists(uows=uows, clock=adapters.clock),
         overview=overview_of(adapters, checkpoints=shared.audit_services.checkpoints),
         reading=shared.reading,
+        calibration=calibration_of(adapters, shared),
         health=_health(adapters, shared, restore),
     )
 

@@ -12,7 +12,7 @@ from typing import Final
 import typer
 
 from app.adapters.chroma.heap import require_overwritten_heap
-from app.cli import access, data, demo, holding, keys, proof, serve, upkeep, witness
+from app.cli import access, data, demo, holding, keys, llm, proof, serve, upkeep, witness
 from app.domain.errors import AppError, FieldError, InvalidInputError
 
 _FAILED: Final = 1
@@ -58,6 +58,7 @@ app.command(
 app.add_typer(access.access, name="access")
 app.add_typer(proof.audit, name="audit")
 app.add_typer(proof.keys, name="keys")
+app.add_typer(llm.llm, name="llm")
 
 
 @app.callback()

@@ -19,7 +19,8 @@ class RankingForm(StrEnum):
     JSON = "json"
     """A JSON object of scores."""
     LIKELIHOOD = "likelihood"
-    """How likely the user's words are after each candidate's text; for a query alone."""
+    """How likely the user's words are after each candidate's text; without words, how much
+    likelier a candidate's title is after those that the user likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,15 @@ class RankingTask:
     """What the LLM is asked.
 
     Args:
-        memories: those chosen by the strategy, most telling first.
+        memories: those chosen by the strategy, oldest first, whatever the candidates are: so the
+            next prompt of the same user begins as this one does.
         candidates: items to rank, best first by the fused order; at least one.
         cache_salt: 64 hex digits; prompts of two salts never share a prefix-cache block.
         seed: decides the order in which candidates are shown.
         timeout_s: total seconds the caller will wait, > 0.
         query: the user's words now; with them candidates are ranked by likelihood, and memories
             take no part.
+        form: to be asked in; None for what suits the server, and the query.
     """
 
     memories: Sequence[ShownMemory]
@@ -42,6 +45,7 @@ class RankingTask:
     seed: int
     timeout_s: float
     query: str | None = None
+    form: RankingForm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,8 @@ class LlmRanking:
     """What the LLM answered.
 
     Args:
-        log_probabilities: one natural log-probability (<= 0) for each candidate; by likelihood
-            for the first ones, as many as there was time for.
+        log_probabilities: one natural log-probability (<= 0) for each candidate, or for the first
+            ones, as many as there was time for.
         form: how it was asked.
         prompt_id: the wording it was asked in: language, version, hash of the template.
         prompt_tokens: tokens read; 0 where the ranking comes from the answer cache.

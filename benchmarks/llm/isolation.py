@@ -6,11 +6,14 @@ Users with one and the same history ask through the whole service, answer cache 
 answer is a prompt; all prompts begin with the same words. Each user asks as someone new, asks
 again, has one of their memories forgotten, asks, and asks again. As the control that hits would be
 seen, the ranker is asked without the service under one salt for all: there a stranger's prompt
-does find the shared beginning.
+does find the shared beginning. Then every user asks twice in the same words, which ranks by
+likelihood, and is ranked twice by titles: a request for the likelihoods of a prompt takes nothing
+from the cache, whoever put it there.
 
 What it writes to ``benchmarks/results/llm_isolation.json``: tokens found in the prefix cache by
 step, summed over users: ``new`` and ``after_forget`` must be 0; ``again`` and
-``again_after_forget`` must not, or the cache is off; ``one_salt_for_all`` is the control.
+``again_after_forget`` must not, or the cache is off; ``one_salt_for_all`` is the control. All of
+``likelihood`` must be 0: of a query, of the same again, and of titles after titles.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import httpx
 from app.domain.erasure.scope import ItemsScope
 from app.domain.models import ItemId, Kind
 from app.domain.recommendation.prompt import ShownMemory
-from app.ports.ranker import Ranker, RankingTask
+from app.ports.ranker import Ranker, RankingForm, RankingTask
 from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.query import RecommendQuery
 from app.services.recommendation.reranking import RankedBy
@@ -57,9 +60,9 @@ class Counter:
         return self._before - before
 
 
-def ask(world: World, name: str) -> None:
-    """Ask for a list that the LLM ranks."""
-    query = RecommendQuery(pseudonym=world.user(name), n=8)
+def ask(world: World, name: str, *, text: str | None = None) -> None:
+    """Ask for a list that the LLM ranks; with a text, by likelihood."""
+    query = RecommendQuery(pseudonym=world.user(name), n=8, text=text)
     answer = world.container.recommend.recommend(query)
     if answer.provenance.ranked_by is not RankedBy.LLM:
         message = "the LLM did not rank; nothing is measured"
@@ -83,6 +86,31 @@ def control(ranker: Ranker, counter: Counter, *, n_users: int) -> float:
     return counter.since()
 
 
+def by_titles(ranker: Ranker, *, salt: str) -> None:
+    """Have titles ranked after titles, the same for everybody."""
+    items = catalogue()
+    memories = [ShownMemory(Kind.LIKE, item) for item in items[:6]]
+    task = RankingTask(memories, items[8:24], salt, 0, TIMEOUT_S, form=RankingForm.LIKELIHOOD)
+    ranker.rank(task)
+
+
+def likelihoods(
+    world: World, ranker: Ranker, counter: Counter, *, n_users: int
+) -> dict[str, float]:
+    """Return hits of what is ranked by likelihood, summed over users."""
+    found = dict.fromkeys(("query", "query_again", "titles", "titles_again"), 0.0)
+    for number in range(n_users):
+        name = f"twin-{number}"
+        counter.since()
+        for step in found:
+            if step.startswith("query"):
+                ask(world, name, text="a story of the stormy sea")
+            else:
+                by_titles(ranker, salt=f"{number:064x}")
+            found[step] += counter.since()
+    return found
+
+
 def measure(world: World, server: VllmServer, *, n_users: int) -> dict[str, object]:
     """Return hits by step."""
     if world.adapters.llm is None:
@@ -102,7 +130,9 @@ def measure(world: World, server: VllmServer, *, n_users: int) -> dict[str, obje
             steps[step] += counter.since()
     told = world.adapters.llm.ranker.tokens.read()
     shared = control(world.adapters.llm.ranker, counter, n_users=n_users)
+    ranker = world.adapters.llm.ranker
     return {
+        "likelihood": likelihoods(world, ranker, counter, n_users=n_users),
         "cached_tokens": steps | {"one_salt_for_all": shared},
         "prompt_tokens": told["prompt"],
         "cached_tokens_by_our_metric": told["cached"],

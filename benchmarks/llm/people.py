@@ -80,7 +80,7 @@ class Case:
 
     Args:
         candidates: best first by the fused order.
-        memories: by strategy, those shown to the LLM, most telling first.
+        memories: by strategy, those shown to the LLM, oldest first.
         cosine: of the embedder between each candidate and the person's profile, shape (c,).
     """
 
@@ -166,7 +166,7 @@ class People:
         )
         shown = {}
         for strategy in strategies:
-            indices = select_memories(strategy, choice, candidates=queries)
+            indices = sorted(select_memories(strategy, choice, candidates=queries), reverse=True)
             all_shown = memories.as_shown(self.items)
             shown[strategy] = [all_shown[index] for index in indices]
         cosine = queries @ profile if profile is not None else np.zeros(len(candidates), np.float32)

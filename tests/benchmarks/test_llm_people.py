@@ -12,7 +12,6 @@ from app.domain.recommendation.memory_selection import Strategy
 from app.ports.dataset import DatasetKind
 from app.settings_llm import LlmSettings
 from benchmarks.llm.people import Case, Part, People, Raw, split_people
-from benchmarks.llm.quality import baselines, by_person, copied, fused, ndcg
 
 N_PERSONS = 16
 
@@ -76,18 +75,3 @@ def test_a_leak_is_found_when_a_wanted_item_is_in_the_history(cases: list[Case])
     leaky = replace(case, person=replace(case.person, history=[*case.person.history, stolen]))
 
     assert "history held out" in leaks([leaky], others={case.person.number: frozenset()})
-
-
-def test_copying_the_history_gains_nothing_when_nothing_leaks(cases: list[Case]) -> None:
-    plain = baselines(cases)
-
-    assert np.array_equal(by_person(cases, copied), by_person(cases, fused))
-    assert plain["random"].mean() < plain["fused"].mean()
-
-
-def test_ndcg_is_one_when_all_wanted_items_lead() -> None:
-    a, b, c = (ItemId(name) for name in "abc")
-
-    assert ndcg([a, b, c], frozenset((a, b))) == pytest.approx(1.0)
-    assert ndcg([c, a, b], frozenset((a, b))) == pytest.approx((0.63093 + 0.5) / 1.63093, abs=1e-4)
-    assert ndcg([c], frozenset((a,))) == 0.0

@@ -15,8 +15,10 @@ from app.adapters.llm.pool import RankerPool
 from app.adapters.llm.ranker import Form, FormUnsupportedError
 from app.adapters.llm.single_pass import SinglePassRanker
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
-from app.domain.models import ItemId
+from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.label_batches import normalised
+from app.domain.recommendation.prompt import ShownMemory
+from app.ports.ranker import RankingTask
 from app.settings_llm import LlmSettings
 from tests.contract.ranker_connected import connect_ranker, new_prompting
 from tests.contract.ranker_suite import FakeRanker, RankerSuite, ranking_task
@@ -63,6 +65,14 @@ class TestLikelihood(RankerSuite):
         return LikelihoodRanker(Replay().server(), prompting=new_prompting())
 
 
+class TestTitles(RankerSuite):
+    """The same form without a query."""
+
+    @pytest.fixture
+    def cold(self) -> Form:
+        return LikelihoodRanker(Replay().server(), prompting=new_prompting())
+
+
 class TestPoolByQuery(RankerSuite):
     query = "A story of the sea"
 
@@ -91,6 +101,39 @@ def test_one_pass_reads_the_log_probabilities_of_the_right_items() -> None:
         {item: by_label[label] for item, label in shown.items()}, abs=1e-6
     )
     assert ranking.completion_tokens == 1
+
+
+def test_titles_are_ranked_by_what_liked_titles_before_them_add() -> None:
+    replay = Replay()
+    ranker = LikelihoodRanker(replay.server(), prompting=new_prompting())
+    ranker.warm_up()
+    liked = [ShownMemory(Kind.LIKE, Item(ItemId(f"l{n}"), f"Liked {n}")) for n in range(8)]
+    against = [ShownMemory(Kind.DISLIKE, Item(ItemId("d"), "Disliked"))]
+    candidates = [Item(ItemId(f"i{n}"), f"Title {n}", "told at length") for n in range(2)]
+    totals = iter([-10.0, -4.0, -9.0, -1.0])  # after liked titles, alone; for each candidate
+
+    def likelihoods(request: httpx.Request) -> httpx.Response:
+        prompts = json.loads(request.content)["prompt"]
+        told = [
+            {"index": n, "prompt_logprobs": [None, {"7": {"logprob": next(totals)}}]}
+            for n in range(len(prompts))
+        ]
+        usage = {"prompt_tokens": 80, "completion_tokens": 4}
+        return httpx.Response(200, json={"choices": told, "usage": usage})
+
+    replay.completions = likelihoods
+    task = RankingTask([*liked, *against], candidates, "a" * 64, 0, 60.0)
+    found = ranker.rank(task)
+
+    # log P(title | liked) - log P(title): -6 for the first candidate, -8 for the second.
+    assert found.log_probabilities == pytest.approx(
+        normalised({ItemId("i0"): -6.0, ItemId("i1"): -8.0})
+    )
+    after, alone = replay.bodies[-1]["prompt"][:2]
+    assert after.endswith("- Liked 6\n- Liked 7\n- Title 0")
+    assert after.count("Liked ") == 6
+    assert alone == "Liked:\n- Title 0"
+    assert replay.bodies[-1]["cache_salt"] == "a" * 64
 
 
 def test_json_reads_the_scores_of_the_right_items_as_weights() -> None:

@@ -97,7 +97,7 @@ class _ManyAtOnce(ThreadingHTTPServer):
 
 
 @contextmanager
-def served(replay: Replay) -> Iterator[str]:
+def served(replay: Respond) -> Iterator[str]:
     """Answer over real HTTP on the loopback interface; give the address."""
 
     class Answers(BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ import structlog
 from app.adapters.llm.circuit_breaker import BreakerState, CircuitBreaker
 from app.adapters.llm.ranker import Form, FormUnsupportedError
 from app.domain.errors import AppError, DependencyUnavailableError, RankerError
-from app.ports.ranker import LlmRanking, RankingTask
+from app.ports.ranker import LlmRanking, RankingForm, RankingTask
 
 Background = Callable[[Callable[[], None]], object]
 """Runs a function later, or on another thread, and returns at once."""
@@ -33,7 +33,8 @@ class GuardedRanker:
     Args:
         forms: ways of ranking over this server, the best first. A server that could rank in a
             form and is set too tight for it is an error, and no reason to take the next one.
-        by_query: the way of ranking for tasks with a query; off where the server cannot.
+        by_query: the way of ranking for tasks with a query, and for those that ask for it; off
+            where the server cannot.
         breaker: its counts and cool-down.
         background: runs the trial.
         ping: asks the server whether it is there; raises where it is not.
@@ -102,7 +103,7 @@ class GuardedRanker:
         return ranking
 
     def _form_for(self, task: RankingTask) -> Form:
-        if task.query is None:
+        if task.query is None and task.form is not RankingForm.LIKELIHOOD:
             return self._form
         if self._by_query is None or not self.ranks_queries:
             raise _not_ready()

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from math import log
 from typing import Final
 
-from app.adapters.llm.client import CHAT, chat_messages
+from app.adapters.llm.client import CHAT, LlmServer, chat_messages
+from app.adapters.llm.prompts import Pace, Prompting
 from app.adapters.llm.ranker import PROBE_SALT, WARM_UP_TIMEOUT_S, LlmRanker
 from app.adapters.llm.responses import at, cached_tokens, parsed_object, tokens
 from app.domain.errors import RankerError
@@ -32,6 +33,11 @@ class JsonRanker(LlmRanker):
 
     _is_vllm = False
 
+    def __init__(self, server: LlmServer, *, prompting: Prompting) -> None:
+        """Take a server; what a candidate takes, read and written, is learned from each call."""
+        super().__init__(server, prompting=prompting)
+        self._pace = Pace()
+
     def warm_up(self) -> None:
         """Check that the model is served and answers two candidates as the schema says."""
         model = self._server.describe_model(timeout_s=WARM_UP_TIMEOUT_S)
@@ -46,6 +52,7 @@ class JsonRanker(LlmRanker):
                 timeout_s=WARM_UP_TIMEOUT_S,
             )
         )
+        self._pace.start_over()  # that call has had a grammar compiled
         self._is_warm = True
 
     def rank(self, task: RankingTask) -> LlmRanking:
@@ -55,7 +62,9 @@ class JsonRanker(LlmRanker):
 
     def _rank(self, task: RankingTask) -> LlmRanking:
         labels = LABELS[: self._prompting.label_batch]
-        batches, _ = label_batches(task.candidates, size=len(labels))
+        n_in_time = max(2, int(min(self._pace.units_in(task.timeout_s), len(task.candidates))))
+        candidates = task.candidates[:n_in_time]
+        batches, _ = label_batches(candidates, size=len(labels))
         prompts = [
             self._prompting.ranking(task, batch, form=AnswerForm.SCORES, labels=labels)
             for batch in batches
@@ -64,7 +73,9 @@ class JsonRanker(LlmRanker):
         if self._is_vllm:
             # Others refuse the field; vLLM without it would share prompt blocks across users.
             bodies = [body | {"cache_salt": task.cache_salt} for body in bodies]
-        answers = self._server.post_all(CHAT, bodies, timeout_s=task.timeout_s)
+        with self._pace.waiting(len(candidates)) as since_s:
+            answers = self._server.post_all(CHAT, bodies, timeout_s=task.timeout_s)
+        self._pace.learn(len(candidates), since_s=since_s)
         weights: dict[ItemId, float] = {}
         for prompt, answer in zip(prompts, answers, strict=True):
             self._prompting.learn(prompt, n_tokens=tokens(answer, "prompt_tokens"))

@@ -2,39 +2,43 @@
 
 A model too small to choose among candidates still knows which text a request belongs to: on the
 demo set this ranked free-text queries at NDCG@10 .623 where the embedder had .437 on the same text
-(docs/decisions/0034). Source: the query-likelihood model, Ponte and Croft, SIGIR 1998.
+(docs/decisions/0034). Without words: how much likelier a title is after the titles that the user
+likes than after none, which tells what is near to them from what is likely anyway. Sources: the
+query-likelihood model, Ponte and Croft, SIGIR 1998; the difference, Holtzman et al., EMNLP 2021.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+from collections.abc import Callable
 from math import fsum, isfinite
 from time import monotonic
 from typing import Final
 
 from app.adapters.llm.client import COMPLETIONS, LlmServer
-from app.adapters.llm.prompts import Prompting
+from app.adapters.llm.prompts import Pace, Prompting, n_affordable
 from app.adapters.llm.ranker import PROBE_SALT, WARM_UP_TIMEOUT_S, FormUnsupportedError, LlmRanker
 from app.adapters.llm.responses import at, cached_tokens, tokens
 from app.adapters.llm.tokenizer import count_tokens
 from app.domain.errors import RankerError
+from app.domain.models import Kind
 from app.domain.recommendation.label_batches import normalised
 from app.domain.recommendation.plain_text import as_data
-from app.domain.recommendation.prompt import candidate_line
+from app.domain.recommendation.prompt import candidate_line, title_line
 from app.ports.ranker import LlmRanking, RankingForm, RankingTask
 
 _PROBED: Final = 8
 """Candidates of the largest size in the warm-up, which measures what a token takes."""
-_SHARE: Final = 0.8
-"""Of the time that there is; the rest is for what a token takes more than the last time."""
-_LEARNING: Final = 1 / 4
+_TITLES: Final = 6
+"""Liked titles that a title is compared with at most, the newest: each candidate's prompt has them
+all, and none is found in the prefix cache."""
 BATCH: Final = 50
-"""Candidates in one call: their answers fit ``MAX_ANSWER_BYTES`` several times."""
+"""Prompts in one call: their answers fit ``MAX_ANSWER_BYTES`` several times."""
 
 
 class LikelihoodRanker(LlmRanker):
     """Ranks by log P(query | item), each candidate in a prompt of its own, in one call for many.
+
+    A task without a query is ranked by log P(title | liked titles) - log P(title).
 
     Free of any order shown, and of any liking for a letter. Every prompt carries the user's cache
     salt; vLLM finds nothing in its prefix cache for a request with ``prompt_logprobs``, so what is
@@ -51,8 +55,7 @@ class LikelihoodRanker(LlmRanker):
     ) -> None:
         """Take a server; ``now`` is a clock in seconds, by which calls are measured."""
         super().__init__(server, prompting=prompting)
-        self._now = now
-        self._token_s = 0.0
+        self._pace = Pace(now)
 
     def warm_up(self) -> None:
         """Check that the server tells how likely the tokens of a prompt are."""
@@ -67,7 +70,7 @@ class LikelihoodRanker(LlmRanker):
         self._is_warm = True
 
     def rank(self, task: RankingTask) -> LlmRanking:
-        """Score the candidates by the task's query; memories take no part.
+        """Score the candidates by the task's query, or by the titles that its memories like.
 
         Those that there is no time for are left out, the last ones first.
         """
@@ -76,48 +79,65 @@ class LikelihoodRanker(LlmRanker):
 
     def _rank(self, task: RankingTask) -> LlmRanking:
         deadline = monotonic() + task.timeout_s
-        started_s = self._now()
-        limits, template = self._prompting.limits, self._prompting.template
-        words = " " + as_data(task.query or "", max_chars=limits.memory_chars)
-        [n_tokens] = count_tokens(self._server, [words], deadline=deadline)
-        prompts = [
-            f"{candidate_line(item, template=template, limits=limits)}\n{template.wanted}{words}"
-            for item in task.candidates
-        ]
-        prompts = prompts[: self._n_affordable(prompts, left_s=_SHARE * task.timeout_s)]
+        asked, n_tail = self._asked(task, deadline=deadline)
+        costs = [sum(map(self._prompting.rate.tokens, prompts)) for prompts in asked]
+        budget = self._pace.units_in(task.timeout_s)
+        asked = asked[: n_affordable(costs, budget=budget)]
+        prompts = [prompt for group in asked for prompt in group]
         bodies = [
             likelihood_body(
                 prompts[first : first + BATCH], model=self._server.model, cache_salt=task.cache_salt
             )
             for first in range(0, len(prompts), BATCH)
         ]
-        answers = self._server.post_all(COMPLETIONS, bodies, timeout_s=deadline - monotonic())
-        likelihoods = [
-            _likelihood(answer, place, n_tokens=n_tokens)
+        with self._pace.waiting(sum(costs[: len(asked)])) as since_s:
+            answers = self._server.post_all(COMPLETIONS, bodies, timeout_s=deadline - monotonic())
+        read = sum(tokens(answer, "prompt_tokens") for answer in answers)
+        self._prompting.rate.learn(prompts, n_tokens=read)
+        self._pace.learn(read, since_s=since_s)
+        found = [
+            _likelihood(answer, place, n_tokens=n_tail)
             for answer, first in zip(answers, range(0, len(prompts), BATCH), strict=True)
             for place in range(len(prompts[first : first + BATCH]))
         ]
-        ids = [item.item_id for item in task.candidates[: len(prompts)]]
-        read = sum(tokens(answer, "prompt_tokens") for answer in answers)
-        self._learn(prompts, n_tokens=read, spent_s=self._now() - started_s)
+        # Of a title alone the second prompt tells how likely it is anyway.
+        pairs = zip(found[::2], found[1::2], strict=False)
+        scores = [after - alone for after, alone in pairs] if task.query is None else found
+        ids = [item.item_id for item in task.candidates[: len(asked)]]
         return LlmRanking(
-            log_probabilities=normalised(dict(zip(ids, likelihoods, strict=True))),
+            log_probabilities=normalised(dict(zip(ids, scores, strict=True))),
             form=RankingForm.LIKELIHOOD,
-            prompt_id=template.template_id,
+            prompt_id=self._prompting.template.template_id,
             prompt_tokens=read,
             completion_tokens=sum(tokens(answer, "completion_tokens") for answer in answers),
             cached_tokens=sum(map(cached_tokens, answers)),
         )
 
-    def _n_affordable(self, prompts: Sequence[str], *, left_s: float) -> int:
-        """Return how many of the first prompts can be read in the time, at least two."""
-        spent_s = accumulate(self._prompting.rate.tokens(one) * self._token_s for one in prompts)
-        return max(2, sum(one <= left_s for one in spent_s))
+    def _asked(
+        self, task: RankingTask, *, deadline: float
+    ) -> tuple[list[tuple[str, ...]], int | None]:
+        """Return the prompts of each candidate, and how many tokens of their ends count.
 
-    def _learn(self, prompts: Sequence[str], *, n_tokens: int, spent_s: float) -> None:
-        self._prompting.rate.learn(prompts, n_tokens=n_tokens)
-        found = spent_s / max(n_tokens, 1)
-        self._token_s += (_LEARNING if self._token_s else 1.0) * (found - self._token_s)
+        Of titles all tokens do: those before a title are the same for every candidate.
+        """
+        limits, template = self._prompting.limits, self._prompting.template
+        if task.query is None:
+            liked = [
+                one.item
+                for one in task.memories
+                if one.item is not None and one.kind is not Kind.DISLIKE and one.strength >= 1
+            ]
+            lines = [title_line(one, template=template, limits=limits) for one in liked[-_TITLES:]]
+            told = "".join(f"- {line}\n" for line in lines)
+            titles = [title_line(one, template=template, limits=limits) for one in task.candidates]
+            header = f"{template.liked}:\n"
+            return [(f"{header}{told}- {one}", f"{header}- {one}") for one in titles], None
+        words = " " + as_data(task.query, max_chars=limits.memory_chars)
+        [n_tokens] = count_tokens(self._server, [words], deadline=deadline)
+        return [
+            (f"{candidate_line(item, template=template, limits=limits)}\n{template.wanted}{words}",)
+            for item in task.candidates
+        ], n_tokens
 
 
 def likelihood_body(prompts: list[str], *, model: str, cache_salt: str) -> dict[str, object]:
@@ -132,15 +152,18 @@ def likelihood_body(prompts: list[str], *, model: str, cache_salt: str) -> dict[
     }
 
 
-def _likelihood(answer: object, place: int, *, n_tokens: int) -> float:
-    """Return the log-probability of the last ``n_tokens`` tokens of one prompt.
+def _likelihood(answer: object, place: int, *, n_tokens: int | None) -> float:
+    """Return the log-probability of the last ``n_tokens`` tokens of one prompt; None: of all.
+
+    The first token has none before it, and so no probability.
 
     Raises:
         RankerError: the answer does not tell it.
     """
     told = at(answer, "choices", place, "prompt_logprobs")
     is_right = at(answer, "choices", place, "index") == place
-    tail = told[-n_tokens:] if isinstance(told, list) and 0 < n_tokens < len(told) else []
+    count = len(told) - 1 if isinstance(told, list) and n_tokens is None else n_tokens or 0
+    tail = told[-count:] if isinstance(told, list) and 0 < count < len(told) else []
     values = [
         value
         for entry in tail
@@ -148,7 +171,7 @@ def _likelihood(answer: object, place: int, *, n_tokens: int) -> float:
         for value in [at(next(iter(entry.values())), "logprob")]
         if isinstance(value, int | float) and isfinite(value) and value <= 0
     ]
-    if not is_right or not values or len(values) != n_tokens:
+    if not is_right or not values or len(values) != count:
         message = "the LLM server's answer does not tell how likely each prompt is"
         raise RankerError(message)
     return fsum(values)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
-from math import ceil
+from itertools import accumulate
+from math import ceil, inf
 from threading import Lock
+from time import monotonic
 from typing import Final, Literal
 
+from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.prompt import (
     DEFAULT_LIMITS,
@@ -18,6 +22,7 @@ from app.domain.recommendation.prompt import (
     PromptLimits,
     RankingPrompt,
     ShownMemory,
+    candidate_line,
     memory_line,
     ranking_prompt,
 )
@@ -31,6 +36,12 @@ _FIRST_GUESS: Final = 1 / 3
 _LEARNING: Final = 1 / 8
 _LINE_TOKENS: Final = 2
 """The dash before a line and the break behind it."""
+_SHARE: Final = 0.8
+"""Of the time that there is; the rest is for what a call takes more than the last ones."""
+_PACE_LEARNING: Final = 1 / 4
+_MEMORY_SHARE: Final = 1 / 3
+"""Of what can be read in time; the rest is for the candidates and our own words."""
+_LEAST_MEMORY_TOKENS: Final = 50
 
 
 @cache
@@ -71,6 +82,54 @@ class TokenRate:
         return ceil(len(text.encode()) * self._per_byte)
 
 
+class Pace:
+    """Seconds that a server takes for a unit of work, learned from what its calls took.
+
+    A unit is a token read, or whatever else a form's time grows with. Safe for threads.
+
+    Args:
+        now: a clock in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self.now = now
+        self._lock = Lock()
+        self._unit_s = 0.0
+
+    @contextmanager
+    def waiting(self, n_units: float) -> Iterator[float]:
+        """Give the time at which a call begins; one without an answer takes at least until then."""
+        since_s = self.now()
+        try:
+            yield since_s
+        except DependencyUnavailableError:
+            if n_units * self._unit_s < self.now() - since_s:
+                self.learn(n_units, since_s=since_s)
+            raise
+
+    def learn(self, n_units: float, *, since_s: float) -> None:
+        """Take in that so many units took until now."""
+        if n_units <= 0:
+            return
+        found = (self.now() - since_s) / n_units
+        with self._lock:
+            self._unit_s += (_PACE_LEARNING if self._unit_s else 1.0) * (found - self._unit_s)
+
+    def start_over(self) -> None:
+        """Forget what was learned, as when a first call has paid one-off costs."""
+        with self._lock:
+            self._unit_s = 0.0
+
+    def units_in(self, seconds: float) -> float:
+        """Return how many units can be done in the time; any number until something was learned."""
+        return _SHARE * seconds / self._unit_s if self._unit_s > 0 else inf
+
+
+def n_affordable(costs: Iterable[float], *, budget: float) -> int:
+    """Return how many of the first ones a budget pays, at least two: one is no choice."""
+    return max(2, sum(one <= budget for one in accumulate(costs)))
+
+
 @dataclass(frozen=True, slots=True)
 class Prompting:
     """What all rankers of one model share.
@@ -81,6 +140,7 @@ class Prompting:
         label_batch: candidates shown at once at most, 2 to 52.
         limits: how much of each text is shown.
         rate: what a text costs.
+        pace: what reading a token of a prompt with memories takes.
     """
 
     template: PromptTemplate
@@ -88,6 +148,42 @@ class Prompting:
     label_batch: int
     limits: PromptLimits = DEFAULT_LIMITS
     rate: TokenRate = field(default_factory=TokenRate)
+    pace: Pace = field(default_factory=Pace)
+
+    def memory_budget(self, *, timeout_s: float) -> int:
+        """Return how many tokens of memories there is time for, at most ``memory_tokens``.
+
+        By halves, so that it seldom changes: another choice of memories is another prompt, of
+        which the server has nothing in its prefix cache.
+        """
+        most = _MEMORY_SHARE * self.pace.units_in(timeout_s)
+        budget = self.memory_tokens
+        while budget > max(most, _LEAST_MEMORY_TOKENS):
+            budget = max(budget // 2, _LEAST_MEMORY_TOKENS)
+        return budget
+
+    def in_time(self, task: RankingTask) -> tuple[list[Item], PromptLimits]:
+        """Return the candidates that there is time to read, and how much of each.
+
+        All in full if that can be read in time; else their bare titles, and the first ones.
+        """
+        limits, candidates = self.limits, list(task.candidates)
+        budget = self.pace.units_in(task.timeout_s)
+        words = (self.template.system, self.template.ask_label)
+        n_batches = -(-len(candidates) // self.label_batch)
+        budget -= n_batches * (sum(map(self.rate.tokens, words)) + sum(self.costs(task.memories)))
+        costs = self._candidate_costs(candidates, limits)
+        if sum(costs) > budget:
+            limits = replace(limits, details_chars=0)
+            costs = self._candidate_costs(candidates, limits)
+        return candidates[: n_affordable(costs, budget=budget)], limits
+
+    def _candidate_costs(self, candidates: Sequence[Item], limits: PromptLimits) -> list[int]:
+        return [
+            _LINE_TOKENS
+            + self.rate.tokens(candidate_line(one, template=self.template, limits=limits))
+            for one in candidates
+        ]
 
     def costs(self, memories: Sequence[ShownMemory]) -> list[int]:
         """Return about how many tokens each memory's line takes."""
@@ -118,6 +214,7 @@ class Prompting:
         *,
         form: AnswerForm,
         labels: Sequence[str],
+        limits: PromptLimits | None = None,
     ) -> RankingPrompt:
         """Return the prompt that asks for an order of ``batch``, some of the task's candidates."""
         return ranking_prompt(
@@ -127,8 +224,12 @@ class Prompting:
             seed=task.seed,
             form=form,
             labels=labels,
-            limits=self.limits,
+            limits=limits or self.limits,
         )
+
+    def size(self, prompt: RankingPrompt) -> int:
+        """Return about how many tokens ``prompt`` takes."""
+        return sum(self.rate.tokens(message.content) for message in prompt.messages)
 
     def learn(self, prompt: RankingPrompt, *, n_tokens: int) -> None:
         """Take in how many tokens the server read for ``prompt``."""

@@ -11,6 +11,8 @@ from app.ports.ranker import LlmRanking, RankingTask
 
 PROBE_SALT: Final = "0" * 64
 """Of the prompts of warm-ups, which are about nobody."""
+OTHER_SALT: Final = "1" * 64
+"""The same, where nothing must be found in the prefix cache."""
 WARM_UP_TIMEOUT_S: Final = 120.0
 """Of all checks of a server together; its first grammar takes up to half a minute."""
 

@@ -8,15 +8,21 @@ docs/decisions/0012).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import Final
 
 from app.adapters.llm.client import CHAT, LlmRefusedError, chat_messages
-from app.adapters.llm.ranker import WARM_UP_TIMEOUT_S, FormUnsupportedError, LlmRanker
+from app.adapters.llm.ranker import (
+    OTHER_SALT,
+    WARM_UP_TIMEOUT_S,
+    FormUnsupportedError,
+    LlmRanker,
+)
 from app.adapters.llm.responses import cached_tokens, label_log_probabilities, tokens
 from app.adapters.llm.tokenizer import count_tokens
 from app.domain.errors import RankerError
-from app.domain.models import ItemId
+from app.domain.models import Item, ItemId
 from app.domain.recommendation.label_batches import label_batches, linked
 from app.domain.recommendation.prompt import LABELS, AnswerForm, RankingPrompt
 from app.ports.ranker import LlmRanking, RankingForm, RankingTask
@@ -27,6 +33,8 @@ MIN_LABELS: Final = 10
 
 class SinglePassRanker(LlmRanker):
     """Ranks up to 52 candidates for the price of one token, and more of them in batches.
+
+    Of more than there is time to read, their bare titles are shown, or the first ones alone.
 
     The server is a vLLM of 0.30 or later (CVE-2026-105756) whose ``--max-logprobs`` is at least
     the label batch.
@@ -59,6 +67,10 @@ class SinglePassRanker(LlmRanker):
         task = self._largest_task(len(labels), timeout_s=deadline - monotonic())
         try:
             self._rank(task, labels=labels)
+            # The first prompt had the grammar compiled; the second one tells what reading takes.
+            self._prompting.pace.start_over()
+            small = [Item(item.item_id, "word") for item in task.candidates]
+            self._rank(replace(task, candidates=small, cache_salt=OTHER_SALT), labels=labels)
         except LlmRefusedError as exc:
             message = (
                 f"the LLM server refused a full prompt with status {exc.status}: it needs "
@@ -70,28 +82,39 @@ class SinglePassRanker(LlmRanker):
             raise FormUnsupportedError(message) from exc
 
     def _rank(self, task: RankingTask, *, labels: Sequence[str]) -> LlmRanking:
-        batches, anchors = label_batches(task.candidates, size=len(labels))
+        candidates, limits = self._prompting.in_time(task)
+        batches, anchors = label_batches(candidates, size=len(labels))
         prompts = [
-            self._prompting.ranking(task, batch, form=AnswerForm.LABEL, labels=labels)
+            self._prompting.ranking(
+                task, batch, form=AnswerForm.LABEL, labels=labels, limits=limits
+            )
             for batch in batches
         ]
         bodies = [
             one_pass_body(prompt, model=self._server.model, cache_salt=task.cache_salt)
             for prompt in prompts
         ]
-        answers = self._server.post_all(CHAT, bodies, timeout_s=task.timeout_s)
+        pace = self._prompting.pace
+        with pace.waiting(sum(map(self._prompting.size, prompts))) as since_s:
+            answers = self._server.post_all(CHAT, bodies, timeout_s=task.timeout_s)
+        n_read = sum(tokens(answer, "prompt_tokens") for answer in answers)
+        n_cached = sum(map(cached_tokens, answers))
+        if n_cached < n_read / 2:  # else the way there would be taken for reading
+            pace.learn(n_read - n_cached, since_s=since_s)
+        for prompt, answer in zip(prompts, answers, strict=True):
+            self._prompting.learn(prompt, n_tokens=tokens(answer, "prompt_tokens"))
         read = [self._read(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
         return LlmRanking(
             log_probabilities=linked(read, anchors=anchors),
             form=RankingForm.LABEL,
             prompt_id=self._prompting.template.template_id,
-            prompt_tokens=sum(tokens(answer, "prompt_tokens") for answer in answers),
+            prompt_tokens=n_read,
             completion_tokens=sum(tokens(answer, "completion_tokens") for answer in answers),
-            cached_tokens=sum(map(cached_tokens, answers)),
+            cached_tokens=n_cached,
         )
 
-    def _read(self, prompt: RankingPrompt, answer: Mapping[str, object]) -> dict[ItemId, float]:
-        self._prompting.learn(prompt, n_tokens=tokens(answer, "prompt_tokens"))
+    @staticmethod
+    def _read(prompt: RankingPrompt, answer: Mapping[str, object]) -> dict[ItemId, float]:
         scores = label_log_probabilities(answer, labels=prompt.items.keys())
         return {prompt.items[label]: score for label, score in scores.items()}
 

@@ -112,7 +112,7 @@ def ranking_prompt(
     fused order, and the model's liking for early lines falls on other items with every seed.
 
     Args:
-        memories: most telling first.
+        memories: oldest first.
         candidates: best first, ids unique; those beyond ``len(labels)`` are not shown.
         template: the wording.
         seed: of the shuffle.
@@ -168,7 +168,7 @@ def memory_line(memory: ShownMemory, *, template: PromptTemplate, limits: Prompt
     words = f'"{memory.text}"' if memory.text else ""
     if memory.item is None:
         return as_data(f"{verb}: {words}", max_chars=limits.memory_chars)
-    title = _title(memory.item, template=template, limits=limits)
+    title = title_line(memory.item, template=template, limits=limits)
     facts = as_data(_facts(memory.item), max_chars=limits.facts_chars)
     told = f"{verb}: {title} {words}".rstrip()
     return as_data(f"{told} | {facts}" if facts else told, max_chars=limits.memory_chars)
@@ -178,11 +178,12 @@ def candidate_line(item: Item, *, template: PromptTemplate, limits: PromptLimits
     """Return a candidate in one line: title, attributes, description."""
     details = ". ".join(part for part in (_facts(item), item.description) if part)
     shown = as_data(details, max_chars=limits.details_chars)
-    title = _title(item, template=template, limits=limits)
+    title = title_line(item, template=template, limits=limits)
     return f"{title} | {shown}" if shown else title
 
 
-def _title(item: Item, *, template: PromptTemplate, limits: PromptLimits) -> str:
+def title_line(item: Item, *, template: PromptTemplate, limits: PromptLimits) -> str:
+    """Return an item's title in one line."""
     return as_data(item.title, max_chars=limits.title_chars) or template.untitled
 
 

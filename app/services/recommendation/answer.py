@@ -55,7 +55,7 @@ class Recommendation:
         emptied_by: of an empty list, what removed the last item: the path of a condition, such as
             ``where.price.$lt``, or ``available``, ``exclude``, ``seen``; else None.
         unknown_items: ids in the query that are not in the catalogue.
-        shown: the memories that were chosen for the LLM, most telling first; none without one.
+        shown: the memories that were chosen for the LLM, oldest first; none without one.
         epoch: the user's when the answer was made; 0 where it does not rest on one.
         cursor: asks for the next page; None where there is none.
         recommendation_id: names the list to interactions that answer it; another one each time.

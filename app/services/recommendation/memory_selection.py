@@ -77,12 +77,12 @@ class MemorySelection:
         *,
         memory: MemoryStore,
         token_costs: Callable[[Sequence[ShownMemory]], list[int]],
-        token_budget: int,
+        token_budget: Callable[[], int],
     ) -> None:
         """Take the store, and what memories may cost.
 
         ``token_costs`` tells about how many tokens each memory takes in a prompt, meant to be
-        right in sums; those shown may take ``token_budget``.
+        right in sums; those shown may take what ``token_budget`` tells.
         """
         self._memory = memory
         self._token_costs = token_costs
@@ -146,7 +146,7 @@ class MemorySelection:
         candidates: Sequence[ItemId],
         catalogue: CatalogueSnapshot,
     ) -> SelectableMemories:
-        """Return the memories to show, most telling first, within the budget of tokens.
+        """Return the memories to show, oldest first, within the budget of tokens.
 
         Args:
             memories: what from.
@@ -161,10 +161,11 @@ class MemorySelection:
             strength=memories.strength,
             clusters=nearest(catalogue.centres, _by_item(memories, vectors)),
             costs=self._token_costs(memories.as_shown(catalogue.items(remembered))),
-            budget=self._token_budget,
+            budget=self._token_budget(),
         )
         queries = _matrix([vectors[item_id] for item_id in candidates if item_id in vectors])
-        indices = select_memories(strategy, choice, candidates=queries)
+        # As they came about, whatever the candidates: an answer's prompt begins as the last one.
+        indices = sorted(select_memories(strategy, choice, candidates=queries), reverse=True)
         return SelectableMemories(
             [memories.entries[index] for index in indices],
             memories.vectors[indices],

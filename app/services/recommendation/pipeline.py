@@ -30,8 +30,8 @@ from app.services.recommendation.reranking import (
     OrderedCandidates,
     Provenance,
     RankedBy,
+    Ranking,
     Regime,
-    Reranker,
     RerankingRequest,
 )
 from app.services.recommendation.rules import Rules, rules_of
@@ -67,7 +67,7 @@ class RecommendationPipeline:
         recall: MemorySelection,
         kept: KeptUsers,
         candidates: Candidates,
-        ranking: Reranker,
+        ranking: Ranking,
         topics: TopicMatcher,
         embedder: Embedder,
         clock: Clock,

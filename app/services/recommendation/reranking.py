@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Protocol
 
 import structlog
 
@@ -83,7 +84,7 @@ class RerankingRequest:
     """What is to be ordered, for whom.
 
     Args:
-        memories: most telling first.
+        memories: oldest first.
         candidates: best first by the fused order.
         pseudonym: None for a visitor, of whom nothing is kept.
         epoch: the user's, so that nothing ranked before an erasure is found after it.
@@ -103,6 +104,19 @@ class OrderedCandidates:
 
     items: list[Scored]
     provenance: Provenance
+
+
+class Ranking(Protocol):
+    """Orders candidates."""
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is an LLM, however it is at the moment."""
+        ...
+
+    def order(self, request: RerankingRequest) -> OrderedCandidates:
+        """Return the candidates, best first."""
+        ...
 
 
 class Reranker:

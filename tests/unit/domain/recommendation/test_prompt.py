@@ -67,7 +67,7 @@ def user_lines(built: RankingPrompt) -> list[str]:
     return built.messages[1].content.splitlines()
 
 
-@pytest.mark.parametrize("template_id", ["en-3-c11c184307a5", "de-3-507732ea6a64"])
+@pytest.mark.parametrize("template_id", ["en-4-370cfe9a3655", "de-4-4e78750c2795"])
 def test_wording_and_version_change_together(template_id: str) -> None:
     language = "en" if template_id.startswith("en") else "de"
 

@@ -1,0 +1,112 @@
+"""How much a model is shown follows the time that there is, and what its server takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+
+import pytest
+
+from app.adapters.llm.prompts import Pace, Prompting, load_template, n_affordable
+from app.domain.errors import DependencyUnavailableError
+from app.domain.models import Item, ItemId, Kind
+from app.domain.recommendation.prompt import AnswerForm, ShownMemory
+from app.ports.ranker import RankingTask
+
+
+class Clock:
+    """Stands still between two calls."""
+
+    now_s = 100.0
+
+    def wait_in_vain(self, seconds: float) -> None:
+        self.now_s += seconds
+        raise DependencyUnavailableError("no answer")
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def prompting(token_s: float) -> Prompting:
+    """Return the sizes for a server that takes so many seconds for a token."""
+    clock = Clock()
+    made = Prompting(load_template("en"), memory_tokens=800, label_batch=52, pace=Pace(clock))
+    clock.now_s += 1000 * token_s
+    made.pace.learn(1000, since_s=100.0)
+    return made
+
+
+def task(n_candidates: int, *, timeout_s: float = 2.0) -> RankingTask:
+    items = [
+        Item(ItemId(f"i{n}"), f"Title {n}", "A long description of it. " * 3)
+        for n in range(n_candidates)
+    ]
+    memories = [ShownMemory(Kind.LIKE, item) for item in items[:5]]
+    return RankingTask(memories, items, "0" * 64, 0, timeout_s)
+
+
+def test_nothing_is_left_out_before_anything_was_learned_or_on_a_fast_server() -> None:
+    fresh = Prompting(load_template("en"), memory_tokens=800, label_batch=52)
+
+    for one in (fresh, prompting(0.0001)):
+        shown, limits = one.in_time(task(50))
+        assert len(shown) == 50
+        assert limits == one.limits
+        assert one.memory_budget(timeout_s=2.0) == 800
+
+
+def test_bare_titles_come_before_fewer_candidates_and_two_are_the_least() -> None:
+    counts = []
+    for token_s in (0.0005, 0.001, 0.0025, 0.02, 1.0):
+        shown, limits = prompting(token_s).in_time(task(50))
+        counts.append((len(shown), limits.details_chars > 0))
+
+    assert counts[0] == (50, True)
+    assert (50, False) in counts
+    assert counts[-1] == (2, False)
+    assert [n for n, _ in counts] == sorted((n for n, _ in counts), reverse=True)
+
+
+@pytest.mark.parametrize("token_s", [0.0005, 0.001, 0.0025])
+def test_what_is_shown_can_be_read_in_time(token_s: float) -> None:
+    one, wanted = prompting(token_s), task(50)
+    shown, limits = one.in_time(wanted)
+
+    labels = [chr(ord("A") + n) if n < 26 else chr(ord("a") + n - 26) for n in range(52)]
+    prompt = one.ranking(
+        replace(wanted, candidates=shown),
+        shown,
+        form=AnswerForm.LABEL,
+        labels=labels,
+        limits=limits,
+    )
+
+    assert one.size(prompt) * token_s < wanted.timeout_s
+
+
+def test_memories_get_a_third_of_the_time_by_halves() -> None:
+    budgets = [prompting(one).memory_budget(timeout_s=2.0) for one in (0.0005, 0.001, 0.0011, 0.01)]
+
+    assert budgets == [800, 400, 400, 50]
+
+
+def test_a_call_that_was_given_up_shows_fewer_the_next_time_and_a_refused_one_does_not() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    pace.learn(100, since_s=99.0)
+    usual = pace.units_in(2.0)
+
+    with pytest.raises(DependencyUnavailableError), pace.waiting(100):
+        clock.wait_in_vain(0)
+    refused = pace.units_in(2.0)
+    with pytest.raises(DependencyUnavailableError), pace.waiting(100):
+        clock.wait_in_vain(20)
+
+    assert refused == usual
+    assert pace.units_in(2.0) < usual / 2
+
+
+def test_two_candidates_are_always_affordable() -> None:
+    assert n_affordable([10, 10, 10], budget=0) == 2
+    assert n_affordable([10, 10, 10, 10], budget=30) == 3
+    assert n_affordable([10, 10], budget=inf) == 2
