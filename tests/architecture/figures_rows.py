@@ -445,6 +445,12 @@ ROWS: Final[tuple[Row, ...]] = (
         (),
     ),
     (
+        "the same while they are killed and frozen, Redis emptied, PostgreSQL cut off",
+        lambda: _disturbed("load_faults"),
+        ("load_faults",),
+        (),
+    ),
+    (
         "half an hour of mixed traffic to all services on two busy cores",
         lambda: (
             f"{at('load_soak', 'erasures', 'completed')} of "
