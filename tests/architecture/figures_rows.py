@@ -119,6 +119,13 @@ def _faster(data: str) -> str:
     return f"{other / lethe:,.0f}"
 
 
+def _regime(name: str) -> str:
+    found = at("llm_regimes_demo", "forms", name)
+    mean, low, high = found["gain"]
+    told = f"{found['situation'].replace('_', ' ')} by {found['form']}"
+    return f"{told} {found['without']:.3f}, {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
 def _speed_up() -> str:
     race = at("llm_speed", "races", "50 candidates, 1 clients")
     return (
@@ -504,6 +511,12 @@ ROWS: Final[tuple[Row, ...]] = (
         _speed_up,
         ("llm_speed", "llm_many", "llm_budget"),
         ("llm_speed.png",),
+    ),
+    (
+        "a small real model by what people did last: NDCG@10 without it, and what it adds",
+        lambda: "; ".join(_regime(name) for name in at("llm_regimes_demo", "forms")),
+        ("llm_regimes_demo",),
+        (),
     ),
     (
         "prompts of others, or forgotten ones, in vLLM's cache: tokens reused",
