@@ -139,8 +139,11 @@ class _Ledger:
             "attempts_most": max(attempts),
         }
 
-    def record_ids(self) -> set[str]:
-        return {row[0] for row in self.rows(sa.select(tables.interaction.c.record_id))}
+    def record_ids(self, *, said: bool = False) -> set[str]:
+        """Return those of all rows, or of those with words, which alone are in the vector store."""
+        column = tables.interaction.c
+        chosen = sa.select(column.record_id).where(column.text.is_not(None) if said else sa.true())
+        return {row[0] for row in self.rows(chosen)}
 
 
 def _memories(url: str) -> set[str]:
@@ -224,7 +227,7 @@ def _disturbed(
         "bystanders": BYSTANDERS,
         "bystanders_personalised": personalised,
         "memories_without_row": len(_memories(servers.chroma.url) - ledger.record_ids()),
-        "rows_without_memory": len(ledger.record_ids() - _memories(servers.chroma.url)),
+        "rows_without_memory": len(ledger.record_ids(said=True) - _memories(servers.chroma.url)),
         "seconds_to_complete": _percentiles([done - got for got, done in times if done]),
         "disturbed_s": round(calm_s, ndigits=1),
         "disturbances": dict(
