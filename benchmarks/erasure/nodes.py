@@ -47,6 +47,8 @@ N_USERS: Final = 100
 PER_USER: Final = 20
 N_WORDS: Final = 60
 N_LEAVING: Final = 12
+SETTINGS: Final = {"LETHE_CHROMA__N_SHARDS": "64", "LETHE_FORGET__SWEEP_S": "5"}
+"""Sweeps of three a second, as tests have them, would put thousands of messages before the work."""
 N_PEOPLE: Final = 10_000_000
 SHARDS: Final = (64, 256, 1_024)
 NODES: Final = (2, 4, 8, 16)
@@ -106,9 +108,7 @@ def forgotten(api: Api, *, first: int) -> dict[str, Any]:
 def measure(postgres: PostgresServer, folder: Path, *, n: int) -> dict[str, Any]:
     """Fill ``n`` servers and let users leave; return the figures by erasures at once."""
     with ExitStack() as stack:
-        servers = stack.enter_context(
-            cluster(postgres, folder=folder, settings={"LETHE_CHROMA__N_SHARDS": "64"})
-        )
+        servers = stack.enter_context(cluster(postgres, folder=folder, settings=SETTINGS))
         nodes = stack.enter_context(several_chromas(servers, n=n))
         with opened(settings_of(nodes, folder)) as household:
             sizes = {user(number): PER_USER for number in range(N_USERS)}
