@@ -263,7 +263,7 @@ def open_world(
     settings = settings_for(folder, **changes)
     if settings.database.url is None and not (folder / "lethe.db").exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copy(_empty_database(), folder / "lethe.db")
+        shutil.copyfile(_empty_database(), folder / "lethe.db")  # and not who may read it
     prepare_database(settings)
     with ExitStack() as closing:
         adapters = Adapters(settings, closing)

@@ -14,7 +14,7 @@ import typer
 from app.cli.options import AsJson, DataDir, tell
 from app.domain.errors import FieldError, InvalidInputError
 from app.domain.models import ItemId
-from app.domain.recommendation.calibration import Finding
+from app.domain.recommendation.finding import Finding
 
 llm: Final = typer.Typer(
     name="llm", help="The language model that orders lists.", no_args_is_help=True

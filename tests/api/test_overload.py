@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from app.api.middleware import Overload
+from tests.loops import run
 
 MOST: Final = 2
 
@@ -58,7 +59,7 @@ def test_one_more_than_can_be_under_way_is_told_when_to_come_back() -> None:
         async with busy() as (_, client, _under_way):
             return await client.get("/recommend/ben")
 
-    answer = asyncio.run(check())
+    answer = run(check())
 
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "1"
@@ -75,7 +76,7 @@ def test_probes_and_wishes_to_be_forgotten_are_let_through(path: str) -> None:
             slow.may_go.set()
             return (await asked).status_code
 
-    assert asyncio.run(check()) == 200
+    assert run(check()) == 200
 
 
 def test_who_comes_back_later_is_answered() -> None:
@@ -86,4 +87,4 @@ def test_who_comes_back_later_is_answered() -> None:
             before = await asyncio.gather(*under_way)
             return before, (await client.get("/recommend/ben")).status_code
 
-    assert asyncio.run(check()) == ([200, 200], 200)
+    assert run(check()) == ([200, 200], 200)

@@ -103,11 +103,17 @@ def test_the_tour_ends_with_a_verified_certificate(up: tuple[dict[str, str], Pat
         return done.returncode == 0  # a load that was broken off goes on where it was
 
     wait_for("the demo set is loaded", is_loaded, timeout_s=300)
+    first, *_ = blocks(of="sh")
+    lists, topic, *_ = blocks(of="json")
+    wait_for(  # what was only added is folded into the model some seconds later
+        "all that was loaded counts",
+        lambda: shell(here(first), environment=environment, folder=folder) == lists,
+        timeout_s=60,
+    )
     steps = "\n".join(blocks(of="sh"))
     assert steps.count("curl") == 6
     told = shell(here(steps), environment=environment, folder=folder)
 
-    lists, topic, *_ = blocks(of="json")
     assert told.startswith(lists + topic)
     assert '{"personalised":false,"ranked_by":"popularity"}' in told
     assert told.rstrip().endswith("VERIFIED")

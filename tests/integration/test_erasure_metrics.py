@@ -19,11 +19,12 @@ from tests.servers.compose import ROOT
 from tests.world import World, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
+TOLD = "I was at sea all night"
 AT_ONCE = ForgetSettings(look_again_days=(1e-9, 2e-9))
 
 
 def forget(world: World, name: str) -> RequestId:
-    world.read(name, SEA)
+    world.read(name, SEA, text=TOLD)
     command = ForgetCommand(pseudonym=world.user(name), scope=AllScope())
     return world.container.forget.accept(command).request.request_id
 
@@ -36,7 +37,7 @@ def shown(metrics: Metrics, name: str) -> dict[str, float]:
 
 def test_residue_and_dead_slots_are_shown(tmp_path: Path) -> None:
     with open_world(tmp_path, forget=AT_ONCE) as world:
-        world.populate()
+        world.populate(text=TOLD)
         metrics, chroma = Metrics(), tmp_path / "chroma"
         watch_erasure(metrics, world.adapters.uows, directory=chroma)
         assert shown(metrics, "lethe_residue") == {"open": 0, "returned": 0}

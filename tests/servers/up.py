@@ -45,6 +45,7 @@ def main() -> None:
     inside.add_argument("service")
     inside.add_argument("arguments", nargs=argparse.REMAINDER)
     told = parser.parse_args()
+    os.umask(0o022)  # PostgreSQL runs as another user, who has to get through the folders
     try:
         match told.command:
             case "up":

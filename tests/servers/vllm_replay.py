@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -15,6 +15,8 @@ from tests.servers.record_llm_answers import ANSWERS
 
 SAVED: dict[str, dict[str, Any]] = json.loads(ANSWERS.read_text(encoding="utf-8"))
 Respond = Callable[[httpx.Request], httpx.Response]
+_FASTEST_S: Final = 0.001
+"""Whoever waits less has no answer from any server; this one would be there at once."""
 
 
 def saved(name: str) -> httpx.Response:
@@ -49,6 +51,9 @@ class Replay:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.paths.append(request.url.path)
+        told = request.extensions.get("timeout", {})  # none where it came over a real connection
+        if told.get("read", 1.0) < _FASTEST_S:
+            raise httpx.ReadTimeout("no server is as fast")
         if request.url.path == "/v1/models":
             return self._models()
         body = json.loads(request.content)

@@ -8,7 +8,7 @@ import pytest
 
 from app.cli.llm import advised, read_queries, write_settings
 from app.domain.errors import InvalidInputError
-from app.domain.recommendation.calibration import Finding, Situation
+from app.domain.recommendation.finding import Finding, Situation
 
 
 def found(situation: Situation, form: str, *, weight: float, low: float) -> Finding:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -16,19 +15,11 @@ from app.observability import (
 )
 from app.ports.ranker import RankingForm
 from app.services.recommendation.reranking import Provenance, RankedBy, Regime
+from tests.logs import restored_logging
+
+__all__ = ["restored_logging"]
 
 PSEUDONYM = "5e" * 32
-
-
-@pytest.fixture(autouse=True)
-def _restored_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    structlog.contextvars.clear_contextvars()
-    structlog.reset_defaults()
-    root.handlers = handlers
-    root.setLevel(level)
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

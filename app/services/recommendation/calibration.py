@@ -20,11 +20,10 @@ from app.domain.models import HistoryEntry, ItemId, Pseudonym, Subject
 from app.domain.recommendation.calibration import (
     AT,
     WEIGHTS,
-    Finding,
-    Situation,
     finding,
     ndcg,
 )
+from app.domain.recommendation.finding import Finding, Situation
 from app.domain.recommendation.fusion import blend, by_position
 from app.domain.recommendation.memory import newest_first
 from app.domain.recommendation.opinion import OpinionRule

@@ -22,7 +22,7 @@ from structlog.testing import capture_logs
 from app.domain.erasure.scope import AllScope
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import ItemId
-from app.domain.recommendation.calibration import Finding
+from app.domain.recommendation.finding import Finding
 from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.reading_check import Reading
 from app.settings_llm import LlmSettings

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from app.domain.models import ItemId
-from app.domain.recommendation.calibration import WEIGHTS, Situation, finding, interval, ndcg
+from app.domain.recommendation.calibration import WEIGHTS, finding, interval, ndcg
+from app.domain.recommendation.finding import Situation
 
 A, B, C = (ItemId(name) for name in "abc")
 
