@@ -29,9 +29,6 @@ from app.ports.dataset import DatasetKind
 from app.services.ingestion.dataset_loader import LoadWatcher
 from tests.api.conftest import Api
 from tests.api.in_process import URL, InProcess
-from tests.logs import restored_logging
-
-__all__ = ["restored_logging"]
 
 TOKEN: Final = "a-service-token"
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)

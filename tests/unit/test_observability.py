@@ -15,9 +15,6 @@ from app.observability import (
 )
 from app.ports.ranker import RankingForm
 from app.services.recommendation.reranking import Provenance, RankedBy, Regime
-from tests.logs import restored_logging
-
-__all__ = ["restored_logging"]
 
 PSEUDONYM = "5e" * 32
 
