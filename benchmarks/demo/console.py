@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
 from app.adapters.chroma.heap import require_overwritten_heap
 from app.bootstrap.adapters import Adapters
@@ -37,8 +37,8 @@ from tests.world import MovedClock
 PICTURES: Final = Path(__file__).parents[2] / "docs/images"
 N_REQUESTS: Final = 18
 DAYS: Final = 35
-_PHONE: Final = {"width": 390, "height": 844}
-_SCREEN: Final = {"width": 1100, "height": 760}
+_PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
+_SCREEN: Final[ViewportSize] = {"width": 1100, "height": 760}
 _HELD, _EXTENDED, _REJECTED, _FRESH = (1, 5, 8, 16)
 """Which of the requests an officer has to do with: the first is overdue by now."""
 _READER: Final = "reader-200"
@@ -113,11 +113,11 @@ class Camera:
 
     def shoot(self, name: str, *, is_dark: bool = False, is_phone: bool = False) -> None:
         """Write ``console-<name>-<light, dark or phone>.png``."""
-        self._page.set_viewport_size(_PHONE if is_phone else _SCREEN)  # type: ignore[arg-type]
+        self._page.set_viewport_size(_PHONE if is_phone else _SCREEN)
         self._page.emulate_media(color_scheme="dark" if is_dark else "light")
         kind = "phone" if is_phone else "dark" if is_dark else "light"
         self._page.screenshot(path=PICTURES / f"console-{name}-{kind}.png")
-        self._page.set_viewport_size(_SCREEN)  # type: ignore[arg-type]
+        self._page.set_viewport_size(_SCREEN)
         self._page.emulate_media(color_scheme="light")
 
 
@@ -152,9 +152,11 @@ def walk(console: Console, request_id: RequestId, tamperer: Tamperer) -> None:
     camera.shoot("verified")
     ((leaf,),) = tamperer.ask("SELECT max(seq) - 5 FROM audit_leaf")
     ((body,),) = tamperer.ask("SELECT body FROM audit_leaf WHERE seq = ?", leaf)
-    at = next(place for place, one in enumerate(bytes(body)) if chr(one).isdigit())  # type: ignore[call-overload]
-    digit = str((int(chr(body[at])) + 1) % 10).encode()  # type: ignore[index]
-    with tamperer.changing(int(str(leaf)), body=bytes(body[:at]) + digit + bytes(body[at + 1 :])):  # type: ignore[index]
+    if not isinstance(body, bytes):
+        raise TypeError("a leaf's body is bytes")
+    at = next(place for place, one in enumerate(body) if chr(one).isdigit())
+    digit = str((int(chr(body[at])) + 1) % 10).encode()
+    with tamperer.changing(int(str(leaf)), body=body[:at] + digit + body[at + 1 :]):
         console.verify()
         camera.shoot("tampered")
 

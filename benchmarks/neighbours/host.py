@@ -22,26 +22,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from app.adapters.neighbours.lists import Lists
 from app.adapters.neighbours.query import Query
 from app.adapters.neighbours.state import State
 from app.adapters.neighbours.user_knn import UserKnn
-from app.adapters.neighbours.users import Users
 from app.domain.models import ItemId, Pseudonym
 from benchmarks.data import SEED, Ints
 from benchmarks.harness import RESULTS, write_result
 from benchmarks.neighbours import counts
 from benchmarks.neighbours.run import spread
 from benchmarks.neighbours.scaling import N_ITEMS, drawn
+from benchmarks.neighbours.shared import Shared
 
 SIZES: Final = (10_000, 100_000, 1_000_000, 10_000_000)
 N_READERS: Final = 3
@@ -50,63 +46,6 @@ _PAUSE_S: Final = 0.005
 _MOST_COUNTED: Final = 1_000_000
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a file system in memory is what is measured
 _KNN: Final = UserKnn(n_neighbours=100, length_penalty=0.5, max_cells=2_000_000)
-
-
-Arrays = dict[tuple[Users | Lists, int | str], np.ndarray[tuple[int, ...], np.dtype[Any]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """The arrays of a state as files in memory, and the lock of those who map them."""
-
-    folder: Path
-
-    def write(self, state: State) -> None:
-        """Write a state's arrays and the ids of its items."""
-        for at, array in enumerate(_arrays(state).values()):
-            np.save(self.folder / f"{at}.npy", array)
-        (self.folder / "items.json").write_text(json.dumps(state.items.key), encoding="utf-8")
-        for name in ("lock", "turnstile"):
-            (self.folder / name).touch()
-
-    def mapped(self) -> State:
-        """Return a state over the files: what one writes to its lists, all see."""
-        state = State(dense_limit=0)
-        state.items.key = json.loads((self.folder / "items.json").read_text(encoding="utf-8"))
-        state.items.number = {item: at for at, item in enumerate(state.items.key) if item}
-        state._fit_gram()  # noqa: SLF001 - none, for there are too many items
-        for at, (owner, part) in enumerate(_arrays(state)):
-            array = np.asarray(np.load(self.folder / f"{at}.npy", mmap_mode="r+"))
-            if isinstance(part, int) and isinstance(owner, Lists):
-                owner.columns[part] = array
-            else:
-                setattr(owner, str(part), array)
-        state.users._used = len(state.users.numbers())  # noqa: SLF001 - nobody has left yet
-        return state
-
-    @contextmanager
-    def locked(self, how: int) -> Iterator[None]:
-        """Hold the lock: alone, or beside others who only read.
-
-        Whoever wants it passes a turnstile that a writer keeps shut, or readers who come one after
-        another would never let a writer in.
-        """
-        with (self.folder / "turnstile").open() as turnstile, (self.folder / "lock").open() as lock:
-            fcntl.flock(turnstile, how)
-            fcntl.flock(lock, how)
-            if how == fcntl.LOCK_SH:
-                fcntl.flock(turnstile, fcntl.LOCK_UN)
-            yield
-
-
-def _arrays(state: State) -> Arrays:
-    """Return a state's arrays, with where each of them belongs."""
-    users, lists = state.users, (state.postings.users, state.postings.items)
-    found: Arrays = {(users, part): getattr(users, part) for part in ("_ids", "_table")}
-    for one in lists:
-        found |= {(one, part): getattr(one, part) for part in ("start", "length", "_capacity")}
-        found |= {(one, at): column for at, column in enumerate(one.columns)}
-    return found
 
 
 def own_mib(field: str) -> float:
