@@ -1,4 +1,4 @@
-"""Draws what each way of erasing leaves on disk."""
+"""Draws what each way of erasing leaves on disk, and what callers wait beside a cleaning."""
 
 from __future__ import annotations
 
@@ -39,6 +39,32 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     axes.grid(visible=True, axis="x", alpha=0.3)
     figure.legend(loc="outside upper center", ncols=len(LABELS), fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def draw_stall(measured: Mapping[str, Any], path: Path) -> None:
+    """Draw how long callers waited by what was beside, for each mode of ``erasure_stall.json``."""
+    modes = [mode for mode in ("embedded", "servers") if mode in measured]
+    figure, panels = plt.subplots(
+        1, len(modes), figsize=(5 * len(modes), 3.6), layout="constrained", squeeze=False
+    )
+    asked = {"recommend": "a list", "recommend_noted": "a list from notes", "write": "a note sent"}
+    for axes, mode in zip(panels[0], modes, strict=True):
+        beside = measured[mode]["beside"]
+        for number, (one, label) in enumerate(asked.items()):
+            waits = [beside[name]["waits_s"][one] for name in beside]
+            places = [place + 0.25 * (number - 1) for place in range(len(waits))]
+            colour = f"C{number}"
+            tops = [wait["max"] for wait in waits]
+            axes.vlines(places, [wait["p50"] for wait in waits], tops, color=colour, alpha=0.4)
+            axes.plot(places, [wait["p50"] for wait in waits], "_", color=colour)
+            axes.plot(places, [wait["p99"] for wait in waits], "o", color=colour, ms=4)
+            axes.plot(places, tops, "^", color=colour, label=label)
+        axes.axhline(0.25, color="grey", linestyle=":", linewidth=1)
+        axes.set(yscale="log", title=mode, ylabel="seconds: median, 99 %, worst")
+        axes.set_xticks(range(len(beside)), list(beside))
+    panels[0][0].legend(fontsize=8)
     figure.savefig(path, dpi=130)
     plt.close(figure)
 

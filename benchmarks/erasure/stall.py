@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import sqlite3
 import statistics
 import subprocess
@@ -38,9 +39,9 @@ from app.adapters.chroma.heap import require_overwritten_heap
 from app.adapters.chroma.maintenance import DATABASE_FILE, LOCK_FILE
 from app.adapters.chroma.maintenance_process import run_maintenance
 from app.cli.runtime import load_demo
-from app.domain.errors import BusyError
 from benchmarks.erasure.certificates import Place, embedded, on_servers, spread
 from benchmarks.erasure.household import opened
+from benchmarks.erasure.picture import draw_stall
 from benchmarks.harness import write_result
 from tests.e2e.calls import Api, calling
 from tests.e2e.processes import serving, wait_for
@@ -51,6 +52,7 @@ N_WORDS: Final = 60
 PORTION: Final = 5_000
 ROUNDS: Final = 3
 ROUND_S: Final = 8.0
+PICTURE: Final = Path(__file__).parents[2] / "docs/images/erasure_stall.png"
 _PAUSE_S: Final = 0.005
 _VACUUM: Final = """if True:
     import fcntl, sqlite3, sys
@@ -73,13 +75,7 @@ def vacuum(directory: Path) -> None:
 def fill(place: Place, *, n_bytes: int) -> int:
     """Write notes until the database's file has ``n_bytes`` after a VACUUM; return how many."""
     file, n_notes = place.chroma / DATABASE_FILE, 0
-    for is_last in (False, False, False, True):
-        try:
-            load_demo(place.settings)  # goes on where it was broken off
-            break
-        except BusyError:  # other programs keep the machine busy
-            if is_last:
-                raise
+    load_demo(place.settings)
     with opened(place.settings) as household:
         while not file.exists() or file.stat().st_size < n_bytes:
             names = [f"noted-{n_notes // PER_USER + n:04}" for n in range(PORTION // PER_USER)]
@@ -102,7 +98,7 @@ def callers(stack: ExitStack, url: str, *, n_noted: int) -> dict[str, Action]:
 
     def write(api: Api) -> None:
         note = {
-            "event_id": f"w{next(numbers)}",
+            "event_id": secrets.token_hex(8),  # known ones are corrected, which is an erasure
             "user": "writer",
             "kind": "note",
             "occurred_at": datetime.now(UTC).isoformat(),
@@ -259,6 +255,7 @@ def main() -> None:
             place = on_servers(folder, stack) if mode == "servers" else embedded(folder)
             document[mode] = measure(place, folder, n_bytes=options.megabytes * 1_000_000)
         write_result("erasure_stall", document)
+        draw_stall(document, PICTURE)
         print(mode, json.dumps(document[mode], indent=1), flush=True)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final, Self
@@ -21,6 +21,7 @@ from chromadb.errors import ChromaError, InternalError, NotFoundError
 
 from app.adapters.chroma.index_check import unsound_segments
 from app.adapters.chroma.layout import MARK, CollectionSpec
+from app.adapters.chroma.maintenance import TURN_FILE, locked
 from app.adapters.chroma.maintenance_process import damaged_collections
 from app.domain.errors import DependencyUnavailableError, StoreDamagedError
 
@@ -166,6 +167,15 @@ class ChromaDatabase:
             raise
         finally:
             _LIMIT_S.reset(token)
+
+    def turn(self) -> AbstractContextManager[object]:
+        """Return what to write in: inside this process, when nobody cleans the files.
+
+        Chroma would wait for the cleaner itself, and let no thread of this process run meanwhile.
+        """
+        if self._sessions or self.directory is None:
+            return nullcontext()
+        return locked(self.directory / TURN_FILE)
 
     def collections(self) -> list[Collection]:
         """Return all collections."""

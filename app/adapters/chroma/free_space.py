@@ -16,7 +16,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -50,7 +51,12 @@ class _Layout(NamedTuple):
     n_pages: int
 
 
-def overwrite_free_space(connection: sqlite3.Connection, descriptor: int) -> int:
+def overwrite_free_space(
+    connection: sqlite3.Connection,
+    descriptor: int,
+    *,
+    turn: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> int:
     """Write zeros over all free bytes of a database; return how many pages had others.
 
     The first page is left alone: it says which tables there are. Bytes that become free meanwhile
@@ -60,6 +66,7 @@ def overwrite_free_space(connection: sqlite3.Connection, descriptor: int) -> int
         connection: to the database, in autocommit mode, of a process that has it open only here.
         descriptor: of its file, open for reading and writing. Not to be closed before the
             connection: that would drop the connection's locks.
+        turn: held for each portion, and asked for before the lock that writers need.
 
     Raises:
         UnknownLayoutError: in WAL mode, vacuuming itself, or larger than 64 GB.
@@ -70,12 +77,17 @@ def overwrite_free_space(connection: sqlite3.Connection, descriptor: int) -> int
     connection.execute("PRAGMA synchronous = OFF")
     n_changed, first = 0, 2
     try:
-        while (n_now := _clean(connection, descriptor, first=first)) is not None:
+        while True:
+            with turn():
+                n_now = _clean(connection, descriptor, first=first)
+            if n_now is None:
+                break
             n_changed, first = n_changed + n_now, first + PORTION
             time.sleep(_PAUSE_S)
     finally:
         connection.execute("PRAGMA synchronous = FULL")
-    os.fsync(descriptor)
+    with turn():  # else the next writer's own would wait for it
+        os.fsync(descriptor)
     return n_changed
 
 

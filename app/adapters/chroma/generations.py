@@ -130,7 +130,8 @@ class Generations:
             following: Generation | None = generation
             while following is not None:
                 last = following
-                done, _ = self._try(last.collection, action)
+                with self._database.part(family).turn():
+                    done, _ = self._try(last.collection, action)
                 following = self._successor(last) if done else None
             if done and self._exists(last):
                 return

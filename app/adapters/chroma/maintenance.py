@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,9 @@ from app.adapters.chroma.hnsw_header import read_header
 
 DATABASE_FILE: Final = "chroma.sqlite3"
 LOCK_FILE: Final = "lethe-maintenance.lock"
+TURN_FILE: Final = "lethe-turn.lock"
+"""Locked by who is about to write, cleaner or not. Chroma's own way of waiting for SQLite's lock
+holds Python's: a whole process would stand still until a portion is clean, and longer."""
 FILL_FILE: Final = "lethe-fill.json"
 """File with the last maintenance's report, for the metrics of any process."""
 COMPACTED: Final = "--compacted"
@@ -102,14 +106,17 @@ def clean(directory: Path, *, is_compacted: bool = False) -> dict[str, object]:
 
 
 def _clean_database(database: Path, *, is_compacted: bool) -> None:
+    turn = partial(locked, database.with_name(TURN_FILE))
     with database.open("r+b") as file, closing(_open(database)) as connection:
-        _purge_full_text(connection)
+        with turn():
+            _purge_full_text(connection)
         if not is_compacted:
             with suppress(UnknownLayoutError):
-                overwrite_free_space(connection, file.fileno())
+                overwrite_free_space(connection, file.fileno(), turn=turn)
                 return
         _require_space(database.parent, n_bytes=_SPACE_FACTOR * database.stat().st_size)
-        connection.execute("VACUUM")
+        with turn():
+            connection.execute("VACUUM")
 
 
 def _last(lock: int) -> dict[str, Any]:

@@ -9,8 +9,8 @@ that is in the copy but not in the original was erased meanwhile.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -67,7 +67,7 @@ def reindex(
         copied = 0
         with vendor_errors():
             if is_readable:
-                copied = _fill(copy, present=present)
+                copied = _fill(copy, present=present, turn=database.part(family).turn)
                 _drop_erased(copy, present=present, dim=generations.spec.dim)
                 _verify(copy, present=present)
             copy.modify(metadata=generations.spec.metadata(is_ready=True))
@@ -93,16 +93,19 @@ def _ids(collection: Collection) -> list[RecordId]:
     return [RecordId(i) for i in collection.get(include=[])["ids"]]
 
 
-def _fill(copy: Collection, *, present: Generation) -> int:
+def _fill(
+    copy: Collection, *, present: Generation, turn: Callable[[], AbstractContextManager[object]]
+) -> int:
     ids = _ids(present.collection)
     for batch in batches(ids):
         records = _records(present.collection, ids=batch)
         if records["ids"]:
-            copy.upsert(
-                ids=records["ids"],
-                embeddings=np.asarray(records["embeddings"], dtype=np.float32),
-                metadatas=[*with_text(records)],
-            )
+            with turn():
+                copy.upsert(
+                    ids=records["ids"],
+                    embeddings=np.asarray(records["embeddings"], dtype=np.float32),
+                    metadatas=[*with_text(records)],
+                )
     return len(ids)
 
 

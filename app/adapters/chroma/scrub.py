@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from app.domain.models import RecordId
 
-BATCH: Final = 1_000
-"""Records in one call; below every limit Chroma reports (5,461 for its SQLite)."""
+BATCH: Final = 250
+"""Records in one call. Inside this process Chroma lets no other thread run during a write: 40 ms.
+Below every limit it reports (5,461 for its SQLite)."""
 TEXT: Final = "d"
 """Of a record's metadata: its text. Records from before it was kept there have a document."""
 _BLANK: Final = "~"
@@ -36,7 +37,7 @@ def with_text(found: GetResult) -> list[dict[str, str]]:
     facts = found["metadatas"] or [{}] * len(found["ids"])
     documents: Sequence[str | None] = found["documents"] or [None] * len(found["ids"])
     return [
-        {TEXT: document or "", **{name: str(value) for name, value in one.items()}}
+        {TEXT: document or "", **{name: str(value) for name, value in (one or {}).items()}}
         for one, document in zip(facts, documents, strict=True)
     ]
 
