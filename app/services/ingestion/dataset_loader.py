@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
-from app.domain.errors import InvalidInputError
-from app.domain.models import Answered
+from app.domain.errors import BusyError, InvalidInputError
+from app.domain.models import Answered, Interaction
 from app.domain.privacy.pseudonyms import Identity
 from app.domain.privacy.served_list import answered_by
 from app.ports.clock import Clock
@@ -32,6 +33,8 @@ _BATCH: Final = 10_000
 call. No larger, because a batch has to be over before the lease of its rows is (60 s)."""
 _AHEAD: Final = 2
 """Batches under way at once: one in SQL, one in the vector store."""
+_ATTEMPTS: Final = 12
+"""Each waits 5 s for a lock: together as long as the lease of a batch's rows."""
 _UNKNOWN: Final = "unknown item: load it first, or set LETHE_UNKNOWN_ITEMS=stub"
 Record = TypeVar("Record", ItemRecord, InteractionRecord)
 
@@ -238,14 +241,23 @@ class LoadService:
         if not good:
             return _Recorded(bad=lines)
         interactions = self._identity.interactions([row.interaction for row in good])
-        told = self._ingest.record(
+        told = self._patiently(
             [
                 replace(one, answered=answer) if answer else one
                 for one, answer in zip(interactions, answered, strict=True)
-            ],
-            skip_unknown=True,
+            ]
         )
         bad = [at for at, why in told.errors if why is Outcome.UNKNOWN_ITEM]
         lines += [BadLine(file, good[at].position, _UNKNOWN) for at in bad]
         kept = [one for one in told.outcomes if one is not Outcome.UNKNOWN_ITEM]
         return _Recorded(IngestResult(kept), lines)
+
+    def _patiently(self, interactions: Sequence[Interaction]) -> IngestResult:
+        """Record a batch, again where its users were held for longer than a lock is waited for.
+
+        The batch before mostly has the same users, and holds them until all its rows are in.
+        """
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(BusyError):
+                return self._ingest.record(interactions, skip_unknown=True)
+        return self._ingest.record(interactions, skip_unknown=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
@@ -96,6 +99,27 @@ def _load(world: World, dataset: _Dataset, log: _Log) -> LoadResult:
         batch=8,
     )
     return service.load(dataset, name="books:/a/folder", watcher=log.watcher())
+
+
+@dataclass
+class _HeldUp(_Dataset):
+    """The same, while somebody else writes for longer than a lock is waited for (5 s)."""
+
+    other: sqlite3.Connection | None = None
+
+    def interactions(self, *, after: Position = START) -> Iterator[InteractionRecord | BadLine]:
+        assert self.other is not None
+        self.other.execute("BEGIN IMMEDIATE")
+        threading.Timer(6.0, self.other.rollback).start()
+        yield from super().interactions(after=after)
+
+
+def test_a_batch_waits_for_whoever_writes_for_long(world: World) -> None:
+    database = world.adapters.settings.data_dir / "lethe.db"
+    with closing(sqlite3.connect(database, check_same_thread=False)) as other:
+        result = _load(world, _HeldUp(other=other), _Log())
+
+    assert result.accepted == 50
 
 
 def test_all_that_is_good_is_loaded_and_the_rest_is_named(world: World) -> None:
