@@ -14,6 +14,9 @@ from app.cli.options import AsJson, DataDir, tell
 _COUNTED_TOGETHER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Names the folder through which processes of one host add their counts up; read by Prometheus'
 client as it is imported, in each of them."""
+_READY_WITHIN_S: Final = 120
+"""Seconds that a process which is to replace another one (SIGHUP) may take until it serves; it
+counts all users first. One that answers its parent nothing for as long is replaced, too."""
 
 
 def serve(
@@ -23,7 +26,10 @@ def serve(
     data_dir: DataDir = None,
     demo: Annotated[bool, typer.Option("--demo", help="Load the demo set at first.")] = False,
 ) -> None:
-    """Serve the API."""
+    """Serve the API. With several processes (WEB_CONCURRENCY), SIGHUP replaces one after the other.
+
+    Each new one reads code, settings and secrets anew, and serves before the old one ends.
+    """
     import uvicorn
 
     from app.settings import check_binding, load_settings
@@ -46,6 +52,7 @@ def serve(
             host=address,
             port=settings.api.port if port is None else port,
             workers=settings.web_concurrency,
+            timeout_worker_healthcheck=_READY_WITHIN_S,
             log_config=None,  # ours is set up by the application, in each process
             access_log=False,  # its lines hold the path, and the path holds the user id
             server_header=False,

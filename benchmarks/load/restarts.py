@@ -3,7 +3,9 @@
 The layout of ``make up`` under mixed traffic in an open loop (Locust, on the same cores). API,
 worker, beat, Redis, Chroma, PostgreSQL and the vault are each stopped as Docker stops them (a
 signal, then a kill) and started again; while one is away and for some seconds after it is healthy
-again, what is not answered counts as its. Erasures may be late, and none may be lost.
+again, what is not answered counts as its. Erasures may be late, and none may be lost. First of all
+the API's processes are replaced one after the other (SIGHUP), as for new secrets or a new version:
+then nothing at all should go unanswered.
 
 ``python -m benchmarks.load.restarts`` writes ``results/load_restarts.json``; exit code 1 where an
 erasure was lost or the audit log does not verify.
@@ -13,17 +15,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.harness import machine, write_result
 from benchmarks.load.layout import N_PEOPLE, Sent, Whole, populated
 from benchmarks.load.run import percentiles
+from tests.e2e.processes import wait_for
 
 SEED: Final = 66
 MIX: Final = {"recommend": 70, "interactions": 15, "forget": 10, "status": 5}
@@ -51,6 +57,23 @@ def restarted(made: Whole, *, name: str) -> None:
     """Stop a component as Docker does, and start it again."""
     made.layout.stop(name)
     made.layout.restart(name, timeout_s=300)
+
+
+def by_turns(made: Whole) -> None:
+    """Have the API's processes replaced one after the other, as an operator does."""
+    before = set(_serving(made))
+    os.kill(made.layout.pid("api"), signal.SIGHUP)
+    wait_for("they are replaced", lambda: not before & set(_serving(made)), timeout_s=300)
+
+
+def _serving(made: Whole) -> list[int]:
+    """Return the API's processes that answer requests."""
+    found = []
+    for pid in made.children("api"):
+        with suppress(OSError):  # it has ended
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
 
 
 def _disturbed(made: Whole, name: str, disturb: Callable[[Whole], None]) -> Spell:
@@ -116,13 +139,18 @@ def report(name: str, disturbances: Mapping[str, Callable[[Whole], None]]) -> No
     """Disturb a layout, and write what was seen; the exit code is 1 where anything was lost."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rate", type=float, default=10.0, help="requests a second")
+    parser.add_argument("--only", nargs="+", choices=disturbances, help="and write no result")
+    told = parser.parse_args()
+    wanted = {one: disturbances[one] for one in told.only or disturbances}
     with populated() as made:
-        figures = measured(made, disturbances, rate=parser.parse_args().rate)
+        figures = measured(made, wanted, rate=told.rate)
     print(json.dumps(figures, indent=2))
-    print(write_result(name, figures))
+    if not told.only:
+        print(write_result(name, figures))
     if figures["lost"] or not figures["log_is_whole"]:
         raise SystemExit(1)
 
 
 if __name__ == "__main__":
-    report("load_restarts", {name: partial(restarted, name=name) for name in COMPONENTS})
+    stopped = {name: partial(restarted, name=name) for name in COMPONENTS}
+    report("load_restarts", {"api, by turns": by_turns, **stopped})
