@@ -222,9 +222,12 @@ def _unlaid(settings: Settings) -> Iterator[str]:
     chroma = settings.chroma
     if chroma.url is not None and chroma.urls is not None:
         yield "LETHE_CHROMA__URLS: stands in place of LETHE_CHROMA__URL; set one of them"
+    if chroma.urls is not None and not chroma.servers.keys() - chroma.leaving:
+        yield "LETHE_CHROMA__URLS: names no server that stays"
     if len(chroma.servers) > 1 and settings.queue != "celery":
         yield "LETHE_CHROMA__URLS: several need LETHE_QUEUE=celery, whose workers clean their files"
-    if len(chroma.servers) > 1 and chroma.node not in chroma.servers:
+    beside_files = chroma.persist_dir is not None
+    if beside_files and chroma.urls is not None and chroma.node not in chroma.servers:
         yield "LETHE_CHROMA__NODE: none of chroma-0, chroma-1 and so on, one for each address"
 
 

@@ -68,7 +68,7 @@ def open_chroma(settings: Settings) -> Chroma:
 
     Raises:
         DependencyUnavailableError: it cannot be opened, or a server does not answer.
-        IntegrityError: memories lie on more servers than the settings name.
+        IntegrityError: memories lie on servers that the settings do not name.
     """
     chroma = settings.chroma
     if not chroma.servers:
@@ -79,6 +79,6 @@ def open_chroma(settings: Settings) -> Chroma:
         )
         for node, url in chroma.servers.items()
     }
-    require_all(list(databases.values()))
+    require_all(databases)
     (first, *others) = databases.values()
-    return ChromaServers(databases) if others else first
+    return ChromaServers(databases, leaving=chroma.leaving) if others else first

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.e2e.cluster import Cluster
@@ -25,6 +25,12 @@ class Nodes:
     environment: dict[str, str]
     beside: list[dict[str, str]]
     directories: list[Path]
+
+    def told(self, change: Callable[[list[str]], list[str]]) -> Nodes:
+        """Return the same with another list of addresses."""
+        urls = ",".join(change(self.environment["LETHE_CHROMA__URLS"].split(",")))
+        beside = [_told(one, urls) for one in self.beside]
+        return replace(self, environment=_told(self.environment, urls), beside=beside)
 
 
 @contextmanager

@@ -28,11 +28,11 @@ def servers(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Cluster
         yield made
 
 
-def rebalanced(nodes: Nodes) -> dict[str, int]:
-    """Run ``lethe rebalance`` beside the first server, as an operator does."""
+def rebalanced(nodes: Nodes, *, node: int = 0) -> dict[str, int]:
+    """Run ``lethe rebalance`` beside a server, as an operator does."""
     done = subprocess.run(
         [str(Path(sys.executable).parent / "lethe"), "rebalance", "--json"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | nodes.beside[0],
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | nodes.beside[node],
         capture_output=True,
         text=True,
         check=False,
@@ -77,3 +77,37 @@ def test_a_server_is_added_while_the_service_runs(servers: Cluster) -> None:
         proof = api.ask("POST", "/admin/prove", json={"user": user(2)}, as_admin=True)
         assert proof["as_never_seen"] is True
         assert all(api.recommend(user(n))["personalised"] for n in USERS[8:])
+
+
+def test_a_server_is_taken_out_while_the_service_runs(servers: Cluster) -> None:
+    both = {"memory on chroma-0", "memory on chroma-1"}
+    with several_chromas(servers, n=2) as nodes:
+        with (
+            all_working(nodes, folder=servers.folder),
+            serving(nodes.environment, folder=servers.folder) as running,
+            calling(running.url) as api,
+        ):
+            api.load(USERS)
+            assert set(certified(api, user(0))) == both
+        leaving = nodes.told(lambda urls: [urls[0], f"-{urls[1]}"])
+        with (
+            all_working(leaving, folder=servers.folder),
+            serving(leaving.environment, folder=servers.folder) as running,
+            calling(running.url) as api,
+        ):
+            before = {n: api.recommend(user(n)) for n in USERS[2:]}
+
+            assert rebalanced(leaving, node=1)["shards"] > 0
+            assert rebalanced(leaving, node=0) == {"shards": 0, "copied": 0}
+
+            assert {n: api.recommend(user(n)) for n in USERS[2:]} == before
+            assert set(certified(api, user(2))) == both
+        without = nodes.told(lambda urls: [urls[0], ""])
+    # The second server has ended.
+    with (
+        working(without.beside[0], folder=servers.folder),
+        serving(without.environment, folder=servers.folder) as running,
+        calling(running.url) as api,
+    ):
+        assert all(api.recommend(user(n))["personalised"] for n in USERS[3:])
+        assert certified(api, user(3)) == ["memory"]

@@ -226,21 +226,20 @@ class ChromaDatabase:
             self._client.delete_collection(name)
         self.damaged -= {name}
 
+    def marked(self) -> Mapping[str, Any]:
+        """Return what ``set_mark`` last stored, nothing if it never did."""
+        found = self.find(MARK)
+        return {} if found is None else found.metadata or {}
+
     def mark(self) -> int:
         """Return the number last stored by ``set_mark``, 0 if none was."""
-        found = self.find(MARK)
-        return 0 if found is None else int((found.metadata or {}).get("mark", 0))
+        return int(self.marked().get("mark", 0))
 
-    def laid_on(self) -> int:
-        """Return over how many servers memories were spread when a mark was last set; 0 before."""
-        found = self.find(MARK)
-        return 0 if found is None else int((found.metadata or {}).get("servers", 1))
-
-    def set_mark(self, mark: int, *, n_servers: int = 1) -> None:
-        """Store a number in the metadata of a collection without records."""
+    def set_mark(self, mark: int, **facts: str | int) -> None:
+        """Store a number, and facts beside it, in the metadata of a collection without records."""
         with vendor_errors():
             kept = self._client.get_or_create_collection(MARK, embedding_function=None)
-            kept.modify(metadata={"mark": mark, "servers": n_servers})
+            kept.modify(metadata={"mark": mark, "servers": 1, **facts})
 
     def all(self) -> list[ChromaDatabase]:
         """Return this one: there are no others."""

@@ -18,7 +18,7 @@ from app.adapters.chroma.generations import Generation, Generations
 from app.adapters.chroma.grid import on_grid
 from app.adapters.chroma.layout import CollectionSpec, memory_family, shard_of
 from app.adapters.chroma.maintenance_process import MaintenanceReport, run_maintenance
-from app.adapters.chroma.reindex import drop_superseded, reindex
+from app.adapters.chroma.reindex import drop_superseded, move_catalogue, reindex
 from app.adapters.chroma.scrub import TEXT, batches, flush, known, scrub, with_text
 from app.adapters.chroma.servers import Chroma
 from app.domain.erasure.request import ErasureOrder
@@ -168,6 +168,7 @@ class ChromaMemoryStore:
             )
             for shard in wanted
         ]
+        move_catalogue(self._database, spec=self._spec, directory=directory)
         self._database.damaged |= run_maintenance(directory, is_compacted=shards is None).damaged
         return Reindexed(
             shards=sum(one.shards for one in done),

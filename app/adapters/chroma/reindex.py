@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from app.adapters.chroma.client import vendor_errors
 from app.adapters.chroma.generations import Generation, Generations
-from app.adapters.chroma.layout import collection_name
+from app.adapters.chroma.layout import ITEMS, CollectionSpec, collection_name
 from app.adapters.chroma.maintenance import locked
 from app.adapters.chroma.scrub import batches, flush, scrub, with_text
 from app.adapters.chroma.servers import Chroma
@@ -74,6 +74,21 @@ def reindex(
         database.drop(present.collection.name)
         generations.refresh()
         return Reindexed(shards=1, copied=copied, emptied=int(not is_readable))
+
+
+def move_catalogue(database: Chroma, *, spec: CollectionSpec, directory: Path) -> None:
+    """Move the catalogue's index from here to where it belongs, if its server is leaving.
+
+    Args:
+        database: where the collections are.
+        spec: of any of them; embedder and dimensions are the same.
+        directory: as for ``reindex``.
+    """
+    of_items = CollectionSpec(spec.embedder_id, spec.dim)
+    index = Generations(database, families=frozenset({ITEMS}), spec=of_items)
+    if not all(database.is_home(one.collection.name) for one in index.all_present()):
+        reindex(database, generations=index, family=ITEMS, directory=directory)
+    drop_superseded(database, generations=index)
 
 
 def drop_superseded(database: Chroma, *, generations: Generations) -> int:

@@ -12,7 +12,7 @@ Transactions on Networking 6(1), 1998.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -28,16 +28,37 @@ def home_of(family: str, *, nodes: Iterable[str]) -> str:
     return max(nodes, key=lambda node: hashlib.sha256(f"{node} {family}".encode()).digest())
 
 
-def require_all(databases: Sequence[ChromaDatabase]) -> None:
-    """Refuse to work on fewer servers than there are: what lies on the others would be missed.
+def require_all(databases: Mapping[str, ChromaDatabase]) -> None:
+    """Refuse to work without a server that holds memories: what lies on it would be missed.
+
+    Args:
+        databases: by node. A server goes by the name that it was last told, where it was.
 
     Raises:
-        IntegrityError: there are data on more servers than these.
+        IntegrityError: there are data on others than these.
         DependencyUnavailableError: one of them does not answer.
     """
-    n_laid = max(one.laid_on() for one in databases)
-    if n_laid > len(databases):
-        raise IntegrityError(f"memories lie on {n_laid} servers, told of are {len(databases)}")
+    laid = _laid_on(databases)
+    missing = laid - {_name(one, told=node) for node, one in databases.items()}
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise IntegrityError(f"memories lie on a server that is not among those told: {names}")
+
+
+def _laid_on(databases: Mapping[str, ChromaDatabase]) -> frozenset[str]:
+    """Return the nodes that memories lay on when a mark was last set; none for a server alone."""
+    laid: set[str] = set()
+    for marked in (one.marked() for one in databases.values()):
+        n_servers = int(marked.get("servers", 1))
+        if "nodes" in marked:
+            laid |= set(str(marked["nodes"]).split())
+        elif n_servers > 1:  # as versions wrote it that took no server out
+            laid |= {f"chroma-{number}" for number in range(n_servers)}
+    return frozenset(laid)
+
+
+def _name(database: ChromaDatabase, *, told: str) -> str:
+    return str(database.marked().get("node", told))
 
 
 class ChromaServers:
@@ -48,18 +69,22 @@ class ChromaServers:
 
     Args:
         databases: by node; one at most has a directory, that of this machine.
+        leaving: nodes that are nobody's home; what lies there is read and written until it moves.
 
     Raises:
-        IntegrityError: there are data on more servers than these.
+        IntegrityError: there are data on others than these.
         DependencyUnavailableError: one of them does not answer.
     """
 
-    def __init__(self, databases: Mapping[str, ChromaDatabase]) -> None:
+    def __init__(
+        self, databases: Mapping[str, ChromaDatabase], *, leaving: frozenset[str] = frozenset()
+    ) -> None:
         self._databases = dict(databases)
+        self._staying = [node for node in databases if node not in leaving]
         self._where: dict[str, ChromaDatabase] = {}
         self._holders: dict[str, ChromaDatabase] = {}
         self.damaged: frozenset[str] = frozenset()
-        require_all(self.all())
+        require_all(self._databases)
 
     @property
     def directory(self) -> Path | None:
@@ -86,7 +111,7 @@ class ChromaServers:
 
     def _home(self, family: str) -> ChromaDatabase:
         """Return where a family belongs; the catalogue, which is one collection, on the first."""
-        nodes = list(self._databases)
+        nodes = self._staying
         return self._databases[nodes[0] if family == ITEMS else home_of(family, nodes=nodes)]
 
     def collections(self) -> list[Collection]:
@@ -131,15 +156,22 @@ class ChromaServers:
         self.damaged -= {name}
 
     def mark(self) -> int:
-        """Return the least number that a server has; one that never had memories is left out."""
-        databases = list(self._databases.values())
-        n_laid = max(one.laid_on() for one in databases)
-        return min((one.mark() for one in databases[:n_laid]), default=0)
+        """Return the least number that a server has; one that has no memories is left out."""
+        laid, servers = _laid_on(self._databases), self._databases.items()
+        marked = [one for node, one in servers if _name(one, told=node) in laid]
+        return min(one.mark() for one in marked or self.all()[:1])
 
     def set_mark(self, mark: int) -> None:
-        """Store a number on every server, and how many they are."""
-        for database in self._databases.values():
-            database.set_mark(mark, n_servers=len(self._databases))
+        """Store a number on every server, with its name and which of them memories lie on."""
+        self.collections()
+        held = {id(database) for database in self._where.values()}
+        nodes = [
+            node
+            for node, one in self._databases.items()
+            if node in self._staying or id(one) in held
+        ]
+        for node, database in self._databases.items():
+            database.set_mark(mark, node=node, nodes=" ".join(nodes), servers=len(nodes))
 
     def ping(self) -> float:
         """Ask every server whether it is well; return the milliseconds of the slowest."""

@@ -217,13 +217,18 @@ class RestoreService:
         return done
 
     def rebalance(self) -> Reindexed:
-        """Move the shards on this machine that belong on another.
+        """Move the shards on this machine that belong on another, and note where memories lie.
 
         Raises:
             DependencyUnavailableError: a store does not answer, or its files are out of reach.
             IntegrityError: a copy is not like its original, which stands.
         """
-        return self.reindex(self._memory.misplaced())
+        done = self.reindex(self._memory.misplaced())
+        mark = self._memory.mark() + 1
+        self._memory.set_mark(mark)
+        with self._uows.write() as uow:
+            uow.restores.note_memory_mark(mark)
+        return done
 
     def match_memories(self) -> None:
         """Store a memory for every row that lacks one, and scrub every memory without a row.
