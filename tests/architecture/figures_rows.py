@@ -36,6 +36,14 @@ def _shut_out(beside: str) -> str:
     return f"{longest:.2f}"
 
 
+def _worst_lists(beside: str) -> str:
+    modes = [mode for mode in ("embedded", "servers") if mode in result("erasure_stall")]
+    return ", ".join(
+        f"{at('erasure_stall', mode, 'beside', beside, 'waits_s', 'recommend', 'max'):.2f} s {mode}"
+        for mode in modes
+    )
+
+
 def _laid(n_shards: int, n_nodes: int, figure: str) -> float:
     (row,) = (
         row
@@ -346,6 +354,15 @@ ROWS: Final[tuple[Row, ...]] = (
         ),
         ("erasure_stall",),
         (),
+    ),
+    (
+        "the worst list beside cleanings of 100 MB without a rest; goal: 0.25 s",
+        lambda: (
+            f"{_worst_lists('maintenance')}; with nothing beside {_worst_lists('nothing')}; "
+            f"beside a VACUUM {_worst_lists('vacuum')}"
+        ),
+        ("erasure_stall",),
+        ("erasure_stall.png",),
     ),
     (
         "ten million users on nodes by rendezvous hashing of shards",
