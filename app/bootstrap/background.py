@@ -117,6 +117,7 @@ class Background:
 
     def stop(self) -> None:
         """Stop everything in the reverse order."""
+        gc.unfreeze()
         for task in (*self._health, *self._llm):
             task.stop()
         if self._runtime.inline is not None:
