@@ -23,9 +23,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from app.adapters.chroma.free_space import UnknownLayoutError, overwrite_free_space
-from app.adapters.chroma.fts5_structure import STRUCTURE_ROW, is_purged
 from app.adapters.chroma.hnsw_header import read_header
+from app.adapters.sqlite.free_space import overwrite_free_space
+from app.adapters.sqlite.fts5_structure import STRUCTURE_ROW, is_purged
+from app.adapters.sqlite.pages import UnknownLayoutError
 
 DATABASE_FILE: Final = "chroma.sqlite3"
 LOCK_FILE: Final = "lethe-maintenance.lock"

@@ -112,8 +112,7 @@ class SqlUnitsOfWork:
         return found if self._server_takes is None else found | {"server": self._server_takes}
 
     def scrub(self, *, has_items: bool = False) -> None:
-        with self._turn():
-            maintenance.scrub(self._engine, has_items=has_items)
+        maintenance.scrub(self._engine, has_items=has_items)
 
     def close(self) -> None:
         """Close all idle connections. The next transaction opens new ones."""

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.adapters.chroma.fts5_structure import STRUCTURE_ROW, Segment, levels, varint
+from app.adapters.sqlite.fts5_structure import STRUCTURE_ROW, Segment, levels, varint
 
 _SEGMENT_SHIFT: Final = 37
 _MAIN_INDEX: Final = b"0"

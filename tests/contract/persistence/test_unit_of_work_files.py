@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
-from app.adapters.db import postgres_files, schema
+from app.adapters.db import maintenance, postgres_files, schema
 from app.adapters.db.engine import open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.errors import DependencyUnavailableError
@@ -82,17 +82,26 @@ def sqlite_uows(tmp_path: Path) -> Iterator[SqlUnitsOfWork]:
     uows.close()
 
 
-def test_sqlite_keeps_nothing_after_the_scrub(sqlite_uows: SqlUnitsOfWork, tmp_path: Path) -> None:
+@pytest.mark.parametrize("vacuumed_bytes", [0, 1 << 30])
+def test_sqlite_keeps_nothing_after_the_scrub(
+    sqlite_uows: SqlUnitsOfWork, tmp_path: Path, vacuumed_bytes: int
+) -> None:
+    """Neither in a small file, which is written anew, nor in a large one, which is not."""
     with sqlite_uows.read() as uow:
         n_mine, n_all = uow.interactions.count(ANNA), uow.interactions.count()
     assert _residue(tmp_path) > n_mine
 
     _forget(sqlite_uows)
     assert _residue(tmp_path) > 0  # deleting alone is not enough
-    sqlite_uows.scrub()
+    engine = open_engine(f"sqlite:///{tmp_path / 'lethe.db'}", lock_timeout_s=0.2)
+    try:
+        maintenance.scrub(engine, vacuumed_bytes=vacuumed_bytes)
+        log = tmp_path / "lethe.db-wal"
+        assert not log.exists() or log.stat().st_size == 0
+    finally:
+        engine.dispose()
 
     assert _residue(tmp_path) == 0
-    assert (tmp_path / "lethe.db-wal").stat().st_size == 0
     with sqlite_uows.read() as uow:
         assert uow.interactions.count() == n_all - n_mine
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.chroma.free_space import UnknownLayoutError, overwrite_free_space
+from app.adapters.sqlite.free_space import overwrite_free_space
+from app.adapters.sqlite.pages import UnknownLayoutError
 
 _TABLE = """
     CREATE TABLE record (id INTEGER PRIMARY KEY, name TEXT, said BLOB);
@@ -25,9 +26,16 @@ def opened(file: Path, *, page: int = 4096) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(file, isolation_level=None, timeout=0.2)) as connection:
         connection.execute(f"PRAGMA page_size = {page}")
         connection.execute("PRAGMA secure_delete = OFF")
-        connection.execute("PRAGMA journal_mode = MEMORY")
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute("PRAGMA synchronous = OFF")  # nobody cuts the power here
         yield connection
+
+
+def written_ahead(file: Path) -> None:
+    """Have what is changed in a database written into a log first, from now on."""
+    with opened(file) as connection:
+        assert connection.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
 
 
 def cleaned(file: Path) -> int:
@@ -81,9 +89,14 @@ def content(file: Path) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("page", [512, 1_024, 4_096, 65_536])
 @pytest.mark.parametrize("longest", [200, 1_200, 20_000])
-def test_only_what_is_deleted_is_overwritten(tmp_path: Path, page: int, longest: int) -> None:
+@pytest.mark.parametrize("mode", ["rollback", "wal"])
+def test_only_what_is_deleted_is_overwritten(
+    tmp_path: Path, page: int, longest: int, mode: str
+) -> None:
     file = tmp_path / "a.sqlite3"
     left, gone = filled(file, seed=page + longest, page=page, longest=longest)
+    if mode == "wal":
+        written_ahead(file)
     before = content(file)
 
     cleaned(file)
@@ -104,10 +117,13 @@ def test_deleted_rows_are_in_the_file_before(tmp_path: Path) -> None:
     assert [number for number in gone if word(number, 12) in data]
 
 
-def test_readers_go_on_and_drop_what_they_keep(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["rollback", "wal"])
+def test_readers_go_on_and_drop_what_they_keep(tmp_path: Path, mode: str) -> None:
     """A connection that wrote a page it had kept would bring the old bytes back."""
     file = tmp_path / "a.sqlite3"
     left, gone = filled(file, seed=2, page=4096, longest=300)
+    if mode == "wal":
+        written_ahead(file)
     with opened(file) as other:
         n_rows = other.execute("SELECT COUNT(*) FROM record").fetchone()
         other.execute("SELECT COUNT(name || hex(said)) FROM record").fetchone()
@@ -132,11 +148,48 @@ def test_nothing_is_overwritten_while_another_writes(tmp_path: Path) -> None:
         assert file.read_bytes() == before
 
 
-@pytest.mark.parametrize("pragma", ["journal_mode = WAL", "auto_vacuum = FULL"])
-def test_an_unknown_layout_is_not_cleaned(tmp_path: Path, pragma: str) -> None:
+def test_a_page_whose_newest_version_is_in_the_log_is_cleaned(tmp_path: Path) -> None:
+    """Who writes it next would start from there, and bring the old bytes back."""
+    file = tmp_path / "a.sqlite3"
+    left, gone = filled(file, seed=5, page=4096, longest=300)
+    written_ahead(file)
+    log = Path(f"{file}-wal")
+    with opened(file) as other:
+        other.execute("UPDATE record SET name = name || '.'")
+        assert log.stat().st_size
+
+        assert cleaned(file) > 0
+
+        assert log.stat().st_size == 0
+        other.execute("UPDATE record SET name = name || '.'")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = file.read_bytes()
+    assert all(word(number, 12) in data for number in left)
+    assert not [number for number in gone if word(number, 12) in data]
+
+
+def test_a_log_that_somebody_reads_from_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "a.sqlite3"
+    filled(file, seed=6, page=4096, longest=300)
+    written_ahead(file)
+    with opened(file) as other, opened(file) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT COUNT(*) FROM record").fetchone()
+        other.execute("UPDATE record SET name = name || '.'")
+        before = file.read_bytes()
+
+        with pytest.raises(sqlite3.OperationalError, match="write-ahead log"):
+            cleaned(file)
+
+        assert file.read_bytes() == before
+        reader.execute("COMMIT")
+        assert cleaned(file) > 0
+
+
+def test_a_file_that_vacuums_itself_is_not_cleaned(tmp_path: Path) -> None:
     file = tmp_path / "a.sqlite3"
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA auto_vacuum = FULL")
         connection.executescript(_TABLE)
         with file.open("r+b") as stream, pytest.raises(UnknownLayoutError):
             overwrite_free_space(connection, stream.fileno())

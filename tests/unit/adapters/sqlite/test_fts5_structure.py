@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from app.adapters.chroma.fts5_structure import STRUCTURE_ROW, Segment, is_purged, levels
+from app.adapters.sqlite.fts5_structure import STRUCTURE_ROW, Segment, is_purged, levels
 
 ONE, TWO = Segment(1, 1, 6), Segment(300, 2, 4)
 

@@ -1,12 +1,4 @@
-"""Overwrites what a SQLite file still holds of deleted rows, while others read and write.
-
-Deleting a row only gives its bytes back: to the page's free space, to the list of free pages, to
-the end of a chain's last page. SQLite reads none of these, so zeros may be written there past it
-and a reader does not notice. Only another writer would, so each portion holds the one lock that
-writers need; readers wait for the commit alone, which changes a counter in the first page. It tells
-every connection to drop the pages it has cached: it would write the old bytes back with them.
-
-A ``VACUUM`` keeps everybody out for as long as it takes to copy the file, twice.
+"""The pages of a SQLite file, and which of their bytes nobody reads.
 
 Format: https://www.sqlite.org/fileformat2.html
 """
@@ -15,24 +7,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.adapters.chroma.fts5_structure import varint
+from app.adapters.sqlite.fts5_structure import varint
 
 PORTION: Final = 4_096
 """Pages that are looked at under one lock; 16 MB take some 30 ms."""
-_PAUSE_S: Final = 0.01
-"""Seconds between two portions, for writers that wait."""
 _HEADER_BYTES: Final = 100
 _INDEX_INTERIOR, _TABLE_INTERIOR, _INDEX_LEAF, _TABLE_LEAF = 2, 5, 10, 13
 _HEADER_OF: Final = {_INDEX_INTERIOR: 12, _TABLE_INTERIOR: 12, _INDEX_LEAF: 8, _TABLE_LEAF: 8}
 _MALFORMED: Final = "a page of the database is malformed"
+_WAL: Final = 2
+"""Version of the format of a file in WAL mode; 1 is that of the others."""
 _AMBIGUOUS: Final = 1 << 24
 """From so many pages on, the first byte of a chain's page is no longer 0."""
 Pages = NDArray[np.uint8]
@@ -43,7 +33,7 @@ class UnknownLayoutError(Exception):
     """The file is not laid out as this module knows it; only ``VACUUM`` can clean it."""
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
     """Of a file: bytes of a page, those SQLite uses of it, and how many pages there are."""
 
     page: int
@@ -51,80 +41,30 @@ class _Layout(NamedTuple):
     n_pages: int
 
 
-def overwrite_free_space(
-    connection: sqlite3.Connection,
-    descriptor: int,
-    *,
-    turn: Callable[[], AbstractContextManager[object]] = nullcontext,
-) -> int:
-    """Write zeros over all free bytes of a database; return how many pages had others.
-
-    The first page is left alone: it says which tables there are. Bytes that become free meanwhile
-    stay, as do those that a table's root hands to another page at that moment; a search finds them.
-
-    Args:
-        connection: to the database, in autocommit mode, of a process that has it open only here.
-        descriptor: of its file, open for reading and writing. Not to be closed before the
-            connection: that would drop the connection's locks.
-        turn: held for each portion, and asked for before the lock that writers need.
+def layout_of(descriptor: int) -> Layout:
+    """Read how a file is laid out.
 
     Raises:
-        UnknownLayoutError: in WAL mode, vacuuming itself, or larger than 64 GB.
-        sqlite3.Error: the database stayed busy, or is malformed.
+        UnknownLayoutError: this module does not know it.
     """
-    # What is committed is what was there, but for a counter in one sector of the first page: there
-    # is nothing that a power cut could tear, so readers need not wait for the disk.
-    connection.execute("PRAGMA synchronous = OFF")
-    n_changed, first = 0, 2
-    try:
-        while True:
-            with turn():
-                n_now = _clean(connection, descriptor, first=first)
-            if n_now is None:
-                break
-            n_changed, first = n_changed + n_now, first + PORTION
-            time.sleep(_PAUSE_S)
-    finally:
-        connection.execute("PRAGMA synchronous = FULL")
-    with turn():  # else the next writer's own would wait for it
-        os.fsync(descriptor)
-    return n_changed
-
-
-def _clean(connection: sqlite3.Connection, descriptor: int, *, first: int) -> int | None:
-    """Clean a portion while nobody else writes; return how many pages changed, None at the end."""
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:  # commits, and rolls back after an error
-        layout = _layout(descriptor)
-        n_changed = None
-        if first <= layout.n_pages:
-            n_changed = _Portion(descriptor, layout, first=first).clean()
-        if n_changed:
-            # Set to what it is: that counts as a change, so all caches are dropped.
-            (number,) = connection.execute("PRAGMA user_version").fetchone()
-            connection.execute(f"PRAGMA user_version = {int(number)}")
-    return n_changed
-
-
-def _layout(descriptor: int) -> _Layout:
     header = os.pread(descriptor, _HEADER_BYTES, 0)
     page = int.from_bytes(header[16:18], "big")
     page = 65_536 if page == 1 else page
     n_pages = os.fstat(descriptor).st_size // page
     vacuums_itself = any(header[52:56])
-    if header[18] != 1 or vacuums_itself or n_pages >= _AMBIGUOUS:
+    if header[18] > _WAL or vacuums_itself or n_pages >= _AMBIGUOUS:
         raise UnknownLayoutError
-    return _Layout(page, page - header[20], n_pages)
+    return Layout(page, page - header[20], n_pages)
 
 
 def _u16(rows: Pages, at: int) -> NDArray[np.int64]:
     return (rows[:, at].astype(np.int64) << 8) | rows[:, at + 1]
 
 
-class _Portion:
+class Portion:
     """Some pages in a row, read as they are; nobody writes meanwhile."""
 
-    def __init__(self, descriptor: int, layout: _Layout, *, first: int) -> None:
+    def __init__(self, descriptor: int, layout: Layout, *, first: int) -> None:
         self._descriptor = descriptor
         self._layout = layout
         self._first = first

@@ -1,0 +1,1 @@
+"""What we know of SQLite's files that SQLite itself does not tell."""
