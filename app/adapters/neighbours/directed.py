@@ -16,7 +16,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.adapters.neighbours.lists import Ints
 from app.adapters.neighbours.query import Query
 from app.adapters.neighbours.state import State
 
@@ -54,19 +53,18 @@ def _counts(state: State, slot: int) -> NDArray[np.float64]:
     """Return F of one item by slot; sums of integers, so the order of the users cannot show."""
     users, items = state.postings.users, state.postings.items
     who, place = (column[items.places(slot)] for column in items.columns)
-    after = np.minimum(users.length[who] - place - 1, _REACH)
-    gaps = _ranges(after)
-    cells = np.repeat(users.start[who] + place + 1, after) + gaps
+    cells, ends = users.start[who] + place, users.start[who] + users.length[who]
+    found = []
+    for _ in range(_REACH):
+        cells = cells + 1
+        is_within = cells < ends
+        cells, ends = cells[is_within], ends[is_within]
+        found.append(users.columns[0][cells])
+    weights = np.repeat(_WEIGHTS, [len(one) for one in found])
     counts: NDArray[np.float64] = np.bincount(
-        users.columns[0][cells], weights=_WEIGHTS[gaps], minlength=len(state.items.key)
+        np.concatenate(found), weights=weights, minlength=len(state.items.key)
     ).astype(np.float64, copy=False)
     return counts
-
-
-def _ranges(lengths: Ints) -> Ints:
-    """Return 0 … n - 1 for each length n, one after another."""
-    starts = np.cumsum(lengths) - lengths
-    return np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(starts, lengths)
 
 
 @cache
