@@ -50,13 +50,15 @@ class SqlEvidence(Repository):
         return found
 
     def all_evidence(self) -> Iterator[tuple[Pseudonym, list[Evidence]]]:
-        rows = self.session.stream(_EVIDENCE.order_by(_row.pseudonym))
-        for pseudonym, group in groupby(rows, key=itemgetter(0)):
+        columns = (_row.pseudonym, _row.item_id, _row.kind, _row.value)
+        at, read = self.session.unread(_row.occurred_at)
+        told = _EVIDENCE.with_only_columns(*columns, at).order_by(_row.pseudonym)
+        for pseudonym, group in groupby(self.session.stream(told), key=itemgetter(0)):
             yield (
                 pseudonym,
                 [
-                    Evidence(item_id, _KINDS[kind], value, at)
-                    for _, item_id, kind, value, at in group
+                    Evidence(item, _KINDS[kind], value, read(at))
+                    for _, item, kind, value, at in group
                 ],
             )
 

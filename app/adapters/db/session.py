@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Executable, FromClause, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
+
+from app.adapters.db.types import moment_of
 
 _STREAM_ROWS: Final = 1_000  # fetched at once by a streaming read
 _VALUES: Final = "listed_values"
@@ -52,6 +55,17 @@ class Session:
         options = {"yield_per": _STREAM_ROWS}
         with self.connection.execute(statement, execution_options=options) as result:
             yield from result
+
+    def unread(
+        self, moment: ColumnElement[Any]
+    ) -> tuple[ColumnElement[Any], Callable[[Any], datetime]]:
+        """Return a moment as the driver tells it, and what reads it.
+
+        For the rows of everybody: SQLAlchemy reads a type of ours for longer than SQLite a row.
+        """
+        if self.is_postgres:
+            return moment, _itself
+        return sa.type_coerce(moment, sa.BigInteger), moment_of
 
     def insert(self, table: Table) -> Insert:
         """Return an INSERT that knows ON CONFLICT."""
@@ -108,6 +122,10 @@ class Session:
     def listed(self, values: Collection[str]) -> dict[str, object]:
         """Return the parameters of a statement with ``among``."""
         return {_VALUES: list(values) if self.is_postgres else json.dumps(list(values))}
+
+
+def _itself(moment: datetime) -> datetime:
+    return moment
 
 
 @dataclass(frozen=True, slots=True)

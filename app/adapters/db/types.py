@@ -44,6 +44,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if dialect.name == "sqlite":
-            return _EPOCH + timedelta(microseconds=value)
+            return moment_of(value)
         moment: datetime = value
         return moment.astimezone(UTC)
+
+
+def moment_of(microseconds: int) -> datetime:
+    """Return the time that SQLite keeps as so many microseconds since 1970."""
+    return _EPOCH + timedelta(0, 0, microseconds)

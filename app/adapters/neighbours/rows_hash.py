@@ -24,6 +24,7 @@ from app.domain.models import ItemId, Pseudonym
 
 _FORMAT: Final = b"lethe-neighbours-4\n"
 _LANES: Final = 1024
+_NUMBERS: Final = np.dtype("<u2")
 
 
 class RowsHash:
@@ -48,7 +49,11 @@ class RowsHash:
 
 
 def _expanded(pseudonym: Pseudonym, items: Sequence[ItemId]) -> NDArray[np.uint16]:
-    # Every part is told with its length, so no two rows have the same bytes.
-    parts = [key.encode("utf-8", "surrogatepass") for key in (pseudonym, *items)]
-    row = _FORMAT + b"".join(b"%d:%b" % (len(part), part) for part in parts)
-    return np.frombuffer(hashlib.shake_128(row).digest(2 * _LANES), dtype="<u2")
+    # Every part is told with its length in UTF-8, so no two rows have the same bytes.
+    told = "".join([f"{len(key)}:{key}" for key in (pseudonym, *items)])
+    if told.isascii():
+        row = told.encode()
+    else:
+        parts = [key.encode("utf-8", "surrogatepass") for key in (pseudonym, *items)]
+        row = b"".join(b"%d:%b" % (len(part), part) for part in parts)
+    return np.frombuffer(hashlib.shake_128(_FORMAT + row).digest(2 * _LANES), dtype=_NUMBERS)

@@ -59,6 +59,10 @@ class Stance(IntEnum):
     FOR = 1
 
 
+_AGAINST, _NEITHER, _FOR, _RATING = Stance.AGAINST, Stance.NEITHER, Stance.FOR, Kind.RATING
+"""Looked up once: at a start they are needed for every row."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpinionRule:
     """How interactions are read.
@@ -125,7 +129,7 @@ class OpinionRule:
 
     def liked(self, told: Iterable[Told]) -> list[ItemId]:
         """Return the items that a user's interactions speak for, the item touched last first."""
-        return [one for one, stance in self.opinions(told).items() if stance is Stance.FOR]
+        return [one for one, stance in self.opinions(told).items() if stance is _FOR]
 
     def _rank(self, one: Told) -> tuple[bool, datetime, bool, float]:
         """Return what decides between two interactions with one item; the larger counts."""
@@ -137,38 +141,40 @@ class OpinionRule:
 class _Judge:
     """Judges a user's deciding interactions, given all values of their ratings."""
 
+    __slots__ = ("_least", "_low", "_mean", "_negative", "_thresholds")
+
     def __init__(self, rule: OpinionRule, ratings: Sequence[float]) -> None:
-        self._rule = rule
+        self._negative, self._thresholds = rule.negative, rule.thresholds
         count = len(ratings)
         # fsum rounds once, so the order of the ratings cannot show.
-        self._mean = math.fsum(ratings) / count if count else 0.0
-        differences = [value - self._mean for value in ratings]
-        squares = math.fsum(one * one for one in differences)
-        self._deviation = math.sqrt(squares / count) if count else 0.0
+        self._mean = mean = math.fsum(ratings) / count if count else 0.0
+        squares = math.fsum([(value - mean) * (value - mean) for value in ratings])
+        deviation = math.sqrt(squares / count) if count else 0.0
+        self._least = mean - _DEVIATIONS * deviation if deviation else -math.inf
         lowest, highest = rule.scale
-        is_on_scale = all(lowest <= value <= highest for value in ratings)
+        is_on_scale = not ratings or (lowest <= min(ratings) and max(ratings) <= highest)
         low = lowest + _LOW_PART * (highest - lowest)
         self._low = low if is_on_scale else -math.inf
 
     def stance(self, one: Told) -> Stance:
         """Return which way an interaction speaks."""
-        if one.kind in self._rule.negative:
-            return Stance.AGAINST
-        value = _rating(one)
+        kind = one.kind
+        if kind in self._negative:
+            return _AGAINST
+        value = one.value if kind is _RATING else None
         if value is None:
-            return Stance.FOR
-        if self._rule.thresholds is not None:
-            low, high = self._rule.thresholds
-            return Stance.FOR if value >= high else Stance(-(value <= low))
+            return _FOR
+        if self._thresholds is not None:
+            low, high = self._thresholds
+            return _FOR if value >= high else Stance(-(value <= low))
         if value <= self._low:
-            return Stance.NEITHER if value > self._mean else Stance.AGAINST
-        is_usual = not self._deviation or value > self._mean - _DEVIATIONS * self._deviation
-        return Stance.FOR if is_usual else Stance.NEITHER
+            return _NEITHER if value > self._mean else _AGAINST
+        return _FOR if value > self._least else _NEITHER
 
 
 def _rating(one: Told) -> float | None:
-    return one.value if one.kind is Kind.RATING else None
+    return one.value if one.kind is _RATING else None
 
 
 def _ratings(told: Iterable[Told]) -> list[float]:
-    return [value for one in told if (value := _rating(one)) is not None]
+    return [value for one in told if one.kind is _RATING and (value := one.value) is not None]
