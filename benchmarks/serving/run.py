@@ -86,10 +86,10 @@ class Bench:
             for user in users[-N_FORGETS:]
         ]
 
-    def warm(self) -> None:
+    def warm(self, *, n_clients: int = 4) -> None:
         """Ask for everybody once, so that nothing is measured for the first time."""
         for asks in self._asks.values():
-            exchange(self._server.url, asks, n_clients=4)
+            exchange(self._server.url, asks, n_clients=n_clients)
 
     def ask(self, route: str, n: int, *, n_clients: int) -> list[float]:
         """Ask a route and return the milliseconds of each answer."""

@@ -60,8 +60,8 @@ def measure(data_dir: Path) -> dict[str, object]:
         )
         resident = server.rss_mib()
         found: dict[str, object] = {"start": start, "resident_mib": resident}
+        asking.warm(n_clients=1)  # one after the other, or somebody is not kept
         for name, route in (("list", "recommend"), ("gathered_list", "gathered")):
-            asking.ask(route, N_ASKERS, n_clients=1)
             cpu = server.cpu_s()
             found[f"{name}_wall_ms"] = spread(asking.ask(route, _N_LISTS, n_clients=1))
             used = server.cpu_s() - cpu
