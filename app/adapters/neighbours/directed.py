@@ -24,7 +24,7 @@ _REACH: Final = 10
 _WEIGHTS: Final = np.array([round(32 * 0.8**gap) for gap in range(_REACH)], dtype=np.float64)
 _NEWEST: Final = 12
 """Items of a history that are asked; the next would count a sixty-fourth."""
-_MOST_USERS: Final = 50_000
+_MOST_USERS: Final = 20_000
 """Users whose lists are read for a query at most. Everything comes after an item that more have."""
 _POWER: Final = 0.9
 _SHRINK: Final = 20.0
@@ -41,7 +41,7 @@ def successors(state: State, query: Query) -> NDArray[np.float64]:
             continue
         left -= int(degrees[slot])
         counts = _counts(state, slot)
-        found = np.flatnonzero(counts)
+        found = np.flatnonzero(counts > 0)
         held_back = float(degrees[slot]) ** _POWER
         scores[found] += 2 ** (-k / 2) * (
             counts[found] / (held_back * lowered[degrees[found]] + _SHRINK)

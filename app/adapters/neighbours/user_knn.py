@@ -102,5 +102,5 @@ def _in_common(state: State, history: Ints, counts: Ints) -> tuple[Ints, NDArray
     common = np.zeros(len(state.postings.users.length), dtype=np.int32)
     for item, count in zip(history.tolist(), counts.tolist(), strict=True):
         common[lists.columns[0][lists.places(item)]] += count  # nobody is in a list twice
-    users = np.flatnonzero(common)
+    users = np.flatnonzero(common > 0)  # of booleans, in a third of the time
     return users, common[users] / UNIT
