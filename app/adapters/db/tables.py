@@ -209,6 +209,7 @@ change: Final = Table(
     metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("pseudonym", String(HASH), nullable=False),
+    Column("at_once", Boolean),
 )
 
 counter: Final = Table(
