@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement
 
 from app.adapters.db.session import Record, Repository
 from app.adapters.db.tables import interaction, subject
+from app.adapters.db.types import UtcDateTime
 from app.domain.models import Answered, ItemId, Kind, Pseudonym, RecordId
 from app.domain.recommendation.opinion import Evidence, OpinionRule
 from app.ports.persistence.evidence import AnswerCount
@@ -45,8 +46,11 @@ class SqlEvidence(Repository):
     def evidence(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, list[Evidence]]:
         found: dict[Pseudonym, list[Evidence]] = {pseudonym: [] for pseudonym in pseudonyms}
         statement = _EVIDENCE.where(self.session.within(_row.pseudonym, found))
-        for pseudonym, item_id, kind, value, at in self.session.rows(statement):
-            found[pseudonym].append(Evidence(item_id, _KINDS[kind], value, at))
+        told, dialect = UtcDateTime().process_result_value, self.session.connection.dialect
+        for pseudonym, item_id, kind, value, stored in self.session.plain(statement):
+            at = told(stored, dialect)
+            if at is not None:
+                found[pseudonym].append(Evidence(item_id, _KINDS[kind], value, at))
         return found
 
     def all_evidence(self) -> Iterator[tuple[Pseudonym, list[Evidence]]]:

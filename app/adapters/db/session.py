@@ -38,6 +38,14 @@ class Session:
         """Execute and return all rows."""
         return self.connection.execute(statement, parameters).all()
 
+    def plain(self, statement: Executable) -> Sequence[tuple[Any, ...]]:
+        """Execute and return all rows as the driver gives them, moments as they are stored.
+
+        In half the time of ``rows``: for what is read in hundreds at each write.
+        """
+        with self.connection.execute(statement) as result:
+            return list(result.cursor.fetchall())
+
     def first(self, statement: Executable, parameters: Parameters | None = None) -> Record | None:
         """Execute and return the first row, or None."""
         return self.connection.execute(statement, parameters).first()
