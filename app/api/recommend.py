@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from pydantic import Field, ValidationError
 
 from app import tracing
@@ -62,14 +62,14 @@ class RecommendParameters(In):
     )
 
 
-@router.get("/recommend/{user:path}")
+@router.get("/recommend/{user:path}", response_model=RecommendationOut)
 def recommend(
     user: Annotated[UserId, Path()],
     caller: ReaderOrUser,
     state: StateDep,
     departing: _Departing,
     asked: Annotated[RecommendParameters, Query()],
-) -> RecommendationOut:
+) -> Response:
     """Recommend items from the user's own memory.
 
     Someone unknown, erased, restricted or objecting gets the list of a stranger. `exclude` may
@@ -87,13 +87,13 @@ def recommend(
         explain=asked.explain,
         where=where_of(asked.where),
     )
-    return RecommendationOut.from_domain(_answer(query, state, departing), user=user)
+    return _sent(RecommendationOut.from_domain(_answer(query, state, departing), user=user))
 
 
-@router.post("/recommend")
+@router.post("/recommend", response_model=RecommendationOut)
 def recommend_by_body(
     body: RecommendIn, caller: ReaderOrUser, state: StateDep, departing: _Departing
-) -> RecommendationOut:
+) -> Response:
     """Recommend items to a user, to a visitor, or to nobody in particular.
 
     No id stands in the address. With `user` the list is made from the user's memory; `items` and
@@ -106,7 +106,7 @@ def recommend_by_body(
     if body.user is not None:
         caller.require_user(body.user)
     answer = _answer(body.to_domain(state.container.identity), state, departing)
-    return RecommendationOut.from_domain(answer, user=body.user, fields=body.fields)
+    return _sent(RecommendationOut.from_domain(answer, user=body.user, fields=body.fields))
 
 
 @router.post(
@@ -163,6 +163,11 @@ def _lines(bodies: Sequence[RecommendIn], state: State, *, distinct: bool) -> It
             given |= {one.item.item_id for one in answer.items}
             told = RecommendationOut.from_domain(answer, user=body.user, fields=body.fields)
             yield told.model_dump_json().encode() + b"\n"
+
+
+def _sent(told: RecommendationOut) -> Response:
+    """Return the answer in bytes: FastAPI would look at it once more in another thread."""
+    return Response(told.model_dump_json(), media_type="application/json")
 
 
 def _answer(query: RecommendQuery, state: State, departing: ExitStack) -> Recommendation:

@@ -83,6 +83,6 @@ async def _state(request: Request) -> State:
 StateDep = Annotated[State, Depends(_state)]
 
 
-async def require_restored(state: StateDep) -> None:
+async def require_restored(request: Request) -> None:
     """Refuse a route that reads or writes users' data while a backup still brings some back."""
-    state.container.restore.require_open()
+    state_of(request).container.restore.require_open()

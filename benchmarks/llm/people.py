@@ -189,7 +189,7 @@ class People:
         texts = [embedded_text(_interaction(one), self._item(one)) for one in entries]
         strength = np.asarray(strengths(entries), dtype=np.float32)
         recalled = [Recalled(one.item_id, one.kind, one.value, one.text) for one in entries]
-        return SelectableMemories(recalled, self._embedder.embed(texts), strength)
+        return SelectableMemories(recalled, list(self._embedder.embed(texts)), strength)
 
     def _item(self, entry: HistoryEntry) -> Item | None:
         return None if entry.item_id is None else self.items[entry.item_id]

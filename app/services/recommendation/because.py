@@ -27,7 +27,7 @@ def because(
     Raises:
         DependencyUnavailableError: vectors were to be read, and the index does not answer.
     """
-    remembered_ids = {one.item_id for one in memories.entries if one.item_id is not None}
+    remembered_ids = memories.item_ids
     if not remembered_ids:
         return {}
     having, rows = catalogue.matrix(sorted({*item_ids, *remembered_ids}))

@@ -21,6 +21,7 @@ from app.services.recommendation.reranking import RankedBy
 
 _VALID_S: Final = 1_800
 _MAX_SERVED: Final = 1_000
+_FIELDS: Final = tuple(one.name for one in fields(RecommendQuery))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,14 @@ class Cursors:
 
     def _digest(self, query: RecommendQuery) -> str:
         """Return what tells a request for the next page from another request; ``n`` may differ."""
-        plain = {one.name: getattr(query, one.name) for one in fields(query)}
-        canonical = json.dumps(plain | {"cursor": None, "n": 1}, sort_keys=True, default=_plain)
+        plain = {name: getattr(query, name) for name in _FIELDS} | {"cursor": None, "n": 1}
+        canonical = _CANONICAL.encode(plain)
         key = self._identity.cursor_key()
         return hmac.new(key, canonical.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def _plain(value: Any) -> object:  # noqa: ANN401 - whatever a query holds
     return asdict(value) if isinstance(value, Boost | Pin) else sorted(value)
+
+
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, default=_plain)

@@ -28,16 +28,26 @@ _PATIENCE_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class SelectableMemories:
-    """The newest memories with their embeddings (m, dim) and strengths (m,).
+    """The newest memories with their embeddings, m of shape (dim,), and strengths (m,).
 
     Args:
         is_missing: the store did not answer, so that what the user said is not among them.
     """
 
     entries: Sequence[Recalled]
-    vectors: NDArray[np.float32]
+    rows: Sequence[NDArray[np.float32]]
     strength: NDArray[np.float32]
     is_missing: bool = False
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """Return the embeddings, shape (m, dim); made when asked for: not every answer needs it."""
+        return _matrix(self.rows)
+
+    @property
+    def item_ids(self) -> set[ItemId]:
+        """Return what they are of."""
+        return {one.item_id for one in self.entries if one.item_id is not None}
 
     def speaking_for(self, disliked: Collection[ItemId]) -> SelectableMemories:
         """Return the memories that are of nothing disliked, and no note against anything."""
@@ -47,7 +57,7 @@ class SelectableMemories:
             if one.item_id not in disliked and one.spoken_against is None
         ]
         entries = [self.entries[at] for at in kept]
-        return SelectableMemories(entries, self.vectors[kept], self.strength[kept])
+        return SelectableMemories(entries, [self.rows[at] for at in kept], self.strength[kept])
 
     def profile(self) -> NDArray[np.float32] | None:
         """Return the strength-weighted mean, unit norm; None without memories."""
@@ -126,7 +136,7 @@ class MemorySelection:
                 vectors.append(vector)
         return SelectableMemories(
             entries,
-            _matrix(vectors),
+            vectors,
             np.asarray(strengths(entries), dtype=np.float32),
             is_missing=is_missing,
         )
@@ -154,7 +164,7 @@ class MemorySelection:
             candidates: ids of the candidates.
             catalogue: what says what candidates and remembered items are.
         """
-        remembered = {one.item_id for one in memories.entries if one.item_id is not None}
+        remembered = memories.item_ids
         vectors = catalogue.vectors.of({*candidates, *remembered})
         choice = Choice(
             vectors=memories.vectors,
@@ -168,7 +178,7 @@ class MemorySelection:
         indices = sorted(select_memories(strategy, choice, candidates=queries), reverse=True)
         return SelectableMemories(
             [memories.entries[index] for index in indices],
-            memories.vectors[indices],
+            [memories.rows[index] for index in indices],
             memories.strength[indices],
         )
 
@@ -180,7 +190,7 @@ def _by_item(
     return _matrix(
         [
             own if entry.item_id is None else vectors.get(entry.item_id, own)
-            for entry, own in zip(memories.entries, memories.vectors, strict=True)
+            for entry, own in zip(memories.entries, memories.rows, strict=True)
         ]
     )
 

@@ -35,7 +35,7 @@ from app.services.recommendation.reranking import (
     RerankingRequest,
 )
 from app.services.recommendation.rules import Rules, rules_of
-from app.services.recommendation.user_snapshot import Recalled, UserSnapshot
+from app.services.recommendation.user_snapshot import UserSnapshot
 
 _BECAUSE: Final = 2
 """Most memories named with each recommended item."""
@@ -107,8 +107,9 @@ class RecommendationPipeline:
         watch.lap("rules")
         memories = self._recall.recall(known, catalogue)
         watch.lap("memory")
-        wish = self._wish(query, known, memories)
-        pool = self._pool(query, wish, rules, known)
+        speaking = memories.speaking_for(set(known.disliked))
+        wish = self._wish(query, known, speaking)
+        pool = self._pool(query, wish, rules, known, speaking)
         watch.lap("candidates")
         shown = self._shown(memories, pool, catalogue, strategy=query.strategy)
         watch.lap("selection")
@@ -116,7 +117,6 @@ class RecommendationPipeline:
         watch.lap("ranking")
         best = self._arranged(ordered.items, rules, pins=query.pin, n=query.n)
         watch.lap("arrangement")
-        speaking = memories.speaking_for(set(wish.disliked))
         items = self._told(best, speaking, dict(pool), query.pin, catalogue)
         watch.lap("because")
         return Recommendation(
@@ -172,13 +172,13 @@ class RecommendationPipeline:
         )
 
     def _wish(
-        self, query: RecommendQuery, known: UserSnapshot, memories: SelectableMemories
+        self, query: RecommendQuery, known: UserSnapshot, speaking: SelectableMemories
     ) -> Wish:
-        speaking = memories.speaking_for(set(known.disliked))
+        """Return what is wished; the profile of who likes something only once it is needed."""
         return Wish(
             liked=known.liked,
             disliked=known.disliked,
-            profile=speaking.profile(),
+            profile=None if known.liked else speaking.profile(),
             said=" ".join(one.text or "" for one in speaking.entries if one.item_id is None),
             text=query.text,
             meaning=None if query.text is None else self._embedder.embed([query.text])[0],
@@ -186,17 +186,21 @@ class RecommendationPipeline:
         )
 
     def _pool(
-        self, query: RecommendQuery, wish: Wish, rules: Rules, known: UserSnapshot
+        self,
+        query: RecommendQuery,
+        wish: Wish,
+        rules: Rules,
+        known: UserSnapshot,
+        speaking: SelectableMemories,
     ) -> list[Candidate]:
         """Return the candidates, as they were kept if nothing has changed that they rest on."""
         if known.kept_as is None or not query.has_usual_candidates:
-            return self._gather(wish, rules, known, n=query.n)
-        wanted = max(self._config.candidates, query.n)
-        edition, version = self._candidates.edition(), rules.catalogue.version
-        state = PoolState(edition, version, wanted, wish.in_sitting)
+            return self._gather(replace(wish, profile=speaking.profile()), rules, known, n=query.n)
+        edition, wanted = self._candidates.edition(), max(self._config.candidates, query.n)
+        state = PoolState(edition, rules.catalogue.version, wanted, wish.in_sitting)
         found = self._kept.pool(known, state, rules.catalogue)
         if found is None:
-            found = self._gather(wish, rules, known, n=query.n)
+            found = self._gather(replace(wish, profile=speaking.profile()), rules, known, n=query.n)
             self._kept.keep_pool(known, state, found, rules.catalogue)
         return found
 
@@ -233,7 +237,7 @@ class RecommendationPipeline:
             candidates=[one.item_id for one in pool],
             catalogue=catalogue,
         )
-        return chosen.as_shown(catalogue.items(_item_ids(memories.entries)))
+        return chosen.as_shown(catalogue.items(memories.item_ids))
 
     def _ordered(
         self,
@@ -289,10 +293,6 @@ def _owner(query: RecommendQuery, known: UserSnapshot) -> Pseudonym | None:
     """Return under whose name the LLM's view may be cached; nobody's, with a session in it."""
     is_stored = known.subject is not None and known.is_personal and not query.items
     return known.subject.pseudonym if known.subject is not None and is_stored else None
-
-
-def _item_ids(entries: Sequence[Recalled]) -> set[ItemId]:
-    return {entry.item_id for entry in entries if entry.item_id is not None}
 
 
 def _unknown(query: RecommendQuery, catalogue: CatalogueSnapshot) -> list[ItemId]:
