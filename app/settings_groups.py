@@ -162,9 +162,9 @@ class NeighboursSettings(Group):
     order_weight: Annotated[float, Field(ge=0, le=10)] = 0.5
     """What counts that people turned to an item next, in deviations of the score; 0 for nothing."""
     fold_s: Annotated[float, Field(ge=0, le=86_400)] = 5.0
-    """Seconds between two computations of EASE for what was only added, or ten times what the last
-    one took, if that is more. What was removed acts at once, and a user's own list follows the
-    user's own events."""
+    """Seconds between two computations of EASE for what was only written, an opinion that changed
+    included, or forty times what the last one took, if that is more. What was forgotten acts at
+    once, and a user's own list follows the user's own events."""
     knn_k: Annotated[int, Field(ge=1, le=10_000)] = 100
     """How many most similar users are asked where EASE does not cover the items."""
 

@@ -38,11 +38,22 @@ class Neighbours(Protocol):
     def build(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> None:
         """Replace the whole state by these users' items and refresh derived models."""
 
-    def apply(self, changes: Mapping[Pseudonym, Sequence[ItemId]]) -> None:
+    def apply(
+        self,
+        changes: Mapping[Pseudonym, Sequence[ItemId]],
+        *,
+        at_once: Collection[Pseudonym] | None = None,
+    ) -> None:
         """Set each user's items to exactly these; an empty sequence forgets the user.
 
-        Idempotent. After it returns no answer holds anything of removed pairs: a derived
-        model that still does is withheld until it is refreshed.
+        Idempotent. After it returns no answer holds anything of pairs that were removed at once:
+        a derived model that still does is withheld until it is refreshed.
+
+        Args:
+            changes: users and all their items.
+            at_once: those of them of whom something was forgotten; None for all. What the others
+                lost is as what was added: it waits for ``refresh``, unless something of the same
+                user is forgotten first, which takes all with it that the user has no more.
         """
 
     def recommend(
@@ -88,7 +99,7 @@ class Neighbours(Protocol):
         """Bring derived models up to the state's generation; return whether anything was done."""
 
     def is_settled(self) -> bool:
-        """Whether no derived model holds anything of pairs that were removed."""
+        """Whether no derived model holds anything of pairs that were removed at once."""
 
     def state_hash(self, *, in_full: bool = False) -> str:
         """Return 64 hex digits that stand for the state, equal for equal states.

@@ -76,15 +76,19 @@ def test_the_hash_of_histories_is_that_of_a_state_built_from_them(
 
 
 @settings(max_examples=150, deadline=None)
-@given(start=batches, steps=st.lists(st.tuples(batches, st.booleans()), max_size=8), limit=limits)
+@given(
+    start=batches,
+    steps=st.lists(st.tuples(batches, st.booleans(), st.sets(st.sampled_from(USERS))), max_size=8),
+    limit=limits,
+)
 def test_equals_a_rebuild_after_any_changes(
-    start: Histories, steps: list[tuple[Histories, bool]], limit: Limits
+    start: Histories, steps: list[tuple[Histories, bool, set[Pseudonym]]], limit: Limits
 ) -> None:
     neighbours = built(start, limits=limit)
     now = dict(start)
 
-    for batch, with_refresh in steps:
-        neighbours.apply(batch)
+    for batch, with_refresh, at_once in steps:
+        neighbours.apply(batch, at_once=at_once)
         now.update(batch)
         if with_refresh:
             neighbours.refresh()
@@ -219,6 +223,25 @@ def test_not_settled_from_a_removal_to_its_refresh(limit: Limits) -> None:
 
     assert settled == [True, True, False, True]
     assert refreshed == [True, False]
+
+
+@pytest.mark.parametrize("limit", [WHOLE, HEAD])
+def test_what_was_only_written_waits_for_the_refresh_until_its_user_forgets(limit: Limits) -> None:
+    histories = random_histories(n_users=60, n_items=40, seed=5)
+    neighbours = built(histories, limits=limit)
+    user = max(histories, key=lambda one: len(histories[one]))
+    now = histories[user][1:]
+    settled = list[bool]()
+
+    for at_once in ((), {user}):
+        neighbours.apply({user: now}, at_once=at_once)
+        settled.append(neighbours.is_settled())
+    neighbours.refresh()
+    settled.append(neighbours.is_settled())
+
+    assert settled == [True, False, True]
+    histories[user] = now
+    assert answers(neighbours, histories) == answers(built(histories, limits=limit), histories)
 
 
 @pytest.mark.parametrize("limit", [WHOLE, HEAD, NONE])

@@ -14,12 +14,13 @@ from app.adapters.db.subjects import subject_of
 from app.adapters.db.tables import change, counter, process, subject
 from app.domain.errors import IntegrityError
 from app.domain.models import Pseudonym
-from app.ports.persistence.feed import LiveProcess, Standing
+from app.ports.persistence.feed import Change, LiveProcess, Standing
 
 _STANDING: Final = (
     sa.select(counter.c.name, counter.c.value, *subject.c)
     .select_from(counter.outerjoin(subject, subject.c.pseudonym == sa.bindparam("pseudonym")))
-    .where(counter.c.name.in_([counters.CHANGE, counters.CATALOGUE]))
+    # Not IN, for which SQLAlchemy writes the statement anew each time.
+    .where((counter.c.name == counters.CHANGE) | (counter.c.name == counters.CATALOGUE))
 )
 
 
@@ -35,7 +36,7 @@ class SqlChanges(Repository):
         known = rows[0] if rows[0].pseudonym is not None else None
         return Standing(found[counters.CHANGE], found[counters.CATALOGUE], subject_of(known))
 
-    def append(self, pseudonyms: Collection[Pseudonym]) -> int:
+    def append(self, pseudonyms: Collection[Pseudonym], *, at_once: bool = True) -> int:
         changed = sorted(set(pseudonyms))
         if not changed:
             return self.head()
@@ -44,17 +45,18 @@ class SqlChanges(Repository):
         self.session.connection.execute(
             sa.insert(change),
             [
-                {"seq": seq, "pseudonym": pseudonym}
+                {"seq": seq, "pseudonym": pseudonym, "at_once": at_once}
                 for seq, pseudonym in enumerate(changed, start=first)
             ],
         )
         return last
 
-    def since(self, seq: int, *, limit: int) -> list[tuple[int, Pseudonym]]:
+    def since(self, seq: int, *, limit: int) -> list[Change]:
         rows = self.session.rows(
             sa.select(change).where(change.c.seq > seq).order_by(change.c.seq).limit(limit)
         )
-        return [(row.seq, row.pseudonym) for row in rows]
+        # Processes of a version that did not tell leave it empty: at once is never wrong.
+        return [Change(row.seq, row.pseudonym, row.at_once is not False) for row in rows]
 
     def head(self) -> int:
         return counters.read(self.session, counters.CHANGE)

@@ -113,13 +113,24 @@ class ExactNeighbours:
         self._losses = Losses()
         self._builds += 1
 
-    def apply(self, changes: Mapping[Pseudonym, Sequence[ItemId]]) -> None:
+    def apply(
+        self,
+        changes: Mapping[Pseudonym, Sequence[ItemId]],
+        *,
+        at_once: Collection[Pseudonym] | None = None,
+    ) -> None:
         """Set each user's items to exactly these; an empty sequence forgets the user."""
         with self._lock:
-            before, items_before = self._counted, self._state.items.changes
-            for user, items in changes.items():
-                self._set(user, tuple(dict.fromkeys(items)))
-            if before == self._counted:
+            items_before = self._state.items.changes
+            changed = [
+                self._set(
+                    user,
+                    tuple(dict.fromkeys(items)),
+                    at_once=at_once is None or user in at_once,
+                )
+                for user, items in changes.items()
+            ]
+            if not any(changed):
                 return
             if items_before != self._state.items.changes:
                 self._tables.clear()
@@ -128,20 +139,21 @@ class ExactNeighbours:
             elif self._serving:
                 self._serve(self._serving.model, is_whole=self._serving.is_whole)
 
-    def _set(self, pseudonym: Pseudonym, items: tuple[ItemId, ...]) -> None:
-        had = self._state.had(pseudonym)
-        if had == items:
-            return
-        self._state.set_user(pseudonym, items)
+    def _set(self, pseudonym: Pseudonym, items: tuple[ItemId, ...], *, at_once: bool) -> bool:
+        """Set a user's items; return whether models answer otherwise for it, now or next."""
+        had = self._state.set_user(pseudonym, items)
         before, after = frozenset(had), frozenset(items)
-        if had != tuple(item for item in items if item in before):
-            self._edition += 1
-        if before == after:
-            return  # another order changes no count that a model is made of
-        self._counted += 1
         present = self._state.items.number
-        for losses in self._watched():
-            losses.note(pseudonym, before=before, after=after, present=present)
+        has_taken, is_other = False, before != after
+        if is_other or at_once:  # another order changes no count that a model is made of
+            for losses in self._watched():
+                has_taken |= losses.note(
+                    pseudonym, before=before, after=after, present=present, at_once=at_once
+                )
+        if has_taken or had != tuple(item for item in items if item in before):
+            self._edition += 1
+        self._counted += is_other
+        return has_taken or is_other
 
     def _watched(self) -> list[Losses]:
         """Return the losses of the model that serves and of the one on its way."""

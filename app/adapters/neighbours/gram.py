@@ -64,6 +64,16 @@ class Gram:
             places = (items[begin : begin + _BLOCK, None] * side + items).reshape(-1)
             flat[places] += self._cells.dtype.type(weight)
 
+    def add_some(self, some: Ints, items: Ints, *, weight: int) -> None:
+        """Add ``weight`` to those pairs of a user's items, distinct, that hold one of ``some``.
+
+        The user keeps other pairs of the same weight, so the sum of all weights stays.
+        """
+        for item in some.tolist():
+            self._cells[item, items] += weight
+            items = items[items != item]
+            self._cells[items, item] += weight
+
     def copied(self, n_items: int) -> Sums:
         """Return a copy of the first ``n_items`` rows and columns."""
         return self._cells[:n_items, :n_items].copy()

@@ -32,7 +32,7 @@ class Loss:
 
 @dataclass(slots=True)
 class Losses:
-    """What users lost since a moment, and the items that nobody has any more.
+    """What users lost at once since a moment, and the items that nobody has any more.
 
     Holds item sets of users who changed, the removed ones included, until the model that
     it belongs to is replaced.
@@ -43,16 +43,33 @@ class Losses:
     gone: set[ItemId] = field(default_factory=set)
 
     def note(
-        self, pseudonym: Pseudonym, *, before: Items, after: Items, present: Collection[ItemId]
-    ) -> None:
-        """Record a change of a user's items; ``present`` are those that somebody has now."""
+        self,
+        pseudonym: Pseudonym,
+        *,
+        before: Items,
+        after: Items,
+        present: Collection[ItemId],
+        at_once: bool = True,
+    ) -> bool:
+        """Record a change of a user's items; return whether it takes something out at once.
+
+        Args:
+            pseudonym: the user.
+            before: the items before the change.
+            after: the items now.
+            present: those that somebody has now.
+            at_once: False where a loss may wait for the next model, unless one of the same user
+                has not waited. True without a change has those act that did.
+        """
+        was_lost = self.lost.get(pseudonym)
         had = self.had.setdefault(pseudonym, before)
         if had <= after:
             self.lost.pop(pseudonym, None)
-        else:
+        elif at_once or pseudonym in self.lost:
             self.lost[pseudonym] = Loss(had, had & after)
         self.gone -= after
         self.gone |= {item for item in before - after if item not in present}
+        return self.lost.get(pseudonym) != was_lost
 
 
 class Serving:

@@ -22,6 +22,8 @@ from app.domain.models import ItemId, Pseudonym
 _PLAIN = Weighing(regularisation=600.0, is_graded=False)
 _HASH_FORMAT = b"lethe-neighbours-4-in-full\n"
 _AT_ONCE: Final = 100_000
+_FEW: Final = 8
+_Few = tuple[set[ItemId], set[ItemId]] | tuple[None, None]
 
 
 class Slots:
@@ -191,11 +193,28 @@ class State:
             for user in self.users.numbers().tolist():
                 self._weigh(user, sign=1)
 
-    def _weigh(self, user: int, *, sign: int) -> None:
-        """Put all pairs of a user into the counts, or take them out."""
+    def _weigh(self, user: int, *, sign: int, only: Collection[ItemId] | None = None) -> None:
+        """Put all pairs of a user into the counts, or those with some items, or take them out."""
         items = self.postings.users.of(user).astype(np.int64)
         if self._gram and len(items):
-            self._gram.add(items, weight=sign * self.weighing.of_user(len(items)))
+            weight = sign * self.weighing.of_user(len(items))
+            if only is None:
+                self._gram.add(items, weight=weight)
+            else:
+                self._gram.add_some(self.items.known(only), items, weight=weight)
+
+    def _few(self, had: Sequence[ItemId], wanted: Sequence[ItemId]) -> _Few:
+        """Return the items that a user loses and gets, if no other pairs of the user change.
+
+        A user's weight goes by the length of the list, so all may; None twice then, and where it
+        costs no more to count all anew.
+        """
+        before, after = set(had), set(wanted)
+        lost, new = before - after, after - before
+        if len(lost) + len(new) > min(len(had), len(wanted)) / _FEW:
+            return None, None
+        weights = {self.weighing.of_user(len(items)) for items in (had, wanted)}
+        return (lost, new) if len(weights) == 1 else (None, None)
 
     def had(self, pseudonym: Pseudonym) -> tuple[ItemId, ...]:
         """Return the user's items, newest first."""
@@ -204,11 +223,15 @@ class State:
             return ()
         return tuple(map(self.items.name, self.postings.users.of(user)[::-1].tolist()))
 
-    def set_user(self, pseudonym: Pseudonym, items: Sequence[ItemId]) -> None:
-        """Let a user have exactly these items, newest first; none takes the user out."""
+    def set_user(self, pseudonym: Pseudonym, items: Sequence[ItemId]) -> tuple[ItemId, ...]:
+        """Let a user have exactly these items, newest first; none takes the user out.
+
+        Returns:
+            What the user had before.
+        """
         had, wanted = self.had(pseudonym), _oldest_first(items)
         if tuple(wanted[::-1]) == had:
-            return
+            return had
         self.rows.remove(pseudonym, had)
         self.rows.add(pseudonym, wanted[::-1])
         user = self.users.take(pseudonym)
@@ -217,14 +240,15 @@ class State:
         if is_reordered:
             self._place(user, wanted)
         else:
-            # A user's weight goes by the length of the list, so all pairs change with any item.
-            self._weigh(user, sign=-1)
+            lost, new = self._few(had, wanted)
+            self._weigh(user, sign=-1, only=lost)
             self._leave(user, had, kept=set(wanted))
             self._place(user, wanted)
             self._fit_gram()
-            self._weigh(user, sign=1)
+            self._weigh(user, sign=1, only=new)
         if not wanted:
             self.users.drop(user)
+        return had
 
     def _leave(self, user: int, had: Sequence[ItemId], *, kept: Collection[ItemId]) -> None:
         """Take away items; before others are given, so that no more slots are used than needed."""

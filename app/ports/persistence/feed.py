@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.domain.models import Pseudonym, Subject
 
@@ -28,21 +28,40 @@ class Standing:
     subject: Subject | None = None
 
 
+class Change(NamedTuple):
+    """An entry of the feed.
+
+    Args:
+        seq: its number, from 1 on.
+        pseudonym: whose interactions changed.
+        at_once: whether what the user has lost by it must leave every answer at once; else the
+            user only wrote, and a model may say what it said until it is computed anew.
+    """
+
+    seq: int
+    pseudonym: Pseudonym
+    at_once: bool
+
+
 class Changes(Protocol):
     """The ordered change feed that neighbours follow."""
 
     def standing(self, pseudonym: Pseudonym | None) -> Standing:
         """Return how the feed, the catalogue and a user stand, in one statement."""
 
-    def append(self, pseudonyms: Collection[Pseudonym]) -> int:
+    def append(self, pseudonyms: Collection[Pseudonym], *, at_once: bool = True) -> int:
         """Append one entry per user; return the highest number given.
 
         Numbers are allocated under a lock that lasts to the end of the transaction, so that
         a reader who saw n will never later see a number below n appear. Append late: all other
         writers of the feed wait from here to the commit. No user, no entry: the head is returned.
+
+        Args:
+            pseudonyms: whose interactions changed.
+            at_once: False only where nothing was forgotten, see ``Change``.
         """
 
-    def since(self, seq: int, *, limit: int) -> list[tuple[int, Pseudonym]]:
+    def since(self, seq: int, *, limit: int) -> list[Change]:
         """Return entries with a number above ``seq``, in order."""
 
     def head(self) -> int:

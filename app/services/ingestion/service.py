@@ -132,7 +132,8 @@ class IngestService:
         told = [NewInteraction(one, RecordId(secrets.token_hex(16))) for one in batch.to_store()]
         inserted = uow.interactions.add(told, pending_until=self._lease(at), received_at=at)
         batch.stored(row.interaction for row in inserted)
-        uow.changes.append({row.interaction.pseudonym for row in inserted})
+        # What is corrected above acts at once; what is only told anew need not.
+        uow.changes.append({row.interaction.pseudonym for row in inserted}, at_once=False)
         return inserted
 
     def _lease(self, now: datetime) -> datetime:

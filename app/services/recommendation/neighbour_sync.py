@@ -26,8 +26,8 @@ from app.services.recommendation.user_snapshot import UserSnapshot
 _BATCH: Final = 1_000
 _BEATS_PER_LEASE: Final = 3
 _LOOKS: Final = 10
-_REST: Final = 10
-"""Times what a refresh took that pass until additions alone are worth another."""
+_REST: Final = 40
+"""Times what a refresh took that pass until what was only written is worth another."""
 _log = structlog.get_logger(__name__)
 
 History = tuple[Pseudonym, Sequence[ItemId]]
@@ -41,7 +41,7 @@ class NeighbourSyncConfig:
     Args:
         process_id: random name of this process.
         lease_s: seconds for which the process counts as live after a beat.
-        fold_s: least seconds between two refreshes of derived models for what was only added.
+        fold_s: least seconds between two refreshes of derived models for what was only written.
         tell_every: users after which a build tells how far it is.
         opinions: what speaks for an item, and so is counted.
     """
@@ -149,14 +149,17 @@ class NeighbourSync:
             self._rebuild(uow)
             return
         while entries := uow.changes.since(self._seq, limit=_BATCH):
-            users = sorted({pseudonym for _, pseudonym in entries})
+            users = sorted({entry.pseudonym for entry in entries})
             self._kept.drop(users)
             evidence = uow.interactions.evidence(users)
             if not all(evidence.values()):
                 # Of somebody nothing is left; whose the meanings are, they do not say.
                 self._topics.drop_meanings()
-            self._neighbours.apply(dict(self._liked(evidence.items())))
-            self._seq = entries[-1][0]
+            self._neighbours.apply(
+                dict(self._liked(evidence.items())),
+                at_once={entry.pseudonym for entry in entries if entry.at_once},
+            )
+            self._seq = entries[-1].seq
 
     def compare(self, *, without: Pseudonym) -> tuple[str, str]:
         """Return the hash of the state now, and of one built from the rows without a user.
@@ -220,9 +223,9 @@ class NeighbourSync:
         return acked
 
     def _fold(self) -> None:
-        """Refresh derived models: at once where something was removed, else now and then.
+        """Refresh derived models: at once where something was forgotten, else now and then.
 
-        And no more than a tenth of the time, for a large model takes seconds of a core.
+        And no more than a fortieth of the time, for a large model takes seconds of a core.
         """
         begun_s = self._clock.monotonic_s()
         due_s = self._refreshed_s + max(self._config.fold_s, _REST * self._refresh_took_s)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from app.adapters.db.audit_tables import audit_checkpoint, audit_leaf
+from app.adapters.db.tables import change
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.audit.entries import LeafKind, StoredLeaf
 from app.domain.errors import IntegrityError
@@ -36,10 +37,24 @@ def test_every_user_gets_one_number(uows: SqlUnitsOfWork) -> None:
         assert uow.changes.append([ANNA, BERT, ANNA]) == 2
         assert uow.changes.append([ANNA]) == 3
         first, second = sorted([ANNA, BERT])
-        assert uow.changes.since(0, limit=9) == [(1, first), (2, second), (3, ANNA)]
-        assert uow.changes.since(1, limit=1) == [(2, second)]
+        found = uow.changes.since(0, limit=9)
+        assert found == [(1, first, True), (2, second, True), (3, ANNA, True)]
+        assert uow.changes.since(1, limit=1) == found[1:2]
         assert uow.changes.since(3, limit=9) == []
         assert uow.changes.head() == 3
+
+
+def test_what_was_not_told_to_wait_acts_at_once(uows: SqlUnitsOfWork, engine: Engine) -> None:
+    """The version before writes entries without the column, while it is being replaced."""
+    with uows.write() as uow:
+        uow.changes.append([ANNA], at_once=False)
+        uow.changes.append([ANNA])
+        uow.changes.append([BERT], at_once=False)
+    with engine.begin() as connection:
+        connection.execute(sa.update(change).where(change.c.seq == 3).values(at_once=None))
+
+    with uows.read() as uow:
+        assert [one.at_once for one in uow.changes.since(0, limit=9)] == [False, True, True]
 
 
 def test_pruning_remembers_how_far(uows: SqlUnitsOfWork) -> None:
@@ -49,7 +64,7 @@ def test_pruning_remembers_how_far(uows: SqlUnitsOfWork) -> None:
         assert uow.changes.prune(upto=2) == 2
         assert uow.changes.prune(upto=1) == 0
         assert (uow.changes.tail(), uow.changes.head()) == (2, 4)
-        assert uow.changes.since(0, limit=9) == [(3, ANNA), (4, ANNA)]
+        assert uow.changes.since(0, limit=9) == [(3, ANNA, True), (4, ANNA, True)]
         assert uow.changes.prune(upto=99) == 2
         assert (uow.changes.tail(), uow.changes.head()) == (4, 4)
         assert uow.changes.append([BERT]) == 5

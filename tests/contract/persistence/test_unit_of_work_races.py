@@ -180,7 +180,7 @@ def test_change_numbers_appear_in_order(uows: SqlUnitsOfWork) -> None:
         met: list[int] = []
         while len(met) < total and not is_over.is_set():
             with uows.read() as uow:
-                met += [seq for seq, _ in uow.changes.since(met[-1] if met else 0, limit=9)]
+                met += [one.seq for one in uow.changes.since(met[-1] if met else 0, limit=9)]
         return met
 
     def append(number: int) -> list[int]:

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from app.adapters.neighbours import ExactNeighbours
 from app.bootstrap.adapters import Adapters
-from app.domain.erasure.scope import AllScope
+from app.domain.erasure.scope import AllScope, ItemsScope
 from app.domain.models import ItemId
 from app.services.catalogue.current import CurrentCatalogue
 from app.services.catalogue.topic_matching import TopicMatcher
@@ -132,7 +132,44 @@ class _Slow(ExactNeighbours):
         return super().refresh()
 
 
-def test_additions_wait_ten_times_as_long_as_the_last_model_took(own_world: World) -> None:
+def test_an_opinion_that_turns_waits_and_what_is_forgotten_or_corrected_of_its_user_does_not(
+    own_world: World,
+) -> None:
+    feed, neighbours = own_world.container.feed, own_world.adapters.neighbours
+    for name in ("forgetting", "correcting"):
+        own_world.rate(name, dict.fromkeys(SEA, 5.0))
+    own_world.settle()
+
+    settled = list[bool]()
+    own_world.rate("forgetting", {SEA[0]: 1.0}, day=1)
+    _follow(own_world)
+    settled.append(neighbours.is_settled())
+    accepted = own_world.container.forget.accept(
+        ForgetCommand(
+            pseudonym=own_world.user("forgetting"),
+            scope=ItemsScope(SEA[:1]),
+            idempotency_key=None,
+            subject_request_id=None,
+        )
+    )
+    _follow(own_world)
+    settled.append(neighbours.is_settled())
+    own_world.erase(accepted.request.request_id)
+    own_world.rate("correcting", {SEA[0]: 1.0})  # the same event, now with another value
+    _follow(own_world)
+    settled.append(neighbours.is_settled())
+
+    assert settled == [True, False, False]
+    state, rebuilt = feed.compare(without=own_world.user("nobody"))
+    assert state == rebuilt
+
+
+def _follow(world: World) -> None:
+    with world.adapters.uows.read() as uow:
+        world.container.feed.catch_up(uow)
+
+
+def test_additions_wait_forty_times_as_long_as_the_last_model_took(own_world: World) -> None:
     adapters, clock = own_world.adapters, SetClock()
     neighbours = _Slow(clock)
     feed = NeighbourSync(
@@ -148,7 +185,7 @@ def test_additions_wait_ten_times_as_long_as_the_last_model_took(own_world: Worl
     feed.acknowledge()
     own_world.read("second", ["sea-03", "sea-04"])
     editions = [neighbours.edition()]
-    for seconds in (29, 2):
+    for seconds in (119, 2):
         clock.sleep(seconds)
         feed.acknowledge()
         editions.append(neighbours.edition())

@@ -176,6 +176,38 @@ def test_answers_before_the_refresh_rank_as_the_rebuild() -> None:
         assert np.allclose([s.score for s in shown], [s.score for s in expected], atol=1e-5)
 
 
+@pytest.mark.parametrize("is_refreshing", [False, True])
+def test_a_forget_takes_what_its_user_had_only_written_away_before(*, is_refreshing: bool) -> None:
+    """The model still says it, and the forget itself may change nothing else."""
+    matrix = interactions(2)
+    neighbours, user, items = neighbours_of(matrix), called("u000"), ids(matrix[0])
+    neighbours.apply({called("other"): items[:2]})
+    begun = neighbours._begin() if is_refreshing else None  # noqa: SLF001 - between copy and swap
+
+    neighbours.apply({user: items[2:]}, at_once=())
+    written = (neighbours.is_settled(), neighbours.edition())
+    neighbours.apply({user: items[2:]}, at_once={user})
+    if begun is not None:
+        model = fit(
+            begun[0].ordered(), items=begun[0].items, degrees=begun[0].degrees, weighing=GRADED
+        )
+        neighbours._install(model, begun[1])  # noqa: SLF001 - as above
+
+    assert written[0]
+    assert not neighbours.is_settled()
+    assert neighbours.edition() > written[1]
+    matrix[0][np.flatnonzero(matrix[0])[:2]] = 0
+    rebuilt = neighbours_of(matrix)
+    if begun is not None:
+        rebuilt.apply({called("other"): items[:2]})
+        rebuilt.refresh()
+    for row in matrix[1:40]:
+        shown = neighbours.recommend(sorted(ids(row)), top_n=10, in_sitting=False)
+        expected = rebuilt.recommend(sorted(ids(row)), top_n=10, in_sitting=False)
+        assert [one.item_id for one in shown] == [one.item_id for one in expected]
+        assert np.allclose([s.score for s in shown], [s.score for s in expected], atol=1e-5)
+
+
 def test_answers_are_the_postings_alone_when_too_many_were_removed() -> None:
     matrix = interactions(3)
     neighbours = neighbours_of(matrix, max_removals=2)

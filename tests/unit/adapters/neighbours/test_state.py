@@ -193,6 +193,25 @@ def test_counts_are_weighed_by_the_length_of_the_list_whatever_the_way_there() -
     assert counts.degrees.tolist() == [2, 2, 2, 2]
 
 
+def test_counts_are_those_of_a_build_while_a_long_list_changes_by_an_item() -> None:
+    """Only the pairs of that item change, as long as the user's weight stays."""
+    weighing = Weighing(regularisation=1.0, is_graded=True)
+    state, user = State(dense_limit=200, weighing=weighing), called("u")
+    items = [ItemId(f"{item:03}") for item in range(120)]
+    lists = [items[:110], items[:111], items[1:112], items[3:112], items[40:], items[40:118]]
+    state.set_user(called("v"), items[:60])
+
+    for wanted in lists:
+        state.set_user(user, wanted)
+        built = State(dense_limit=200, weighing=weighing)
+        built.load([(user, wanted), (called("v"), items[:60])])
+        found, expected = state.counts(), built.counts()
+        assert found is not None
+        assert expected is not None
+        assert found.items == expected.items
+        assert (found.ordered() == expected.ordered()).all()
+
+
 def test_counts_grow_wider_before_they_overflow() -> None:
     gram = Gram(limit=2)
     gram.ensure(2)
