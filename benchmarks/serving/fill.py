@@ -20,7 +20,14 @@ from app.bootstrap.adapters import Adapters
 from app.bootstrap.database import prepare_database
 from app.bootstrap.services import container_of
 from app.container import Container
-from app.domain.models import Item, ItemId, Kind, RecordId, ReportedInteraction
+from app.domain.models import (
+    Interaction,
+    Item,
+    ItemId,
+    Kind,
+    RecordId,
+    ReportedInteraction,
+)
 from app.ports.persistence.records import NewInteraction
 from app.settings import load_settings
 from benchmarks.data import load
@@ -103,16 +110,18 @@ def write_rows(
     adapters: Adapters, container: Container, rows: Sequence[ReportedInteraction]
 ) -> None:
     """Write the rows and tell the feed; nothing of them is in the vector store."""
-    new = [
-        NewInteraction(container.identity.interaction(row), RecordId(secrets.token_hex(16)))
-        for row in rows
-    ]
+    write(adapters, [container.identity.interaction(row) for row in rows])
+
+
+def write(adapters: Adapters, interactions: Sequence[Interaction]) -> None:
+    """Write what was done with items and tell the feed, as the service does."""
+    new = [NewInteraction(one, RecordId(secrets.token_hex(16))) for one in interactions]
     with adapters.uows.write() as uow:
         for pseudonym in sorted({row.interaction.pseudonym for row in new}):
             uow.subjects.create(pseudonym, epoch=1)
         uow.interactions.add(new, pending_until=BEGUN, received_at=BEGUN)
         uow.interactions.mark_stored([row.record_id for row in new], lease=BEGUN)
-        uow.changes.append({row.interaction.pseudonym for row in new})
+        uow.changes.append({row.interaction.pseudonym for row in new}, at_once=False)
 
 
 def ml_1m() -> tuple[list[str], Histories]:

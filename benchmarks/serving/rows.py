@@ -30,6 +30,11 @@ _UNIQUE: Final = {
 }
 
 
+def name(user: int) -> str:
+    """Return the pseudonym of the user with a number."""
+    return hashlib.sha256(str(user).encode()).hexdigest()
+
+
 def pairs(n_users: int) -> tuple[Ints, list[str], Ints]:
     """Return owners, item ids, and for each pair the number of its item; each pair once."""
     known: dict[str, int] = {}
@@ -44,7 +49,7 @@ def pairs(n_users: int) -> tuple[Ints, list[str], Ints]:
 def _rows(n_users: int) -> Iterator[tuple[object, ...]]:
     """Yield the rows of everybody in a random order."""
     owners, items, numbers = pairs(n_users)
-    names = [hashlib.sha256(str(user).encode()).hexdigest() for user in range(n_users)]
+    names = [name(user) for user in range(n_users)]
     order = np.random.default_rng(SEED).permutation(len(owners))
     for start in range(0, len(order), _CHUNK):
         part = order[start : start + _CHUNK]
@@ -70,7 +75,7 @@ def write(path: Path, *, n_users: int) -> int:
         connection.execute(f"PRAGMA {pragma}").close()
     connection.execute("BEGIN")
     indexes = _bare(connection)
-    names = ((hashlib.sha256(str(user).encode()).hexdigest(),) for user in range(n_users))
+    names = ((name(user),) for user in range(n_users))
     connection.executemany(
         "INSERT INTO subject (pseudonym, status, epoch) VALUES (?, 'active', 1)", names
     )
