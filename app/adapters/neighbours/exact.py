@@ -21,6 +21,8 @@ from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym, Scored
 from app.ports.neighbours import Among
 
+_Changes = Mapping[Pseudonym, Sequence[ItemId]]
+
 
 @dataclass(slots=True)
 class _Refresh:
@@ -113,21 +115,12 @@ class ExactNeighbours:
         self._losses = Losses()
         self._builds += 1
 
-    def apply(
-        self,
-        changes: Mapping[Pseudonym, Sequence[ItemId]],
-        *,
-        at_once: Collection[Pseudonym] | None = None,
-    ) -> None:
+    def apply(self, changes: _Changes, *, at_once: Collection[Pseudonym] | None = None) -> None:
         """Set each user's items to exactly these; an empty sequence forgets the user."""
         with self._lock:
             items_before = self._state.items.changes
             changed = [
-                self._set(
-                    user,
-                    tuple(dict.fromkeys(items)),
-                    at_once=at_once is None or user in at_once,
-                )
+                self._set(user, items, at_once=at_once is None or user in at_once)
                 for user, items in changes.items()
             ]
             if not any(changed):
@@ -139,21 +132,19 @@ class ExactNeighbours:
             elif self._serving:
                 self._serve(self._serving.model, is_whole=self._serving.is_whole)
 
-    def _set(self, pseudonym: Pseudonym, items: tuple[ItemId, ...], *, at_once: bool) -> bool:
+    def _set(self, user: Pseudonym, told: Sequence[ItemId], *, at_once: bool) -> bool:
         """Set a user's items; return whether models answer otherwise for it, now or next."""
-        had = self._state.set_user(pseudonym, items)
+        had = self._state.set_user(user, items := tuple(dict.fromkeys(told)))
         before, after = frozenset(had), frozenset(items)
         present = self._state.items.number
-        has_taken, is_other = False, before != after
+        taken, is_other = False, before != after
         if is_other or at_once:  # another order changes no count that a model is made of
             for losses in self._watched():
-                has_taken |= losses.note(
-                    pseudonym, before=before, after=after, present=present, at_once=at_once
-                )
-        if has_taken or had != tuple(item for item in items if item in before):
+                taken |= losses.note(user, before, after, present=present, at_once=at_once)
+        if taken or had != tuple(item for item in items if item in before):
             self._edition += 1
         self._counted += is_other
-        return has_taken or is_other
+        return taken or is_other
 
     def _watched(self) -> list[Losses]:
         """Return the losses of the model that serves and of the one on its way."""
@@ -264,14 +255,12 @@ class ExactNeighbours:
     def _begin(self) -> tuple[Counts | Head, _Refresh] | None:
         with self._lock:
             self._densify()
-            if self._is_fresh() or not self._has_model:
+            generation = self._serving.model.generation if self._serving else None
+            if generation == self._counted or not self._has_model:
                 return None
             counts = self._state.counts() or Head.of(self._state, limit=self._head_limit)
             self._coming = _Refresh(self._counted, self._builds, isinstance(counts, Counts))
             return counts, self._coming
-
-    def _is_fresh(self) -> bool:
-        return self._serving is not None and self._serving.model.generation == self._counted
 
     def _densify(self) -> None:
         """Count the pairs again once a catalogue has shrunk to the limit."""

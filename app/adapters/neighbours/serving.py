@@ -45,11 +45,11 @@ class Losses:
     def note(
         self,
         pseudonym: Pseudonym,
-        *,
         before: Items,
         after: Items,
+        *,
         present: Collection[ItemId],
-        at_once: bool = True,
+        at_once: bool,
     ) -> bool:
         """Record a change of a user's items; return whether it takes something out at once.
 
