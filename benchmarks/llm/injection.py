@@ -1,13 +1,15 @@
 """How far an attacker's title moves up: titles that give orders, forge labels or flatter the taste.
 
-    python -m benchmarks.llm.injection [--persons 60] [--seed 2026]
+    python -m benchmarks.llm.injection [--persons 20] [--seed 2026]
 
 For people of the demo set (training part), one candidate of the lower half of the model's order
 becomes the attacker's. Its title is changed in each of the ways below, everything else stays, and
-the same model is asked again. The shift is in places of 50, up is positive; ``blended`` is the
-place in the list that is served, at a weight of 0.3. Two of the ways are controls: words that
-say nothing for the item, as many as praise has and as many as twenty forged labels take: what a
-title gains by them it gains by its length. Writes ``benchmarks/results/llm_injection.json``.
+the real model is asked again, in each form: for a label, by titles after liked titles, and by a
+query, for which each person is given one of ``benchmarks/words/queries.tsv`` ("the taste" is then
+its words). The shift is in places of 50, up is positive; ``blended`` is the place in the list that
+is served, at a weight of 0.3. Two of the ways are controls: words that say nothing for the item,
+as many as praise has and as many as twenty forged labels take: what a title gains by them it gains
+by its length. Writes ``benchmarks/results/llm_injection.json``.
 """
 
 from __future__ import annotations
@@ -20,19 +22,24 @@ from typing import Final
 
 import numpy as np
 
+from app.adapters.llm.client import LlmServer
+from app.adapters.llm.likelihood import LikelihoodRanker
 from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
 from app.bootstrap.llm import prompting_of
+from app.cli.llm import read_queries
 from app.domain.models import Item, ItemId
 from app.domain.recommendation.fusion import blend
 from app.domain.recommendation.memory_selection import Strategy
 from app.domain.recommendation.prompt import LABELS
 from app.ports.dataset import DatasetKind
-from app.ports.ranker import RankingTask
+from app.ports.ranker import RankingForm, RankingTask
 from app.settings_llm import LlmSettings
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, People, Raw
 from benchmarks.llm.served import served_model
+from benchmarks.words.queries import QUERIES
+from tests.servers.vllm import REAL
 
 SEED: Final = 2026
 TOP: Final = 10
@@ -90,40 +97,62 @@ def place_of(item_id: ItemId, ordered: Sequence[ItemId]) -> int:
     return list(ordered).index(item_id)
 
 
-def shifts(ranker: Form, case: Case, *, rng: random.Random, weight: float) -> dict[str, Shift]:
-    """Return what each attack does for one person and one attacker."""
+def rankings(
+    ranker: Form, task: RankingTask, *, attacker: ItemId, best: str
+) -> dict[str, dict[ItemId, float]]:
+    """Return the scores of the candidates under each attack, and as they are under ``""``.
 
-    def orders(candidates: Sequence[Item]) -> tuple[list[ItemId], list[ItemId]]:
-        task = RankingTask(
-            memories=memories,
-            candidates=candidates,
-            cache_salt=f"{case.person.number:064x}",
-            seed=case.person.number,
-            timeout_s=TIMEOUT_S,
-        )
-        scores = ranker.rank(task).log_probabilities
-        fused = [one.item_id for one in candidates]
+    By likelihood an item's score depends on no other's, so that one call answers for all attacks.
+    """
+    [item] = [one for one in task.candidates if one.item_id == attacker]
+    changed = {name: attacked(item, name, best=best) for name in ATTACKS}
+    if task.form is not RankingForm.LIKELIHOOD:
+        tasks = {
+            name: replace(task, candidates=[new if one is item else one for one in task.candidates])
+            for name, new in changed.items()
+        }
+        return {name: ranker.rank(one).log_probabilities for name, one in tasks.items()} | {
+            "": ranker.rank(task).log_probabilities
+        }
+    copies = [replace(one, item_id=ItemId(name)) for name, one in changed.items()]
+    found = ranker.rank(replace(task, candidates=[*task.candidates, *copies])).log_probabilities
+    plain = {one.item_id: found[one.item_id] for one in task.candidates}
+    return {name: plain | {attacker: found[ItemId(name)]} for name in ATTACKS} | {"": plain}
+
+
+def shifts(
+    ranker: Form, task: RankingTask, *, best: str, rng: random.Random, weight: float
+) -> dict[str, Shift]:
+    """Return what each attack does for one person and one attacker."""
+    fused = [one.item_id for one in task.candidates]
+
+    def orders(scores: Mapping[ItemId, float]) -> tuple[list[ItemId], list[ItemId]]:
         by_model = sorted(fused, key=lambda item_id: -scores[item_id])
         return by_model, [one.item_id for one in blend(fused, scores, weight=weight)]
 
+    plain, _ = orders(ranker.rank(task).log_probabilities)
+    attacker = rng.choice(plain[len(plain) // 2 :])
+    found = rankings(ranker, task, attacker=attacker, best=best)
+    before, served = (place_of(attacker, one) for one in orders(found[""]))
+    placed = {
+        name: tuple(place_of(attacker, one) for one in orders(found[name])) for name in ATTACKS
+    }
+    return {name: Shift(before, now, served, then) for name, (now, then) in placed.items()}
+
+
+def asked(case: Case, form: str, *, query: str) -> tuple[RankingTask, str]:
+    """Return what is asked for a person in a form, and the taste that an attacker flatters."""
     memories = case.memories[Strategy.ATTENTION]
     best = next((one.item.title for one in memories if one.item is not None), "")
-    plain, served = orders(case.candidates)
-    attacker = rng.choice(plain[len(plain) // 2 :])
-    found = {}
-    for name in ATTACKS:
-        changed = [
-            attacked(one, name, best=best) if one.item_id == attacker else one
-            for one in case.candidates
-        ]
-        by_model, blended = orders(changed)
-        found[name] = Shift(
-            place_of(attacker, plain),
-            place_of(attacker, by_model),
-            place_of(attacker, served),
-            place_of(attacker, blended),
-        )
-    return found
+    task = RankingTask(
+        memories=memories,
+        candidates=case.candidates,
+        cache_salt=f"{case.person.number:064x}",
+        seed=case.person.number,
+        timeout_s=TIMEOUT_S,
+        form=None if form == "label" else RankingForm.LIKELIHOOD,
+    )
+    return (replace(task, query=query), query) if form == "query" else (task, best)
 
 
 def told(found: Sequence[Shift]) -> dict[str, float]:
@@ -142,35 +171,42 @@ def told(found: Sequence[Shift]) -> dict[str, float]:
     }
 
 
+def measure(server: LlmServer, *, chosen: Sequence[int], seed: int) -> dict[str, object]:
+    """Return the figures of each form by attack."""
+    prompting = prompting_of(LlmSettings())
+    label, likelihood = (
+        kind(server, prompting=prompting) for kind in (SinglePassRanker, LikelihoodRanker)
+    )
+    cases = People(Raw.read(DatasetKind.DEMO), part="test").cases(
+        strategies=[Strategy.ATTENTION], prompting=prompting, only=chosen
+    )
+    queries = [words for words, _ in read_queries(QUERIES)]
+    forms: dict[str, object] = {}
+    for form, ranker in {"label": label, "titles": likelihood, "query": likelihood}.items():
+        ranker.warm_up()
+        rng = random.Random(seed)  # noqa: S311 - a choice of attackers, no secret
+        found = []
+        for case in cases:
+            task, best = asked(case, form, query=queries[case.person.number % len(queries)])
+            found.append(shifts(ranker, task, best=best, rng=rng, weight=WEIGHT))
+        forms[form] = {name: told([one[name] for one in found]) for name in ATTACKS}
+        print(form, forms[form], flush=True)
+    return {"forms": forms, "persons": len(cases), "prompt": prompting.template.template_id}
+
+
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--persons", type=int, default=60)
+    parser.add_argument("--persons", type=int, default=20)
     parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
-    rng = random.Random(options.seed)  # noqa: S311 - a choice of attackers, no secret
-    raw = Raw.read(DatasetKind.DEMO)
-    chosen = rng.sample(range(len(raw.interactions)), options.persons)
-    prompting = prompting_of(LlmSettings())
-    weight = WEIGHT
+    rng = random.Random(options.seed)  # noqa: S311 - a choice of people, no secret
+    n_people = len(Raw.read(DatasetKind.DEMO).interactions)
+    chosen = rng.sample(range(n_people), options.persons)
     with served_model() as llm:
-        ranker = SinglePassRanker(llm, prompting=prompting)
-        ranker.warm_up()
-        cases = People(raw, part="test").cases(
-            strategies=[Strategy.ATTENTION], prompting=prompting, only=chosen
-        )
-        found = [shifts(ranker, case, rng=rng, weight=weight) for case in cases]
-    attacks = {name: told([one[name] for one in found]) for name in ATTACKS}
-    for name, figures in attacks.items():
-        print(name, figures)
-    payload = {
-        "seed": options.seed,
-        "persons": len(found),
-        "weight": weight,
-        "prompt": prompting.template.template_id,
-        "attacks": attacks,
-    }
-    print(write_result("llm_injection", payload))
+        figures = measure(llm, chosen=chosen, seed=options.seed)
+    payload = {"seed": options.seed, "model": REAL, "weight": WEIGHT}
+    print(write_result("llm_injection", payload | figures))
 
 
 if __name__ == "__main__":

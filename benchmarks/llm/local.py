@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
+
+from app.adapters.llm.client import LlmChannel, LlmServer
 
 NAME: Final = "smollm2"
 _HEAD: Final = 12
@@ -212,6 +215,33 @@ class LocalServer:
         ]
         content = {"content": [{"top_logprobs": top}]}
         return {"choices": [{"logprobs": content}], "usage": _usage(len(prompt))}
+
+
+class Kept:
+    """Answers what was asked before, under whatever salt, as it was answered then."""
+
+    def __init__(self, answers: Callable[[httpx.Request], httpx.Response], *, folder: Path) -> None:
+        self._answers, self._folder = answers, folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer, and keep the answer."""
+        asked = json.loads(request.content or b"{}") | {"cache_salt": None}
+        name = sha256(f"{request.url.path} {json.dumps(asked)}".encode()).hexdigest()
+        path = self._folder / name
+        if not path.exists():
+            part = path.with_suffix(".part")
+            part.write_bytes(self._answers(request).content)
+            part.rename(path)
+        return httpx.Response(200, content=path.read_bytes())
+
+
+def local_server(model: Path, *, answers: Path) -> LlmServer:
+    """Return the model of a folder as a server; what it answered is kept in another folder."""
+    kept = Kept(LocalServer(LocalModel(model)), folder=answers)
+    return LlmServer(
+        "http://local", model=NAME, channel=LlmChannel(transport=httpx.MockTransport(kept))
+    )
 
 
 def _usage(n_tokens: int) -> dict[str, int]:

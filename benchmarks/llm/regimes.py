@@ -1,6 +1,7 @@
 """What each form of the real model is worth in each situation: calibration, written down.
 
     .venv-bench/bin/python -m benchmarks.llm.regimes --data demo [--people 16] [--seed 2026]
+        [--folder FOLDER]
 
 A data set is loaded into a service of its own, ``benchmarks.llm.local`` stands for a vLLM with the
 real model, and what ``lethe llm calibrate`` would find is written: by situation and form NDCG@10
@@ -8,7 +9,8 @@ without the model, in its order alone, and what the best weight adds, with 95 % 
 bootstrap over people; each half of them at the weight that is best for the other half. Labels are
 asked for though the model does not pass the check that it reads. Lists have 16 candidates and 100
 tokens of memories, all are ranked however long it takes. Queries are every third of
-``benchmarks/words/queries.tsv``, for the demo set alone.
+``benchmarks/words/queries.tsv``, for the demo set alone. ``--folder`` keeps what the model answered
+and the data set as it was loaded, so that a run that was stopped goes on where it was.
 
 It writes ``benchmarks/results/llm_regimes_<data>.json``.
 """
@@ -17,15 +19,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import httpx
-
-from app.adapters.llm.client import LlmChannel, LlmServer
 from app.adapters.llm.likelihood import LikelihoodRanker
 from app.adapters.llm.single_pass import SinglePassRanker
 from app.bootstrap.llm import prompting_of
@@ -37,7 +37,7 @@ from app.ports.dataset import DatasetKind
 from app.ports.ranker import LlmRanking, RankerHealth, RankingForm, RankingTask
 from app.settings_llm import LlmSettings
 from benchmarks.harness import write_result
-from benchmarks.llm.local import LocalModel, LocalServer
+from benchmarks.llm.local import local_server
 from benchmarks.words.queries import QUERIES
 from tests.servers.vllm import REAL, made_model
 from tests.world import open_world
@@ -50,9 +50,7 @@ class Patient:
     """Ranks in the form that is asked for, however long it takes."""
 
     def __init__(self, folder: Path) -> None:
-        answers = LocalServer(LocalModel(made_model(folder, REAL)))
-        channel = LlmChannel(transport=httpx.MockTransport(answers))
-        server = LlmServer("http://local", model=REAL, channel=channel)
+        server = local_server(made_model(folder, REAL), answers=folder / "answers")
         # Sizes of their own for each list, so that none is shortened for what the last ones took.
         self._single_pass = SinglePassRanker(server, prompting=prompting_of(SETTINGS))
         self._likelihood = LikelihoodRanker(server, prompting=prompting_of(SETTINGS))
@@ -79,16 +77,20 @@ def main() -> None:
     parser.add_argument("--data", choices=["demo", "ml-100k"], required=True)
     parser.add_argument("--people", type=int, default=16)
     parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     kind = DatasetKind(options.data)
     path = Path(os.environ["LETHE_MOVIELENS_DIR"]) if kind is DatasetKind.ML_100K else None
     queries = read_queries(QUERIES)[::3] if kind is DatasetKind.DEMO else []
-    with TemporaryDirectory() as folder:
-        model = Patient(Path(folder))
+    with nullcontext(options.folder) if options.folder else TemporaryDirectory() as kept:
+        folder = Path(kept)
+        model = Patient(folder)
         model.warm_up()
-        with open_world(Path(folder) / "world", llm=SETTINGS) as world:
+        with open_world(folder / "world", llm=SETTINGS) as world:
             world.adapters.ranker = model
-            load_dataset(world.container.load.load, kind=kind, path=path)
+            if not (folder / "loaded").exists():
+                load_dataset(world.container.load.load, kind=kind, path=path)
+                (folder / "loaded").touch()
             found = calibration_of(world.adapters, SharedServices.over(world.adapters)).measure(
                 people=options.people,
                 seed=options.seed,

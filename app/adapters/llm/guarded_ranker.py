@@ -57,6 +57,7 @@ class GuardedRanker:
         self._background = background
         self.warm_ups = 0
         self._ping = ping
+        self._said: str | None = None
 
     @property
     def state(self) -> BreakerState:
@@ -128,6 +129,7 @@ class GuardedRanker:
         finally:
             # Also after an error that is none of ours: else the breaker stays half open.
             if is_ready:
+                self._said = None
                 self.warm_ups += 1
                 self._breaker.succeeded(in_trial=True)
                 log.info("ranker_ready")
@@ -161,7 +163,10 @@ class GuardedRanker:
         try:
             self._trial()
         except AppError as exc:
-            log.warning("ranker_not_ready", code=exc.code, reason=exc.message)
+            # Trials come every few seconds; a server that lacks something lacks it each time.
+            if self._said != exc.message:
+                self._said = exc.message
+                log.warning("ranker_not_ready", code=exc.code, reason=exc.message)
 
 
 def _not_ready() -> DependencyUnavailableError:

@@ -7,8 +7,9 @@ chosen by a strategy. A request removes lines from the record, nothing else: acc
 Rows:
 
 * ``cragru_llm``: the paper's, through the service's own vLLM port, for a server at
-  ``LETHE_BENCH_LLM_URL`` that serves ``LETHE_BENCH_LLM_MODEL``; not listed without it. The
-  record is the training part alone, so no candidate can occur in it.
+  ``LETHE_BENCH_LLM_URL`` that serves ``LETHE_BENCH_LLM_MODEL``, or the small real model in this
+  process (``local``); not listed without it. The record is the training part alone, so no
+  candidate can occur in it. ``cragru_llm_titles``: the same by likelihood.
 * ``cragru_copy``: the control. Candidates that occur in the record go first, the rest keeps the
   base order: no intelligence. Without a leak that is the base order.
 * ``..._leaky``: as released. There the record comes from a split of its own of all the data, so
@@ -28,29 +29,35 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 
 from app.adapters.datasets.movielens import GENRES
 from app.adapters.llm.client import LlmChannel, LlmServer
+from app.adapters.llm.likelihood import LikelihoodRanker
 from app.adapters.llm.ranker import Form
 from app.adapters.llm.single_pass import SinglePassRanker
 from app.bootstrap.llm import prompting_of
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.memory_selection import Choice, Strategy, select_memories
 from app.domain.recommendation.prompt import ShownMemory
-from app.ports.ranker import RankingTask
+from app.ports.ranker import RankingForm, RankingTask
 from app.settings_llm import LlmSettings
 from benchmarks.data import Dataset, Ints, split
 from benchmarks.unlearning.backbones import LEARNED, backbone
 from benchmarks.unlearning.protocol import PAIR_BYTES, Floats, Interactions, Method, Setup
 from benchmarks.unlearning.shards import with_popular
+from tests.servers.vllm import REAL, made_model
 
 _URL = "LETHE_BENCH_LLM_URL"
 _MODEL = "LETHE_BENCH_LLM_MODEL"
 CANDIDATES = 50
-_SHOWN = 40
-"""Lines of the record in a prompt; the paper: 100, where a model of 8,192 tokens holds them."""
+RANKED = 16
+"""The first candidates, which the LLM orders; the paper: all, by a GPU. Two cores read no more."""
+_SHOWN = 10
+"""Lines of the record in a prompt; the paper: 100."""
 _OTHER_SPLIT = 31
 _TIMEOUT_S = 120.0
 
@@ -155,21 +162,30 @@ class LlmOrder:
         seed: of the order in which candidates are shown.
     """
 
-    def __init__(self, dataset: Dataset, *, ranker: Form, strategy: Strategy, seed: int) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        ranker: Form,
+        strategy: Strategy,
+        seed: int,
+        form: RankingForm | None = None,
+    ) -> None:
         if dataset.titles is None or dataset.traits is None:
             raise ValueError("an LLM needs titles and genres, which this data set has not")
         self._titles, self._traits = dataset.titles, dataset.traits
         norms = np.linalg.norm(dataset.traits, axis=1, keepdims=True)
         self._vectors = (dataset.traits / np.maximum(norms, 1)).astype(np.float32)
         self._clusters = dataset.traits.argmax(axis=1)
-        self._ranker, self._strategy, self._seed = ranker, strategy, seed
+        self._ranker, self._strategy, self._seed, self._form = ranker, strategy, seed, form
 
     def __deepcopy__(self, memo: dict[int, object]) -> LlmOrder:
         """Return itself: it remembers nothing, and a connection cannot be copied."""
         return self
 
     def __call__(self, record: Ints, candidates: Ints) -> Ints:
-        """Return the candidates, the LLM's best first."""
+        """Return the candidates, the LLM's best of the first ones first."""
+        candidates, rest = candidates[:RANKED], candidates[RANKED:]
         choice = Choice(
             vectors=self._vectors[record],
             strength=np.ones(len(record), dtype=np.float32),
@@ -185,10 +201,11 @@ class LlmOrder:
                 cache_salt=sha256(record.tobytes()).hexdigest(),
                 seed=self._seed,
                 timeout_s=_TIMEOUT_S,
+                form=self._form,
             )
         )
         found = [answer.log_probabilities.get(ItemId(str(item)), -np.inf) for item in candidates]
-        return candidates[np.argsort(-np.array(found), kind="stable")]
+        return np.concatenate([candidates[np.argsort(-np.array(found), kind="stable")], rest])
 
     def _item(self, item: int) -> Item:
         names = GENRES[-self._traits.shape[1] :]
@@ -201,24 +218,30 @@ class LlmOrder:
         )
 
 
-def _ranker() -> Form:
-    model = os.environ.get(_MODEL, "smollm2")
-    server = LlmServer(os.environ[_URL], model=model, channel=LlmChannel())
-    ranker = SinglePassRanker(server, prompting=prompting_of(LlmSettings()))
-    ranker.warm_up()
-    return ranker
+def _server() -> LlmServer:
+    url, model = os.environ[_URL], os.environ.get(_MODEL, "smollm2")
+    if url != "local":
+        return LlmServer(url, model=model, channel=LlmChannel())
+    local = import_module("benchmarks.llm.local")  # needs torch
+    cache = Path(".bench-cache") / "llm"
+    server: LlmServer = local.local_server(made_model(cache, REAL), answers=cache / "answers")
+    return server
 
 
 def _copying(setup: Setup, *, name: str, is_leaky: bool) -> Cragru:
     return Cragru(setup, name=name, reorder=copied, is_leaky=is_leaky)
 
 
-def _asking(setup: Setup, *, name: str, is_leaky: bool) -> Cragru:
+def _asking(setup: Setup, *, name: str, is_leaky: bool, form: RankingForm | None) -> Cragru:
+    kind = SinglePassRanker if form is None else LikelihoodRanker
+    ranker: Form = kind(_server(), prompting=prompting_of(LlmSettings(window=RANKED)))
+    ranker.warm_up()
     order = LlmOrder(
         setup.dataset,
-        ranker=_ranker(),
+        ranker=ranker,
         strategy=Strategy(str(setup.setting["strategy"])),
         seed=setup.seed,
+        form=form,
     )
     return Cragru(setup, name=name, reorder=order, is_leaky=is_leaky)
 
@@ -233,14 +256,14 @@ def _rows() -> Iterator[Method]:
             note="Zhang H. et al. 2025 with a re-ranker that copies, "
             + ("leaking test items as released." if is_leaky else "without the leak."),
         )
-        name = "cragru_llm_leaky" if is_leaky else "cragru_llm"
-        if _URL in os.environ:
+        for form in (None, RankingForm.LIKELIHOOD) if _URL in os.environ else ():
+            name = f"cragru_llm{'_titles' if form else ''}{'_leaky' if is_leaky else ''}"
             yield Method(
                 name=name,
                 backbones=LEARNED,
-                make=partial(_asking, name=name, is_leaky=is_leaky),
+                make=partial(_asking, name=name, is_leaky=is_leaky, form=form),
                 grid=tuple({"strategy": s} for s in ("preference", "diversity", "attention")),
-                note="Zhang H. et al. 2025 with an LLM, "
+                note=f"Zhang H. et al. 2025 with an LLM{' by likelihood' if form else ''}, "
                 + ("leaking test items as released." if is_leaky else "without the leak."),
             )
 

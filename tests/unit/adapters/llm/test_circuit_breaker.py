@@ -146,16 +146,35 @@ def test_is_back_after_the_cool_down_at_no_request_s_cost(guarded: Guarded) -> N
     assert guarded.ranker.status() == "ready"
 
 
-def test_a_failed_warm_up_in_the_background_is_logged_and_tried_again(guarded: Guarded) -> None:
-    guarded.fail(1)
+def test_a_failed_warm_up_in_the_background_is_tried_again_and_said_once(guarded: Guarded) -> None:
     with capture_logs() as logged:
-        guarded.later.run()
+        for _ in range(3):
+            guarded.fail(1)
+            assert len(guarded.later.waiting) == 1
+            guarded.later.run()
+            guarded.clock.now_s += 10
 
     assert [entry["event"] for entry in logged] == ["ranker_not_ready"]
     assert guarded.ranker.status() == "cold"
-    guarded.clock.now_s += 10
-    guarded.fail(1)
-    assert len(guarded.later.waiting) == 1
+
+
+def test_another_reason_and_the_same_one_after_a_recovery_are_said(guarded: Guarded) -> None:
+    def tried(error: Exception | None) -> None:
+        guarded.fake.error = error
+        guarded.ranker.wake()
+        guarded.later.run()
+        guarded.clock.now_s += 10
+
+    with capture_logs() as logged:
+        tried(DOWN)
+        tried(RankerError("another model"))
+        tried(None)
+        guarded.fail(3)
+        guarded.clock.now_s += 10
+        tried(DOWN)
+
+    told = [entry.get("reason") for entry in logged if entry["event"] == "ranker_not_ready"]
+    assert told == ["down", "another model", "down"]
 
 
 def test_a_bug_in_a_warm_up_is_raised_and_does_not_block_the_next(guarded: Guarded) -> None:
