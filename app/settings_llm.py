@@ -48,9 +48,10 @@ class LlmSettings(Group):
     weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the model's order in lists that rest on what a user did; 0 (it is not asked) to 1
     (alone). Measure before raising it: a small model at 0.3 made the lists .074 NDCG worse."""
-    query_weight: Annotated[float, Field(ge=0, le=1)] = 0.3
+    query_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The same for lists that rest on what a user asks for in words; the model is then asked how
-    likely the words are after each candidate's text, which a small one can tell, too."""
+    likely the words are after each candidate's text. Beside words in common a small one added
+    nothing; `lethe llm calibrate` tells what yours is worth, and sets both."""
     must_read: bool = True
     """Whether a model orders lists only after it has shown that it reads: lists of the catalogue
     in two shuffles have to give one order of items. `false` is for tests of the protocol."""

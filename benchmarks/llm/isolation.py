@@ -154,6 +154,7 @@ def main() -> None:
             ttl_s=0,
             candidates=16,
             weight=0.3,
+            query_weight=0.3,
             must_read=False,
         )
         world_folder = Path(folder) / "world"

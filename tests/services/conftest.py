@@ -24,9 +24,8 @@ def ranker() -> StubRanker:
 @pytest.fixture
 def llm_world(tmp_path_factory: pytest.TempPathFactory, ranker: StubRanker) -> Iterator[World]:
     """A populated world with an LLM of its own."""
-    with open_world(
-        tmp_path_factory.mktemp("llm"), ranker=ranker, llm=LlmSettings(weight=0.3, must_read=False)
-    ) as world:
+    llm = LlmSettings(weight=0.3, query_weight=0.3, must_read=False)
+    with open_world(tmp_path_factory.mktemp("llm"), ranker=ranker, llm=llm) as world:
         world.populate()
         yield world
 

@@ -13,6 +13,7 @@ from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.answer import Recommendation
 from app.services.recommendation.query import RecommendQuery
 from app.services.recommendation.reranking import Provenance, RankedBy, Regime
+from app.settings_llm import LlmSettings
 from tests.world import StubRanker, World, open_world
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
@@ -61,6 +62,20 @@ def test_a_visitor_who_asks_in_words_is_ranked_by_the_llm_without_a_memory(
     assert answer.provenance.form is RankingForm.LIKELIHOOD
     assert [task.query for task in ranker.tasks] == ["a story of the sea"]
     assert all(not task.memories for task in ranker.tasks)
+
+
+def test_a_model_is_asked_for_no_order_until_a_weight_says_what_it_is_worth(
+    tmp_path: Path, ranker: StubRanker
+) -> None:
+    with open_world(tmp_path, ranker=ranker, llm=LlmSettings(must_read=False)) as world:
+        world.populate()
+        world.read("mariner", SEA)
+
+        answers = [ask(world, "mariner"), ask(world, "mariner", text="a story of the sea")]
+
+    assert [one.provenance.regime for one in answers] == [Regime.HISTORY, Regime.QUERY]
+    assert {one.provenance.ranked_by for one in answers} == {RankedBy.RETRIEVAL}
+    assert ranker.tasks == []
 
 
 def test_because_names_memories_of_the_user_and_nothing_else(shared_world: World) -> None:
