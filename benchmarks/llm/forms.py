@@ -17,8 +17,9 @@ import httpx
 from app.adapters.llm.client import CHAT, LlmServer
 from app.adapters.llm.json_scores import JsonRanker, json_body
 from app.adapters.llm.responses import at, parsed_object, tokens
-from app.adapters.llm.single_pass import SinglePassRanker, one_pass_body
+from app.adapters.llm.single_pass import SinglePassRanker
 from app.bootstrap.llm import prompting_of
+from app.domain.errors import RankerError
 from app.domain.models import ItemId, Kind
 from app.domain.recommendation.prompt import (
     LABELS,
@@ -129,6 +130,17 @@ class Forms:
 
     def as_cragru(self, task: RankingTask) -> Answered:
         """Rank by a JSON object from item id to a rating, as CRAGRU asks; ids of four digits."""
+        return self._rated(task, is_masked=True)
+
+    def freely(self, task: RankingTask) -> Answered:
+        """Ask the same, with nothing that holds the model to the schema.
+
+        Raises:
+            RankerError: the answer is no such object.
+        """
+        return self._rated(task, is_masked=False)
+
+    def _rated(self, task: RankingTask, *, is_masked: bool) -> Answered:
         ids = [str(1000 + number) for number in range(len(task.candidates))]
         prompt = self._prompt(task, form=AnswerForm.SCORES, labels=ids)
         schema = {
@@ -145,15 +157,15 @@ class Forms:
                 "json_schema": {"name": "ratings", "schema": schema},
             },
         }
+        if not is_masked:
+            del body["response_format"]
         answer = self._server.post(CHAT, body, timeout_s=TIMEOUT_S)
         rated = parsed_object(str(at(answer, "choices", 0, "message", "content")))
-        scores = {prompt.items[item_id]: float(str(rated[item_id])) for item_id in ids}
+        try:
+            scores = {prompt.items[item_id]: float(str(rated[item_id])) for item_id in ids}
+        except (KeyError, ValueError) as exc:
+            raise RankerError("an item is not rated") from exc
         return _answered(answer, scores)
-
-    def raw_body(self, task: RankingTask) -> dict[str, object]:
-        """Return the request of the one pass as it goes over the wire."""
-        prompt = self._prompt(task, form=AnswerForm.LABEL)
-        return one_pass_body(prompt, model=self._server.model, cache_salt=task.cache_salt)
 
     def _prompt(
         self,

@@ -7,13 +7,16 @@ answer is a prompt; all prompts begin with the same words. Each user asks as som
 again, has one of their memories forgotten, asks, and asks again. As the control that hits would be
 seen, the ranker is asked without the service under one salt for all: there a stranger's prompt
 does find the shared beginning. Then every user asks twice in the same words, which ranks by
-likelihood, and is ranked twice by titles: a request for the likelihoods of a prompt takes nothing
-from the cache, whoever put it there.
+likelihood, once more after a forget, and is ranked twice by titles: a request for the likelihoods
+of a prompt takes nothing from the cache, whoever put it there. What it leaves there is looked for
+as nobody does in service: by the same prompt without likelihoods, under the user's own salt, under
+another user's, and under the user's after a forget.
 
 What it writes to ``benchmarks/results/llm_isolation.json``: tokens found in the prefix cache by
 step, summed over users: ``new`` and ``after_forget`` must be 0; ``again`` and
 ``again_after_forget`` must not, or the cache is off; ``one_salt_for_all`` is the control. All of
-``likelihood`` must be 0: of a query, of the same again, and of titles after titles.
+``likelihood`` must be 0: of a query, of the same again and after a forget, and of titles after
+titles. Of ``left_by_likelihood`` all but ``own`` must be.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from typing import Final
 
 import httpx
 
+from app.adapters.llm.client import COMPLETIONS
+from app.adapters.llm.likelihood import likelihood_body
 from app.domain.erasure.scope import ItemsScope
 from app.domain.models import ItemId, Kind
 from app.domain.recommendation.prompt import ShownMemory
@@ -34,7 +39,7 @@ from app.services.recommendation.query import RecommendQuery
 from app.services.recommendation.reranking import RankedBy
 from app.settings_llm import LlmSettings
 from benchmarks.harness import write_result
-from tests.servers.vllm import VllmServer, vllm_server
+from tests.servers.vllm import REAL, VllmServer, vllm_server
 from tests.world import World, catalogue, open_world
 
 HISTORY: Final = [f"sea-{number:02d}" for number in range(8)]
@@ -69,9 +74,9 @@ def ask(world: World, name: str, *, text: str | None = None) -> None:
         raise RuntimeError(message)
 
 
-def forget_one(world: World, name: str) -> None:
-    """Have the oldest memory forgotten."""
-    scope = ItemsScope((ItemId(HISTORY[0]),))
+def forget_one(world: World, name: str, *, place: int = 0) -> None:
+    """Have a memory forgotten, by default the oldest."""
+    scope = ItemsScope((ItemId(HISTORY[place]),))
     world.container.forget.accept(ForgetCommand(world.user(name), scope))
 
 
@@ -98,17 +103,46 @@ def likelihoods(
     world: World, ranker: Ranker, counter: Counter, *, n_users: int
 ) -> dict[str, float]:
     """Return hits of what is ranked by likelihood, summed over users."""
-    found = dict.fromkeys(("query", "query_again", "titles", "titles_again"), 0.0)
+    steps = ("query", "query_again", "query_after_forget", "titles", "titles_again")
+    found = dict.fromkeys(steps, 0.0)
     for number in range(n_users):
         name = f"twin-{number}"
         counter.since()
         for step in found:
+            if step == "query_after_forget":
+                forget_one(world, name, place=1)
             if step.startswith("query"):
                 ask(world, name, text="a story of the stormy sea")
             else:
                 by_titles(ranker, salt=f"{number:064x}")
             found[step] += counter.since()
     return found
+
+
+def left(world: World, server: VllmServer, counter: Counter, *, n_users: int) -> dict[str, float]:
+    """Return what each salt finds of a prompt whose likelihoods were asked for, over users."""
+    salt = world.adapters.identity.cache_salt
+    found = dict.fromkeys(("other_user", "after_forget", "own"), 0.0)
+    for number in range(n_users):
+        user, other = world.user(f"twin-{number}"), world.user(f"twin-{number + 1}")
+        body = likelihood_body(
+            [f"A story of the stormy sea, said by number {number}. " * 8],
+            model=server.model,
+            cache_salt=salt(user, 0),
+        )
+        _post(server, body)
+        plain = {name: value for name, value in body.items() if name != "prompt_logprobs"}
+        salts = {"other_user": salt(other, 0), "after_forget": salt(user, 1), "own": salt(user, 0)}
+        counter.since()
+        for step in found:
+            _post(server, plain | {"cache_salt": salts[step]})
+            found[step] += counter.since()
+    return found
+
+
+def _post(server: VllmServer, body: dict[str, object]) -> None:
+    url = f"{server.base_url}{COMPLETIONS}"
+    httpx.post(url, json=body, timeout=TIMEOUT_S, trust_env=False).raise_for_status()
 
 
 def measure(world: World, server: VllmServer, *, n_users: int) -> dict[str, object]:
@@ -133,6 +167,7 @@ def measure(world: World, server: VllmServer, *, n_users: int) -> dict[str, obje
     ranker = world.adapters.llm.ranker
     return {
         "likelihood": likelihoods(world, ranker, counter, n_users=n_users),
+        "left_by_likelihood": left(world, server, counter, n_users=n_users),
         "cached_tokens": steps | {"one_salt_for_all": shared},
         "prompt_tokens": told["prompt"],
         "cached_tokens_by_our_metric": told["cached"],
@@ -145,7 +180,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=30)
     parser.add_argument("--seed", type=int, default=2026)
     arguments = parser.parse_args()
-    with TemporaryDirectory() as folder, vllm_server(Path(folder)) as server:
+    with TemporaryDirectory() as folder, vllm_server(Path(folder), model=REAL) as server:
         version = httpx.get(f"{server.base_url}/version", trust_env=False).json()["version"]
         llm = LlmSettings(
             base_url=server.base_url,

@@ -1,7 +1,7 @@
 """Draw the pictures of the LLM's ranking from the result files alone.
 
-``python -m benchmarks.llm.pictures`` writes ``llm_speed.png`` and ``llm_isolation.png``
-in ``docs/images``.
+``python -m benchmarks.llm.pictures`` writes ``llm_speed.png``, ``llm_isolation.png``,
+``llm_times.png`` and ``llm_regimes.png`` in ``docs/images``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ FORMS: Final = {
     "one_pass": ("one pass", "#1f5673"),
     "json_labels": ("JSON, our fallback", "#ee9b00"),
     "json_item_ids": ("JSON as CRAGRU asks", "#d1495b"),
+}
+TIMED: Final = {
+    "none": "without\na model",
+    "query": "query, by\nlikelihood",
+    "titles": "titles, by\nlikelihood",
+    "label": "labels (off for\nthis model)",
 }
 STEPS: Final = {
     "new": "a new user, with the\nhistory of the others",
@@ -84,10 +90,53 @@ def draw_isolation(result: dict[str, Any]) -> None:
     plt.close(figure)
 
 
+def draw_times(result: dict[str, Any]) -> None:
+    """Draw median and p95 of a list in each form, the first time and again."""
+    figure, axis = plt.subplots(figsize=(7.5, 3.4), constrained_layout=True)
+    for number, (step, colour) in enumerate({"first": "#1f5673", "again": "#9db7c9"}.items()):
+        told = [result["forms"][form][step] for form in TIMED]
+        places = [index + 0.36 * (number - 0.5) for index in range(len(TIMED))]
+        heights = [one["p50_s"] for one in told]
+        over = [[0.0] * len(told), [one["p95_s"] - one["p50_s"] for one in told]]
+        axis.bar(places, heights, width=0.32, color=colour, label=step, yerr=over, capsize=3)
+    axis.axhline(result["goal_s"], color="#d1495b", linewidth=1, linestyle="--")
+    axis.set_xticks(range(len(TIMED)), list(TIMED.values()), fontsize=8)
+    axis.set_ylabel("seconds of a list: median, to p95")
+    axis.legend(fontsize=8)
+    axis.set_title(
+        "A list that a real small model ranks, on two cores (line: the goal)", fontsize=10
+    )
+    figure.savefig(IMAGES / "llm_times.png", dpi=120)
+    plt.close(figure)
+
+
+def draw_regimes(results: dict[str, dict[str, Any]]) -> None:
+    """Draw what the blend adds in each situation and form, with 95 % intervals."""
+    rows = [
+        (f"{data}: {one['situation'].replace('_', ' ')}, by {one['form']} (n {one['cases']})", one)
+        for data, result in results.items()
+        for one in result["forms"].values()
+        if one["cases"]
+    ]
+    figure, axis = plt.subplots(figsize=(7.5, 0.6 + 0.32 * len(rows)), constrained_layout=True)
+    for place, (_, one) in enumerate(rows):
+        mean, low, high = one["gain"]
+        colour = "#1f5673" if one["pays"] else "#9db7c9"
+        over = [[mean - low], [high - mean]]
+        axis.errorbar(mean, -place, xerr=over, fmt="o", color=colour, capsize=3)
+    axis.axvline(0, color="#d1495b", linewidth=1, linestyle="--")
+    axis.set_yticks([-place for place in range(len(rows))], [name for name, _ in rows], fontsize=8)
+    axis.set_xlabel("NDCG@10 that the small model adds, 95 % interval (dark: pays)")
+    figure.savefig(IMAGES / "llm_regimes.png", dpi=120)
+    plt.close(figure)
+
+
 def main() -> None:
     """Draw what was measured."""
     draw_speed(read("llm_speed"))
     draw_isolation(read("llm_isolation"))
+    draw_times(read("llm_times"))
+    draw_regimes({data: read(f"llm_regimes_{data}") for data in ("demo", "ml-100k")})
 
 
 if __name__ == "__main__":

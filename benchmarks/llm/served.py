@@ -37,8 +37,7 @@ def main() -> None:
     """Make the model where it is missing, and become the server."""
     folder = Path(gettempdir())
     command = server_command(made_model(folder, REAL), port=PORT)
-    # Else vLLM keeps a core for itself, of two as of two hundred, and reads with the others.
-    environment = server_environment(folder) | {"VLLM_CPU_NUM_OF_RESERVED_CPU": "0"}
+    environment = server_environment(folder) | {"OMP_NUM_THREADS": str(os.cpu_count())}
     os.execve(command[0], [*command], environment)  # noqa: S606 - a command of ours, no shell
 
 

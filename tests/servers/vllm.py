@@ -137,6 +137,9 @@ def server_environment(folder: Path) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
         "TMPDIR": str(folder),
         "OMP_NUM_THREADS": "1",
+        # Else vLLM keeps a core for itself and ties its threads to the others, as many as those
+        # are: of two cores it reads with one, and waits there while something else has it.
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "TOKENIZERS_PARALLELISM": "false",
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_HOST_IP": "127.0.0.1",

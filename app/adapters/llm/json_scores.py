@@ -43,16 +43,11 @@ class JsonRanker(LlmRanker):
         model = self._server.describe_model(timeout_s=WARM_UP_TIMEOUT_S)
         self._is_vllm = model.get("owned_by") == "vllm"
         items = [Item(item_id=ItemId(name), title=name) for name in ("first", "second")]
-        self._rank(
-            RankingTask(
-                memories=(),
-                candidates=items,
-                cache_salt=PROBE_SALT,
-                seed=0,
-                timeout_s=WARM_UP_TIMEOUT_S,
-            )
-        )
-        self._pace.start_over()  # that call has had a grammar compiled
+        task = RankingTask((), items, PROBE_SALT, seed=0, timeout_s=WARM_UP_TIMEOUT_S)
+        with self._prompting.rate.unchanged():
+            self._rank(task)
+            self._pace.start_over()  # that call has had a grammar compiled; the next tells a pace
+            self._rank(task)
         self._is_warm = True
 
     def rank(self, task: RankingTask) -> LlmRanking:

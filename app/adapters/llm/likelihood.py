@@ -63,7 +63,8 @@ class LikelihoodRanker(LlmRanker):
         items = [self._prompting.largest_item(number) for number in range(_PROBED)]
         task = RankingTask((), items, PROBE_SALT, 0, WARM_UP_TIMEOUT_S, query="word")
         try:
-            self._rank(task)
+            with self._prompting.rate.unchanged():
+                self._rank(task)
         except RankerError as exc:
             message = f"the LLM server does not tell how likely a prompt is: {exc.message}"
             raise FormUnsupportedError(message) from exc

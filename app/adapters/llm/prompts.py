@@ -39,6 +39,7 @@ _LINE_TOKENS: Final = 2
 _SHARE: Final = 0.8
 """Of the time that there is; the rest is for what a call takes more than the last ones."""
 _PACE_LEARNING: Final = 1 / 4
+_GIVEN_UP: Final = 1.5
 _MEMORY_SHARE: Final = 1 / 3
 """Of what can be read in time; the rest is for the candidates and our own words."""
 _LEAST_MEMORY_TOKENS: Final = 50
@@ -77,6 +78,17 @@ class TokenRate:
             self._per_byte += weight * (found - self._per_byte)
             self._is_measured = True
 
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Learn nothing until the block ends: the words of a probe are shorter than anybody's."""
+        with self._lock:
+            before = self._per_byte, self._is_measured
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._per_byte, self._is_measured = before
+
     def tokens(self, text: str) -> int:
         """Return about how many tokens ``text`` takes, rounded up."""
         return ceil(len(text.encode()) * self._per_byte)
@@ -98,13 +110,19 @@ class Pace:
 
     @contextmanager
     def waiting(self, n_units: float) -> Iterator[float]:
-        """Give the time at which a call begins; one without an answer takes at least until then."""
+        """Give the time at which a call begins.
+
+        One that is given up would have taken longer, nobody knows how much: half as long again is
+        taken for it, so that a few do not open the breaker of a server that was asked too much.
+        """
         since_s = self.now()
         try:
             yield since_s
         except DependencyUnavailableError:
-            if n_units * self._unit_s < self.now() - since_s:
-                self.learn(n_units, since_s=since_s)
+            found = (self.now() - since_s) / max(n_units, 1)
+            with self._lock:
+                if self._unit_s < found:
+                    self._unit_s = _GIVEN_UP * found
             raise
 
     def learn(self, n_units: float, *, since_s: float) -> None:

@@ -34,7 +34,6 @@ from pathlib import Path
 
 import numpy as np
 
-from app.adapters.datasets.movielens import GENRES
 from app.adapters.llm.client import LlmChannel, LlmServer
 from app.adapters.llm.likelihood import LikelihoodRanker
 from app.adapters.llm.ranker import Form
@@ -55,11 +54,13 @@ _URL = "LETHE_BENCH_LLM_URL"
 _MODEL = "LETHE_BENCH_LLM_MODEL"
 CANDIDATES = 50
 RANKED = 16
-"""The first candidates, which the LLM orders; the paper: all, by a GPU. Two cores read no more."""
+"""The first candidates, whose bare titles the LLM orders; the paper: all 50, with a GPU."""
 _SHOWN = 10
 """Lines of the record in a prompt; the paper: 100."""
+_ONE_IN = 4
+"""So many users is one answered by an LLM, and rated; the others get the base model's order."""
 _OTHER_SPLIT = 31
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 3600.0
 
 Reorder = Callable[[Ints, Ints], Ints]
 """From a user's record and candidates, best first, to the order served."""
@@ -73,10 +74,13 @@ class Cragru:
         name: of the row.
         reorder: the re-ranker.
         is_leaky: take records from a split of their own.
+        one_in: so many users is one reordered, and rated.
     """
 
-    def __init__(self, setup: Setup, *, name: str, reorder: Reorder, is_leaky: bool) -> None:
-        self.name = name
+    def __init__(
+        self, setup: Setup, *, name: str, reorder: Reorder, is_leaky: bool, one_in: int = 1
+    ) -> None:
+        self.name, self.one_in = name, one_in
         self._setup = setup
         self._reorder = reorder
         self._is_leaky = is_leaky
@@ -124,7 +128,8 @@ class Cragru:
     def _order(self, user: int) -> Ints:
         if user not in self._served:
             record, candidates = self._records.histories[user], self._candidates[user]
-            self._served[user] = self._reorder(record, candidates)
+            is_asked = user % self.one_in == 0
+            self._served[user] = self._reorder(record, candidates) if is_asked else candidates
         return self._served[user]
 
 
@@ -173,7 +178,7 @@ class LlmOrder:
     ) -> None:
         if dataset.titles is None or dataset.traits is None:
             raise ValueError("an LLM needs titles and genres, which this data set has not")
-        self._titles, self._traits = dataset.titles, dataset.traits
+        self._titles = dataset.titles
         norms = np.linalg.norm(dataset.traits, axis=1, keepdims=True)
         self._vectors = (dataset.traits / np.maximum(norms, 1)).astype(np.float32)
         self._clusters = dataset.traits.argmax(axis=1)
@@ -208,14 +213,7 @@ class LlmOrder:
         return np.concatenate([candidates[np.argsort(-np.array(found), kind="stable")], rest])
 
     def _item(self, item: int) -> Item:
-        names = GENRES[-self._traits.shape[1] :]
-        places = np.flatnonzero(self._traits[item]).tolist()
-        genres = [name for name in (names[place] for place in places) if name]
-        return Item(
-            ItemId(str(item)),
-            self._titles[item],
-            attributes={"genres": genres},
-        )
+        return Item(ItemId(str(item)), self._titles[item])
 
 
 def _server() -> LlmServer:
@@ -243,7 +241,7 @@ def _asking(setup: Setup, *, name: str, is_leaky: bool, form: RankingForm | None
         seed=setup.seed,
         form=form,
     )
-    return Cragru(setup, name=name, reorder=order, is_leaky=is_leaky)
+    return Cragru(setup, name=name, reorder=order, is_leaky=is_leaky, one_in=_ONE_IN)
 
 
 def _rows() -> Iterator[Method]:
@@ -264,6 +262,7 @@ def _rows() -> Iterator[Method]:
                 make=partial(_asking, name=name, is_leaky=is_leaky, form=form),
                 grid=tuple({"strategy": s} for s in ("preference", "diversity", "attention")),
                 note=f"Zhang H. et al. 2025 with an LLM{' by likelihood' if form else ''}, "
+                f"the first {RANKED} candidates of one user in {_ONE_IN}, rated on those, "
                 + ("leaking test items as released." if is_leaky else "without the leak."),
             )
 

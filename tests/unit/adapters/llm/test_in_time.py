@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from app.adapters.llm.prompts import Pace, Prompting, load_template, n_affordable
+from app.adapters.llm.prompts import Pace, Prompting, TokenRate, load_template, n_affordable
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Item, ItemId, Kind
 from app.domain.recommendation.prompt import AnswerForm, ShownMemory
@@ -104,6 +104,35 @@ def test_a_call_that_was_given_up_shows_fewer_the_next_time_and_a_refused_one_do
 
     assert refused == usual
     assert pace.units_in(2.0) < usual / 2
+
+
+def test_a_server_that_was_thought_three_times_too_fast_answers_after_two_in_vain() -> None:
+    """Three would open the breaker."""
+    clock, token_s, timeout_s = Clock(), 0.003, 2.0
+    pace = Pace(clock)
+    clock.now_s += 1
+    pace.learn(1000, since_s=100.0)
+
+    in_vain = 0
+    while (n_tokens := pace.units_in(timeout_s)) * token_s > timeout_s:
+        with pytest.raises(DependencyUnavailableError), pace.waiting(n_tokens):
+            clock.wait_in_vain(timeout_s)
+        in_vain += 1
+
+    assert in_vain == 2
+
+
+def test_a_probe_s_words_say_nothing_of_what_people_s_words_cost() -> None:
+    rate = TokenRate()
+    before = rate.tokens("Dostoyevsky")
+
+    with rate.unchanged():
+        rate.learn(["word " * 100], n_tokens=100)
+    after = rate.tokens("Dostoyevsky")
+    rate.learn(["Dostoyevsky"], n_tokens=7)
+
+    assert after == before
+    assert rate.tokens("Dostoyevsky") == 7
 
 
 def test_two_candidates_are_always_affordable() -> None:
