@@ -126,7 +126,7 @@ def left(world: World, server: VllmServer, counter: Counter, *, n_users: int) ->
     for number in range(n_users):
         user, other = world.user(f"twin-{number}"), world.user(f"twin-{number + 1}")
         body = likelihood_body(
-            [f"A story of the stormy sea, said by number {number}. " * 8],
+            [f"A story of the stormy sea, said by number {number}. " * 40],
             model=server.model,
             cache_salt=salt(user, 0),
         )
