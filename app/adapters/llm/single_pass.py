@@ -46,13 +46,16 @@ class SinglePassRanker(LlmRanker):
         """Check model, labels and limits of the server, and have it compile the grammar."""
         deadline = monotonic() + WARM_UP_TIMEOUT_S
         self._server.describe_model(timeout_s=WARM_UP_TIMEOUT_S)
-        counts = count_tokens(self._server, LABELS, deadline=deadline)
+        words = self._prompting.template.system
+        counts = count_tokens(self._server, [*LABELS, words], deadline=deadline)
+        n_words = counts.pop()
         single = [label for label, count in zip(LABELS, counts, strict=True) if count == 1]
         labels = single[: self._prompting.label_batch]
         if len(labels) < min(MIN_LABELS, self._prompting.label_batch):
             message = f"only {len(labels)} labels are one token of this model"
             raise FormUnsupportedError(message)
         with self._prompting.rate.unchanged():
+            self._prompting.rate.learn([words], n_tokens=n_words)
             self._probe(labels, deadline=deadline)
         self._labels, self._is_warm = labels, True
 
