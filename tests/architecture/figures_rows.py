@@ -138,6 +138,11 @@ def _regime(found: dict[str, Any]) -> str:
     return f"{told} {found['without']:.3f}, {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
+def _timed(form: str) -> str:
+    steps = (at("llm_times", "forms", form, step) for step in ("first", "again"))
+    return " and ".join(f"{one['p50_s']:.2f} and {one['p95_s']:.2f} s" for one in steps)
+
+
 def _speed_up() -> str:
     race = at("llm_speed", "races", "50 candidates, 1 clients")
     return (
@@ -546,6 +551,12 @@ ROWS: Final[tuple[Row, ...]] = (
         lambda: f"demo: {_regimes('demo')}; ML-100K: {_regimes('ml-100k')}",
         ("llm_regimes_demo", "llm_regimes_ml-100k"),
         ("llm_regimes.png",),
+    ),
+    (
+        "a list that it ranks, on two cores: p50 and p95, for the first time and again",
+        lambda: "; ".join(f"{form} {_timed(form)}" for form in ("query", "titles", "label")),
+        ("llm_times",),
+        ("llm_times.png",),
     ),
     (
         "prompts of others, or forgotten ones, in vLLM's cache: tokens reused",

@@ -145,18 +145,6 @@ def test_the_llm_moves_the_order(llm_world: World, ranker: StubRanker) -> None:
     assert sorted(ids(answer)) == sorted(fused)
 
 
-def test_the_llm_is_not_asked_when_nobody_gave_it_a_weight(
-    tmp_path: Path, ranker: StubRanker
-) -> None:
-    with open_world(tmp_path, ranker=ranker) as world:
-        world.populate()
-
-        answer = ask(world, "reader-0")
-
-    assert ranker.tasks == []
-    assert answer.provenance == Provenance(RankedBy.RETRIEVAL, Regime.HISTORY)
-
-
 def test_the_llm_sees_memories_and_no_one_else_s_salt(llm_world: World, ranker: StubRanker) -> None:
     llm_world.read("mariner", SEA)
     llm_world.read("detective", ["crime-01", "crime-02"])
