@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from time import sleep
 from typing import Annotated, Final
 
 import typer
 
 from app.cli.options import AsJson, DataDir, tell
-from app.domain.errors import FieldError, InvalidInputError
+from app.domain.errors import (
+    DependencyUnavailableError,
+    FieldError,
+    InvalidInputError,
+    RankerError,
+)
 from app.domain.models import ItemId
 from app.domain.recommendation.finding import Finding
 
 llm: Final = typer.Typer(
     name="llm", help="The language model that orders lists.", no_args_is_help=True
 )
+
+_PATIENCE_S: Final = 60
 
 
 @llm.callback()
@@ -64,6 +72,7 @@ def calibrate(
             seed=seed,
             queries=asked,
             tell=lambda situation, n: print(f"{situation}: {n} lists", end="\r", file=sys.stderr),
+            recover=lambda: runtime.llm is None or wait_for(runtime.llm.warm_up),
         )
         reading = runtime.container.calibration.reading
     tell({"reading": reading}, f"the model, asked for labels: {reading}", as_json=as_json)
@@ -74,6 +83,22 @@ def calibrate(
     tell({"settings": settings}, words, as_json=as_json)
     if write is not None:
         write_settings(write, settings)
+
+
+def wait_for(warm_up: Callable[[], object], *, wait: Callable[[float], object] = sleep) -> bool:
+    """Warm a model up that was given up for a while; lists would count as unanswered until then.
+
+    Returns:
+        Whether it is ready; after a minute, whether or not.
+    """
+    for _ in range(_PATIENCE_S):
+        try:
+            warm_up()
+        except (DependencyUnavailableError, RankerError):
+            wait(1)
+        else:
+            return True
+    return False
 
 
 def read_queries(path: Path) -> list[tuple[str, frozenset[ItemId]]]:
@@ -91,10 +116,10 @@ def read_queries(path: Path) -> list[tuple[str, frozenset[ItemId]]]:
 
 
 def advised(found: Sequence[Finding]) -> dict[str, str]:
-    """Return the settings that pay; 0 where nothing does, and none where there was no case."""
+    """Return the settings that pay; 0 where nothing does, none where most lists had no answer."""
     settings = {}
     for situation, name in (("history", "WEIGHT"), ("query", "QUERY_WEIGHT")):
-        mine = [one for one in found if one.situation == situation and one.cases]
+        mine = [one for one in found if one.situation == situation and one.cases > one.failed]
         if not mine:
             continue
         best = max(mine, key=lambda one: (one.pays, one.gain[0]))

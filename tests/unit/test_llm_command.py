@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.cli.llm import advised, read_queries, write_settings
-from app.domain.errors import InvalidInputError
+from app.cli.llm import advised, read_queries, wait_for, write_settings
+from app.domain.errors import DependencyUnavailableError, InvalidInputError, RankerError
 from app.domain.recommendation.finding import Finding, Situation
 
 
@@ -28,6 +29,24 @@ def test_what_pays_is_advised_and_nothing_is_said_without_a_list() -> None:
     }
     assert advised([query]) == {"LETHE_LLM__QUERY_WEIGHT": "0.0"}
     assert advised([Finding(Situation.QUERY, None, failed=3)]) == {}
+    assert advised([replace(label, failed=label.cases)]) == {}, "most lists had no answer"
+
+
+def test_a_model_that_was_given_up_is_waited_for_and_not_for_ever() -> None:
+    left = iter([DependencyUnavailableError("cooling down"), RankerError("nonsense"), None])
+    waited: list[float] = []
+
+    def warm_up() -> None:
+        if (error := next(left)) is not None:
+            raise error
+
+    def never() -> None:
+        raise DependencyUnavailableError("down")
+
+    assert wait_for(warm_up, wait=waited.append)
+    assert waited == [1, 1]
+    assert not wait_for(never, wait=waited.append)
+    assert len(waited) == 62
 
 
 def test_settings_replace_their_own_lines_alone(tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ class Calibration:
         seed: int,
         queries: Sequence[tuple[str, frozenset[ItemId]]] = (),
         tell: Callable[[Situation, int], object] = lambda *_: None,
+        recover: Callable[[], object] = lambda: None,
     ) -> list[Finding]:
         """Return what each form is worth in each situation.
 
@@ -135,6 +136,7 @@ class Calibration:
             seed: which users, which items count as new, and the intervals.
             queries: words, and the items that are meant; beside what users said of items.
             tell: called with each list that was judged, by situation, and how many there were.
+            recover: called after a list without an answer; returns once there is hope again.
 
         Raises:
             DependencyUnavailableError: there is no model, or it is not ready.
@@ -153,7 +155,8 @@ class Calibration:
         counts = dict.fromkeys(Situation, 0)
         for situation, case in self._cases(people, seed=seed, queries=queries):
             for form in asked[situation]:
-                self._judge(ranker, case, form, tallies[situation, form])
+                if not self._judge(ranker, case, form, tallies[situation, form]):
+                    recover()
             counts[situation] += 1
             tell(situation, counts[situation])
         return [
@@ -161,8 +164,8 @@ class Calibration:
             for (situation, _), one in tallies.items()
         ]
 
-    def _judge(self, ranker: Ranker, case: Case, form: RankingForm | None, tally: _Tally) -> None:
-        """Add NDCG@10 of a list without the model and at each weight."""
+    def _judge(self, ranker: Ranker, case: Case, form: RankingForm | None, tally: _Tally) -> bool:
+        """Add NDCG@10 of a list without the model and at each weight; False without an answer."""
         request = case.request
         task = RankingTask(
             memories=request.memories,
@@ -177,7 +180,7 @@ class Calibration:
             ranking = ranker.rank(task)
         except (DependencyUnavailableError, RankerError):
             tally.failed += 1
-            return
+            return False
         fused = [one.item_id for one in request.candidates]
         orders = [
             [one.item_id for one in blend(fused, ranking.log_probabilities, weight=weight)]
@@ -185,6 +188,7 @@ class Calibration:
         ]
         tally.form = ranking.form
         tally.judged.append([ndcg(order, case.wanted) for order in orders])
+        return True
 
     def _cases(
         self, people: int, *, seed: int, queries: Sequence[tuple[str, frozenset[ItemId]]]
