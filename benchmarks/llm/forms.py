@@ -7,12 +7,9 @@ of their own, so nothing is found in the prefix cache that a form did not put th
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
-
-import httpx
 
 from app.adapters.llm.client import CHAT, LlmServer
 from app.adapters.llm.json_scores import JsonRanker, json_body
@@ -50,20 +47,6 @@ class Answered:
     scores: Mapping[ItemId, float]
     prompt_tokens: int
     completion_tokens: int
-
-
-class TimedTransport(httpx.HTTPTransport):
-    """The network, with the milliseconds of the last exchange, read to its end."""
-
-    last_ms = 0.0
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send and read everything before the client sees any of it."""
-        started = time.perf_counter()
-        response = super().handle_request(request)
-        content = response.read()
-        self.last_ms = 1000 * (time.perf_counter() - started)
-        return httpx.Response(response.status_code, headers=response.headers, content=content)
 
 
 class Tasks:

@@ -8,9 +8,8 @@ are one-pass calls that repeat a prompt, which the server's prefix cache holds.
 
 It writes ``benchmarks/results/llm_speed.json`` (times in milliseconds): for each number of
 candidates and clients the median, p95, tokens and failures of each form, and the ratio of its
-median to that of one pass; ``our_share``: what prompt, thread and parsing add to the HTTP
-exchange of a one-pass call at one client; ``without_a_mask``: how many JSON answers, to ten
-candidates and with nothing that holds the model to the schema, cannot be read.
+median to that of one pass; ``without_a_mask``: how many JSON answers, to ten candidates and with
+nothing that holds the model to the schema, cannot be read.
 """
 
 from __future__ import annotations
@@ -32,17 +31,15 @@ from app.adapters.llm.client import LlmChannel, LlmServer
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.ports.ranker import RankingTask
 from benchmarks.harness import write_result
-from benchmarks.llm.forms import Answered, Forms, Tasks, TimedTransport
+from benchmarks.llm.forms import Answered, Forms, Tasks
 from tests.servers.vllm import REAL, vllm_server
 
 SIZES: Final = (10, 20, 50)
 CLIENTS: Final = (1, 4)
 ROUNDS: Final[dict[int, int]] = {1: 3, 4: 1}
 """Rounds by number of clients; in a round each form is asked once by each client."""
-N_SHARE: Final = 10
 N_FREE: Final = 10
 GOAL_SPEED_UP: Final = 20
-GOAL_OUR_SHARE_MS: Final = 15
 Ask = Callable[[RankingTask], Answered]
 
 
@@ -106,18 +103,6 @@ def race(forms: Forms, tasks: Tasks, *, n_candidates: int, clients: int) -> dict
     return dict(figures)
 
 
-def our_share(forms: Forms, tasks: Tasks, network: TimedTransport) -> dict[str, object]:
-    """Return what a one-pass call costs beyond its HTTP exchange, 50 candidates, one client."""
-    shares, totals = [], []
-    for _ in range(N_SHARE):
-        task = tasks.task(n_candidates=50)
-        started = time.perf_counter()
-        forms.in_one_pass(task)
-        totals.append(1000 * (time.perf_counter() - started))
-        shares.append(totals[-1] - network.last_ms)
-    return spread(shares) | {"of": spread(totals)}
-
-
 def unparsable(forms: Forms, tasks: Tasks) -> dict[str, int]:
     """Return how many written answers cannot be read, asked for as CRAGRU does, without a mask."""
     tally = Tally()
@@ -126,7 +111,7 @@ def unparsable(forms: Forms, tasks: Tasks) -> dict[str, int]:
     return {"answers": N_FREE, "unparsable": tally.failures}
 
 
-def measure(forms: Forms, tasks: Tasks, network: TimedTransport) -> dict[str, object]:
+def measure(forms: Forms, tasks: Tasks) -> dict[str, object]:
     """Return every figure."""
     races = {}
     for n_candidates in SIZES:
@@ -136,9 +121,8 @@ def measure(forms: Forms, tasks: Tasks, network: TimedTransport) -> dict[str, ob
             print(name, races[name], flush=True)
     return {
         "races": races,
-        "our_share": our_share(forms, tasks, network),
         "without_a_mask": unparsable(forms, tasks),
-        "goals": {"speed_up": GOAL_SPEED_UP, "our_share_ms": GOAL_OUR_SHARE_MS},
+        "goals": {"speed_up": GOAL_SPEED_UP},
     }
 
 
@@ -147,16 +131,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=2026)
     options = parser.parse_args()
-    network = TimedTransport()
     with (
         TemporaryDirectory() as folder,
         vllm_server(Path(folder), model=REAL) as server,
-        closing(LlmChannel(transport=network)) as channel,
+        closing(LlmChannel()) as channel,
     ):
         version = httpx.get(f"{server.base_url}/version", trust_env=False).json()["version"]
         llm = LlmServer(server.base_url, model=server.model, channel=channel)
         forms = Forms(llm)
-        figures = measure(forms, Tasks(seed=options.seed), network)
+        figures = measure(forms, Tasks(seed=options.seed))
     path = write_result(
         "llm_speed",
         figures
