@@ -34,7 +34,7 @@ class LlmSettings(Group):
     """Sent as bearer token; unset means none."""
     mode: Literal["auto", "one_pass", "json", "likelihood"] = "auto"
     """How a ranking is asked for. `one_pass`: one token, masked to the candidates' labels (vLLM);
-    `json`: scores as JSON, for other servers, some twenty times slower; `likelihood`: how much
+    `json`: scores as JSON, for other servers, several times slower; `likelihood`: how much
     likelier a title is after those that the user likes. `auto` decides between `one_pass` and
     `json` when the server is first reached."""
     language: Literal["en", "de"] = "en"
