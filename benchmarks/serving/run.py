@@ -46,7 +46,7 @@ _FILM: Final = "50"
 
 def spread(values: Sequence[float]) -> dict[str, float]:
     """Return percentiles."""
-    cuts = statistics.quantiles(values, n=100)
+    cuts = statistics.quantiles(values, n=100, method="inclusive")  # never beyond the longest
     return {
         "p50": round(cuts[49], ndigits=2),
         "p99": round(cuts[98], ndigits=2),
