@@ -47,7 +47,7 @@ _ROWS: Final = """
     INSERT INTO interaction
         (pseudonym, event_key, item_id, kind, value, occurred_at, received_at, record_id)
     SELECT encode(sha256((g %% %(users)s)::text::bytea), 'hex'),
-        encode(sha256(g::text::bytea), 'hex'), (g * 7919 %% 60000)::text, 'rating', 4,
+        encode(sha256(g::text::bytea), 'hex'), (g %% 59999)::text, 'rating', 4,
         now() - g * interval '1 second', now(), md5(g::text)
     FROM generate_series(0, %(rows)s - 1) AS g
 """
