@@ -31,6 +31,36 @@ def at(name: str, *path: str | int) -> Any:  # noqa: ANN401 - the same
     return here
 
 
+def _carried(processes: str) -> str:
+    most = at("load", "curves_by_api_processes", processes, "rates", -1)
+    return f"{most['answered_per_second']:.0f}"
+
+
+def _at_a_rate(offered: int) -> str:
+    rows = at("load", "curves_by_api_processes", "2", "rates")
+    (lists,) = (row["ms"]["recommend"] for row in rows if row["offered_per_second"] == offered)
+    return f"p50 {lists['p50']:.0f}, p99 {lists['p99']:.0f} ms"
+
+
+def _by_users(key: str) -> str:
+    return ", ".join(f"{row[key]:.2g} s" for row in at("erasure_rewrite", "rows"))
+
+
+def _a_minute(at_once: str) -> str:
+    rows = at("erasure_nodes", "rows")
+    return ", ".join(f"{row['at_once'][at_once]['a_minute']:.0f}" for row in rows)
+
+
+def _scaled(*path: str) -> str:
+    found = []
+    for row in at("scale", "rows"):
+        value = row
+        for step in path:
+            value = value[step]
+        found.append(f"{value:.3g}")
+    return ", ".join(found)
+
+
 def _shut_out(beside: str) -> str:
     longest = at("erasure_stall", "embedded", "beside", beside, "readers_shut_out_s", "longest")
     return f"{longest:.2f}"
@@ -266,6 +296,17 @@ ROWS: Final[tuple[Row, ...]] = (
         (),
     ),
     (
+        "embedded, 10,000, 100,000 and 1,000,000 users with 60,000 items",
+        lambda: (
+            f"start {_scaled('start', 'wall_s')} s, {_scaled('resident_mib')} MiB; a list in the "
+            f"median {_scaled('list_wall_ms', 'p50')} ms, gathered anew "
+            f"{_scaled('gathered_list_wall_ms', 'p50')} ms; a certificate "
+            f"{_scaled('certificate_s', 'p50')} s"
+        ),
+        ("scale",),
+        ("scale.png",),
+    ),
+    (
         "of the processor's time of a list, server and framework, and looks at the database",
         lambda: " and ".join(
             f"{at('serving_steps', 'shares', step):.2f}"
@@ -479,6 +520,30 @@ ROWS: Final[tuple[Row, ...]] = (
         ),
         ("chaos",),
         ("chaos.png",),
+    ),
+    (
+        "mixed requests a second to the whole layout on two cores, of 160 offered",
+        lambda: (
+            f"{_carried('1')}, {_carried('2')}, {_carried('4')} answered with 1, 2, 4 API "
+            f"processes; lists at 60 a second with 2: {_at_a_rate(60)}"
+        ),
+        ("load",),
+        ("load.png",),
+    ),
+    (
+        "certificates a minute with 1, 2 and 4 Chroma servers, all on two cores",
+        lambda: f"{_a_minute('1')} with one erasure a worker, {_a_minute('2')} with two",
+        ("erasure_nodes",),
+        (),
+    ),
+    (
+        "PostgreSQL's tables written anew for erasures: the longest wait of a reader, by users",
+        lambda: (
+            f"{_by_users('longest_wait_of_a_reader_s')} with 10,000, 100,000 and 1,000,000; of "
+            f"one of 64 partitions, which are not built: {_by_users('one_partition_s')}"
+        ),
+        ("erasure_rewrite",),
+        ("erasure_rewrite.png",),
     ),
     (
         "each service restarted in turn under load: requests unanswered, erasures lost",
