@@ -30,11 +30,11 @@ from app.domain.models import Item, ItemId
 from app.domain.recommendation.memory import describe_item
 from benchmarks.data import SEED, Dataset, load
 from benchmarks.harness import write_result
-from benchmarks.llm.served import served_model
 from benchmarks.quality.served_world import genres_of
 from benchmarks.serving.fill import N_ASKERS
 from benchmarks.serving.run import Bench, spread
 from benchmarks.serving.server import Server, served
+from tests.servers.vllm import REAL, vllm_server
 
 _BATCH: Final = 5_000
 _CONNECTIONS: Final = (1, 4)
@@ -147,7 +147,7 @@ def measured(server: Server, users: list[str], *routes: str) -> dict[str, object
 
 def ranked(folder: Path, users: list[str]) -> dict[str, object]:
     """Return what lists take that the model rates: some, for each takes seconds."""
-    with served_model() as model:
+    with tempfile.TemporaryDirectory() as place, vllm_server(Path(place), model=REAL) as model:
         settings = {_LLM: model.base_url, _MODEL: model.model}
         with served(folder, settings=settings, factory=_FACTORY) as server:
             bench = Bench(server, users, item="50", routes=("recommend",))
