@@ -106,7 +106,7 @@ PLACES: Final = (
     ),
     InventoryEntry(
         InventoryKind.FILE,
-        r"chroma/lethe-((maintenance|reindex)\.lock|fill\.(json|new))|lock",
+        r"chroma/lethe-((maintenance|reindex|turn)\.lock|fill\.(json|new))|lock",
         Store.SERVICE,
     ),
     InventoryEntry(InventoryKind.FILE, r"pepper|kek|keys/[^/]+", Store.SERVICE),
