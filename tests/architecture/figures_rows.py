@@ -51,6 +51,16 @@ def _a_minute(at_once: str) -> str:
     return ", ".join(f"{row['at_once'][at_once]['a_minute']:.0f}" for row in rows)
 
 
+def _scaled(*path: str) -> str:
+    found = []
+    for row in at("scale", "rows"):
+        value = row
+        for step in path:
+            value = value[step]
+        found.append(f"{value:.3g}")
+    return ", ".join(found)
+
+
 def _shut_out(beside: str) -> str:
     longest = at("erasure_stall", "embedded", "beside", beside, "readers_shut_out_s", "longest")
     return f"{longest:.2f}"
@@ -284,6 +294,17 @@ ROWS: Final[tuple[Row, ...]] = (
         ),
         ("loading",),
         (),
+    ),
+    (
+        "embedded, 10,000, 100,000 and 1,000,000 users with 60,000 items",
+        lambda: (
+            f"start {_scaled('start', 'wall_s')} s, {_scaled('resident_mib')} MiB; a list in the "
+            f"median {_scaled('list_wall_ms', 'p50')} ms, gathered anew "
+            f"{_scaled('gathered_list_wall_ms', 'p50')} ms; a certificate "
+            f"{_scaled('certificate_s', 'p50')} s"
+        ),
+        ("scale",),
+        ("scale.png",),
     ),
     (
         "of the processor's time of a list, server and framework, and looks at the database",
