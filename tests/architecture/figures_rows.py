@@ -61,6 +61,10 @@ def _scaled(*path: str) -> str:
     return ", ".join(found)
 
 
+def _moved(form: str, attack: str) -> str:
+    return f"{at('llm_injection', 'forms', form, attack, 'mean_up'):+.1f}"
+
+
 def _shut_out(beside: str) -> str:
     longest = at("erasure_stall", "embedded", "beside", beside, "readers_shut_out_s", "longest")
     return f"{longest:.2f}"
@@ -623,6 +627,16 @@ ROWS: Final[tuple[Row, ...]] = (
         lambda: "; ".join(f"{form} {_timed(form)}" for form in ("query", "titles", "label")),
         ("llm_times",),
         ("llm_times.png",),
+    ),
+    (
+        "an attacker's title on the real model, places of 20 up in the mean",
+        lambda: "; ".join(
+            f"{form}: orders {_moved(form, 'order')}, the taste copied "
+            f"{_moved(form, 'copies the taste')}"
+            for form in ("label", "titles", "query")
+        ),
+        ("llm_injection",),
+        (),
     ),
     (
         "prompts of others, or forgotten ones, in vLLM's cache: tokens reused",
