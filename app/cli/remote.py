@@ -93,7 +93,7 @@ class Remote:
         except httpx.TransportError as error:
             raise DependencyUnavailableError(_NOBODY) from error
 
-    def _asked(self, method: str, path: str, **given: Any) -> dict[str, Any]:  # noqa: ANN401
+    def _asked(self, method: str, path: str, **given: Any) -> dict[str, Any]:  # noqa: ANN401 - as httpx takes
         try:
             response = self._http.request(method, path, **given)
         except httpx.TransportError as error:
