@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
 from app.adapters.db.session import Record, Repository
 from app.adapters.db.tables import interaction, subject
-from app.adapters.db.types import UtcDateTime
 from app.domain.models import Answered, ItemId, Kind, Pseudonym, RecordId
 from app.domain.recommendation.opinion import Evidence, OpinionRule
 from app.ports.persistence.evidence import AnswerCount
@@ -45,19 +44,16 @@ class SqlEvidence(Repository):
 
     def evidence(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, list[Evidence]]:
         found: dict[Pseudonym, list[Evidence]] = {pseudonym: [] for pseudonym in pseudonyms}
-        statement = _EVIDENCE.where(self.session.within(_row.pseudonym, found))
-        told, dialect = UtcDateTime().process_result_value, self.session.connection.dialect
-        for pseudonym, item_id, kind, value, stored in self.session.plain(statement):
-            at = told(stored, dialect)
-            if at is not None:
-                found[pseudonym].append(Evidence(item_id, _KINDS[kind], value, at))
+        told, read = self._plainly()
+        statement = told.where(self.session.within(_row.pseudonym, found))
+        for pseudonym, item, kind, value, at in self.session.plain(statement):
+            found[pseudonym].append(Evidence(item, _KINDS[kind], value, read(at)))
         return found
 
     def all_evidence(self) -> Iterator[tuple[Pseudonym, list[Evidence]]]:
-        columns = (_row.pseudonym, _row.item_id, _row.kind, _row.value)
-        at, read = self.session.unread(_row.occurred_at)
-        told = _EVIDENCE.with_only_columns(*columns, at).order_by(_row.pseudonym)
-        for pseudonym, group in groupby(self.session.stream(told), key=itemgetter(0)):
+        told, read = self._plainly()
+        rows = self.session.stream(told.order_by(_row.pseudonym))
+        for pseudonym, group in groupby(rows, key=itemgetter(0)):
             yield (
                 pseudonym,
                 [
@@ -65,6 +61,15 @@ class SqlEvidence(Repository):
                     for _, item, kind, value, at in group
                 ],
             )
+
+    def _plainly(self) -> tuple[sa.Select[Any], Callable[[Any], datetime]]:
+        """Return what reads the evidence with its moments as they are stored, and what reads those.
+
+        SQLAlchemy takes longer to read a type of ours than SQLite takes to find a row.
+        """
+        columns = (_row.pseudonym, _row.item_id, _row.kind, _row.value)
+        at, read = self.session.unread(_row.occurred_at)
+        return _EVIDENCE.with_only_columns(*columns, at), read
 
     def popularity(self, *, since: datetime, rule: OpinionRule) -> dict[ItemId, int]:
         heard = _row.kind.in_([kind.value for kind in rule.positive | rule.negative])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
@@ -67,12 +67,9 @@ class Session:
     def unread(
         self, moment: ColumnElement[Any]
     ) -> tuple[ColumnElement[Any], Callable[[Any], datetime]]:
-        """Return a moment as the driver tells it, and what reads it.
-
-        For the rows of everybody: SQLAlchemy reads a type of ours for longer than SQLite a row.
-        """
+        """Return a moment as the driver tells it, and what reads it."""
         if self.is_postgres:
-            return moment, _itself
+            return moment, _in_utc
         return sa.type_coerce(moment, sa.BigInteger), moment_of
 
     def insert(self, table: Table) -> Insert:
@@ -132,8 +129,8 @@ class Session:
         return {_VALUES: list(values) if self.is_postgres else json.dumps(list(values))}
 
 
-def _itself(moment: datetime) -> datetime:
-    return moment
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
