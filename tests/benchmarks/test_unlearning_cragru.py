@@ -85,8 +85,12 @@ def test_the_llm_sees_what_is_left_and_its_order_is_served() -> None:
     shown = {memory.item.item_id for memory in ranker.tasks[1].memories if memory.item}
     left = train.without(gone).histories[8]
     assert shown == {ItemId(str(item)) for item in left.tolist()}
-    ranked = np.argsort(-served, kind="stable")[: int(np.isfinite(served).sum())]
-    assert ranked.tolist() == sorted(ranked.tolist())
+    ranked = np.argsort(-served, kind="stable")[: int(np.isfinite(served).sum())].tolist()
+    base = np.argsort(-before[0], kind="stable")[: len(ranked)].tolist()
+    first, rest = ranked[: module.RANKED], ranked[module.RANKED :]
+    assert first == sorted(first)
+    assert rest
+    assert rest == base[module.RANKED :]  # what the LLM is not asked for keeps the base's order
     system.scores(np.array([9, 8]))
     assert len(ranker.tasks) == 3  # who lost nothing, or was answered since, is not asked again
     assert before.shape == (1, N_ITEMS)
