@@ -22,6 +22,10 @@ _FLAGS: Final = (
 )
 
 
+_START_TIMEOUT_MS: Final = 120_000
+"""Beside a model and databases that start, on two cores, half a minute was not always enough."""
+
+
 @contextmanager
 def running_chromium() -> Iterator[Browser]:
     """Run Chromium until the block ends.
@@ -33,7 +37,9 @@ def running_chromium() -> Iterator[Browser]:
     if path is None:
         raise ServerMissingError("Chromium is not installed")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=path, args=_FLAGS, timeout=_START_TIMEOUT_MS
+        )
         try:
             yield browser
         finally:
