@@ -36,7 +36,10 @@ class Neighbours(Protocol):
     """
 
     def build(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> None:
-        """Replace the whole state by these users' items and refresh derived models."""
+        """Replace the whole state by these users' items and refresh derived models.
+
+        Many are best given as ``Histories``.
+        """
 
     def apply(
         self,

@@ -28,6 +28,7 @@ import numpy as np
 from app.cli.llm import read_queries
 from app.cli.loading import load_dataset
 from app.domain.models import Pseudonym
+from app.domain.recommendation.users import told
 from app.ports.dataset import DatasetKind
 from app.services.recommendation.query import RecommendQuery
 from app.services.recommendation.reranking import RankedBy
@@ -97,7 +98,7 @@ def asked_by(world: World, form: str, *, people: int) -> list[RecommendQuery]:
     """Return a list for each of some readers, who look for something in the form of queries."""
     words = [text for text, _ in read_queries(QUERIES)]
     with world.adapters.uows.read() as uow:
-        every = sorted(pseudonym for pseudonym, _ in uow.interactions.all_evidence())
+        every = sorted({one for rows in uow.interactions.all_rows() for one in told(rows.users)})
     return [
         RecommendQuery(Pseudonym(one), text=words[place % len(words)] if form == "query" else None)
         for place, one in enumerate(every[:people])

@@ -14,7 +14,7 @@ import numpy as np
 
 from app.adapters.neighbours.lists import Lists
 from app.adapters.neighbours.state import State
-from app.adapters.neighbours.users import Users
+from app.domain.recommendation.users import Users
 
 Arrays = dict[tuple[Users | Lists, int | str], np.ndarray[tuple[int, ...], np.dtype[Any]]]
 

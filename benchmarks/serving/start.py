@@ -25,11 +25,13 @@ from structlog.testing import capture_logs
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.database import prepare_database
 from app.bootstrap.services import container_of
+from app.domain.recommendation.users import told
 from app.settings import load_settings
 from benchmarks.data import SEED
 from benchmarks.harness import write_result
 
 _HEAD: Final = "LETHE_NEIGHBOURS__HEAD_LIMIT"
+_TOLD: Final = ("event", "n_rows", "n_users", "n_pairs", "seconds")
 _RESET_PEAK: Final = "5"  # proc(5), clear_refs
 
 
@@ -65,9 +67,10 @@ def measure(data_dir: Path) -> Mapping[str, object]:
         opened = _memory_mib()
         with capture_logs() as lines:
             start = _taken(container.feed.start)
-        told = [line for line in lines if line["event"].startswith("neighbours_")]
+        steps = [line for line in lines if line["event"].startswith("neighbours_")]
         with adapters.uows.read() as uow:
-            somebody, _ = next(uow.interactions.all_evidence())
+            rows = next(uow.interactions.all_rows())
+        somebody = next(iter(told(rows.users)))
         started = time.perf_counter()
         adapters.neighbours.apply({somebody: ()})
         forget_s = time.perf_counter() - started
@@ -75,10 +78,7 @@ def measure(data_dir: Path) -> Mapping[str, object]:
             "head_limit": settings.neighbours.head_limit,
             "before_the_start": opened,
             "start": start,
-            "told": [
-                {key: line[key] for key in ("event", "n_users", "n_pairs", "seconds")}
-                for line in told
-            ],
+            "told": [{key: line[key] for key in _TOLD if key in line} for line in steps],
             "forget_ms": round(1_000 * forget_s, ndigits=3),
             "refresh": _taken(adapters.neighbours.refresh),
             "load_average": [round(load, ndigits=1) for load in os.getloadavg()],

@@ -17,6 +17,7 @@ from app.adapters.db.uow import SqlUnitsOfWork
 from app.adapters.neighbours.exact import ExactNeighbours
 from app.adapters.vault.tables import data_key
 from app.domain.recommendation.opinion import OpinionRule
+from tests.evidence import evidence_of_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ def remains(database_url: str, *, vault_url: str, chroma: ChromaDatabase) -> Rem
             known = set(connection.scalars(sa.select(tables.interaction.c.record_id).where(said)))
         neighbours = ExactNeighbours()
         with uows.read() as uow:
-            told = uow.interactions.all_evidence()
-            neighbours.build((who, OpinionRule().liked(said)) for who, said in told)
+            told = evidence_of_all(uow)
+        neighbours.build((who, OpinionRule().liked(said)) for who, said in told.items())
         memories = _memories(chroma)
     finally:
         engine.dispose()

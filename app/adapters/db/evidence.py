@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
+from app.adapters.db.everybody import rows_of
 from app.adapters.db.session import Record, Repository
 from app.adapters.db.tables import interaction, subject
 from app.domain.models import Answered, ItemId, Kind, Pseudonym, RecordId
+from app.domain.recommendation.everybody import Rows
 from app.domain.recommendation.opinion import Evidence, OpinionRule
 from app.ports.persistence.evidence import AnswerCount
 
@@ -50,17 +50,8 @@ class SqlEvidence(Repository):
             found[pseudonym].append(Evidence(item, _KINDS[kind], value, read(at)))
         return found
 
-    def all_evidence(self) -> Iterator[tuple[Pseudonym, list[Evidence]]]:
-        told, read = self._plainly()
-        rows = self.session.stream(told.order_by(_row.pseudonym))
-        for pseudonym, group in groupby(rows, key=itemgetter(0)):
-            yield (
-                pseudonym,
-                [
-                    Evidence(item, _KINDS[kind], value, read(at))
-                    for _, item, kind, value, at in group
-                ],
-            )
+    def all_rows(self) -> Iterator[Rows]:
+        return rows_of(self.session, _EVIDENCE)
 
     def _plainly(self) -> tuple[sa.Select[Any], Callable[[Any], datetime]]:
         """Return what reads the evidence with its moments as they are stored, and what reads those.

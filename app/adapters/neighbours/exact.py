@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from app.adapters.neighbours.ease import Ease, Floats, fit
 from app.adapters.neighbours.head import Head
 from app.adapters.neighbours.query import Query
 from app.adapters.neighbours.ranking import best_items
-from app.adapters.neighbours.serving import Losses, Serving
+from app.adapters.neighbours.serving import Losses, Refresh, Serving
 from app.adapters.neighbours.state import Counts, State
 from app.adapters.neighbours.table import Table
 from app.adapters.neighbours.user_knn import UserKnn
@@ -21,17 +22,10 @@ from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym, Scored
 from app.ports.neighbours import Among
 
+History = tuple[Pseudonym, Sequence[ItemId]]
+_HASHED_AT_ONCE: Final = 200
+"""Users of a build that are hashed under the lock, some milliseconds."""
 _Changes = Mapping[Pseudonym, Sequence[ItemId]]
-
-
-@dataclass(slots=True)
-class _Refresh:
-    """A model on its way: when its counts were taken and of what, and what was lost since."""
-
-    generation: int
-    builds: int
-    is_whole: bool
-    losses: Losses = field(default_factory=Losses)
 
 
 class ExactNeighbours:
@@ -86,19 +80,23 @@ class ExactNeighbours:
         self._tables: dict[Ease | None, Table] = {}
         self._serving: Serving | None = None
         self._losses = Losses()
-        self._coming: _Refresh | None = None
+        self._coming: Refresh | None = None
         self._builds = 0
 
-    def build(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> None:
-        """Replace the whole state by these users' items and refresh derived models."""
+    def build(self, histories: Iterable[History]) -> None:
+        """Replace the whole state by these users' items, hash it and refresh derived models."""
         state = self._of(histories)
         with self._lock:
             self._state = state
             self._counted += 1
             self._withdraw()
-        self.refresh()
+        # Beside each other: models are products of matrices, which need no interpreter.
+        with ThreadPoolExecutor(1, thread_name_prefix="neighbours") as beside:
+            hashed = beside.submit(self.state_hash)
+            self.refresh()
+            hashed.result()
 
-    def _of(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> State:
+    def _of(self, histories: Iterable[History]) -> State:
         state = State(dense_limit=self._dense_limit, weighing=self._weighing)
         state.load(histories)
         return state
@@ -252,14 +250,14 @@ class ExactNeighbours:
                     self._coming = None
         return True
 
-    def _begin(self) -> tuple[Counts | Head, _Refresh] | None:
+    def _begin(self) -> tuple[Counts | Head, Refresh] | None:
         with self._lock:
             self._densify()
             generation = self._serving.model.generation if self._serving else None
             if generation == self._counted or not self._has_model:
                 return None
             counts = self._state.counts() or Head.of(self._state, limit=self._head_limit)
-            self._coming = _Refresh(self._counted, self._builds, isinstance(counts, Counts))
+            self._coming = Refresh(self._counted, self._builds, isinstance(counts, Counts))
             return counts, self._coming
 
     def _densify(self) -> None:
@@ -268,7 +266,7 @@ class ExactNeighbours:
             self._state = self._of(self._state.histories())
             self._tables.clear()
 
-    def _install(self, model: Ease, coming: _Refresh) -> None:
+    def _install(self, model: Ease, coming: Refresh) -> None:
         with self._lock:
             if coming.builds == self._builds:
                 self._edition += 1
@@ -284,14 +282,16 @@ class ExactNeighbours:
             return not self._losses.lost
 
     def state_hash(self, *, in_full: bool = False) -> str:
+        while not in_full:
+            with self._lock:
+                if self._state.hash_some(_HASHED_AT_ONCE):
+                    return self._state.rows.digest()
         with self._lock:
-            if not in_full:
-                return self._state.rows.digest()
             self._densify()
             frozen = self._state.frozen()
         return frozen.digest()
 
-    def hash_of(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> str:
+    def hash_of(self, histories: Iterable[History]) -> str:
         """Return the full state hash that these users' items would have; changes nothing."""
         return self._of(histories).frozen().digest()
 

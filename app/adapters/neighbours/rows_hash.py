@@ -14,7 +14,9 @@ Homomorphic Hashing", IACR ePrint 2019/227 (with BLAKE2 for SHAKE); Wagner, CRYP
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from hashlib import shake_128
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -24,6 +26,7 @@ from app.domain.models import ItemId, Pseudonym
 
 _FORMAT: Final = b"lethe-neighbours-4\n"
 _LANES: Final = 1024
+_AT_ONCE: Final = 64
 _NUMBERS: Final = np.dtype("<u2")
 
 
@@ -38,6 +41,13 @@ class RowsHash:
         if items:
             self._lanes += _expanded(pseudonym, items)
 
+    def add_many(self, told: Iterable[tuple[Pseudonym, Iterable[bytes]]]) -> None:
+        """Put users in who are not there, with items, as ``as_told`` tells them."""
+        rows = (b"".join((_FORMAT, as_told(user), *items)) for user, items in told)
+        while some := [shake_128(row).digest(2 * _LANES) for row in islice(rows, _AT_ONCE)]:
+            lanes = np.frombuffer(b"".join(some), dtype=_NUMBERS).reshape(-1, _LANES)
+            self._lanes += lanes.sum(axis=0, dtype=np.uint16)
+
     def remove(self, pseudonym: Pseudonym, items: Sequence[ItemId]) -> None:
         """Take a user out who was put in with exactly these items."""
         if items:
@@ -48,12 +58,12 @@ class RowsHash:
         return hashlib.sha256(_FORMAT + self._lanes.astype("<u2").tobytes()).hexdigest()
 
 
+def as_told(key: str) -> bytes:
+    """Return an id with its length in UTF-8, so that no two rows have the same bytes."""
+    encoded = key.encode("utf-8", "surrogatepass")
+    return b"%d:%b" % (len(encoded), encoded)
+
+
 def _expanded(pseudonym: Pseudonym, items: Sequence[ItemId]) -> NDArray[np.uint16]:
-    # Every part is told with its length in UTF-8, so no two rows have the same bytes.
-    told = "".join([f"{len(key)}:{key}" for key in (pseudonym, *items)])
-    if told.isascii():
-        row = told.encode()
-    else:
-        parts = [key.encode("utf-8", "surrogatepass") for key in (pseudonym, *items)]
-        row = b"".join(b"%d:%b" % (len(part), part) for part in parts)
-    return np.frombuffer(hashlib.shake_128(_FORMAT + row).digest(2 * _LANES), dtype=_NUMBERS)
+    row = b"".join(map(as_told, (pseudonym, *items)))
+    return np.frombuffer(shake_128(_FORMAT + row).digest(2 * _LANES), dtype=_NUMBERS)

@@ -72,6 +72,16 @@ class Losses:
         return self.lost.get(pseudonym) != was_lost
 
 
+@dataclass(slots=True)
+class Refresh:
+    """A model on its way: when its counts were taken and of what, and what was lost since."""
+
+    generation: int
+    builds: int
+    is_whole: bool
+    losses: Losses = field(default_factory=Losses)
+
+
 class Serving:
     """An immutable answerer. The downdate is computed by the first request that needs it.
 

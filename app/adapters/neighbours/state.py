@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,69 +14,17 @@ from app.adapters.neighbours.gram import Gram, Sums, in_order
 from app.adapters.neighbours.lists import Cells, Ints, width
 from app.adapters.neighbours.postings import Postings, chunks
 from app.adapters.neighbours.rows_hash import RowsHash
-from app.adapters.neighbours.users import Ids, Users, told
+from app.adapters.neighbours.slots import Slots
 from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym
+from app.domain.recommendation.everybody import Histories
+from app.domain.recommendation.users import Ids, Users, told
 
 _PLAIN = Weighing(regularisation=600.0, is_graded=False)
 _HASH_FORMAT = b"lethe-neighbours-4-in-full\n"
 _AT_ONCE: Final = 100_000
 _FEW: Final = 8
 _Few = tuple[set[ItemId], set[ItemId]] | tuple[None, None]
-
-
-class Slots:
-    """Numbers for items: small, reused when an item leaves, never shown."""
-
-    def __init__(self) -> None:
-        self.number: dict[ItemId, int] = {}
-        self.key: list[ItemId | None] = []
-        self.changes = 0
-        self._free: list[int] = []
-
-    def take(self, key: ItemId) -> int:
-        """Return the number of ``key``, which gets one if it has none."""
-        number = self.number.get(key)
-        if number is None:
-            if self._free:
-                number = self._free.pop()
-                self.key[number] = key
-            else:
-                number = len(self.key)
-                self.key.append(key)
-            self.number[key] = number
-            self.changes += 1
-        return number
-
-    def drop(self, number: int) -> None:
-        """Let go of the id with this number."""
-        key = self.key[number]
-        if key is not None:
-            del self.number[key]
-            self.key[number] = None
-            self.changes += 1
-            self._free.append(number)
-
-    def name(self, number: int) -> ItemId:
-        """Return the id with this number.
-
-        Raises:
-            KeyError: no id has it.
-        """
-        key = self.key[number]
-        if key is None:
-            raise KeyError(number)
-        return key
-
-    def known(self, keys: Iterable[ItemId]) -> Ints:
-        """Return the numbers of those of the ids that have one."""
-        number = self.number
-        return np.array([number[key] for key in keys if key in number], dtype=np.int64)
-
-    def in_order(self) -> tuple[list[ItemId], Ints]:
-        """Return the ids ascending, and their numbers."""
-        keys = sorted(self.number)
-        return keys, np.array([self.number[key] for key in keys], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +98,8 @@ class State:
         self.items = Slots()
         self.postings = Postings()
         self.rows = RowsHash()
+        self._hashed: int | None = None
+        """Below which number users are in the hash of the rows; None for all."""
         self._gram: Gram | None = Gram(limit=dense_limit)
 
     @property
@@ -170,20 +119,38 @@ class State:
         return self.users.nbytes + self.postings.nbytes + gram
 
     def load(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> None:
-        """Fill an empty state. Items come newest first; of a user given twice the first counts."""
-        cells, lengths = array("i"), array("q")
-        for pseudonym, items in histories:
-            if items and self.users.take(pseudonym) == len(lengths):
-                wanted = _oldest_first(items)
-                self.rows.add(pseudonym, wanted[::-1])
-                cells.extend(map(self.items.take, wanted))
-                lengths.append(len(wanted))
-        self.postings.load(
-            np.asarray(cells),
-            lengths=np.asarray(lengths),
-            n_items=len(self.items.key),
-        )
+        """Fill an empty state. Items come newest first; of a user given twice the first counts.
+
+        Who comes in columns leaves them to the state.
+        """
+        told = Histories.of(histories)
+        self.users = told.users
+        self.items.fill(told.items)
+        n_items = len(told.items)
+        cells: Cells = told.cells.astype(width(n_items - 1))
+        self.postings.load(cells, lengths=told.lengths, n_items=n_items)
+        self._hashed = 0
         self._count()
+
+    def hash_some(self, n_users: int) -> bool:
+        """Put the next of the users that were loaded into the hash; return whether all are in it.
+
+        It takes longer than all else of a load, so it is done in parts, between others' changes.
+        """
+        if self._hashed is None:
+            return True
+        begin, end = self._hashed, min(self._hashed + n_users, self.users.n_numbers)
+        users = [user for user in range(begin, end) if self.postings.users.length[user]]
+        told = self.items.told()
+        self.rows.add_many(
+            (self.users.name(user), map(told.__getitem__, self._newest_first(user)))
+            for user in users
+        )
+        self._hashed = end if end < self.users.n_numbers else None
+        return self._hashed is None
+
+    def _is_hashed(self, user: int | None) -> bool:
+        return self._hashed is None or (user is not None and user < self._hashed)
 
     def _count(self) -> None:
         """Count the pairs of all users, if the catalogue is small enough."""
@@ -219,9 +186,11 @@ class State:
     def had(self, pseudonym: Pseudonym) -> tuple[ItemId, ...]:
         """Return the user's items, newest first."""
         user = self.users.find(pseudonym)
-        if user is None:
-            return ()
-        return tuple(map(self.items.name, self.postings.users.of(user)[::-1].tolist()))
+        return () if user is None else tuple(map(self.items.name, self._newest_first(user)))
+
+    def _newest_first(self, user: int) -> list[int]:
+        slots: list[int] = self.postings.users.of(user)[::-1].tolist()
+        return slots
 
     def set_user(self, pseudonym: Pseudonym, items: Sequence[ItemId]) -> tuple[ItemId, ...]:
         """Let a user have exactly these items, newest first; none takes the user out.
@@ -232,9 +201,11 @@ class State:
         had, wanted = self.had(pseudonym), _oldest_first(items)
         if tuple(wanted[::-1]) == had:
             return had
-        self.rows.remove(pseudonym, had)
-        self.rows.add(pseudonym, wanted[::-1])
+        if had and self._is_hashed(self.users.find(pseudonym)):
+            self.rows.remove(pseudonym, had)
         user = self.users.take(pseudonym)
+        if self._is_hashed(user):
+            self.rows.add(pseudonym, wanted[::-1])
         self.postings.ensure(n_users=user + 1, n_items=0)
         is_reordered = set(had) == set(wanted)
         if is_reordered:

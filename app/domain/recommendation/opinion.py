@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from app.domain.models import ItemId, Kind
 
-_DEVIATIONS: Final = 1.0
+DEVIATIONS: Final = 1.0
 """Standard deviations below the user's own mean from which a rating is no evidence; measured in
 ``benchmarks/results/quality_opinions.json``."""
 _LOW_PART: Final = 0.25
@@ -93,8 +93,13 @@ class OpinionRule:
         """The lowest rating that is not against an item whoever gave it."""
         if self.thresholds is not None:
             return self.thresholds[1]
+        return math.nextafter(self.low, math.inf)
+
+    @property
+    def low(self) -> float:
+        """The rating up to which one on the scale never speaks for an item."""
         lowest, highest = self.scale
-        return math.nextafter(lowest + _LOW_PART * (highest - lowest), math.inf)
+        return lowest + _LOW_PART * (highest - lowest)
 
     def opinions(self, told: Iterable[Told]) -> dict[ItemId, Stance]:
         """Return where a user stands towards each item, the item touched last first.
@@ -145,16 +150,10 @@ class _Judge:
 
     def __init__(self, rule: OpinionRule, ratings: Sequence[float]) -> None:
         self._negative, self._thresholds = rule.negative, rule.thresholds
-        count = len(ratings)
-        # fsum rounds once, so the order of the ratings cannot show.
-        self._mean = mean = math.fsum(ratings) / count if count else 0.0
-        squares = math.fsum([(value - mean) * (value - mean) for value in ratings])
-        deviation = math.sqrt(squares / count) if count else 0.0
-        self._least = mean - _DEVIATIONS * deviation if deviation else -math.inf
+        self._mean, self._least = least_of(ratings)
         lowest, highest = rule.scale
         is_on_scale = not ratings or (lowest <= min(ratings) and max(ratings) <= highest)
-        low = lowest + _LOW_PART * (highest - lowest)
-        self._low = low if is_on_scale else -math.inf
+        self._low = rule.low if is_on_scale else -math.inf
 
     def stance(self, one: Told) -> Stance:
         """Return which way an interaction speaks."""
@@ -170,6 +169,17 @@ class _Judge:
         if value <= self._low:
             return _NEITHER if value > self._mean else _AGAINST
         return _FOR if value > self._least else _NEITHER
+
+
+def least_of(ratings: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of a user's ratings, and the bound above which one speaks for its item."""
+    if not ratings:
+        return 0.0, -math.inf
+    count = len(ratings)
+    # fsum rounds once, so the order of the ratings cannot show.
+    mean = math.fsum(ratings) / count
+    deviation = math.sqrt(math.fsum([(one - mean) * (one - mean) for one in ratings]) / count)
+    return mean, mean - DEVIATIONS * deviation if deviation else -math.inf
 
 
 def _rating(one: Told) -> float | None:

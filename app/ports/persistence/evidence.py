@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from app.domain.models import Answered, ItemId, Kind, Pseudonym, RecordId
+from app.domain.recommendation.everybody import Rows
 from app.domain.recommendation.opinion import Evidence, OpinionRule
 
 
@@ -43,10 +44,11 @@ class Evidences(Protocol):
         right in force.
         """
 
-    def all_evidence(self) -> Iterator[tuple[Pseudonym, list[Evidence]]]:
-        """Yield the same of all users without a right in force who have any, by pseudonym.
+    def all_rows(self) -> Iterator[Rows]:
+        """Yield the same of all users without a right in force, in columns, in no order.
 
-        In the memory of one user.
+        As of this transaction, in which nothing else is asked meanwhile. Beside what is taken of
+        it, it needs a few MB.
         """
 
     def popularity(self, *, since: datetime, rule: OpinionRule) -> dict[ItemId, int]:

@@ -23,6 +23,7 @@ from app.domain.recommendation.calibration import (
     finding,
     ndcg,
 )
+from app.domain.recommendation.everybody import Everybody
 from app.domain.recommendation.finding import Finding, Situation
 from app.domain.recommendation.fusion import blend, by_position
 from app.domain.recommendation.memory import newest_first
@@ -207,12 +208,10 @@ class Calibration:
 
     def _drawn(self, people: int, *, seed: int) -> list[Pseudonym]:
         with self._parts.uows.read() as uow:
-            able = (
-                pseudonym
-                for pseudonym, evidence in uow.interactions.all_evidence()
-                if len(self._parts.opinions.liked(evidence)) >= _LEAST_LIKED
-            )
-            return nsmallest(people, able, key=lambda one: _digest(seed, one))
+            everybody = Everybody.of(uow.interactions.all_rows())
+        histories = everybody.histories(self._parts.opinions)
+        able = (pseudonym for pseudonym, items in histories if len(items) >= _LEAST_LIKED)
+        return nsmallest(people, able, key=lambda one: _digest(seed, one))
 
     def _of_user(
         self, pseudonym: Pseudonym, situation: Situation, *, seed: int

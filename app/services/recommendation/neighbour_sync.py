@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -12,8 +12,9 @@ from typing import Final
 import structlog
 
 from app.domain.errors import ConflictError
-from app.domain.models import ItemId, Pseudonym
-from app.domain.recommendation.opinion import Evidence, OpinionRule
+from app.domain.models import Pseudonym
+from app.domain.recommendation.everybody import Everybody, Rows
+from app.domain.recommendation.opinion import OpinionRule
 from app.domain.tally import Tally
 from app.ports.clock import Clock
 from app.ports.neighbours import Neighbours
@@ -30,9 +31,6 @@ _REST: Final = 40
 """Times what a refresh took that pass until what was only written is worth another."""
 _log = structlog.get_logger(__name__)
 
-History = tuple[Pseudonym, Sequence[ItemId]]
-"""A user and the items that the user's evidence speaks for, newest first."""
-
 
 @dataclass(frozen=True, slots=True)
 class NeighbourSyncConfig:
@@ -42,38 +40,36 @@ class NeighbourSyncConfig:
         process_id: random name of this process.
         lease_s: seconds for which the process counts as live after a beat.
         fold_s: least seconds between two refreshes of derived models for what was only written.
-        tell_every: users after which a build tells how far it is.
+        tell_every: rows after which a build tells how far it is.
         opinions: what speaks for an item, and so is counted.
     """
 
     process_id: str
     lease_s: float = 15.0
     fold_s: float = 0.0
-    tell_every: int = 100_000
+    tell_every: int = 1_000_000
     opinions: OpinionRule = field(default_factory=OpinionRule)
 
 
 class _Progress:
-    """Counts what goes into a build, and tells of it: a large one takes minutes."""
+    """Tells how far a build is: a large one takes minutes."""
 
     def __init__(self, clock: Clock, *, tell_every: int) -> None:
         self._clock, self._tell_every = clock, tell_every
         self._started_s = clock.monotonic_s()
-        self._users = self._pairs = 0
 
-    def through(self, histories: Iterable[History]) -> Iterator[History]:
-        """Yield the histories."""
-        for pseudonym, items in histories:
-            self._users += 1
-            self._pairs += len(items)
-            if self._users % self._tell_every == 0:
-                _log.info("neighbours_building", **self.facts())
-            yield pseudonym, items
+    def through(self, read: Iterable[Rows]) -> Iterator[Rows]:
+        """Yield what is read."""
+        n_rows = 0
+        for rows in read:
+            told, n_rows = n_rows // self._tell_every, n_rows + len(rows.items)
+            if n_rows // self._tell_every > told:
+                _log.info("neighbours_building", n_rows=n_rows, seconds=self.seconds())
+            yield rows
 
-    def facts(self) -> dict[str, float]:
-        """Return counts and seconds since the start."""
-        seconds = round(self._clock.monotonic_s() - self._started_s, 3)
-        return {"n_users": self._users, "n_pairs": self._pairs, "seconds": seconds}
+    def seconds(self) -> float:
+        """Return how long it has taken."""
+        return round(self._clock.monotonic_s() - self._started_s, 3)
 
 
 class NeighbourSync:
@@ -156,7 +152,7 @@ class NeighbourSync:
                 # Of somebody nothing is left; whose the meanings are, they do not say.
                 self._topics.drop_meanings()
             self._neighbours.apply(
-                dict(self._liked(evidence.items())),
+                {user: self._config.opinions.liked(said) for user, said in evidence.items()},
                 at_once={entry.pseudonym for entry in entries if entry.at_once},
             )
             self._seq = entries[-1].seq
@@ -173,8 +169,9 @@ class NeighbourSync:
             with self._uows.read() as uow:
                 state = self._hash_as_of(uow)
                 if state is not None:
-                    others = (one for one in uow.interactions.all_evidence() if one[0] != without)
-                    return state, self._neighbours.hash_of(self._liked(others))
+                    told = Everybody.of(uow.interactions.all_rows())
+                    others = told.histories(self._config.opinions).without(without)
+                    return state, self._neighbours.hash_of(others)
         raise ConflictError("the state changes too fast to be compared; ask again")
 
     def _hash_as_of(self, uow: UnitOfWork) -> str | None:
@@ -184,25 +181,19 @@ class NeighbourSync:
             self._follow(uow)
             return self._neighbours.state_hash(in_full=True) if self._seq == head else None
 
-    def _liked(self, told: Iterable[tuple[Pseudonym, Sequence[Evidence]]]) -> Iterator[History]:
-        """Yield users with what they like: a user's whole list, for any row may change all of it.
-
-        A rating is judged beside the user's others, so one more can turn an opinion of another
-        item; the neighbours are therefore never told of single events.
-        """
-        for pseudonym, evidence in told:
-            yield pseudonym, self._config.opinions.liked(evidence)
-
     def _rebuild(self, uow: UnitOfWork) -> None:
         head = uow.changes.head()
         progress = _Progress(self._clock, tell_every=self._config.tell_every)
-        histories = self._liked(uow.interactions.all_evidence())
+        everybody = Everybody.of(progress.through(uow.interactions.all_rows()))
+        histories = everybody.histories(self._config.opinions)
         self._kept.clear()
         self._topics.drop_meanings()
-        self._neighbours.build(progress.through(histories))
+        n_users, n_pairs = len(histories.users), len(histories.cells)
+        self._neighbours.build(histories)
         self._seq = head
         self.work.add("built")
-        _log.info("neighbours_built", seq=head, **progress.facts())
+        facts = {"n_users": n_users, "n_pairs": n_pairs, "seconds": progress.seconds()}
+        _log.info("neighbours_built", seq=head, **facts)
 
     def acknowledge(self) -> int:
         """Catch up, refresh derived models, and tell the others how far this process is.

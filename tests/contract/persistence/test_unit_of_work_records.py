@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
+from sqlalchemy import Engine
 
+from app.adapters.db import everybody
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.errors import IntegrityError
 from app.domain.models import HistoryEntry, ItemId, Kind, Right, Subject, SubjectStatus
@@ -21,6 +24,7 @@ from tests.contract.persistence.sql_rows import (
     request_id,
     user,
 )
+from tests.evidence import evidence_of_all
 
 ANNA, BERT = user("anna"), user("bert")
 
@@ -225,7 +229,7 @@ def test_flagged_rows_are_seen_by_no_read(uows: SqlUnitsOfWork) -> None:
         live = uow.interactions
         assert [entry.record_id for entry in live.history(ANNA)] == [rows[2].record_id]
         assert live.evidence([ANNA]) == {ANNA: told(rows[2])}
-        assert list(live.all_evidence()) == [(ANNA, told(rows[2]))]
+        assert evidence_of_all(uow) == {ANNA: told(rows[2])}
         until = NOW + SECOND
         leased = live.lease_pending(expired_at=until, until=until, limit=9)
         assert leased == [rows[2]]
@@ -352,23 +356,56 @@ def test_evidence_is_all_that_was_said_of_items(uows: SqlUnitsOfWork) -> None:
         assert sorted(found[ANNA], key=str) == expected
         assert found[BERT] == []
         assert uow.interactions.evidence([]) == {}
-        [(who, everything)] = uow.interactions.all_evidence()
+        [(who, everything)] = evidence_of_all(uow).items()
         assert (who, sorted(everything, key=str)) == (ANNA, expected)
 
 
-def test_all_evidence_comes_by_pseudonym(uows: SqlUnitsOfWork) -> None:
-    """More rows than are fetched at once, users mixed."""
+def test_everybody_is_read_in_ranges_of_rows(
+    uows: SqlUnitsOfWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More rows than are read at once, users mixed."""
+    monkeypatch.setattr(everybody, "_IDS", 7)
     names = [f"user {n}" for n in range(50)]
     rows = [interaction(who, str(n), item=str(n)) for n in range(60) for who in names]
     add(uows, *rows)
 
     with uows.read() as uow:
-        evidence = [
-            (who, {one.item_id for one in said}) for who, said in uow.interactions.all_evidence()
-        ]
+        evidence = evidence_of_all(uow)
 
-    items = {ItemId(str(n)) for n in range(60)}
-    assert evidence == [(pseudonym, items) for pseudonym in sorted(map(user, names))]
+    items = sorted(str(n) for n in range(60))
+    assert {who: sorted(one.item_id for one in said) for who, said in evidence.items()} == {
+        user(who): items for who in names
+    }
+
+
+@pytest.mark.parametrize("other", [0.1, 2.5, -3.0, 1 / 3, 1e-300, 1.7e308, -1e12, None])
+def test_every_rating_is_read_to_the_last_bit(uows: SqlUnitsOfWork, other: float | None) -> None:
+    """Also those that are no whole thousandths, alone and beside some that are."""
+    at = datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    rows = [
+        interaction("anna", str(n), item=str(n), value=value, at=at + n * SECOND)
+        for n, value in enumerate([4.0, other, None, 3.7])
+    ]
+    add(uows, *rows)
+
+    with uows.read() as uow:
+        found = evidence_of_all(uow)
+
+    assert {who: sorted(said, key=str) for who, said in found.items()} == {
+        ANNA: sorted(told(*rows), key=str)
+    }
+
+
+def test_ids_of_items_are_read_as_they_are(uows: SqlUnitsOfWork, engine: Engine) -> None:
+    """Also one that no caller can give, and that only SQLite would take."""
+    ids = ["a\0b"] if engine.dialect.name == "sqlite" else []
+    ids += ["a,b", "a b", "\u00e9", "\U0001f600", "'", "x" * 128]
+    add(uows, *[interaction("anna", one, item=one) for one in ids])
+
+    with uows.read() as uow:
+        [found] = evidence_of_all(uow).values()
+
+    assert sorted(one.item_id for one in found) == sorted(ids)
 
 
 def test_a_large_batch_is_one_call(uows: SqlUnitsOfWork) -> None:
@@ -393,6 +430,6 @@ def test_whoever_has_a_right_in_force_is_no_evidence(uows: SqlUnitsOfWork) -> No
 
     with uows.read() as uow:
         of_bert = [Evidence(ItemId("b"), Kind.RATING, 4.0, NOW)]
-        assert dict(uow.interactions.all_evidence()) == {BERT: of_bert}
+        assert evidence_of_all(uow) == {BERT: of_bert}
         assert uow.interactions.evidence([ANNA, BERT]) == {ANNA: [], BERT: of_bert}
         assert [one.item_id for one in uow.interactions.history(ANNA)] == ["a"]

@@ -14,6 +14,7 @@ from app.domain.errors import DependencyUnavailableError
 from app.domain.models import ItemId, Kind, ReportedInteraction
 from app.ports.dataset import START, BadLine, InteractionRecord, ItemRecord, Position
 from app.services.ingestion.dataset_loader import LoadResult, LoadService, LoadWatcher
+from tests.evidence import evidence_of_all
 from tests.world import START as BEGUN
 from tests.world import World, catalogue, open_world
 
@@ -136,7 +137,7 @@ def test_all_that_is_good_is_loaded_and_the_rest_is_named(world: World) -> None:
     told = [line for part, line in log.moved if part == "interactions"]
     assert told == [8, 16, 24, 32, 40, 48, 52]
     with world.adapters.uows.read() as uow:
-        assert len(dict(uow.interactions.all_evidence())) == N_USERS
+        assert len(evidence_of_all(uow)) == N_USERS
 
 
 def test_a_load_that_broke_off_goes_on_behind_the_last_whole_batch(world: World) -> None:
@@ -150,4 +151,4 @@ def test_a_load_that_broke_off_goes_on_behind_the_last_whole_batch(world: World)
     assert dataset.read_from == [START, Position(16, 16)]
     assert result.accepted + result.duplicate == 34
     with world.adapters.uows.read() as uow:
-        assert sum(len(items) for _, items in uow.interactions.all_evidence()) == 50
+        assert sum(map(len, evidence_of_all(uow).values())) == 50

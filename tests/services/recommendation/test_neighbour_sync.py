@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+import pytest
 from structlog.testing import capture_logs
 
+from app.adapters.db import everybody
 from app.adapters.neighbours import ExactNeighbours
 from app.bootstrap.adapters import Adapters
 from app.domain.erasure.scope import AllScope, ItemsScope
@@ -15,6 +17,7 @@ from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.erasure.requests import ForgetCommand
 from app.services.recommendation.kept_users import KeptUsers
 from app.services.recommendation.neighbour_sync import NeighbourSync, NeighbourSyncConfig
+from tests.evidence import evidence_of_all
 from tests.stateful.doubles import SetClock
 from tests.world import World
 
@@ -26,7 +29,10 @@ def topics_of(adapters: Adapters) -> TopicMatcher:
     return TopicMatcher(embedder=adapters.embedder, memory=adapters.memory, catalogue=current)
 
 
-def test_a_build_tells_how_far_it_is_and_names_nobody(shared_world: World) -> None:
+def test_a_build_tells_how_far_it_is_and_names_nobody(
+    shared_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(everybody, "_IDS", 30)
     adapters = shared_world.adapters
     feed = NeighbourSync(
         uows=adapters.uows,
@@ -34,7 +40,7 @@ def test_a_build_tells_how_far_it_is_and_names_nobody(shared_world: World) -> No
         kept=KeptUsers(),
         topics=topics_of(adapters),
         clock=adapters.clock,
-        config=NeighbourSyncConfig(process_id="another", tell_every=10),
+        config=NeighbourSyncConfig(process_id="another", tell_every=50),
     )
 
     with capture_logs() as told:
@@ -42,22 +48,15 @@ def test_a_build_tells_how_far_it_is_and_names_nobody(shared_world: World) -> No
     feed.stop()
 
     with adapters.uows.read() as uow:
-        pairs = sum(len(items) for _, items in uow.interactions.all_evidence())
-    assert [(one["event"], one["n_users"]) for one in told] == [
-        ("neighbours_building", 10),
-        ("neighbours_building", 20),
-        ("neighbours_building", 30),
-        ("neighbours_built", 30),
-    ]
-    assert told[2]["n_pairs"] == told[3]["n_pairs"] == pairs
-    assert {key for one in told for key in one} == {
-        "event",
-        "log_level",
-        "n_pairs",
-        "seconds",
-        "seq",
-        "n_users",
-    }
+        pairs = sum(map(len, evidence_of_all(uow).values()))
+    *building, built = told
+    rows = [one["n_rows"] for one in building]
+    assert {one["event"] for one in building} == {"neighbours_building"}
+    assert len(rows) == pairs // 50
+    assert all(50 * n <= n_rows < 50 * n + 30 for n, n_rows in enumerate(rows, 1))
+    assert (built["event"], built["n_users"], built["n_pairs"]) == ("neighbours_built", 30, pairs)
+    known = {"event", "log_level", "n_rows", "n_users", "n_pairs", "seconds", "seq"}
+    assert {key for one in told for key in one} == known
 
 
 def test_twenty_low_ratings_make_nothing_popular_and_one_turns_what_was_said_before(

@@ -14,7 +14,8 @@ from app.adapters.neighbours.gram import Gram
 from app.adapters.neighbours.lists import Lists
 from app.adapters.neighbours.postings import Postings
 from app.adapters.neighbours.query import Query
-from app.adapters.neighbours.state import Slots, State
+from app.adapters.neighbours.slots import Slots
+from app.adapters.neighbours.state import State
 from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId
 from tests.names import called
@@ -271,3 +272,29 @@ def test_memory_is_stated_and_small() -> None:
     state.load((called(f"u{n}"), [ItemId(str(n % 500))]) for n in range(2000))
 
     assert state.nbytes < 2000 * 72 + 500 * 24 + 500 * 500 * 4 + 10_000
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.dictionaries(st.integers(0, 8), item_lists, max_size=8),
+    st.lists(st.tuples(st.integers(0, 9), item_lists, st.integers(0, 3)), max_size=12),
+)
+def test_users_loaded_at_once_are_hashed_in_parts_whatever_changes_meanwhile(
+    start: dict[int, list[int]], changes: list[tuple[int, list[int], int]]
+) -> None:
+    """The same state and hash as users put in one by one, at each moment and at the end."""
+    loaded, one_by_one = State(dense_limit=100), State(dense_limit=100)
+    loaded.load((called(f"u{user}"), names(items)) for user, items in start.items())
+    for user, items in start.items():
+        one_by_one.set_user(called(f"u{user}"), names(items))
+    assert loaded.frozen().digest() == one_by_one.frozen().digest()
+
+    for user, items, n_users in changes:
+        loaded.hash_some(n_users)
+        had = loaded.set_user(called(f"u{user}"), names(items))
+        assert had == one_by_one.set_user(called(f"u{user}"), names(items))
+
+    while not loaded.hash_some(2):
+        pass
+    assert loaded.rows.digest() == one_by_one.rows.digest()
+    assert loaded.frozen().digest() == one_by_one.frozen().digest()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.adapters.neighbours.users import Users, told
 from app.domain.models import Pseudonym
+from app.domain.recommendation.users import Users, told
 from tests.names import called
 
 # Users that all want the same place in the table, and users that want one each.
@@ -66,3 +66,21 @@ def test_what_is_no_pseudonym_is_refused_and_not_repeated(told: str) -> None:
         Users().find(Pseudonym(told))
 
     assert not told.strip() or told not in str(caught.value)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(USERS), max_size=120), max_size=6))
+def test_many_users_at_once_get_numbers_as_one_by_one(batches: list[list[Pseudonym]]) -> None:
+    users, number = Users(), dict[Pseudonym, int]()
+
+    for batch in batches:
+        ids = np.frombuffer(bytes.fromhex("".join(batch)), dtype=np.uint8).reshape(-1, 32)
+        for user, at in zip(batch, users.take_all(ids).tolist(), strict=True):
+            assert number.setdefault(user, at) == at
+
+    assert sorted(number.values()) == list(range(len(users)))
+    assert {user: users.find(user) for user in USERS} == {user: number.get(user) for user in USERS}
+    assert {user: users.name(at) for user, at in number.items()} == {user: user for user in number}
+    for user in list(number)[::2]:
+        users.drop(number.pop(user))
+    assert {user: users.find(user) for user in USERS} == {user: number.get(user) for user in USERS}
