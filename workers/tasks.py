@@ -25,7 +25,7 @@ class _Lazy:
         if self._runtime is None:
             if self._settings.log.traces is not None:
                 tracing.send_traces(self._settings.log.traces, role="worker")
-            self._runtime = build(self._settings)
+            self._runtime = build(self._settings, is_worker=True)
             container = self._runtime.container
             container.audit.note_start(container.about, role="worker")
         return self._runtime

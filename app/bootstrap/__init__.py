@@ -97,8 +97,12 @@ def _sum_up_connections(uows: SqlUnitsOfWork, *, n_processes: int) -> None:
         _log.warning("connections_could_run_out", most=most, server=found["server"])
 
 
-def build(settings: Settings) -> Runtime:
+def build(settings: Settings, *, is_worker: bool = False) -> Runtime:
     """Put the service together; nothing runs yet.
+
+    Args:
+        settings: decide of what.
+        is_worker: whether ``serve_node`` runs beside this process, as it does in each worker.
 
     Raises:
         ConflictError: another process uses the data directory.
@@ -107,7 +111,7 @@ def build(settings: Settings) -> Runtime:
         IntegrityError: stored vectors are another embedder's, or Redis evicts.
     """
     with ExitStack() as stack:
-        adapters = Adapters(settings, stack)
+        adapters = Adapters(settings, stack, is_worker=is_worker)
         metrics = Metrics()
         container = container_of(adapters, metrics)
         watch_answers(metrics, adapters.uows)

@@ -24,7 +24,7 @@ from app.adapters.embedders.static import StaticEmbedder
 from app.adapters.llm.prompts import Prompting
 from app.adapters.neighbours.exact import ExactNeighbours
 from app.adapters.neighbours.user_knn import UserKnn
-from app.adapters.probe.by_queue import ProbeOfAll, QueuedProbe
+from app.adapters.probe.by_queue import SEARCH_S, WORK_S, ProbeOfAll, QueuedProbe
 from app.adapters.probe.process import FileProbe
 from app.adapters.probe.stores import ProbedStore, StoreFormat
 from app.adapters.queue.celery import RING_S, WORKER_ANSWER_S, CeleryQueue, make_celery
@@ -36,7 +36,13 @@ from app.adapters.system.webhook import HttpWebhookSender
 from app.adapters.vault.cipher import VaultCipher
 from app.adapters.vault.encrypted_memory_store import EncryptedMemoryStore
 from app.adapters.vault.ledger import SqlErasureLedger
-from app.bootstrap.chroma import chroma_store, cleaned, open_chroma, other_nodes, spec_of
+from app.bootstrap.chroma import (
+    chroma_store,
+    cleaned,
+    nodes_of,
+    open_chroma,
+    spec_of,
+)
 from app.bootstrap.llm import Llm, connect_llm, prompting_of
 from app.bootstrap.vault import open_vault, require_keys
 from app.domain.erasure.residue import NeedleKind
@@ -67,9 +73,11 @@ class Adapters:
     Args:
         settings: decide which adapters.
         closing: collects what must be released at the end.
+        is_worker: whether a thread of this worker serves the node, so that what its own erasures
+            need of the files is shared with others', too.
     """
 
-    def __init__(self, settings: Settings, closing: ExitStack) -> None:
+    def __init__(self, settings: Settings, closing: ExitStack, *, is_worker: bool = False) -> None:
         self.settings = settings
         _require_private(settings)
         if not settings.chroma.servers:
@@ -91,7 +99,8 @@ class Adapters:
         chroma = open_chroma(settings)
         closing.callback(chroma.close)
         self.redis = _redis(settings, closing)
-        self.nodes = other_nodes(settings, self.redis, key=self.identity.search_key())
+        own, self._others = nodes_of(settings, self.redis, identity=self.identity)
+        self._here = own if is_worker else None
         self.memory = self._memory(chroma)
         self.catalogue_index = ChromaCatalogueIndex(chroma, spec=spec_of(self.embedder, None))
         self.opinions = _opinions(settings.opinions)
@@ -114,16 +123,21 @@ class Adapters:
         store = ChromaMemoryStore(
             chroma,
             spec=spec_of(self.embedder, self.settings),
-            elsewhere=[partial(cleaned, node) for node in self.nodes],
+            here=None if self._here is None else partial(cleaned, self._here),
+            elsewhere=[partial(cleaned, node) for node in self._others],
         )
         return EncryptedMemoryStore(store, vault=self.vault)
 
     def _probe(self) -> Probe:
         """Return what searches the files here, or asks a worker that has them."""
-        others: list[Probe] = [QueuedProbe(node) for node in self.nodes]
+        limit_s = WORK_S if self._here else SEARCH_S
+        asked = [*([self._here] if self._here else []), *self._others]
+        others: list[Probe] = [QueuedProbe(node, timeout_s=limit_s) for node in asked]
         stores = probed_stores(self.settings)
+        if self._here:
+            stores = [store for store in stores if store.format is not StoreFormat.CHROMA]
         here: list[Probe] = [FileProbe(stores)] if stores or not others else []
-        return ProbeOfAll([*here, *others])
+        return ProbeOfAll([*others, *here])
 
 
 def _require_private(settings: Settings) -> None:

@@ -14,6 +14,7 @@ from app.adapters.chroma.servers import Chroma, ChromaServers, require_all
 from app.adapters.probe.by_queue import Node
 from app.adapters.probe.stores import ProbedStore, StoreFormat
 from app.domain.erasure.residue import NeedleKind
+from app.domain.privacy.pseudonyms import Identity
 from app.ports.embedder import Embedder
 from app.settings import Settings
 
@@ -38,15 +39,19 @@ def chroma_store(settings: Settings) -> list[ProbedStore]:
     return [ProbedStore(name, StoreFormat.CHROMA, chroma, frozenset(kinds))]
 
 
-def other_nodes(settings: Settings, client: redis.Redis | None, *, key: bytes) -> list[Node]:
-    """Return the machines with files of the vector store that this process cannot reach.
+def nodes_of(
+    settings: Settings, client: redis.Redis | None, *, identity: Identity
+) -> tuple[Node | None, list[Node]]:
+    """Return the machines that have files of the vector store: this one, if it has, and others.
 
     Without Celery nobody is there who could be asked.
     """
     if client is None or settings.queue != "celery":
-        return []
-    own = settings.chroma.node if chroma_directory(settings) is not None else None
-    return [Node(name, client, key=key) for name in settings.chroma.servers if name != own]
+        return None, []
+    key = identity.search_key()
+    nodes = {name: Node(name, client, key=key) for name in settings.chroma.servers}
+    own = None if chroma_directory(settings) is None else nodes.pop(settings.chroma.node, None)
+    return own, list(nodes.values())
 
 
 def cleaned(node: Node) -> MaintenanceReport:

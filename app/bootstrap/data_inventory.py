@@ -93,7 +93,9 @@ PLACES: Final = (
         Store.QUEUE,
     ),
     InventoryEntry(
-        InventoryKind.REDIS_KEY, r"lethe:((search|found):[0-9a-f]{32}|work:[a-z0-9-]+)", Store.QUEUE
+        InventoryKind.REDIS_KEY,
+        r"lethe:((search|found):[0-9a-f]{32}|(work|here):[a-z0-9-]+)",
+        Store.QUEUE,
     ),
     InventoryEntry(InventoryKind.FILE, rf"lethe\.db{_SQLITE}", Store.ROWS),
     InventoryEntry(InventoryKind.FILE, rf"vault\.db{_SQLITE}", Store.VAULT),

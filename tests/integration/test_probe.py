@@ -10,9 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.adapters.probe.messages import decode_reports, decode_task, encode_reports, encode_task
+from app.adapters.probe.messages import (
+    decode_asked,
+    decode_reports,
+    decode_stores,
+    encode_asked,
+    encode_reports,
+    encode_stores,
+)
 from app.adapters.probe.process import FileProbe
-from app.adapters.probe.stores import ProbedStore, StoreFormat, StoreSearch
+from app.adapters.probe.stores import Asked, ProbedStore, StoreFormat, StoreSearch
 from app.domain.erasure.residue import Finding, NeedleKind, Needles
 from app.domain.errors import DependencyUnavailableError
 from tests.planted import a_user
@@ -141,7 +148,7 @@ def test_search_fails_aloud_when_an_index_is_of_another_format(tmp_path: Path) -
     mine = Needles(vectors=(np.ones(8, np.float32),))
 
     with pytest.raises(ValueError, match="another format"):
-        StoreSearch([mine], control=Needles()).search(store)
+        StoreSearch([Asked([mine], Needles())]).search(store)
 
 
 def test_task_and_reports_survive_the_pipe(tmp_path: Path) -> None:
@@ -150,14 +157,15 @@ def test_task_and_reports_survive_the_pipe(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"nothing")
     stores = [ProbedStore("logs", StoreFormat.DIRECTORY, tmp_path, ROWS)]
 
-    task = encode_task(stores, groups=[needles], control=Needles(), key=b"key")
-    back, (found,), control, key = decode_task(task)
+    back = decode_asked(encode_asked(Asked([needles], Needles(), b"key")))
+    (found,), control = back.groups, back.control
 
-    assert (back, key) == (stores, b"key")
+    assert decode_stores(encode_stores(stores)) == stores
+    assert back.key == b"key"
     assert (found.texts, found.documents, found.ids) == (("tëxt",), ("document",), ("id",))
     assert (found.pseudonyms, found.keys) == (("user",), (b"\x00key",))
     np.testing.assert_array_equal(found.vectors[0], vector)
     assert control.count(NeedleKind.VECTOR) == 0
-    reports = StoreSearch([needles, needles], control=Needles()).search(stores[0])
+    (reports,) = StoreSearch([Asked([needles, needles], Needles())]).search(stores[0])
     first, second = reports
     assert decode_reports(encode_reports([reports])) == [(first,), (second,)]

@@ -44,7 +44,8 @@ class ChromaMemoryStore:
     Args:
         database: the shared client.
         spec: embedder, dimensions, number of shards (fixed for the life of the data).
-        elsewhere: have the files of the other servers cleaned, each on its machine.
+        here: has the files of this machine cleaned; None: in a process of its own.
+        elsewhere: have those of the other servers cleaned, each on its machine.
 
     Raises:
         IntegrityError: the stored vectors are another embedder's.
@@ -56,15 +57,17 @@ class ChromaMemoryStore:
         database: Chroma,
         *,
         spec: CollectionSpec,
+        here: Callable[[], MaintenanceReport] | None = None,
         elsewhere: Sequence[Callable[[], MaintenanceReport]] = (),
     ) -> None:
         self._database = database
+        self._here = here
         self._elsewhere = elsewhere
         # Memories are read by id, never searched: each is turned by a key of its own, so a graph
         # of neighbours would say nothing. Its links cost a third of a load (ADR 0008).
         spec = replace(spec, max_neighbors=_MIN_NEIGHBORS, ef_construction=_MIN_WEIGHED)
         self._spec = spec
-        families = frozenset(memory_family(shard) for shard in range(spec.n_shards))
+        families = frozenset(map(memory_family, range(spec.n_shards)))
         self._shards = Generations(database, families=families, spec=spec)
 
     def add(self, memories: Sequence[Memory]) -> None:
@@ -137,7 +140,7 @@ class ChromaMemoryStore:
         """Clean the files of every server, all at once; return what was done here."""
         with ThreadPoolExecutor(max(1, len(self._elsewhere))) as pool:
             others = [pool.submit(clean) for clean in self._elsewhere]
-            report = run_maintenance(directory)
+            report = self._here() if self._here else run_maintenance(directory)
             for other in others:
                 other.result()  # its damage is its own machine's to tell
         if report.damaged:
@@ -160,13 +163,8 @@ class ChromaMemoryStore:
             )
         self._database.damaged |= run_maintenance(directory).damaged
         done = [
-            reindex(
-                self._database,
-                generations=self._shards,
-                family=memory_family(shard),
-                directory=directory,
-            )
-            for shard in wanted
+            reindex(self._database, generations=self._shards, family=family, directory=directory)
+            for family in map(memory_family, wanted)
         ]
         move_catalogue(self._database, spec=self._spec, directory=directory)
         self._database.damaged |= run_maintenance(directory, is_compacted=shards is None).damaged
@@ -206,12 +204,11 @@ class ChromaMemoryStore:
 
     def size(self) -> int:
         damaged = self._database.damaged
-        records = [
+        return sum(
             self._shards.read(shard.family, _n_records, default=0, is_whole=bool)
             for shard in self._shards.all_present()
             if shard.collection.name not in damaged
-        ]
-        return sum(records)
+        )
 
     def health(self) -> StoreHealth:
         return StoreHealth(self._database.ping(), is_damaged=bool(self._database.damaged))

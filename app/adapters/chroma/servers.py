@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from chromadb.api.models.Collection import Collection
 
@@ -38,27 +39,30 @@ def require_all(databases: Mapping[str, ChromaDatabase]) -> None:
         IntegrityError: there are data on others than these.
         DependencyUnavailableError: one of them does not answer.
     """
-    laid = _laid_on(databases)
-    missing = laid - {_name(one, told=node) for node, one in databases.items()}
+    marks = _marks_of(databases)
+    missing = _laid_on(marks.values()) - marks.keys()
     if missing:
         names = ", ".join(sorted(missing))
         raise IntegrityError(f"memories lie on a server that is not among those told: {names}")
 
 
-def _laid_on(databases: Mapping[str, ChromaDatabase]) -> frozenset[str]:
+def _marks_of(databases: Mapping[str, ChromaDatabase]) -> dict[str, Mapping[str, Any]]:
+    """Ask all servers at once what was last stored on them; by the name that each was told."""
+    with ThreadPoolExecutor(max(1, len(databases))) as pool:
+        found = list(pool.map(ChromaDatabase.marked, databases.values()))
+    return {str(one.get("node", node)): one for node, one in zip(databases, found, strict=True)}
+
+
+def _laid_on(marks: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     """Return the nodes that memories lay on when a mark was last set; none for a server alone."""
     laid: set[str] = set()
-    for marked in (one.marked() for one in databases.values()):
+    for marked in marks:
         n_servers = int(marked.get("servers", 1))
         if "nodes" in marked:
             laid |= set(str(marked["nodes"]).split())
         elif n_servers > 1:  # as versions wrote it that took no server out
             laid |= {f"chroma-{number}" for number in range(n_servers)}
     return frozenset(laid)
-
-
-def _name(database: ChromaDatabase, *, told: str) -> str:
-    return str(database.marked().get("node", told))
 
 
 class ChromaServers:
@@ -157,9 +161,10 @@ class ChromaServers:
 
     def mark(self) -> int:
         """Return the least number that a server has; one that has no memories is left out."""
-        laid, servers = _laid_on(self._databases), self._databases.items()
-        marked = [one for node, one in servers if _name(one, told=node) in laid]
-        return min(one.mark() for one in marked or self.all()[:1])
+        marks = _marks_of(self._databases)
+        laid = _laid_on(marks.values())
+        marked = [one for node, one in marks.items() if node in laid]
+        return min(int(one.get("mark", 0)) for one in marked or list(marks.values())[:1])
 
     def set_mark(self, mark: int) -> None:
         """Store a number on every server, with its name and which of them memories lie on."""
@@ -170,8 +175,14 @@ class ChromaServers:
             for node, one in self._databases.items()
             if node in self._staying or id(one) in held
         ]
-        for node, database in self._databases.items():
-            database.set_mark(mark, node=node, nodes=" ".join(nodes), servers=len(nodes))
+        told: dict[str, str | int] = {"nodes": " ".join(nodes), "servers": len(nodes)}
+        with ThreadPoolExecutor(len(self._databases)) as pool:
+            done = [
+                pool.submit(database.set_mark, mark, node=node, **told)
+                for node, database in self._databases.items()
+            ]
+        for one in done:
+            one.result()
 
     def ping(self) -> float:
         """Ask every server whether it is well; return the milliseconds of the slowest."""

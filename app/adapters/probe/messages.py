@@ -8,55 +8,58 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from app.adapters.probe.stores import ProbedStore, StoreFormat
+from app.adapters.probe.stores import Asked, ProbedStore, StoreFormat
 from app.domain.erasure import fingerprint
 from app.domain.erasure.manifest import needles_from_json, needles_to_json
-from app.domain.erasure.residue import Finding, NeedleKind, Needles, ProbeReport
+from app.domain.erasure.residue import Finding, NeedleKind, ProbeReport
 
 
-def encode_task(
-    stores: Sequence[ProbedStore], *, groups: Sequence[Needles], control: Needles, key: bytes
-) -> bytes:
-    """Return what ``decode_task`` reads."""
-    task = {
-        "stores": [
-            {
-                "name": store.name,
-                "format": store.format,
-                "path": str(store.path),
-                "control": sorted(store.control),
-            }
-            for store in stores
-        ],
-        "groups": [needles_to_json(needles) for needles in groups],
-        "control": needles_to_json(control),
-        "fingerprints": [
-            fingerprint.encode(needles.fingerprints) for needles in (*groups, control)
-        ],
-        "key": key.hex(),
-    }
-    return json.dumps(task).encode()
+def encode_stores(stores: Sequence[ProbedStore]) -> bytes:
+    """Return what ``decode_stores`` reads, in one line."""
+    told = [
+        {
+            "name": store.name,
+            "format": store.format,
+            "path": str(store.path),
+            "control": sorted(store.control),
+        }
+        for store in stores
+    ]
+    return json.dumps(told).encode()
 
 
-def decode_task(raw: bytes) -> tuple[list[ProbedStore], list[Needles], Needles, bytes]:
-    """Return (stores, groups of needles, control, key of their fingerprints)."""
-    task = json.loads(raw)
-    stores = [
+def decode_stores(raw: bytes) -> list[ProbedStore]:
+    """Return the stores."""
+    return [
         ProbedStore(
             name=store["name"],
             format=StoreFormat(store["format"]),
             path=Path(store["path"]),
             control=frozenset(NeedleKind(kind) for kind in store["control"]),
         )
-        for store in task["stores"]
+        for store in json.loads(raw)
     ]
+
+
+def encode_asked(asked: Asked) -> bytes:
+    """Return what ``decode_asked`` reads, in one line."""
+    sides = (*asked.groups, asked.control)
+    told = {
+        "sides": [needles_to_json(needles) for needles in sides],
+        "fingerprints": [fingerprint.encode(needles.fingerprints) for needles in sides],
+        "key": asked.key.hex(),
+    }
+    return json.dumps(told).encode()
+
+
+def decode_asked(raw: bytes) -> Asked:
+    """Return what somebody has searched for."""
+    told = json.loads(raw)
     *groups, control = (
         replace(needles_from_json(needles), fingerprints=fingerprint.decode(fingerprints))
-        for needles, fingerprints in zip(
-            (*task["groups"], task["control"]), task["fingerprints"], strict=True
-        )
+        for needles, fingerprints in zip(told["sides"], told["fingerprints"], strict=True)
     )
-    return stores, groups, control, bytes.fromhex(task["key"])
+    return Asked(groups, control, bytes.fromhex(told["key"]))
 
 
 def encode_reports(by_store: Sequence[Sequence[ProbeReport]]) -> bytes:

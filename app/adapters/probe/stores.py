@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -51,43 +51,59 @@ class ProbedStore:
     control: frozenset[NeedleKind]
 
 
-_CONTROL: Final = -1
-"""Group of the canary's needles."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """What one asker has searched for.
+
+    Args:
+        groups: of each erasure what must be gone.
+        control: of the canary that this asker knows to be there.
+        key: of their fingerprints, where there are any.
+    """
+
+    groups: Sequence[Needles]
+    control: Needles
+    key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class _Hit:
-    """One needle met in one file; ``group`` is its place among the groups, or _CONTROL."""
+    """One needle met in one file; ``side`` is the place of its group, or control, among all."""
 
-    group: int
+    side: int
     kind: NeedleKind
     needle: int
     file: str
 
 
 class StoreSearch:
-    """Searches stores for the same needles, one pass a file for all groups.
+    """Searches stores for what several have asked for, one pass a file for all of them.
+
+    Each asker's groups count as searched only where that asker's own control was found.
 
     Args:
-        groups: of each erasure what must be gone.
-        control: of the canary.
-        key: of their fingerprints, where there are any.
+        asked: by each; all with the same key.
     """
 
-    def __init__(self, groups: Sequence[Needles], *, control: Needles, key: bytes = b"") -> None:
-        self._groups = range(len(groups))
-        self._sides = ((_CONTROL, control), *enumerate(groups))
+    def __init__(self, asked: Sequence[Asked]) -> None:
+        self._sides = [side for one in asked for side in (one.control, *one.groups)]
+        n_sides = [1 + len(one.groups) for one in asked]
+        begins = [sum(n_sides[:number]) for number in range(len(asked))]
+        self._askers = [range(at, at + n) for at, n in zip(begins, n_sides, strict=True)]
+        self._controls = frozenset(begins)
         self._patterns: list[tuple[int, Pattern]] = [
-            (group, pattern) for group, side in self._sides for pattern in patterns(side)
+            (number, pattern)
+            for number, side in enumerate(self._sides)
+            for pattern in patterns(side)
         ]
         self._scanner = Scanner([pattern.data for _, pattern in self._patterns])
-        self._n_fingerprints = {group: len(side.fingerprints.pairs) for group, side in self._sides}
+        self._n_fingerprints = [len(side.fingerprints.pairs) for side in self._sides]
         self._fingerprint_scanner = FingerprintScanner(
-            [side.fingerprints for _, side in self._sides], key=key
+            [side.fingerprints for side in self._sides], key=asked[0].key
         )
 
-    def search(self, store: ProbedStore) -> list[ProbeReport]:
-        """Search one store; return a report for each group.
+    def search(self, store: ProbedStore) -> list[list[ProbeReport]]:
+        """Search one store; return of each asker a report for each group.
 
         Raises:
             OSError: a file or the store itself cannot be read.
@@ -110,19 +126,26 @@ class StoreSearch:
                 n_files, n_bytes = n_files + 1, n_bytes + n_read
             if store.format is StoreFormat.CHROMA:
                 hits |= self._chroma_hits(store.path)
-        n_patterns = Counter(group for group, _ in self._patterns)
+        n_patterns = Counter(side for side, _ in self._patterns)
+        by_side: dict[int, list[_Hit]] = {}
+        for hit in hits:
+            by_side.setdefault(hit.side, []).append(hit)
         return [
-            ProbeReport(
-                store=store.name,
-                files=n_files,
-                bytes_read=n_bytes,
-                patterns=n_patterns[group] + self._n_fingerprints[group],
-                findings=_findings(hits, group=group),
-                left=_left(hits, group=group),
-                control_found=self._is_controlled(hits, store=store),
-                seconds=time.perf_counter() - started,
-            )
-            for group in self._groups
+            [
+                ProbeReport(
+                    store=store.name,
+                    files=n_files,
+                    bytes_read=n_bytes,
+                    patterns=n_patterns[side] + self._n_fingerprints[side],
+                    findings=_findings(by_side.get(side, ())),
+                    left=_left(by_side.get(side, ())),
+                    control_found=self._is_controlled(by_side.get(control, ()), sides, store=store),
+                    seconds=time.perf_counter() - started,
+                )
+                for side in groups
+            ]
+            for sides in self._askers
+            for control, *groups in [sides]
         ]
 
     def _scan(self, file: Path, *, name: str) -> tuple[set[_Hit], int]:
@@ -132,41 +155,47 @@ class StoreSearch:
         except FileNotFoundError:
             return set(), 0  # a journal, or a rotated log: what is gone holds nothing
         met = (self._patterns[index] for index in indices)
-        hits = {_Hit(group, p.kind, p.needle, name) for group, p in met}
-        for side, place in traces:
-            hits.add(_Hit(self._sides[side][0], NeedleKind.TRACE, place, name))
+        hits = {_Hit(side, p.kind, p.needle, name) for side, p in met}
+        hits |= {_Hit(side, NeedleKind.TRACE, place, name) for side, place in traces}
         return hits, n_read
 
     def _chroma_hits(self, directory: Path) -> set[_Hit]:
         return {*self._slot_hits(directory), *self._full_text_hits(directory)}
 
     def _slot_hits(self, directory: Path) -> Iterator[_Hit]:
-        owners = [(g, row) for g, side in self._sides for row in range(len(side.vectors))]
-        vectors = [vector for _, side in self._sides for vector in side.vectors]
+        owners = [
+            (n, row) for n, side in enumerate(self._sides) for row in range(len(side.vectors))
+        ]
+        vectors = [vector for side in self._sides for vector in side.vectors]
         for header in sorted(directory.glob(f"*/{HEADER_FILE}")):
             for place in index_residue(header.parent, vectors=vectors):
-                group, row = owners[place]
-                yield _Hit(group, NeedleKind.VECTOR, row, f"{header.parent.name}/slots")
+                side, row = owners[place]
+                yield _Hit(side, NeedleKind.VECTOR, row, f"{header.parent.name}/slots")
 
     def _full_text_hits(self, directory: Path) -> Iterator[_Hit]:
-        sides = [(g, side.documents + side.texts) for g, side in self._sides if g != _CONTROL]
-        owners = [(g, row) for g, documents in sides for row in range(len(documents))]
+        sides = [
+            (number, side.documents + side.texts)
+            for number, side in enumerate(self._sides)
+            if number not in self._controls
+        ]
+        owners = [(number, row) for number, documents in sides for row in range(len(documents))]
         documents = [document for _, documents in sides for document in documents]
         for place in full_text_residue(directory, documents=documents):
-            group, row = owners[place]
-            yield _Hit(group, NeedleKind.DOCUMENT, row, "full-text index")
+            side, row = owners[place]
+            yield _Hit(side, NeedleKind.DOCUMENT, row, "full-text index")
 
-    def _is_controlled(self, hits: set[_Hit], *, store: ProbedStore) -> bool:
-        met = {hit.kind for hit in hits if hit.group == _CONTROL}
-        wanted = store.control | (
-            {NeedleKind.TRACE} if any(self._n_fingerprints.values()) else set()
-        )
-        return bool(store.control) and wanted <= met
+    def _is_controlled(
+        self, hits: Collection[_Hit], sides: Sequence[int], *, store: ProbedStore
+    ) -> bool:
+        """Whether an asker's control was found; ``hits`` are the control's."""
+        has_traces = any(self._n_fingerprints[side] for side in sides)
+        wanted = store.control | ({NeedleKind.TRACE} if has_traces else set())
+        return bool(store.control) and wanted <= {hit.kind for hit in hits}
 
     @contextmanager
     def _planted(self, directory: Path) -> Iterator[None]:
-        """Keep a file with the control's strings in ``directory`` during the search."""
-        strings = [pattern.data for group, pattern in self._patterns if group == _CONTROL]
+        """Keep a file with the controls' strings in ``directory`` during the search."""
+        strings = [pattern.data for side, pattern in self._patterns if side in self._controls]
         file = directory / f"lethe-control-{secrets.token_hex(4)}"
         file.write_bytes(b"\n".join(strings))
         try:
@@ -201,14 +230,13 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _findings(hits: set[_Hit], *, group: int) -> tuple[Finding, ...]:
+def _findings(hits: Collection[_Hit]) -> tuple[Finding, ...]:
     needles: dict[tuple[NeedleKind, str], set[int]] = {}
     for hit in hits:
-        if hit.group == group:
-            needles.setdefault((hit.kind, hit.file), set()).add(hit.needle)
+        needles.setdefault((hit.kind, hit.file), set()).add(hit.needle)
     return tuple(Finding(kind, file, len(met)) for (kind, file), met in sorted(needles.items()))
 
 
-def _left(hits: set[_Hit], *, group: int) -> tuple[tuple[NeedleKind, int], ...]:
-    met = {(hit.kind, hit.needle) for hit in hits if hit.group == group}
+def _left(hits: Collection[_Hit]) -> tuple[tuple[NeedleKind, int], ...]:
+    met = {(hit.kind, hit.needle) for hit in hits}
     return tuple(sorted(Counter(kind for kind, _ in met).items()))
