@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.e2e.cluster import Cluster
-from tests.e2e.processes import working
+from tests.e2e.processes import Running, working
 from tests.servers.chroma import started_chroma
 
 
@@ -53,16 +53,16 @@ def several_chromas(servers: Cluster, *, n: int) -> Iterator[Nodes]:
 
 
 @contextmanager
-def all_working(nodes: Nodes, *, folder: Path, concurrency: int = 1) -> Iterator[None]:
+def all_working(nodes: Nodes, *, folder: Path, concurrency: int = 1) -> Iterator[list[Running]]:
     """Run a worker beside each server until the block ends; the first asks for sweeps."""
     with ExitStack() as stack:
+        running = []
         for number, environment in enumerate(nodes.beside):
             here = folder / f"worker-{number}"
             here.mkdir(exist_ok=True)
-            stack.enter_context(
-                working(environment, folder=here, concurrency=concurrency, beat=number == 0)
-            )
-        yield
+            made = working(environment, folder=here, concurrency=concurrency, beat=number == 0)
+            running.append(stack.enter_context(made))
+        yield running
 
 
 def _told(environment: dict[str, str], urls: str) -> dict[str, str]:
