@@ -1,7 +1,7 @@
 """Draw the pictures of the LLM's ranking from the result files alone.
 
 ``python -m benchmarks.llm.pictures`` writes ``llm_speed.png``, ``llm_isolation.png``,
-``llm_times.png`` and ``llm_regimes.png`` in ``docs/images``.
+``llm_times.png``, ``llm_injection.png`` and ``llm_regimes.png`` in ``docs/images``.
 """
 
 from __future__ import annotations
@@ -131,11 +131,40 @@ def draw_regimes(results: dict[str, dict[str, Any]]) -> None:
     plt.close(figure)
 
 
+def draw_injection(result: dict[str, Any]) -> None:
+    """Draw how far an attacker's title moves up by the model, and in the list that is served."""
+    attacks = sorted(
+        result["forms"]["query"], key=lambda name: result["forms"]["query"][name]["mean_up"]
+    )
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, constrained_layout=True)
+    colours = {"label": "#9db7c9", "titles": "#1f5673", "query": "#d1495b"}
+    for axis, key, title in (
+        (axes[0], "mean_up", "in the model's own order of 20"),
+        (axes[1], "blended_mean_up", f"in the list served, at a weight of {result['weight']}"),
+    ):
+        for number, (form, colour) in enumerate(colours.items()):
+            told = [result["forms"][form][name][key] for name in attacks]
+            places = [place + 0.27 * (number - 1) for place in range(len(attacks))]
+            axis.barh(places, told, height=0.25, color=colour, label=f"by {form}")
+        axis.axvline(0, color="black", linewidth=0.8)
+        axis.set(xlabel="places up in the mean", title=title)
+        axis.grid(visible=True, axis="x", alpha=0.3)
+    axes[0].set_yticks(range(len(attacks)), attacks, fontsize=8)
+    axes[0].legend(fontsize=8, loc="lower right")
+    figure.suptitle(
+        f"A hostile title from the lower half, {result['persons']} people, a small real model",
+        fontsize=10,
+    )
+    figure.savefig(IMAGES / "llm_injection.png", dpi=120)
+    plt.close(figure)
+
+
 def main() -> None:
     """Draw what was measured."""
     draw_speed(read("llm_speed"))
     draw_isolation(read("llm_isolation"))
     draw_times(read("llm_times"))
+    draw_injection(read("llm_injection"))
     draw_regimes({data: read(f"llm_regimes_{data}") for data in ("demo", "ml-100k")})
 
 

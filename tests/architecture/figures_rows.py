@@ -641,7 +641,7 @@ ROWS: Final[tuple[Row, ...]] = (
             for form in ("label", "titles", "query")
         ),
         ("llm_injection",),
-        (),
+        ("llm_injection.png",),
     ),
     (
         "prompts of others, or forgotten ones, in vLLM's cache: tokens reused",
