@@ -67,7 +67,8 @@ class InventoryEntry:
 _ID: Final = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _SQLITE: Final = r"(-wal|-shm|-journal)?"
 PLACES: Final = (
-    InventoryEntry(InventoryKind.TABLE, "subject|interaction|suppression|change|watch", Store.ROWS),
+    InventoryEntry(InventoryKind.TABLE, r"(subject|interaction)(_p\d\d)?", Store.ROWS),
+    InventoryEntry(InventoryKind.TABLE, "suppression|change|watch", Store.ROWS),
     InventoryEntry(InventoryKind.TABLE, "erasure_(request|step|document)|replay", Store.ROWS),
     InventoryEntry(
         InventoryKind.TABLE,

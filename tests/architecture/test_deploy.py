@@ -226,3 +226,7 @@ def test_image_gets_only_what_it_is_built_from() -> None:
 @pytest.mark.parametrize("service", ["postgres", "vault"])
 def test_database_servers_remove_their_old_log(service: str) -> None:
     assert "-cwal_recycle=off" in SERVICES[service]["command"]
+
+
+def test_the_server_of_rows_takes_the_locks_of_every_partition() -> None:
+    assert "-cmax_locks_per_transaction=256" in SERVICES["postgres"]["command"]

@@ -12,14 +12,21 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from app.adapters.db import roles, schema
+from app.adapters.db.engine import open_engine
+from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.erasure.scope import AllScope
 from app.domain.errors import InvalidInputError
 from app.services.erasure.requests import ForgetCommand
 from app.settings_groups import DatabaseSettings
+from tests.contract.persistence.sql_rows import add, interaction
 from tests.servers.postgres import PostgresServer
 from tests.world import catalogue, open_world
 
 pytestmark = pytest.mark.postgres
+_OWNERS = """
+    SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class
+    WHERE relname ~ '^(interaction|subject)' AND relkind IN ('r', 'p', 'S', 'i', 'I')
+"""
 TAKEN_BACK = (
     "UPDATE audit_leaf SET body = body",
     "DELETE FROM erasure_move",
@@ -68,6 +75,25 @@ def test_the_service_erases_with_a_role_that_can_only_append_to_the_log(
         for statement in TAKEN_BACK:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
+
+
+def test_tables_that_are_made_anew_stay_with_the_services_role(addresses: tuple[str, str]) -> None:
+    """At once: a service that is running may go on, and is believed when it cleans."""
+    owner, service = addresses
+    schema.downgrade(owner, revision="0018")
+    roles.hand_over(owner, service_url=service)
+    schema.upgrade(owner, revision="0019")
+
+    engine = open_engine(service)
+    uows = SqlUnitsOfWork(engine)
+    add(uows, interaction("anna", "1"))
+    uows.scrub()
+    with engine.connect() as connection:
+        owners = connection.exec_driver_sql(_OWNERS).scalars().all()
+    engine.dispose()
+    assert owners == [make_url(service).username]
+    with psycopg.connect(service) as connection, pytest.raises(psycopg.Error):
+        connection.execute("CREATE TABLE of_its_own (n int)")
 
 
 def test_the_owner_is_not_made_the_services_role(addresses: tuple[str, str]) -> None:

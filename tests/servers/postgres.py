@@ -23,7 +23,10 @@ from tests.servers.ports import free_port, stop, wait_until_up
 
 _NAMES = itertools.count()
 _SEARCHED = Path("/usr/lib/postgresql")  # where Debian keeps each version's programs
-_SETTINGS = ("listen_addresses=127.0.0.1", "fsync=off", "log_min_messages=fatal")
+_SETTINGS = (
+    *("listen_addresses=127.0.0.1", "fsync=off", "log_min_messages=fatal"),
+    "max_locks_per_transaction=256",  # as in the compose file
+)
 _OWNER = "postgres"  # initdb refuses to run as root
 
 

@@ -133,6 +133,8 @@ def _open_postgres(
     )
     settings = (
         "SET TIME ZONE 'UTC'; "
+        # One plan for everybody would take a lock on the partitions of everybody.
+        "SET plan_cache_mode = force_custom_plan; "
         f"SET lock_timeout = {int(lock_timeout_s * 1000)}; "
         f"SET statement_timeout = {int(statement_timeout_s * 1000)}; "
         f"SET idle_in_transaction_session_timeout = {int(statement_timeout_s * 1000)}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement
@@ -24,14 +24,10 @@ _row = interaction.c
 LIVE: Final = _row.erased_by.is_(None)
 """Rows that no erasure has flagged."""
 _WITHHELD: Final = sa.select(subject.c.pseudonym).where(subject.c.rights.is_not(None))
-_EVIDENCE: Final = sa.select(
+_SAID: Final = sa.select(
     _row.pseudonym, _row.item_id, _row.kind, _row.value, _row.occurred_at
-).where(
-    LIVE,
-    _row.kind != Kind.NOTE.value,
-    _row.item_id.is_not(None),
-    _row.pseudonym.not_in(_WITHHELD),
-)
+).where(LIVE, _row.kind != Kind.NOTE.value, _row.item_id.is_not(None))
+_EVIDENCE: Final = _SAID.where(_row.pseudonym.not_in(_WITHHELD))
 
 _LIST: Final = (_row.list_id, _row.list_scenario, _row.list_variant, _row.list_position)
 _COUNTED: Final = sa.select(_row.record_id).where(
@@ -44,23 +40,19 @@ class SqlEvidence(Repository):
 
     def evidence(self, pseudonyms: Sequence[Pseudonym]) -> dict[Pseudonym, list[Evidence]]:
         found: dict[Pseudonym, list[Evidence]] = {pseudonym: [] for pseudonym in pseudonyms}
-        told, read = self._plainly()
-        statement = told.where(self.session.within(_row.pseudonym, found))
+        withheld = _WITHHELD.where(self.session.in_partitions(subject.c.pseudonym, of=found))
+        theirs = self.session.within(_row.pseudonym, found)
+        # SQLAlchemy takes longer to read a type of ours than SQLite takes to find a row.
+        at, read = self.session.unread(_row.occurred_at)
+        columns = (_row.pseudonym, _row.item_id, _row.kind, _row.value, at)
+        statement = _SAID.with_only_columns(*columns)
+        statement = statement.where(theirs, _row.pseudonym.not_in(withheld))
         for pseudonym, item, kind, value, at in self.session.plain(statement):
             found[pseudonym].append(Evidence(item, _KINDS[kind], value, read(at)))
         return found
 
     def all_rows(self) -> Iterator[Rows]:
         return rows_of(self.session, _EVIDENCE)
-
-    def _plainly(self) -> tuple[sa.Select[Any], Callable[[Any], datetime]]:
-        """Return what reads the evidence with its moments as they are stored, and what reads those.
-
-        SQLAlchemy takes longer to read a type of ours than SQLite takes to find a row.
-        """
-        columns = (_row.pseudonym, _row.item_id, _row.kind, _row.value)
-        at, read = self.session.unread(_row.occurred_at)
-        return _EVIDENCE.with_only_columns(*columns, at), read
 
     def popularity(self, *, since: datetime, rule: OpinionRule) -> dict[ItemId, int]:
         heard = _row.kind.in_([kind.value for kind in rule.positive | rule.negative])
@@ -136,3 +128,13 @@ def answered_in(row: Record) -> Answered | None:
     if row.list_id is None:
         return None
     return Answered(row.list_id, row.list_scenario, row.list_variant, row.list_position)
+
+
+def answer_values(told: Answered | None) -> dict[str, object]:
+    """Return the columns that say which list a row answers; the inverse of ``answered_in``."""
+    return {
+        "list_id": told and told.list_id,
+        "list_scenario": told and told.scenario,
+        "list_variant": told and told.variant,
+        "list_position": told and told.position,
+    }

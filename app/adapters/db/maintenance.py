@@ -8,7 +8,9 @@ gigabytes, so from some size on free bytes are overwritten where they lie, a por
 
 PostgreSQL: VACUUM only marks the space of dead rows as free; their bytes stay in the pages (190 of
 200 copies of a canary did). VACUUM FULL writes table and indexes anew and drops the old files. It
-keeps everybody from one table at a time meanwhile, so it is for a batch of erasures, not for each.
+keeps everybody from a table meanwhile, so it is for a batch of erasures, not for each, and what
+grows with the number of users lies in partitions by their hash: only those of the erased are
+written. A person's rows never leave their partition, so old versions of them lie there, too.
 The server's own log keeps old bytes as well: ``postgres_files`` says what can be done there.
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +29,7 @@ from app.adapters.db import engine as engines
 from app.adapters.db import postgres_files
 from app.adapters.sqlite import free_space
 from app.domain.errors import DependencyUnavailableError
+from app.domain.models import Pseudonym
 
 PERSONAL_TABLES: Final = (
     "subject",
@@ -45,11 +49,18 @@ _CLEANED_S: Final = 900.0
 _ROOT: Final = Path(next(iter(app.__path__))).parent
 
 
-def scrub(engine: Engine, *, has_items: bool = False, vacuumed_bytes: int = _VACUUMED) -> None:
+def scrub(
+    engine: Engine,
+    people: Collection[Pseudonym] | None = None,
+    *,
+    has_items: bool = False,
+    vacuumed_bytes: int = _VACUUMED,
+) -> None:
     """Remove from the files what was deleted from the tables. Idempotent; runs in no transaction.
 
     Args:
         engine: of the database.
+        people: whose rows were deleted or changed; None where that is not known.
         has_items: whether items were deleted, too.
         vacuumed_bytes: SQLite files below this size are written anew.
 
@@ -58,7 +69,8 @@ def scrub(engine: Engine, *, has_items: bool = False, vacuumed_bytes: int = _VAC
             writes; nothing is broken, call again.
     """
     if engine.dialect.name == "postgresql":
-        postgres_files.rewrite(engine, (*PERSONAL_TABLES, *(_CATALOGUE if has_items else ())))
+        tables = (*PERSONAL_TABLES, *(_CATALOGUE if has_items else ()))
+        postgres_files.rewrite(engine, tables, people=people)
     else:
         file = Path(str(engine.url.database))
         if vacuumed_bytes <= file.stat().st_size < free_space.MOST_BYTES:

@@ -8,12 +8,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from app.adapters.db.evidence import LIVE, SqlEvidence, answered_in, owned_by
+from app.adapters.db.evidence import LIVE, SqlEvidence, answer_values, answered_in, owned_by
 from app.adapters.db.session import Record
 from app.adapters.db.tables import interaction, subject
 from app.adapters.db.types import UtcDateTime
 from app.domain.models import (
-    Answered,
     EventKey,
     HistoryEntry,
     Interaction,
@@ -24,7 +23,7 @@ from app.domain.models import (
     RequestId,
     Right,
 )
-from app.ports.persistence.records import NewInteraction, Outline, Trace
+from app.ports.persistence.records import NewInteraction, Outline, Owners, Trace
 
 _KINDS: Final = {kind.value: kind for kind in Kind}
 
@@ -92,23 +91,34 @@ class SqlInteractions(SqlEvidence):
         told = self.session.pairs(events)
         rows = self.session.rows(
             sa.select(interaction).where(
-                _row.pseudonym == told.c.first, _row.event_key == told.c.second, LIVE
+                _row.pseudonym == told.c.first,
+                _row.event_key == told.c.second,
+                LIVE,
+                self.session.in_partitions(_row.pseudonym, of={user for user, _ in events}),
             )
         )
         return [_new_interaction(row) for row in rows]
 
-    def supersede(self, request_id: RequestId, record_ids: Collection[RecordId]) -> int:
+    def supersede(
+        self, request_id: RequestId, record_ids: Collection[RecordId], *, of: Owners = None
+    ) -> int:
         return self.session.changed(
             sa.update(interaction)
-            .where(self.session.within(_row.record_id, record_ids), LIVE)
+            .where(self._are(record_ids, of), LIVE)
             .values(erased_by=request_id, event_key=_row.record_id)
         )
 
-    def mark_stored(self, record_ids: Sequence[RecordId], *, lease: datetime) -> set[RecordId]:
+    def _are(self, record_ids: Collection[RecordId], of: Owners) -> sa.ColumnElement[bool]:
+        named = self.session.within(_row.record_id, record_ids)
+        return named & self.session.in_partitions(_row.pseudonym, of=of)
+
+    def mark_stored(
+        self, record_ids: Sequence[RecordId], *, lease: datetime, of: Owners = None
+    ) -> set[RecordId]:
         is_taken_over = _row.pending_until != lease
         rows = self.session.rows(
             sa.update(interaction)
-            .where(self.session.within(_row.record_id, record_ids))
+            .where(self._are(record_ids, of))
             .values(pending_until=sa.case((is_taken_over, _row.pending_until)))
             .returning(_row.record_id, _row.erased_by)
         )
@@ -173,10 +183,12 @@ class SqlInteractions(SqlEvidence):
         )
         return [Trace(RecordId(r), EventKey(k), text, text, named) for r, k, text, named in rows]
 
-    def flag(self, request_id: RequestId, record_ids: Sequence[RecordId]) -> int:
+    def flag(
+        self, request_id: RequestId, record_ids: Sequence[RecordId], *, of: Owners = None
+    ) -> int:
         return self.session.changed(
             sa.update(interaction)
-            .where(self.session.within(_row.record_id, record_ids), LIVE)
+            .where(self._are(record_ids, of), LIVE)
             .values(erased_by=request_id)
         )
 
@@ -261,16 +273,7 @@ def _values(new: NewInteraction) -> dict[str, object]:
         "occurred_at": told.occurred_at,
         "text": told.text,
         "record_id": new.record_id,
-        **_answer_values(told.answered),
-    }
-
-
-def _answer_values(told: Answered | None) -> dict[str, object]:
-    return {
-        "list_id": told and told.list_id,
-        "list_scenario": told and told.scenario,
-        "list_variant": told and told.variant,
-        "list_position": told and told.position,
+        **answer_values(told.answered),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Final, cast
 
@@ -35,6 +35,7 @@ from app.adapters.db.tables import counter
 from app.adapters.db.tickets import Tickets
 from app.adapters.db.tombstones import SqlTombstones
 from app.domain.errors import AppError, DependencyUnavailableError
+from app.domain.models import Pseudonym
 from app.ports.cipher import Cipher
 from app.ports.persistence.unit_of_work import UnitOfWork
 
@@ -111,8 +112,10 @@ class SqlUnitsOfWork:
                 self._server_takes = connection.execute(_TAKES).scalar_one()
         return found if self._server_takes is None else found | {"server": self._server_takes}
 
-    def scrub(self, *, has_items: bool = False) -> None:
-        maintenance.scrub(self._engine, has_items=has_items)
+    def scrub(
+        self, people: Collection[Pseudonym] | None = None, *, has_items: bool = False
+    ) -> None:
+        maintenance.scrub(self._engine, people, has_items=has_items)
 
     def close(self) -> None:
         """Close all idle connections. The next transaction opens new ones."""

@@ -26,6 +26,9 @@ from app.domain.models import (
 )
 from app.ports.persistence.evidence import Evidences
 
+Owners = Collection[Pseudonym] | None
+"""Whose rows some record ids are of; None where that is not known."""
+
 
 class Subjects(Protocol):
     """Users."""
@@ -121,7 +124,11 @@ class Outline:
 
 
 class Interactions(Evidences, Protocol):
-    """Interactions. "Live" means not flagged by an erasure; all reads are of live rows only."""
+    """Interactions. "Live" means not flagged by an erasure; all reads are of live rows only.
+
+    Told whose rows are named (``of``), PostgreSQL looks into these users' partitions alone, and
+    waits for nobody who has another one.
+    """
 
     def add(
         self, rows: Sequence[NewInteraction], *, pending_until: datetime, received_at: datetime
@@ -139,13 +146,17 @@ class Interactions(Evidences, Protocol):
             KeyUnavailableError: there are words, and their key cannot be had.
         """
 
-    def supersede(self, request_id: RequestId, record_ids: Collection[RecordId]) -> int:
+    def supersede(
+        self, request_id: RequestId, record_ids: Collection[RecordId], *, of: Owners = None
+    ) -> int:
         """Flag live rows that others take the place of; return how many.
 
         Their event keys are free at once: a row that is flagged here is known by its record id.
         """
 
-    def mark_stored(self, record_ids: Sequence[RecordId], *, lease: datetime) -> set[RecordId]:
+    def mark_stored(
+        self, record_ids: Sequence[RecordId], *, lease: datetime, of: Owners = None
+    ) -> set[RecordId]:
         """Clear ``pending_until``, of flagged rows too; return the ids that are still live.
 
         The caller must erase the memories of the others: their erasure is under way. A row that
@@ -194,7 +205,9 @@ class Interactions(Evidences, Protocol):
     def traces(self, pseudonym: Pseudonym, *, record_ids: Sequence[RecordId]) -> list[Trace]:
         """Return what these rows of a user hold, flagged or not; missing ids are left out."""
 
-    def flag(self, request_id: RequestId, record_ids: Sequence[RecordId]) -> int:
+    def flag(
+        self, request_id: RequestId, record_ids: Sequence[RecordId], *, of: Owners = None
+    ) -> int:
         """Mark live rows as erased by a request, so that no read sees them; return how many."""
 
     def flagged(self, request_id: RequestId) -> list[RecordId]:

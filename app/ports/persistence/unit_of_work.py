@@ -6,11 +6,12 @@ Every error of the database itself is DependencyUnavailableError.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from app.domain.models import Pseudonym
 from app.ports.persistence.access import Access
 from app.ports.persistence.accounts import Accounts
 from app.ports.persistence.audit_log import AuditLog
@@ -79,10 +80,14 @@ class UnitsOfWork(Protocol):
             IntegrityError: rows that contradict each other.
         """
 
-    def scrub(self, *, has_items: bool = False) -> None:
+    def scrub(
+        self, people: Collection[Pseudonym] | None = None, *, has_items: bool = False
+    ) -> None:
         """Remove from the database's files what was deleted from its tables. Idempotent.
 
         Args:
+            people: whose rows were deleted or changed, as the sealed manifests say, so that an
+                attempt after a crash knows them; None cleans of everybody.
             has_items: whether the catalogue's are meant, too, or users' alone.
 
         Raises:

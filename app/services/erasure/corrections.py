@@ -46,7 +46,7 @@ class CorrectionService:
         request_id = RequestId(secrets.token_hex(16))
         epoch = uow.subjects.raise_epoch(pseudonym, status=None)
         stone = Tombstone(pseudonym, request_id, self._clock.now(), epoch=epoch)
-        uow.interactions.supersede(request_id, record_ids)
+        uow.interactions.supersede(request_id, record_ids, of=[pseudonym])
         seq = uow.changes.append({pseudonym})
         request = suppressed(stone, scope_kind=CORRECTION, seq=seq)
         request = replace(request, requested_at=request.received_at, n_records=len(record_ids))

@@ -169,7 +169,7 @@ def suppress(
     # Without the words: whoever asks to be forgotten must be heard even if their key is lost.
     history = uow.interactions.history(pseudonym, with_texts=False)
     doomed = entries_in_scope(scope, history, about=about)
-    uow.interactions.flag(request_id, [entry.record_id for entry in doomed])
+    uow.interactions.flag(request_id, [entry.record_id for entry in doomed], of=[pseudonym])
     begin = LAPSED_FROM if command.is_lapse else None
     stone = Tombstone(pseudonym, request_id, now, erased_from=begin, epoch=epoch)
     uow.tombstones.add(tombstones(identity, scope, doomed, stone=stone))

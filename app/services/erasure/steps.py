@@ -170,12 +170,13 @@ class ErasureSteps:
 
     def maintain(self, batch: Sequence[ErasureJournal]) -> int:
         """Clean the files of every store of what was deleted in them; return bytes freed."""
-        freed = self._memory.maintain(sorted({erasure.order.pseudonym for erasure in batch}))
+        people = sorted({erasure.order.pseudonym for erasure in batch})
+        freed = self._memory.maintain(people)
         mark = self._memory.mark() + 1
         self._memory.set_mark(mark)
         with self._uows.write() as uow:
             uow.restores.note_memory_mark(mark)
-        self._uows.scrub()
+        self._uows.scrub(people)
         self._vault.flush()
         return freed
 

@@ -220,7 +220,10 @@ class IngestService:
             ]
         )
         with self._uows.write() as uow:
-            live = uow.interactions.mark_stored([row.record_id for row in rows], lease=lease)
+            users = {row.interaction.pseudonym for row in rows}
+            live = uow.interactions.mark_stored(
+                [row.record_id for row in rows], lease=lease, of=users
+            )
         self._take_back([row for row in rows if row.record_id not in live])
 
     def _take_back(self, rows: Sequence[NewInteraction]) -> None:

@@ -248,7 +248,7 @@ def test_nul_is_kept_or_is_the_callers_fault(uows: SqlUnitsOfWork, engine: Engin
 
 def test_no_value_gets_into_an_error_or_its_trace(uows: SqlUnitsOfWork) -> None:
     one = interaction("anna", "1", text="my secret")
-    clash = replace(interaction("bert", "2", text="my secret"), record_id=one.record_id)
+    clash = replace(interaction("anna", "2", text="my secret"), record_id=one.record_id)
     add(uows, one)
 
     with pytest.raises(IntegrityError) as caught:
