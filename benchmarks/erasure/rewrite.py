@@ -1,32 +1,40 @@
 """What an erasure's rewriting of PostgreSQL's tables costs as they grow, and who waits for it.
 
 An erasure writes the tables of people anew (``VACUUM (FULL)``), because PostgreSQL leaves the bytes
-of deleted rows where they were. Meanwhile nobody reads the table. Here people's rows are made in
-a server of its own, the service's own cleaning runs, and a reader asks for one person's rows again
-and again. The same rows are then laid on 64 partitions by the person, and one of these is written
-anew: what a cleaning would cost that touches only the partition of whoever leaves. The service
-does not do that.
+of deleted rows where they were. Meanwhile nobody reads what is written. Here people's rows are made
+in a server of its own under the schema from before the partitions; somebody is deleted, the
+service's own cleaning runs, and readers ask for a user's rows again and again, as a list does. Then
+the schema is migrated, and the same is done for one person and for a batch of 50: with a reader
+who lies in a partition that is written anew, and one who does not.
 
 ``python -m benchmarks.erasure.rewrite`` writes ``results/erasure_rewrite.json`` and
-``docs/images/erasure_rewrite.png``; a million users take some minutes and 15 GB of disk.
+``docs/images/erasure_rewrite.png``; a million users take a quarter of an hour and 25 GB of disk.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
+import statistics
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import matplotlib as mpl
 import psycopg
 
-from app.adapters.db import maintenance, schema
+from app.adapters.db import postgres_files, schema
 from app.adapters.db.engine import open_engine
+from app.adapters.db.session import Session
+from app.adapters.db.uow import SqlUnitsOfWork
+from app.adapters.vault.tables import create_tables
+from app.domain.models import EventKey, Interaction, Kind, Pseudonym, RecordId
+from app.ports.persistence.records import NewInteraction
 from benchmarks.harness import write_result
 from tests.servers.postgres import started_postgres
 
@@ -37,7 +45,12 @@ SEED: Final = 20
 PICTURE: Final = Path(__file__).parents[2] / "docs/images/erasure_rewrite.png"
 SIZES: Final = (10_000, 100_000, 1_000_000)
 PER_USER: Final = 14
-N_PARTITIONS: Final = 64
+BATCH: Final = 50
+BEFORE: Final = "0018"
+_LONGER_S: Final = 1_000.0
+"""A time limit that nobody reaches: a list gives up after 5 s, and is not served."""
+_REST_S: Final = 0.002
+_ASKED: Final = 300
 _PEOPLE: Final = """
     INSERT INTO subject (pseudonym, status, epoch)
     SELECT encode(sha256(g::text::bytea), 'hex'), 'active', 1
@@ -60,18 +73,18 @@ _MADE_BY: Final = """
     WHERE tablename = 'interaction'
         AND indexname NOT IN (SELECT conname FROM pg_constraint WHERE contype IN ('p', 'u'))
 """
-_ONE: Final = "SELECT item_id, value FROM interaction WHERE pseudonym = %s"
-_SOMEBODY: Final = "SELECT pseudonym FROM interaction LIMIT 1"
-_PARTED: Final = "CREATE TABLE parted (LIKE interaction) PARTITION BY HASH (pseudonym)"
-_PART: Final = """
-    CREATE TABLE parted_{n} PARTITION OF parted FOR VALUES WITH (MODULUS {of}, REMAINDER {n})
+_PARTITION: Final = """
+    SELECT tableoid::regclass::text FROM interaction WHERE pseudonym = %s LIMIT 1
 """
-_INDEXED: Final = """
-    CREATE UNIQUE INDEX ON parted_0 (pseudonym, event_key);
-    CREATE UNIQUE INDEX ON parted_0 (record_id);
-    CREATE INDEX ON parted_0 (pseudonym, occurred_at DESC, record_id);
-    CREATE INDEX ON parted_0 (item_id)
+_KEYS: Final = """
+    INSERT INTO data_key (pseudonym, wrapped, kek_id)
+    SELECT pseudonym, decode(pseudonym || pseudonym, 'hex'), 'kek' FROM subject
 """
+
+
+def user(number: int) -> Pseudonym:
+    """Return the pseudonym that ``fill`` gives the user of this number."""
+    return Pseudonym(hashlib.sha256(str(number).encode()).hexdigest())
 
 
 def fill(connection: psycopg.Connection, *, n_users: int) -> None:
@@ -86,16 +99,25 @@ def fill(connection: psycopg.Connection, *, n_users: int) -> None:
 
 
 @contextmanager
-def asking(url: str) -> Iterator[list[float]]:
-    """Ask for one person's rows without a rest until the block ends; give the seconds waited."""
+def opened(url: str) -> Iterator[SqlUnitsOfWork]:
+    """Give the service's transactions, that wait as long as it takes."""
+    uows = SqlUnitsOfWork(open_engine(url, lock_timeout_s=_LONGER_S, statement_timeout_s=_LONGER_S))
+    try:
+        yield uows
+    finally:
+        uows.close()
+
+
+@contextmanager
+def asking(url: str, who: Pseudonym) -> Iterator[list[float]]:
+    """Read one user's rows again and again until the block ends; give the seconds waited."""
     waited, is_done = list[float](), threading.Event()
-    with psycopg.connect(url, autocommit=True) as connection:
-        (who,) = connection.execute(_SOMEBODY).fetchone() or ("",)
+    with opened(url) as uows:
 
         def ask() -> None:
-            while not is_done.is_set():
+            while not is_done.wait(_REST_S):
                 begun = time.perf_counter()
-                connection.execute(_ONE, (who,)).fetchall()
+                look(uows, who)
                 waited.append(time.perf_counter() - begun)
 
         reader = threading.Thread(target=ask)
@@ -107,48 +129,127 @@ def asking(url: str) -> Iterator[list[float]]:
             reader.join()
 
 
+def look(uows: SqlUnitsOfWork, who: Pseudonym) -> None:
+    """Read what a list is made from."""
+    with uows.read() as uow:
+        uow.subjects.get(who)
+        uow.interactions.history(who, with_texts=False)
+        uow.interactions.evidence([who])
+
+
+def write(uows: SqlUnitsOfWork, who: Pseudonym) -> None:
+    """Store a note, as the service does."""
+    now = datetime.now(UTC)
+    key = EventKey(hashlib.sha256(f"{who}{now}".encode()).hexdigest())
+    told = Interaction(who, key, Kind.NOTE, now, text="sealed")
+    row = NewInteraction(told, RecordId(key[:32]))
+    with uows.write() as uow:
+        uow.subjects.lock_all([who])
+        uow.interactions.find([(who, key)])
+        uow.interactions.add([row], pending_until=now, received_at=now)
+        uow.interactions.mark_stored([row.record_id], lease=now, of=[who])
+
+
+def cost(uows: SqlUnitsOfWork, action: Callable[[SqlUnitsOfWork, Pseudonym], None]) -> float:
+    """Return the median milliseconds of an action, each of another user."""
+    took = []
+    for number in range(_ASKED):
+        begun = time.perf_counter()
+        action(uows, user(5_000 + number))
+        took.append(time.perf_counter() - begun)
+    return round(statistics.median(took) * 1_000, 2)
+
+
+def read_all(uows: SqlUnitsOfWork) -> float:
+    """Return the seconds in which everybody's evidence is read, as a process does at its start."""
+    begun = time.perf_counter()
+    with uows.read() as uow:
+        for _ in uow.interactions.all_rows():
+            pass
+    return round(time.perf_counter() - begun, 2)
+
+
+def clean(url: str, people: Sequence[Pseudonym], readers: Sequence[Pseudonym]) -> dict[str, Any]:
+    """Delete people's rows and clean, beside these readers; return the seconds of each."""
+    with opened(url) as uows, ExitStack() as stack:
+        with uows.write() as uow:
+            for one in people:
+                uow.interactions.delete_all_of(one)
+                uow.subjects.delete(one)
+        waited = [stack.enter_context(asking(url, one)) for one in readers]
+        begun = time.perf_counter()
+        uows.scrub(people)
+        took = time.perf_counter() - begun
+        stack.close()
+    return {"cleaning_s": round(took, 3), "longest_waits_s": [round(max(w), 3) for w in waited]}
+
+
 def measure(url: str, *, n_users: int) -> dict[str, object]:
-    """Fill a database and clean it, whole and one partition."""
-    schema.upgrade(url)
+    """Fill a database and clean it, before the partitions and with them."""
+    schema.upgrade(url, revision=BEFORE)
     with psycopg.connect(url, autocommit=True) as connection:
         fill(connection, n_users=n_users)
-        (size,) = connection.execute("SELECT pg_total_relation_size('interaction')").fetchone() or (
-            0,
-        )
-        engine = open_engine(url)
-        with asking(url) as waited:
-            begun = time.perf_counter()
-            maintenance.scrub(engine)
-            whole_s = time.perf_counter() - begun
-        engine.dispose()
-        connection.execute(_PARTED)
-        for number in range(N_PARTITIONS):
-            connection.execute(_PART.format(n=number, of=N_PARTITIONS))
-        connection.execute("INSERT INTO parted SELECT * FROM interaction")
-        connection.execute(_INDEXED)
+        print(f"{n_users} users filled in", flush=True)
+        size = "SELECT pg_total_relation_size('interaction')"
+        (n_bytes,) = connection.execute(size).fetchone() or (0,)
+        found: dict[str, Any] = {
+            "users": n_users,
+            "rows": PER_USER * n_users,
+            "table_mib": int(n_bytes) >> 20,
+        }
+        with opened(url) as uows:
+            found |= {"read_ms": [cost(uows, look)], "write_ms": [cost(uows, write)]}
+            found["everybody_s"] = [read_all(uows)]
+        found |= {"whole": clean(url, [user(0)], [user(1)]), "key_table_s": _key_table(url)}
         begun = time.perf_counter()
-        connection.execute("VACUUM (FULL) parted_0")
-        part_s = time.perf_counter() - begun
-    return {
-        "users": n_users,
-        "rows": PER_USER * n_users,
-        "table_mib": round(int(size) / 2**20),
-        "cleaning_s": round(whole_s, 2),
-        "longest_wait_of_a_reader_s": round(max(waited), 2),
-        "one_partition_s": round(part_s, 3),
-    }
+        schema.upgrade(url)
+        found["migration_s"] = round(time.perf_counter() - begun, 1)
+        connection.execute("VACUUM (ANALYZE)")
+        with opened(url) as uows:
+            found["read_ms"] += [cost(uows, look)]
+            found["write_ms"] += [cost(uows, write)]
+            found["everybody_s"] += [read_all(uows)]
+        readers = _beside(connection, user(1))
+        found["one_person"] = clean(url, [user(1)], readers)
+        readers = _beside(connection, user(2))
+        found["batch"] = clean(url, [user(2 + number) for number in range(BATCH)], readers)
+    return found
+
+
+def _beside(connection: psycopg.Connection, who: Pseudonym) -> tuple[Pseudonym, Pseudonym]:
+    """Return somebody of the same partition, and somebody of another."""
+    where = connection.execute(_PARTITION, (who,)).fetchone()
+    others = map(user, range(1_000, 5_000))
+    is_same = {(connection.execute(_PARTITION, (o,)).fetchone() == where): o for o in others}
+    return is_same[True], is_same[False]
+
+
+def _key_table(url: str) -> float:
+    """Return the seconds that the vault's table is written anew in: a row a user."""
+    engine = open_engine(url, statement_timeout_s=_LONGER_S)
+    with engine.begin() as connection:
+        create_tables(Session(connection, is_postgres=True))
+        connection.exec_driver_sql(_KEYS)
+    begun = time.perf_counter()
+    postgres_files.rewrite(engine, ["data_key"])
+    took = time.perf_counter() - begun
+    engine.dispose()
+    return round(took, 2)
 
 
 def draw(rows: Sequence[dict[str, Any]]) -> None:
-    """Draw how long a table is locked by the number of users."""
+    """Draw how long a reader waits by the number of users."""
     figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
     sizes = [row["users"] for row in rows]
-    for key, label in (
-        ("longest_wait_of_a_reader_s", "as it is: a reader waits"),
-        ("one_partition_s", f"one of {N_PARTITIONS} partitions (not built)"),
+    for key, place, label in (
+        ("whole", 0, "before: the whole table"),
+        ("batch", 0, f"{BATCH} people erased; reader in one of their partitions"),
+        ("one_person", 0, "one person erased; reader in the same partition"),
+        ("one_person", 1, "reader in another partition"),
     ):
-        axes.plot(sizes, [row[key] for row in rows], "o-", label=label)
-    axes.set(xscale="log", yscale="log", xlabel="users, 14 rows each", ylabel="s")
+        axes.plot(sizes, [row[key]["longest_waits_s"][place] for row in rows], "o-", label=label)
+    axes.set(xscale="log", yscale="log", xlabel=f"users, {PER_USER} rows each")
+    axes.set_ylabel("longest wait of a reader, s")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
     axes.grid(visible=True, alpha=0.3)
