@@ -41,7 +41,7 @@ class Published:
 
 _LEAK: Final = (
     "theirs: Llama 3 of 8 billion parameters, and 80 % of the test items in the prompt's history; "
-    "ours: the reader, a small model, and none"
+    "ours: SmolLM2 of 135 million, which orders the first 16 candidates by bare titles, and none"
 )
 _RECERASER: Final = "theirs: one scalar centroid for all shards, stopped on the test set"
 _RECERASERS: Final = ("receraser_pair", "receraser_user", "receraser_item")
