@@ -100,7 +100,7 @@ class Adapters:
         closing.callback(chroma.close)
         self.redis = _redis(settings, closing)
         own, self._others = nodes_of(settings, self.redis, identity=self.identity)
-        self._here = own if is_worker else None
+        self.here = own if is_worker else None
         self.memory = self._memory(chroma)
         self.catalogue_index = ChromaCatalogueIndex(chroma, spec=spec_of(self.embedder, None))
         self.opinions = _opinions(settings.opinions)
@@ -123,18 +123,18 @@ class Adapters:
         store = ChromaMemoryStore(
             chroma,
             spec=spec_of(self.embedder, self.settings),
-            here=None if self._here is None else partial(cleaned, self._here),
+            here=None if self.here is None else partial(cleaned, self.here),
             elsewhere=[partial(cleaned, node) for node in self._others],
         )
         return EncryptedMemoryStore(store, vault=self.vault)
 
     def _probe(self) -> Probe:
         """Return what searches the files here, or asks a worker that has them."""
-        limit_s = WORK_S if self._here else SEARCH_S
-        asked = [*([self._here] if self._here else []), *self._others]
+        limit_s = WORK_S if self.here else SEARCH_S
+        asked = [*([self.here] if self.here else []), *self._others]
         others: list[Probe] = [QueuedProbe(node, timeout_s=limit_s) for node in asked]
         stores = probed_stores(self.settings)
-        if self._here:
+        if self.here:
             stores = [store for store in stores if store.format is not StoreFormat.CHROMA]
         here: list[Probe] = [FileProbe(stores)] if stores or not others else []
         return ProbeOfAll([*others, *here])

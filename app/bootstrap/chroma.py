@@ -54,6 +54,13 @@ def nodes_of(
     return own, list(nodes.values())
 
 
+def share_of_node(settings: Settings) -> tuple[int, int]:
+    """Return which this node is, of how many; the only one where it is not among them."""
+    nodes = list(settings.chroma.servers)
+    own = settings.chroma.node
+    return (nodes.index(own), len(nodes)) if own in nodes else (0, 1)
+
+
 def cleaned(node: Node) -> MaintenanceReport:
     """Have a node's files cleaned, and return what was done there."""
     return report_of(node.clean())

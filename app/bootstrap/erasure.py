@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from app.bootstrap.adapters import Adapters
+from app.bootstrap.chroma import share_of_node
 from app.bootstrap.fault_injection import stopping_at
 from app.bootstrap.metrics import timing
 from app.bootstrap.shared import SharedServices
@@ -126,6 +127,7 @@ def erase_of(
             max_attempts=forget.max_attempts,
             backoff_s=forget.backoff_s,
             batch=forget.batch,
+            share=share_of_node(adapters.settings) if adapters.here else (0, 1),
         ),
         on_point=timing(metrics, adapters.clock, then=stopping_at(forget.stop_at)),
     )

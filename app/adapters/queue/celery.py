@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
-from zlib import crc32
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from app.domain.erasure.request import share_of
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import RequestId
 from app.ports.clock import Clock
@@ -116,7 +116,7 @@ class CeleryQueue:
         self._queues = [queue_of(node) for node in nodes]
 
     def ring(self, request_id: RequestId) -> None:
-        queue = self._queues[crc32(request_id.encode()) % len(self._queues)]
+        queue = self._queues[share_of(request_id, n=len(self._queues))]
         try:
             self._app.send_task(FORGET_RUN, args=[request_id], retry=False, queue=queue)
         except OperationalError as exc:

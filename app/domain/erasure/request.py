@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+from zlib import crc32
 
 from app.domain.audit.entries import LeafKind
 from app.domain.erasure.scope import Scope
@@ -120,6 +121,11 @@ class Extension(StrEnum):
 
     COMPLEXITY = "complexity"
     NUMBER = "number_of_requests"
+
+
+def share_of(request_id: RequestId, *, n: int) -> int:
+    """Return which of ``n`` nodes a request is for, in [0, n)."""
+    return crc32(request_id.encode()) % n
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from app.domain.audit.entries import LeafKind
-from app.domain.erasure.request import ErasureRequest, RequestState, Step
+from app.domain.erasure.request import ErasureRequest, RequestState, Step, share_of
 from app.domain.errors import AppError, DependencyUnavailableError
 from app.domain.models import RequestId
 from app.ports.clock import Clock
@@ -41,6 +41,8 @@ class EraseConfig:
         backoff_s: seconds before the second attempt; doubled for each further one.
         backoff_limit_s: most seconds between two attempts.
         batch: requests that are worked on together at most.
+        share: (which, of how many): of those that wait a worker takes its node's along, so that
+            each node has some to do where many wait. They are who their queues were rung for.
     """
 
     lease_s: float = 30.0
@@ -49,6 +51,7 @@ class EraseConfig:
     backoff_s: float = 0.5
     backoff_limit_s: float = 60.0
     batch: int = 50
+    share: tuple[int, int] = (0, 1)
 
 
 Checks = Mapping[RequestId, Callable[[], None]]
@@ -91,10 +94,11 @@ class ErasureLeases:
             )
 
     def _waiting(self) -> list[RequestId]:
-        limit = self._config.batch - 1
+        limit, (own, n) = self._config.batch - 1, self._config.share
         with self._uows.read() as uow:
-            ids = uow.requests.claimable(now=self._clock.now(), limit=limit)
-            found = [request for one in ids if (request := uow.requests.get(one)) is not None]
+            ids = uow.requests.claimable(now=self._clock.now(), limit=n * limit)
+            ours = [one for one in ids if share_of(one, n=n) == own][:limit]
+            found = [request for one in ours if (request := uow.requests.get(one)) is not None]
         return [request.request_id for request in found if _is_untried(request, n_claims=0)]
 
     def _is_allowed(self, request: ErasureRequest) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from app.domain.erasure.request import ErasureRequest, Ground, RequestState
+from app.domain.erasure.request import ErasureRequest, Ground, RequestState, share_of
 from app.domain.erasure.residue import Needles, ProbeReport
 from app.domain.erasure.scope import AllScope, ItemsScope, Scope
 from app.domain.models import ItemId, RequestId
+from app.services.erasure.leases import EraseConfig, ErasureLeases
 from app.services.erasure.requests import ForgetCommand
 from tests.world import World
 
@@ -145,3 +146,22 @@ def test_two_erasures_of_all_complete_together(shared_world: World) -> None:
 
     shared_world.settle()
     assert shared_world.container.erase.execute(first) == {first, again}
+
+
+def test_a_worker_takes_along_those_that_its_own_node_was_rung_for(shared_world: World) -> None:
+    requests = [forget(shared_world, f"user-7-{number}") for number in range(8)]
+    uows, clock = shared_world.adapters.uows, shared_world.adapters.clock
+    first, claimed = requests[0], set[RequestId]()
+    for own in range(2):
+        config = EraseConfig(share=(own, 2), lease_s=1.0)
+        leases = ErasureLeases(uows=uows, clock=clock, owner=f"worker {own}", config=config)
+        asked = first if own == 0 else next((one for one in requests if one not in claimed), first)
+
+        found = {one.request_id for one in leases.claim(asked)}
+
+        theirs = {one for one in requests if share_of(one, n=2) == own}
+        assert found == ({asked} | theirs) - claimed
+        claimed |= found
+    assert claimed == set(requests)
+    shared_world.clock.ahead += timedelta(seconds=2)
+    assert all(shared_world.erase(request_id) for request_id in requests)
