@@ -72,24 +72,22 @@ def draw_stall(measured: Mapping[str, Any], path: Path) -> None:
 def draw_nodes(rows: Sequence[Row], path: Path) -> None:
     """Draw certificates a minute by servers, measured and computed, of ``erasure_nodes.json``."""
     asked = sorted({row["asked"] for row in rows})
-    sizes = sorted({row["memories"] for row in rows})
     figure, panels = plt.subplots(
-        1, len(asked), figsize=(5.2 * len(asked), 4), layout="constrained", squeeze=False
+        1, len(asked), figsize=(5.2 * len(asked), 4.2), layout="constrained", squeeze=False
     )
     for axes, n_asked in zip(panels[0], asked, strict=True):
-        for number, size in enumerate(sizes):
-            for at_once in sorted({row["at_once"] for row in rows}):
-                line = [
-                    row
-                    for row in rows
-                    if (row["asked"], row["memories"], row["at_once"]) == (n_asked, size, at_once)
-                ]
-                places = [row["servers"] for row in line]
-                look = {"color": f"C{number}", "marker": "ov"[at_once > 1], "ms": 5}
-                label = f"{size:,} memories, {at_once} erasure{'s'[: at_once > 1]} a worker"
-                axes.plot(places, [row["a_minute"] for row in line], "-", label=label, **look)
-                computed = [row["computed_a_minute"] for row in line]
-                axes.plot(places, computed, ":", alpha=0.6, **look)
+        lines: dict[tuple[int, int], dict[int, Row]] = {}
+        for row in (row for row in rows if row["asked"] == n_asked):
+            # Of two commits the later in the file.
+            lines.setdefault((row["memories"], row["at_once"]), {})[row["servers"]] = row
+        for number, ((memories, at_once), line) in enumerate(sorted(lines.items())):
+            look = {"color": f"C{number}", "marker": "ov"[at_once > 1]}
+            told = [row for _, row in sorted(line.items())]
+            places = [row["servers"] for row in told]
+            label = f"{memories:,} memories, {at_once} at once a worker"
+            axes.plot(places, [row["a_minute"] for row in told], "-", label=label, **look)
+            computed = [row["computed_a_minute"] for row in told]
+            axes.plot(places, computed, ":", alpha=0.6, **look)
         axes.set(
             title=f"{n_asked} users ask at once",
             xlabel="Chroma servers, each with a worker",
@@ -98,7 +96,7 @@ def draw_nodes(rows: Sequence[Row], path: Path) -> None:
             ylim=(0, None),
         )
         axes.grid(visible=True, alpha=0.3)
-    panels[0][-1].legend(fontsize=7)
+        axes.legend(fontsize=7)
     figure.suptitle(
         "solid: measured, all on two cores. dotted: computed, each node a machine of its own",
         fontsize=9,
