@@ -184,44 +184,56 @@ def clean(url: str, people: Sequence[Pseudonym], readers: Sequence[Pseudonym]) -
     return {"cleaning_s": round(took, 3), "longest_waits_s": [round(max(w), 3) for w in waited]}
 
 
-def measure(url: str, *, n_users: int) -> dict[str, object]:
+def measure(url: str, *, n_users: int) -> dict[str, Any]:
     """Fill a database and clean it, before the partitions and with them."""
     schema.upgrade(url, revision=BEFORE)
     with psycopg.connect(url, autocommit=True) as connection:
         fill(connection, n_users=n_users)
-        print(f"{n_users} users filled in", flush=True)
+    found = {"users": n_users, "rows": PER_USER * n_users}
+    return found | {"before": measure_whole(url)} | migrate(url) | {"now": measure_parts(url)}
+
+
+def measure_whole(url: str) -> dict[str, Any]:
+    """Clean where all rows of people lie in one table."""
+    with psycopg.connect(url, autocommit=True) as connection:
         size = "SELECT pg_total_relation_size('interaction')"
         (n_bytes,) = connection.execute(size).fetchone() or (0,)
-        found: dict[str, Any] = {
-            "users": n_users,
-            "rows": PER_USER * n_users,
-            "table_mib": int(n_bytes) >> 20,
-        }
-        with opened(url) as uows:
-            found |= {"read_ms": [cost(uows, look)], "write_ms": [cost(uows, write)]}
-            found["everybody_s"] = [read_all(uows)]
-        found |= {"whole": clean(url, [user(0)], [user(1)]), "key_table_s": _key_table(url)}
-        begun = time.perf_counter()
-        schema.upgrade(url)
-        found["migration_s"] = round(time.perf_counter() - begun, 1)
-        connection.execute("VACUUM (ANALYZE)")
-        with opened(url) as uows:
-            found["read_ms"] += [cost(uows, look)]
-            found["write_ms"] += [cost(uows, write)]
-            found["everybody_s"] += [read_all(uows)]
-        readers = _beside(connection, user(1))
-        found["one_person"] = clean(url, [user(1)], readers)
-        readers = _beside(connection, user(2))
-        found["batch"] = clean(url, [user(2 + number) for number in range(BATCH)], readers)
-    return found
+    found = _costs(url) | {"table_mib": int(n_bytes) >> 20, "key_table_s": _key_table(url)}
+    return found | {"one_person": clean(url, [user(0)], [user(1)])}
 
 
-def _beside(connection: psycopg.Connection, who: Pseudonym) -> tuple[Pseudonym, Pseudonym]:
+def migrate(url: str) -> dict[str, Any]:
+    """Lay the rows on partitions, as an upgrade does."""
+    begun = time.perf_counter()
+    schema.upgrade(url)
+    return {"migration_s": round(time.perf_counter() - begun, 1)}
+
+
+def measure_parts(url: str) -> dict[str, Any]:
+    """Clean where they lie on partitions."""
+    found = _costs(url)
+    found["one_person"] = clean(url, [user(1)], _beside(url, user(1)))
+    people = [user(2 + number) for number in range(BATCH)]
+    return found | {"batch": clean(url, people, _beside(url, user(2)))}
+
+
+def _costs(url: str) -> dict[str, Any]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+    with opened(url) as uows:
+        found: dict[str, Any] = {"read_ms": cost(uows, look), "write_ms": cost(uows, write)}
+        return found | {"everybody_s": read_all(uows)}
+
+
+def _beside(url: str, who: Pseudonym) -> tuple[Pseudonym, Pseudonym]:
     """Return somebody of the same partition, and somebody of another."""
-    where = connection.execute(_PARTITION, (who,)).fetchone()
-    others = map(user, range(1_000, 5_000))
-    is_same = {(connection.execute(_PARTITION, (o,)).fetchone() == where): o for o in others}
-    return is_same[True], is_same[False]
+    with psycopg.connect(url) as connection:
+        where = connection.execute(_PARTITION, (who,)).fetchone()
+        others = {
+            connection.execute(_PARTITION, (other,)).fetchone() == where: other
+            for other in map(user, range(1_000, 2_000))
+        }
+    return others[True], others[False]
 
 
 def _key_table(url: str) -> float:
@@ -241,13 +253,14 @@ def draw(rows: Sequence[dict[str, Any]]) -> None:
     """Draw how long a reader waits by the number of users."""
     figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
     sizes = [row["users"] for row in rows]
-    for key, place, label in (
-        ("whole", 0, "before: the whole table"),
-        ("batch", 0, f"{BATCH} people erased; reader in one of their partitions"),
-        ("one_person", 0, "one person erased; reader in the same partition"),
-        ("one_person", 1, "reader in another partition"),
+    for when, key, reader, label in (
+        ("before", "one_person", 0, "before: the whole table"),
+        ("now", "batch", 0, f"{BATCH} people erased; reader in one of their partitions"),
+        ("now", "one_person", 0, "one person erased; reader in the same partition"),
+        ("now", "one_person", 1, "reader in another partition"),
     ):
-        axes.plot(sizes, [row[key]["longest_waits_s"][place] for row in rows], "o-", label=label)
+        waits = [row[when][key]["longest_waits_s"][reader] for row in rows]
+        axes.plot(sizes, waits, "o-", label=label)
     axes.set(xscale="log", yscale="log", xlabel=f"users, {PER_USER} rows each")
     axes.set_ylabel("longest wait of a reader, s")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
