@@ -135,6 +135,8 @@ def _open_postgres(
         "SET TIME ZONE 'UTC'; "
         # One plan for everybody would take a lock on the partitions of everybody.
         "SET plan_cache_mode = force_custom_plan; "
+        # To compile a statement for 64 partitions takes longer than to execute it.
+        "SET jit = off; "
         f"SET lock_timeout = {int(lock_timeout_s * 1000)}; "
         f"SET statement_timeout = {int(statement_timeout_s * 1000)}; "
         f"SET idle_in_transaction_session_timeout = {int(statement_timeout_s * 1000)}"
