@@ -42,8 +42,14 @@ def _at_a_rate(offered: int) -> str:
     return f"p50 {lists['p50']:.0f}, p99 {lists['p99']:.0f} ms"
 
 
-def _by_users(key: str) -> str:
-    return ", ".join(f"{row[key]:.2g} s" for row in at("erasure_rewrite", "rows"))
+def _filled() -> str:
+    return ", ".join(f"{row['users']:,}" for row in at("erasure_rewrite", "rows"))
+
+
+def _waited(when: str, cleaning: str, *, reader: int = 0) -> str:
+    rows = at("erasure_rewrite", "rows")
+    waits = [row[when][cleaning]["longest_waits_s"][reader] for row in rows]
+    return ", ".join(f"{wait:.2g} s" for wait in waits)
 
 
 def _a_minute(key: str) -> str:
@@ -552,10 +558,12 @@ ROWS: Final[tuple[Row, ...]] = (
         ("erasure_nodes.png",),
     ),
     (
-        "PostgreSQL's tables written anew for erasures: the longest wait of a reader, by users",
+        "PostgreSQL's files cleaned after erasures: the longest wait of a reader, by users",
         lambda: (
-            f"{_by_users('longest_wait_of_a_reader_s')} with 10,000, 100,000 and 1,000,000; of "
-            f"one of 64 partitions, which are not built: {_by_users('one_partition_s')}"
+            f"of {_filled()} users: {_waited('now', 'one_person')} in the partition of one person "
+            f"erased, {_waited('now', 'one_person', reader=1)} in another, "
+            f"{_waited('now', 'batch')} with 50 erased; "
+            f"{_waited('before', 'one_person')} before, with whole tables"
         ),
         ("erasure_rewrite",),
         ("erasure_rewrite.png",),
