@@ -112,6 +112,12 @@ class Neighbours(Protocol):
                 large. Else the hash of users and their items that is kept up with every change.
         """
 
+    def is_hashed(self) -> bool:
+        """Whether ``state_hash`` need not wait: that of a large build takes longer than the build.
+
+        Each call brings it a little nearer.
+        """
+
     def hash_of(self, histories: Iterable[tuple[Pseudonym, Sequence[ItemId]]]) -> str:
         """Return the full state hash that these users' items would have; changes nothing."""
 

@@ -100,7 +100,8 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _n_users(folder: Path) -> int:
+def n_users(folder: Path) -> int:
+    """Return how many users a filled directory has beside the askers."""
     with closing(sqlite3.connect(folder / "lethe.db")) as connection:
         (found,) = connection.execute("SELECT count(*) FROM subject").fetchone()
     return int(found) - N_ASKERS
@@ -135,7 +136,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for folder in options.folders:
         load = [round(one, ndigits=1) for one in os.getloadavg()]
-        rows.append({"users": _n_users(folder), **measure(folder), "load_average_before": load})
+        rows.append({"users": n_users(folder), **measure(folder), "load_average_before": load})
         print(rows[-1], flush=True)
         write_result("scale", {"seed": SEED, "items": N_ITEMS, "rows": rows})
         draw(rows)

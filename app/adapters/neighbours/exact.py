@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
@@ -22,24 +22,23 @@ from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym, Scored
 from app.ports.neighbours import Among
 
-History = tuple[Pseudonym, Sequence[ItemId]]
-_HASHED_AT_ONCE: Final = 200
-"""Users of a build that are hashed under the lock, some milliseconds."""
 _Changes = Mapping[Pseudonym, Sequence[ItemId]]
+History = tuple[Pseudonym, Sequence[ItemId]]
+_HASHED_AT_ONCE: Final = 200  # users; some milliseconds under the lock
+_REST_S: Final = 0.0002
+_HASH_WAIT_S: Final = 1.0  # after the model; at some 300,000 users the hash is there by then
 
 
 class ExactNeighbours:
     """Integer counts that are decremented, EASE derived from them, user-kNN without it.
 
-    Up to ``dense_limit`` items the ranker is EASE. Its model is computed by ``refresh`` and
-    swapped in whole; requests read it without a lock. After a removal the old model is only
-    ever used through its downdate, which leaves out what was removed; where that is not
-    sound, requests are answered by user-kNN on the posting lists, under the lock that ``apply``
-    takes. Above the limit EASE covers the ``head_limit`` items that most users have, counted
-    anew for each refresh, and user-kNN speaks for the rest (``head.joined``), under that lock.
+    Up to ``dense_limit`` items the ranker is EASE, computed by ``refresh``, swapped in whole and
+    read without a lock. After a removal the old model is only used through its downdate, which
+    leaves out what was removed; where that is not sound, user-kNN answers on the posting lists,
+    under the lock that ``apply`` takes. Above the limit EASE covers the ``head_limit`` items that
+    most users have, counted anew for each refresh, and user-kNN the rest, under that lock.
 
-    Memory: the state's (see ``State``) and the model's (see ``Ease``), and while a refresh runs
-    16 bytes a cell more; see ``benchmarks/results/neighbours.json``.
+    Memory: the state's and the model's (``State``, ``Ease``), and 16 bytes a cell in a refresh.
 
     Args:
         dense_limit: the largest catalogue, in items, that EASE is computed for as a whole.
@@ -84,17 +83,17 @@ class ExactNeighbours:
         self._builds = 0
 
     def build(self, histories: Iterable[History]) -> None:
-        """Replace the whole state by these users' items, hash it and refresh derived models."""
+        """Replace the whole state by these users' items and refresh derived models."""
         state = self._of(histories)
         with self._lock:
             self._state = state
             self._counted += 1
             self._withdraw()
         # Beside each other: models are products of matrices, which need no interpreter.
-        with ThreadPoolExecutor(1, thread_name_prefix="neighbours") as beside:
-            hashed = beside.submit(self.state_hash)
-            self.refresh()
-            hashed.result()
+        hashing = threading.Thread(target=self.state_hash, name="neighbours-hash", daemon=True)
+        hashing.start()
+        self.refresh()
+        hashing.join(_HASH_WAIT_S)
 
     def _of(self, histories: Iterable[History]) -> State:
         state = State(dense_limit=self._dense_limit, weighing=self._weighing)
@@ -224,11 +223,7 @@ class ExactNeighbours:
         return best_items(scores, table.items, top_n=top_n, eligible=table.eligible(among))
 
     def refresh(self) -> bool:
-        """Bring the model up to the state's generation; return whether anything was done.
-
-        Only the copy of the counts and the swap hold up ``apply``; requests that a model
-        answers are never held up.
-        """
+        """Bring the model up to the state; only copying counts and the swap hold up ``apply``."""
         with self._refreshing:
             begun = self._begin()
             if begun is None:
@@ -264,6 +259,7 @@ class ExactNeighbours:
         """Count the pairs again once a catalogue has shrunk to the limit."""
         if self._state.may_be_dense and not self._state.is_dense:
             self._state = self._of(self._state.histories())
+            self._state.hash_some(self._state.users.n_numbers)
             self._tables.clear()
 
     def _install(self, model: Ease, coming: Refresh) -> None:
@@ -286,13 +282,17 @@ class ExactNeighbours:
             with self._lock:
                 if self._state.hash_some(_HASHED_AT_ONCE):
                     return self._state.rows.digest()
+            time.sleep(_REST_S)  # or whoever else waits for the lock would not get it
         with self._lock:
             self._densify()
             frozen = self._state.frozen()
         return frozen.digest()
 
+    def is_hashed(self) -> bool:
+        with self._lock:
+            return self._state.hash_some(_HASHED_AT_ONCE)
+
     def hash_of(self, histories: Iterable[History]) -> str:
-        """Return the full state hash that these users' items would have; changes nothing."""
         return self._of(histories).frozen().digest()
 
     def edition(self) -> int:

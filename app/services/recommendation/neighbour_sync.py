@@ -207,7 +207,8 @@ class NeighbourSync:
         with self._lock:
             seq = self._seq
         self._fold()
-        acked = seq if self._neighbours.is_settled() else self._acked
+        is_done = self._neighbours.is_settled() and self._neighbours.is_hashed()
+        acked = seq if is_done else self._acked
         beat_due_s = self._beaten_s + self._config.lease_s / _BEATS_PER_LEASE
         if acked != self._acked or self._clock.monotonic_s() >= beat_due_s:
             self._beat(acked)
@@ -227,13 +228,15 @@ class NeighbourSync:
             self.work.add("refreshed")
 
     def _beat(self, acked: int) -> None:
+        # Without one the process counts, and serves; certificates wait until it has one.
+        state_hash = self._neighbours.state_hash() if self._neighbours.is_hashed() else None
         lease_until = self._clock.now() + timedelta(seconds=self._config.lease_s)
         with self._uows.write() as uow:
             uow.processes.beat(
                 self._config.process_id,
                 acked_seq=acked,
                 lease_until=lease_until,
-                state_hash=self._neighbours.state_hash(),
+                state_hash=state_hash,
             )
         self._acked = acked
         self._beaten_s = self._clock.monotonic_s()

@@ -190,3 +190,46 @@ def test_additions_wait_forty_times_as_long_as_the_last_model_took(own_world: Wo
         editions.append(neighbours.edition())
 
     assert editions[0] == editions[1] < editions[2]
+
+
+class _Unhashed(ExactNeighbours):
+    """Has more to hash than a start waits for."""
+
+    may_end = False
+
+    def is_hashed(self) -> bool:
+        return self.may_end and super().is_hashed()
+
+
+def test_a_process_serves_before_its_hash_is_there_and_certificates_wait_for_it(
+    shared_world: World,
+) -> None:
+    adapters, neighbours = shared_world.adapters, _Unhashed()
+    feed = NeighbourSync(
+        uows=adapters.uows,
+        neighbours=neighbours,
+        kept=KeptUsers(),
+        topics=topics_of(adapters),
+        clock=adapters.clock,
+        config=NeighbourSyncConfig(process_id="unhashed"),
+    )
+
+    feed.start()
+    assert neighbours.popular(top_n=1)
+    assert (feed.acknowledge(), _told(adapters)) == (-1, (-1, None))
+    neighbours.may_end = True
+    with adapters.uows.read() as uow:
+        head = uow.changes.head()
+    assert feed.acknowledge() == head
+    assert _told(adapters) == (head, neighbours.state_hash())
+    feed.stop()
+
+
+def _told(adapters: Adapters) -> tuple[int, str | None]:
+    """Return what a process says of itself, the number that it acknowledges and its hash."""
+    with adapters.uows.read() as uow:
+        live = uow.processes.live(now=adapters.clock.now())
+    [(acked, state_hash)] = [
+        (one.acked_seq, one.state_hash) for one in live if one.process_id == "unhashed"
+    ]
+    return acked, state_hash

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from app.adapters.neighbours import ExactNeighbours, UserKnn
+from app.adapters.neighbours import ExactNeighbours, UserKnn, exact
 from app.adapters.neighbours.ease import Downdate, Ease, Removal, fit
 from app.adapters.neighbours.inverse import invert
 from app.adapters.neighbours.lists import Ints
@@ -321,3 +321,25 @@ def test_forgotten_ids_leave_the_memory_with_the_refresh() -> None:
     assert "only-item" not in state.items.key
     assert "only-item" not in serving.model.position
     assert not neighbours._losses.had  # noqa: SLF001 - the same
+
+
+def test_a_build_that_does_not_wait_for_its_hash_comes_to_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exact, "_HASH_WAIT_S", 0.0)
+    monkeypatch.setattr(exact, "_HASHED_AT_ONCE", 1)
+    items = [ItemId(str(n)) for n in range(18)]
+    histories = {called(f"u{n}"): (items[n % 7], items[7 + n % 11]) for n in range(200)}
+    built, applied = ExactNeighbours(), ExactNeighbours()
+
+    built.build(histories.items())
+    for one in (built, applied):
+        one.apply(
+            {called("u199"): (), called("u0"): (items[3],), called("new"): (items[1], items[2])}
+        )
+    applied.apply({who: items for who, items in histories.items() if who != called("u199")})
+    applied.apply({called("u0"): (items[3],)})
+
+    while not built.is_hashed():
+        pass
+    assert built.state_hash() == applied.state_hash()
