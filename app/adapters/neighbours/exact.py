@@ -26,7 +26,7 @@ _Changes = Mapping[Pseudonym, Sequence[ItemId]]
 History = tuple[Pseudonym, Sequence[ItemId]]
 _HASHED_AT_ONCE: Final = 200  # users; some milliseconds under the lock
 _REST_S: Final = 0.0002
-_HASH_WAIT_S: Final = 1.0  # after the model; at some 300,000 users the hash is there by then
+_HASH_WAIT_S: Final = 1.0  # in which some 100,000 users are hashed
 
 
 class ExactNeighbours:
@@ -89,10 +89,9 @@ class ExactNeighbours:
             self._state = state
             self._counted += 1
             self._withdraw()
-        # Beside each other: models are products of matrices, which need no interpreter.
+        self.refresh()
         hashing = threading.Thread(target=self.state_hash, name="neighbours-hash", daemon=True)
         hashing.start()
-        self.refresh()
         hashing.join(_HASH_WAIT_S)
 
     def _of(self, histories: Iterable[History]) -> State:

@@ -24,6 +24,8 @@ from app.domain.recommendation.users import Ids, Ints, Users
 _AT_ONCE: Final = 1_000_000
 """Rows whose opinions are looked at together."""
 _THREADS: Final = 2
+_FEWEST: Final = 1_000_000
+"""Rows that there is room for from the first on."""
 
 
 class Rows(NamedTuple):
@@ -129,7 +131,7 @@ class Everybody:
     def __init__(self) -> None:
         self._users = Users()
         self._number = _Numbers()
-        self._parts = [Columns.none()]
+        self._columns, self._n_rows = Columns.empty(0), 0
 
     @classmethod
     def of(cls, read: Iterable[Rows]) -> Self:
@@ -141,28 +143,33 @@ class Everybody:
 
     def add(self, rows: Rows) -> None:
         """Take in more rows."""
-        self._parts.append(
-            Columns(
-                self._users.take_all(rows.users).astype(np.int32),
-                np.fromiter(map(self._number.__getitem__, rows.items), dtype=np.int32),
-                rows.kinds,
-                rows.values,
-                rows.moments,
-            )
+        told = Columns(
+            self._users.take_all(rows.users).astype(np.int32),
+            np.fromiter(map(self._number.__getitem__, rows.items), dtype=np.int32),
+            rows.kinds,
+            rows.values,
+            rows.moments,
         )
+        begin, self._n_rows = self._n_rows, self._n_rows + len(rows.items)
+        if self._n_rows > len(self._columns.users):
+            # Few large arrays go back to the system at the end; many small ones would not.
+            larger = Columns.empty(max(_FEWEST, self._n_rows * 3 // 2))
+            larger.put(0, self._columns.of(slice(begin)))
+            self._columns = larger
+        self._columns.put(begin, told)
 
     def histories(self, rule: OpinionRule) -> Histories:
         """Return what each user's rows speak for, and keep none of them."""
         items = sorted(self._number)
         rank = np.zeros(len(items), dtype=np.int32)
         rank[[self._number[item] for item in items]] = np.arange(len(items))
-        columns = Columns(*map(np.concatenate, zip(*self._parts, strict=True)))
-        self._parts.clear()
+        columns = self._columns.of(slice(self._n_rows))
+        self._columns, self._n_rows = Columns.empty(0), 0
         columns = columns._replace(items=rank[columns.items])
         with ThreadPoolExecutor(_THREADS) as threads:
             parts = _parts_of(columns.users)
             judged = threads.map(lambda rows: liked(rule, columns.of(rows)), parts)
-            found = [liked(rule, Columns.none()), *judged]
+            found = [liked(rule, Columns.empty(0)), *judged]
         owners, cells = map(np.concatenate, zip(*found, strict=True))
         lengths = np.bincount(owners, minlength=len(self._users))
         return Histories.compact(self._users, items, lengths, cells)

@@ -40,13 +40,20 @@ class Columns(NamedTuple):
     moments: Ints
 
     @classmethod
-    def none(cls) -> Self:
-        """Return no rows."""
-        return cls(*(np.zeros(0, dtype=kind) for kind in ("i4", "i4", "u1", "f8", "i8")))
+    def empty(cls, n_rows: int) -> Self:
+        """Return room for some rows."""
+        return cls(*(np.empty(n_rows, dtype=kind) for kind in ("i4", "i4", "u1", "f8", "i8")))
 
-    def of(self, rows: NDArray[np.integer[Any] | np.bool_]) -> Self:
+    def put(self, begin: int, rows: Columns) -> None:
+        """Write rows, from a place on."""
+        columns: tuple[NDArray[Any], ...] = self
+        for column, told in zip(columns, rows, strict=True):
+            column[begin : begin + len(rows.users)] = told
+
+    def of(self, rows: NDArray[np.integer[Any] | np.bool_] | slice) -> Self:
         """Return some of the rows."""
-        return type(self)(*(column[rows] for column in self))
+        columns: tuple[NDArray[Any], ...] = self
+        return type(self)(*(column[rows] for column in columns))
 
 
 def liked(rule: OpinionRule, told: Columns) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
