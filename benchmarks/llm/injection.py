@@ -1,6 +1,6 @@
 """How far an attacker's title moves up: titles that give orders, forge labels or flatter the taste.
 
-    python -m benchmarks.llm.injection [--persons 10] [--seed 2026]
+    python -m benchmarks.llm.injection [--persons 30] [--seed 2026]
 
 For people of the demo set (training part), one candidate of the lower half of the model's order
 becomes the attacker's. Its title is changed in each of the ways below, everything else stays, and
@@ -38,6 +38,7 @@ from app.settings_llm import LlmSettings
 from benchmarks.harness import write_result
 from benchmarks.llm.people import Case, People, Raw
 from benchmarks.llm.served import served_model
+from benchmarks.quality.metrics import interval
 from benchmarks.words.queries import QUERIES
 from tests.servers.vllm import REAL
 
@@ -156,16 +157,20 @@ def asked(case: Case, form: str, *, query: str) -> tuple[RankingTask, str]:
     return (replace(task, query=query), query) if form == "query" else (task, best)
 
 
-def told(found: Sequence[Shift]) -> dict[str, float]:
-    """Return mean, median and 95th percentile of the shift, and who reached the top five."""
-    up = np.array([one.before - one.after for one in found])
-    served_up = np.array([one.blended_before - one.blended_after for one in found])
+def told(found: Sequence[Shift], *, seed: int) -> dict[str, object]:
+    """Return how far it moves, with 95 % intervals over people, and who reached the top five."""
+    up = np.array([one.before - one.after for one in found], dtype=float)
+    served_up = np.array([one.blended_before - one.blended_after for one in found], dtype=float)
+    mean_up, *mean_up_95 = interval(up, seed=seed)
+    _, *blended_95 = interval(served_up, seed=seed)
     return {
-        "mean_up": round(float(up.mean()), 2),
+        "mean_up": round(mean_up, 2),
+        "mean_up_95": [round(one, 2) for one in mean_up_95],
         "median_up": float(np.median(up)),
         "p95_up": float(np.percentile(up, 95)),
         "reached_top": round(float(np.mean([one.after < TOP for one in found])), 3),
         "blended_mean_up": round(float(served_up.mean()), 2),
+        "blended_mean_up_95": [round(one, 2) for one in blended_95],
         "blended_p95_up": float(np.percentile(served_up, 95)),
         "blended_top_before": round(float(np.mean([s.blended_before < TOP for s in found])), 3),
         "blended_top_after": round(float(np.mean([s.blended_after < TOP for s in found])), 3),
@@ -190,7 +195,7 @@ def measure(server: LlmServer, *, chosen: Sequence[int], seed: int) -> dict[str,
         for case in cases:
             task, best = asked(case, form, query=queries[case.person.number % len(queries)])
             found.append(shifts(ranker, task, best=best, rng=rng, weight=WEIGHT))
-        forms[form] = {name: told([one[name] for one in found]) for name in ATTACKS}
+        forms[form] = {name: told([one[name] for one in found], seed=seed) for name in ATTACKS}
         print(form, forms[form], flush=True)
     return {"forms": forms, "persons": len(cases), "prompt": prompting.template.template_id}
 
@@ -198,7 +203,7 @@ def measure(server: LlmServer, *, chosen: Sequence[int], seed: int) -> dict[str,
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--persons", type=int, default=10)
+    parser.add_argument("--persons", type=int, default=30)
     parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
     rng = random.Random(options.seed)  # noqa: S311 - a choice of people, no secret
