@@ -19,7 +19,7 @@ from app.adapters.chroma.maintenance import DATABASE_FILE, LOCK_FILE, locked
 from app.adapters.probe import by_queue
 from app.adapters.probe.by_queue import Files, Node, NodeFiles, ProbeOfAll, QueuedProbe
 from app.adapters.probe.messages import decode_reports, encode_asked
-from app.adapters.probe.process import FileProbe, StayingProcess
+from app.adapters.probe.process import STAYS, FileProbe, StayingProcess
 from app.adapters.probe.stores import Asked, ProbedStore, StoreFormat
 from app.adapters.queue.inline import PeriodicTask
 from app.domain.erasure.residue import NeedleKind, Needles
@@ -95,6 +95,19 @@ def working(node: str, client: redis.Redis, files: Files) -> Iterator[None]:
         yield
     finally:
         task.stop()
+
+
+def memory_of(pid: int) -> bytes:
+    """What a process of ours can write to."""
+    found = bytearray()
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            bounds, rights, *_ = line.split()
+            if rights.startswith("rw") and "[v" not in line:
+                begin, end = (int(bound, 16) for bound in bounds.split("-"))
+                memory.seek(begin)
+                found += memory.read(end - begin)
+    return bytes(found)
 
 
 def asked_for(client: redis.Redis, n: int) -> None:
@@ -261,6 +274,17 @@ def test_files_that_cannot_be_read_are_no_clean_search(client: redis.Redis, tmp_
         pytest.raises(DependencyUnavailableError, match="could not read"),
     ):
         away.search([GONE], control=CANARY)
+
+
+def test_nothing_of_what_was_sought_stays_in_the_process_that_stays(files: StayingProcess) -> None:
+    sought = secrets.token_hex(32)
+    files.search([encode_asked(Asked([Needles(pseudonyms=(sought,))], CANARY))])
+    assert files.pid is not None
+
+    memory = memory_of(files.pid)
+
+    assert STAYS.encode() in memory  # what is there is found
+    assert sought.encode() not in memory
 
 
 def test_a_process_that_was_killed_is_started_again(files: StayingProcess) -> None:

@@ -1,22 +1,28 @@
 """The process that cleans and searches files: tasks on standard input, answers on standard output.
 
 Needles come through a pipe, never as arguments or files: a probe must not leave what it seeks.
-Alone it does one search. With ``--stays`` it does tasks until its input ends, each in a fork of
-its own, so that an interpreter is warm and still nothing of what was sought stays in its memory.
+Alone it does one search. With ``--stays`` it has tasks done until its input ends, each read and
+done by a fork, so that an interpreter is warm and still nothing of what is sought is in its memory.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 from itertools import groupby
 from pathlib import Path
+from typing import Final
 
 from app.adapters.chroma.maintenance import clean
 from app.adapters.probe.messages import decode_asked, decode_stores, encode_reports
 from app.adapters.probe.process import CLEAN, STAYS, read_frame, write_frame
 from app.adapters.probe.stores import StoreSearch
+
+_FAILED: Final = 1
+"""What Python ends with after an error that nobody has caught."""
+_ENDED: Final = 3
 
 
 def search(task: bytes) -> bytes:
@@ -39,20 +45,27 @@ def do(task: bytes) -> bytes:
 
 
 def stay() -> None:
-    """Do tasks until there is no more input; an empty answer tells that one failed."""
-    while (task := read_frame(sys.stdin.buffer)) is not None:
-        reading, writing = os.pipe()
+    """Have tasks done by forks until there is no more input; only they read what is sought."""
+    while True:
+        select.select([sys.stdin], [], [])
         child = os.fork()
         if child == 0:
-            os.close(reading)
-            with os.fdopen(writing, "wb") as answer:
-                answer.write(do(task))
-            os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as answer:
-            found = answer.read()
+            os._exit(do_next())
         _, status = os.waitpid(child, 0)
-        write_frame(sys.stdout.buffer, b"" if status else found)
+        code = os.waitstatus_to_exitcode(status)
+        if code == _FAILED:
+            write_frame(sys.stdout.buffer, b"")
+        elif code != 0:  # no more input, or a fork was killed and may have answered in part
+            return
+
+
+def do_next() -> int:
+    """Read a task, do it and answer; return 0, or that there was none. An error ends with 1."""
+    task = read_frame(sys.stdin.buffer)
+    if task is None:
+        return _ENDED
+    write_frame(sys.stdout.buffer, do(task))
+    return 0
 
 
 def main() -> int:
