@@ -293,6 +293,7 @@ def test_a_process_that_was_killed_is_started_again(files: StayingProcess) -> No
     assert files.pid is not None
 
     os.killpg(files.pid, signal.SIGKILL)
+    wait_for("it is gone", lambda: "Z" in Path(f"/proc/{files.pid}/stat").read_text())
 
     with pytest.raises(DependencyUnavailableError, match="worked on"):
         files.search([task])

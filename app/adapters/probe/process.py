@@ -120,7 +120,8 @@ class StayingProcess:
         """End the process, if there is one. Idempotent."""
         process, self._process = self._process, None
         if process is not None:
-            with process:  # closes its pipes, and waits
+            # Closes its pipes, and waits; of one that is gone, what was not yet written is let go.
+            with suppress(BrokenPipeError), process:
                 _kill(process)
 
     def _do(self, task: bytes) -> bytes:
