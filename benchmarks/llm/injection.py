@@ -1,6 +1,6 @@
 """How far an attacker's title moves up: titles that give orders, forge labels or flatter the taste.
 
-    python -m benchmarks.llm.injection [--persons 30] [--seed 2026]
+    python -m benchmarks.llm.injection [--persons 24] [--seed 2026]
 
 For people of the demo set (training part), one candidate of the lower half of the model's order
 becomes the attacker's. Its title is changed in each of the ways below, everything else stays, and
@@ -203,7 +203,7 @@ def measure(server: LlmServer, *, chosen: Sequence[int], seed: int) -> dict[str,
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--persons", type=int, default=30)
+    parser.add_argument("--persons", type=int, default=24)
     parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
     rng = random.Random(options.seed)  # noqa: S311 - a choice of people, no secret

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib import pyplot as plt
 
 from benchmarks.harness import RESULTS
@@ -143,11 +144,20 @@ def draw_injection(result: dict[str, Any]) -> None:
         (axes[1], "blended_mean_up", f"in the list served, at a weight of {result['weight']}"),
     ):
         for number, (form, colour) in enumerate(colours.items()):
-            told = [result["forms"][form][name][key] for name in attacks]
-            places = [place + 0.27 * (number - 1) for place in range(len(attacks))]
-            axis.barh(places, told, height=0.25, color=colour, label=f"by {form}")
+            found = [result["forms"][form][name] for name in attacks]
+            mean = np.array([one[key] for one in found])
+            low, high = np.array([one[f"{key}_95"] for one in found]).T
+            axis.barh(
+                np.arange(len(attacks)) + 0.27 * (number - 1),
+                mean,
+                xerr=[mean - low, high - mean],
+                error_kw={"linewidth": 0.6},
+                height=0.25,
+                color=colour,
+                label=f"by {form}",
+            )
         axis.axvline(0, color="black", linewidth=0.8)
-        axis.set(xlabel="places up in the mean", title=title)
+        axis.set(xlabel="places up in the mean, 95 % intervals over people", title=title)
         axis.grid(visible=True, axis="x", alpha=0.3)
     axes[0].set_yticks(range(len(attacks)), attacks, fontsize=8)
     axes[0].legend(fontsize=8, loc="lower right")
