@@ -22,6 +22,7 @@ from app.domain.models import EventKey, Kind, Pseudonym
 from app.services.erasure.requests import ForgetCommand
 from app.settings_groups import DatabaseSettings
 from tests.contract.persistence.sql_rows import NOW, add, hashed, interaction, request_id, user
+from tests.e2e.processes import wait_for
 from tests.servers.postgres import PostgresServer, started_postgres
 from tests.world import catalogue, open_world
 
@@ -37,6 +38,11 @@ _LIES_IN = """
     UNION SELECT tableoid::regclass::text FROM subject WHERE pseudonym = ANY(%(who)s)
 """
 _WAITING = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
+
+_LOOKING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE query LIKE '%SELECT virtualxid%' AND pid <> pg_backend_pid()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -196,22 +202,28 @@ def _in_use(url: str, table: str) -> Iterator[None]:
         connection.execute("ROLLBACK PREPARED 'long'")
 
 
+@pytest.mark.parametrize("kind", ["interaction", "subject"])
 def test_a_cleaning_that_was_cut_short_is_done_by_the_next(
-    server: PostgresServer, uows: SqlUnitsOfWork, url: str, monkeypatch: pytest.MonkeyPatch
+    server: PostgresServer,
+    uows: SqlUnitsOfWork,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    kind: str,
 ) -> None:
-    """As of a worker that dies between two tables."""
+    """As of a worker that dies between two tables; one that is in use keeps no other waiting."""
     monkeypatch.setattr(postgres_files, "_PAUSES", 2)
-    (table,) = (name for name in _lies_in(url, ANNA) if name.startswith("interaction"))
+    (table,) = (name for name in _lies_in(url, ANNA) if name.startswith(kind))
     before = _files(url)
     _forget(uows)
     with _in_use(url, table), pytest.raises(BusyError):
         uows.scrub([ANNA])
     assert len(_written(url, before)) == 1
-    assert _residue(server, url, CANARY) > 0
+    assert _residue(server, url, ANNA) > 0
 
     uows.scrub([ANNA])
     assert len(_written(url, before)) == 2
-    assert _residue(server, url, CANARY) == 0
+    assert _residue(server, url, CANARY, ANNA) == 0
 
 
 def test_who_comes_later_waits_a_moment_behind_a_cleaning_that_waits(
@@ -295,6 +307,36 @@ def test_rows_that_an_older_reader_may_still_see_are_waited_for(
             uows.scrub([ANNA])
     uows.scrub([ANNA])
 
+    assert _residue(server, url, CANARY) == 0
+
+
+def test_who_begins_beside_an_old_writer_is_waited_for_too(
+    server: PostgresServer, uows: SqlUnitsOfWork, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reads as of before the writer, and so of before the deletion."""
+    monkeypatch.setattr(postgres_files, "_PAUSES", 20)
+    found: list[BusyError] = []
+
+    def scrub() -> None:
+        try:
+            uows.scrub([ANNA])
+        except BusyError as error:
+            found.append(error)
+
+    cleaning = threading.Thread(target=scrub)
+    with _asking(url) as writer, _asking(url) as reader:
+        writer.execute("BEGIN")
+        writer.execute("SELECT pg_current_xact_id()")
+        _forget(uows)
+        cleaning.start()
+        wait_for("it waits", lambda: reader.execute(_LOOKING).fetchone() != (0,))
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT count(*) FROM item")
+        writer.execute("COMMIT")
+        cleaning.join()
+    uows.scrub([ANNA])
+
+    assert len(found) == 1
     assert _residue(server, url, CANARY) == 0
 
 

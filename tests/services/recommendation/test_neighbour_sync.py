@@ -12,6 +12,7 @@ from app.adapters.neighbours import ExactNeighbours
 from app.bootstrap.adapters import Adapters
 from app.domain.erasure.scope import AllScope, ItemsScope
 from app.domain.models import ItemId
+from app.ports.clock import Clock
 from app.services.catalogue.current import CurrentCatalogue
 from app.services.catalogue.topic_matching import TopicMatcher
 from app.services.erasure.requests import ForgetCommand
@@ -29,18 +30,31 @@ def topics_of(adapters: Adapters) -> TopicMatcher:
     return TopicMatcher(embedder=adapters.embedder, memory=adapters.memory, catalogue=current)
 
 
+def feed_of(
+    adapters: Adapters,
+    neighbours: ExactNeighbours,
+    config: NeighbourSyncConfig,
+    *,
+    clock: Clock | None = None,
+) -> NeighbourSync:
+    """The feed of another process of the same service."""
+    return NeighbourSync(
+        uows=adapters.uows,
+        neighbours=neighbours,
+        kept=KeptUsers(),
+        topics=topics_of(adapters),
+        clock=clock or adapters.clock,
+        config=config,
+    )
+
+
 def test_a_build_tells_how_far_it_is_and_names_nobody(
     shared_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(everybody, "_IDS", 30)
     adapters = shared_world.adapters
-    feed = NeighbourSync(
-        uows=adapters.uows,
-        neighbours=ExactNeighbours(),
-        kept=KeptUsers(),
-        topics=topics_of(adapters),
-        clock=adapters.clock,
-        config=NeighbourSyncConfig(process_id="another", tell_every=50),
+    feed = feed_of(
+        adapters, ExactNeighbours(), NeighbourSyncConfig(process_id="another", tell_every=50)
     )
 
     with capture_logs() as told:
@@ -87,14 +101,7 @@ def test_what_was_only_added_waits_for_its_turn_and_what_was_removed_does_not(
     own_world: World,
 ) -> None:
     adapters, neighbours = own_world.adapters, ExactNeighbours()
-    feed = NeighbourSync(
-        uows=adapters.uows,
-        neighbours=neighbours,
-        kept=KeptUsers(),
-        topics=topics_of(adapters),
-        clock=adapters.clock,
-        config=NeighbourSyncConfig(process_id="folding", fold_s=86_400.0),
-    )
+    feed = feed_of(adapters, neighbours, NeighbourSyncConfig(process_id="folding", fold_s=86_400.0))
     feed.start()
     own_world.read("first", ["sea-03", "sea-04"])
     feed.acknowledge()  # the first addition after a start is folded in
@@ -171,13 +178,8 @@ def _follow(world: World) -> None:
 def test_additions_wait_forty_times_as_long_as_the_last_model_took(own_world: World) -> None:
     adapters, clock = own_world.adapters, SetClock()
     neighbours = _Slow(clock)
-    feed = NeighbourSync(
-        uows=adapters.uows,
-        neighbours=neighbours,
-        kept=KeptUsers(),
-        topics=topics_of(adapters),
-        clock=clock,
-        config=NeighbourSyncConfig(process_id="resting", fold_s=1.0),
+    feed = feed_of(
+        adapters, neighbours, NeighbourSyncConfig(process_id="resting", fold_s=1.0), clock=clock
     )
     feed.start()
     own_world.read("first", ["sea-03", "sea-04"])
@@ -205,14 +207,7 @@ def test_a_process_serves_before_its_hash_is_there_and_certificates_wait_for_it(
     shared_world: World,
 ) -> None:
     adapters, neighbours = shared_world.adapters, _Unhashed()
-    feed = NeighbourSync(
-        uows=adapters.uows,
-        neighbours=neighbours,
-        kept=KeptUsers(),
-        topics=topics_of(adapters),
-        clock=adapters.clock,
-        config=NeighbourSyncConfig(process_id="unhashed"),
-    )
+    feed = feed_of(adapters, neighbours, NeighbourSyncConfig(process_id="unhashed"))
 
     feed.start()
     assert neighbours.popular(top_n=1)
