@@ -67,21 +67,12 @@ def run_maintenance(
     Raises:
         DependencyUnavailableError: it did not finish; the files may still hold erased data.
     """
-    return report_of(clean_files(directory, is_compacted=is_compacted, timeout_s=timeout_s))
-
-
-def clean_files(directory: Path, *, is_compacted: bool = False, timeout_s: float = 900.0) -> bytes:
-    """Do so, and return what ``report_of`` reads, on this machine or another.
-
-    Raises:
-        DependencyUnavailableError: as ``run_maintenance``.
-    """
     options = [maintenance.COMPACTED] if is_compacted else []
-    return _run(maintenance.__name__, directory, *options, timeout_s=timeout_s)
+    return report_of(_run(maintenance.__name__, directory, *options, timeout_s=timeout_s))
 
 
 def report_of(raw: bytes) -> MaintenanceReport:
-    """Return the report of a cleaning."""
+    """Return the report of a cleaning, on this machine or another."""
     report = json.loads(raw)
     return MaintenanceReport(
         bytes_freed=report["bytes_freed"],
