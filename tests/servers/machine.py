@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,7 +104,10 @@ class Machine:
         return Command((program, *arguments[1:]), dict(kept) | said, folder)
 
     def _put_secrets(self, service: Service) -> None:
-        """Write a service's secrets where it finds them, with the addresses of this machine.
+        """Put a service's secrets where it finds them, with the addresses of this machine.
+
+        Each is renamed into its place, never emptied first: every health check comes by here, while
+        another process of the service may be reading them.
 
         Raises:
             ServerMissingError: there is no file of that name.
@@ -113,9 +117,11 @@ class Machine:
         for name, source in service.secrets.items():
             if not source.exists():
                 raise ServerMissingError(f"no secret {name}: run make env")
-            file = folder / name
-            file.touch(mode=0o600)
-            file.write_text(self._here(service, source.read_text().strip()))
+            with tempfile.TemporaryDirectory(dir=folder.parent) as drafts:
+                draft = Path(drafts) / name
+                draft.touch(mode=0o600)
+                draft.write_text(self._here(service, source.read_text().strip()))
+                draft.replace(folder / name)
 
     def _here(self, service: Service, text: str) -> str:
         """Return ``text`` with the addresses and paths of this machine."""

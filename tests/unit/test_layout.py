@@ -55,6 +55,15 @@ def test_a_service_finds_its_own_secrets_and_nobody_else_can(machine: Machine) -
     assert {one.stat().st_mode & 0o077 for one in (folder, *folder.iterdir())} == {0}
 
 
+def test_a_secret_is_never_half_written_to_those_who_read_it(machine: Machine) -> None:
+    folder = Path(machine.inside("worker", ["lethe"]).environment["LETHE_SECRETS_DIR"])
+    with (folder / "LETHE_PEPPER").open() as opened:  # one that starts, as a health check begins
+        machine.inside("worker", ["lethe", "worker", "--check"])
+
+        assert opened.read() == f"LETHE_PEPPER-{PASSWORD}"
+        assert os.fstat(opened.fileno()).st_nlink == 0, "it was written into"
+
+
 def test_a_service_of_several_replicas_is_there_as_often() -> None:
     variables = {"LETHE_AUDIT__ORIGIN": "any", "WORKERS": "3"}
 
