@@ -28,6 +28,7 @@ _JSON: Final = "application/json"
 _MOST_FIELDS: Final = 128
 """Most fields of one object: twice what an item may have. Each unknown one is an error to list."""
 _WHITE: Final = re.compile(r"[ \t\n\r]*")
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class Body(Request):
@@ -66,9 +67,12 @@ class BodyRoute(APIRoute):
     FastAPI by itself reads and parses a body before it looks at any token.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         """Return the handler behind the checks."""
-        handle = super().get_route_handler()
+        return self.behind_doors(super().get_route_handler())
+
+    def behind_doors(self, handle: Handler) -> Handler:
+        """Return a handler that is reached by who is let in, and that has the body, if any."""
         doors = [one.call for one in self.dependant.dependencies if isinstance(one.call, Require)]
         has_document = self.body_field is not None
 
