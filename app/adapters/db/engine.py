@@ -117,7 +117,9 @@ def _begin_sqlite(connection: Connection) -> None:
     if connection.info.get("query_only", False) is not query_only:
         connection.exec_driver_sql(f"PRAGMA query_only={int(query_only)}")
         connection.info["query_only"] = query_only
-    if mode != NO_TRANSACTION:
+    if mode == READ:  # which waits for nobody, so there is nothing for SQLAlchemy to translate
+        connection.connection.cursor().execute(READ)
+    elif mode != NO_TRANSACTION:
         connection.exec_driver_sql(mode)
 
 

@@ -29,7 +29,7 @@ class SqlChanges(Repository):
 
     def standing(self, pseudonym: Pseudonym | None) -> Standing:
         """Outer, so that the counters come without a user, too."""
-        rows = self.session.rows(_STANDING, {"pseudonym": pseudonym})
+        rows = self.session.briefly(_STANDING, {"pseudonym": pseudonym})
         found = {row.name: row.value for row in rows}
         if len(found) != 2:  # noqa: PLR2004 - the two counters
             raise IntegrityError("a counter is missing")

