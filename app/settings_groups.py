@@ -267,7 +267,7 @@ class ApiSettings(Group):
     data. `auto` is on in development and off in production."""
     recommend_at_once: Annotated[int, Field(ge=1, le=64)] | None = None
     """Recommendations that a process computes at once; the others wait. One that waits for the
-    language model does not count. More at once slow each other down. Unset means 2 with Chroma
+    language model does not count. More at once slow each other down. Unset means 1 with Chroma
     inside this process and 4 with a Chroma server."""
 
 

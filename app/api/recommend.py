@@ -66,7 +66,7 @@ class RecommendParameters(In):
     )
 
 
-class _ListRoute(BodyRoute):
+class ListRoute(BodyRoute):
     """Declared as every route is; called without FastAPI's own way through what is declared.
 
     That way, which looks at each parameter and dependency anew, took longer than a list.
@@ -141,7 +141,7 @@ router.add_api_route(
     recommend,
     methods=["GET"],
     response_model=RecommendationOut,
-    route_class_override=_ListRoute,
+    route_class_override=ListRoute,
 )
 
 

@@ -60,6 +60,8 @@ class Slowdown:
         Raises:
             SlowedDownError: it has, and this token was not right before.
         """
+        if not self._failures:
+            return
         if self._count(self._hashed(_address(request)), at_s=at_s) >= self.free + _SHUT:
             known = self._hashed(token)
             if known not in self._right:

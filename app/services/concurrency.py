@@ -10,8 +10,8 @@ from typing import Final
 
 from app.domain.models import Pseudonym
 
-EMBEDDED: Final = 2
-"""212 answers a second; 4 gave 149 (``benchmarks/results/serving_turns.json``, 2 cores)."""
+EMBEDDED: Final = 1
+"""The fastest of all (``benchmarks/results/serving_turns.json``, 2 cores)."""
 WITH_SERVERS: Final = 4
 """A turn waits for the network there, while another computes."""
 _PATIENCE_S: Final = 1.0

@@ -93,12 +93,12 @@ class RecommendService:
             answer = self._answer(query, page, leaving)
             if departing is not None:
                 departing.enter_context(leaving.pop_all())
-        cursor = self._cursors.next(
-            query, page, [one.item.item_id for one in answer.items], epoch=answer.epoch
-        )
-        answer.timings_ms["total"] = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
-        named = self._cursors.name(query, answer)
-        return replace(answer, cursor=cursor, recommendation_id=named)
+            cursor = self._cursors.next(
+                query, page, [one.item.item_id for one in answer.items], epoch=answer.epoch
+            )
+            answer.timings_ms["total"] = round(1_000 * (self._clock.monotonic_s() - started_s), 3)
+            named = self._cursors.name(query, answer)
+            return replace(answer, cursor=cursor, recommendation_id=named)
 
     def _answer(self, query: RecommendQuery, page: Page, leaving: ExitStack) -> Recommendation:
         known, is_degraded = UserSnapshot(), False

@@ -9,10 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from app.adapters.db.audit_tables import audit_checkpoint, audit_leaf
+from app.adapters.db.session import Session
 from app.adapters.db.tables import change
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.audit.entries import LeafKind, StoredLeaf
-from app.domain.errors import IntegrityError
+from app.domain.errors import AppError, IntegrityError
+from app.domain.models import Consent
 from app.ports.persistence.feed import LiveProcess
 from tests.contract.persistence.sql_rows import NOW, SECOND, leaf, request_id, user
 
@@ -55,6 +57,30 @@ def test_what_was_not_told_to_wait_acts_at_once(uows: SqlUnitsOfWork, engine: En
 
     with uows.read() as uow:
         assert [one.at_once for one in uow.changes.since(0, limit=9)] == [False, True, True]
+
+
+def test_standing_tells_of_a_user_what_the_row_does(uows: SqlUnitsOfWork) -> None:
+    with uows.write() as uow:
+        uow.subjects.create(ANNA, epoch=3, consent=Consent(NOW, "account"))
+        uow.subjects.create(BERT, epoch=1)
+        uow.changes.append([ANNA, BERT])
+
+    with uows.read() as uow:
+        for who in (ANNA, BERT):
+            told = uow.changes.standing(who)
+            assert told.subject == uow.subjects.get(who)
+            assert told.head == 2
+        assert uow.changes.standing(ANNA).subject is not None
+        assert uow.changes.standing(user("nobody")).subject is None
+        assert uow.changes.standing(None).subject is None
+
+
+def test_what_the_driver_refuses_is_an_error_of_ours(engine: Engine) -> None:
+    nowhere = sa.select(sa.column("x")).select_from(sa.table("nowhere"))
+    with engine.connect() as connection, connection.begin():
+        session = Session(connection, engine.dialect.name == "postgresql")
+        with pytest.raises(AppError):
+            session.briefly(nowhere, {})
 
 
 def test_pruning_remembers_how_far(uows: SqlUnitsOfWork) -> None:
