@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import json
 from typing import cast
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.testclient import TestClient
+from starlette.types import Message
 
 from app.api import recommend
-from app.api.application import create_app
 from app.api.bodies import BodyRoute
-from app.domain.errors import ConflictError
+from app.api.errors import add_error_handlers
+from app.api.openapi import require_declared
+from app.api.state import require_restored
 from tests.api.conftest import SERVICE, Api
 
 ADDRESSES = (
@@ -36,21 +39,25 @@ MADE_ANEW = ("cursor", "recommendation_id", "timings_ms")
 
 
 @pytest.fixture(scope="module")
-def plain(api: Api) -> Iterator[TestClient]:
-    """The same application with FastAPI's own way for every route."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recommend.ListRoute, "get_route_handler", BodyRoute.get_route_handler)
-        state = cast("FastAPI", api.client.app).state.lethe
-        client = TestClient(create_app(state), raise_server_exceptions=False)
-        client.get("/recommend/ada", headers=SERVICE)  # routes are made by the first request
-        yield client
+def plain(api: Api) -> TestClient:
+    """The same function as a route that FastAPI calls in its own way."""
+    app = FastAPI()
+    app.state.lethe = _app(api).state.lethe
+    add_error_handlers(app)
+    router = APIRouter(route_class=BodyRoute, dependencies=[Depends(require_restored)])
+    router.add_api_route("/plain/{user:path}", recommend.recommend)
+    app.include_router(router, dependencies=[Depends(require_declared)])
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def _app(api: Api) -> FastAPI:
+    return cast("FastAPI", api.client.app)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_an_address_is_read_as_fastapi_reads_it(api: Api, plain: TestClient, address: str) -> None:
-    ours, theirs = (
-        one.get(f"/recommend/{address}", headers=SERVICE) for one in (api.client, plain)
-    )
+    ours = api.client.get(f"/recommend/{address}", headers=SERVICE)
+    theirs = plain.get(f"/plain/{address}", headers=SERVICE)
 
     told, expected = ours.json(), theirs.json()
     for name in MADE_ANEW:
@@ -69,21 +76,30 @@ def test_every_dependency_that_is_declared_is_one_that_is_called() -> None:
     assert names == {"_departing", "_state", "require_restored", "Require"}
 
 
-def test_nobody_waits_for_an_answer_that_was_sent_or_failed(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_forget_waits_for_an_answer_until_it_is_sent(api: Api) -> None:
     for number in range(3):
         api.world.read("ada", [f"sea-{number:02d}"])
     in_flight = vars(api.world.container.recommend)["_traffic"].in_flight
-    ada = api.world.user("ada")
+    ada, has_left = api.world.user("ada"), []
 
-    assert api.client.get("/recommend/ada", headers=SERVICE).json()["personalised"]
-    assert in_flight.wait(ada, patience_s=0.0)
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
 
-    def fails(*_: object, **__: object) -> None:
-        assert not in_flight.wait(ada, patience_s=0.0)
-        raise ConflictError("too late")
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            has_left.append(in_flight.wait(ada, patience_s=0.0))
+            assert json.loads(message["body"])["personalised"]
 
-    monkeypatch.setattr(recommend.RecommendationOut, "from_domain", fails)
-    assert api.client.get("/recommend/ada", headers=SERVICE).status_code == 409
+    headers = [(name.lower().encode(), value.encode()) for name, value in SERVICE.items()]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/recommend/ada",
+        "query_string": b"",
+        "headers": headers,
+        "client": ("testclient", 50000),
+    }
+    asyncio.run(_app(api)(scope, receive, send))
+
+    assert has_left == [False]
     assert in_flight.wait(ada, patience_s=0.0)

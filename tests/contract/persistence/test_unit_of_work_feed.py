@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -76,7 +77,7 @@ def test_standing_tells_of_a_user_what_the_row_does(uows: SqlUnitsOfWork) -> Non
 
 
 def test_what_the_driver_refuses_is_an_error_of_ours(engine: Engine) -> None:
-    nowhere = sa.select(sa.column("x")).select_from(sa.table("nowhere"))
+    nowhere: sa.Select[Any] = sa.select(sa.column("x")).select_from(sa.table("nowhere"))
     with engine.connect() as connection, connection.begin():
         session = Session(connection, engine.dialect.name == "postgresql")
         with pytest.raises(AppError):
