@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from app.domain.models import Pseudonym
+from app.domain.recommendation.numbers import unpacked
 from app.domain.recommendation.opinion import Evidence
 from app.domain.recommendation.opinions_of_many import KINDS
 from app.domain.recommendation.users import told
@@ -22,7 +23,7 @@ def evidence_of_all(uow: UnitOfWork) -> dict[Pseudonym, list[Evidence]]:
     for rows in uow.interactions.all_rows():
         columns = (rows.kinds.tolist(), rows.values.tolist(), rows.moments.tolist())
         for user, item, kind, value, moment in zip(
-            told(rows.users), rows.items, *columns, strict=True
+            told(rows.users), unpacked(rows.items), *columns, strict=True
         ):
             at = _EPOCH + timedelta(microseconds=moment)
             rating = None if np.isnan(value) else value

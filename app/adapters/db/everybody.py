@@ -1,16 +1,19 @@
 """Everybody's evidence out of SQL, many rows in one.
 
 The database puts the columns of a range of rows together: one value for each column, which is read
-in one go. A row for each would cost the interpreter more than it costs the database. While one
-range is taken in, the next is read.
+in one go. A row for each would cost the interpreter more than it costs the database. Two
+connections read at the same time, and what one has read is taken in meanwhile.
 """
 
 from __future__ import annotations
 
 from binascii import unhexlify
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
 from typing import Any, Final
 
 import numpy as np
@@ -18,19 +21,18 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql
 
+from app.adapters.db.engine import BEGIN_OPTION, READ
+from app.adapters.db.feed import SqlChanges
 from app.adapters.db.session import Session
 from app.adapters.db.tables import interaction
 from app.domain.models import Kind
 from app.domain.recommendation.everybody import Rows
+from app.domain.recommendation.numbers import END, Ids, packed_items, packed_one_by_one
 from app.domain.recommendation.opinions_of_many import KINDS
-from app.domain.recommendation.users import Ids
 
 _row = interaction.c
 _IDS: Final = 30_000
 """Numbers of rows that are read at once; more no longer fit a core's cache."""
-_KIND: Final = sa.case(
-    {kind.value: str(at) for at, kind in enumerate(KINDS)}, value=_row.kind, else_=str(len(KINDS))
-)
 _UNIT: Final = 1_000
 _SHIFT: Final = 1_000_000
 """Ratings come as whole thousandths, and this many more, so that they are no less than 0."""
@@ -39,21 +41,40 @@ _NONE, _OTHER = -1, -2
 _Y2K_US: Final = 946_684_800_000_000
 """Microseconds from 1970 to 2000, from which PostgreSQL counts."""
 _THOUSANDTHS: Final = sa.cast(_row.value * float(_UNIT) + (_SHIFT + 0.5), sa.Integer)
+
+
+def _text(told: object) -> sa.ColumnElement[Any]:
+    """Return a text as a literal: a parameter would be copied for each row."""
+    return sa.literal_column(f"'{told}'")
+
+
+_KIND: Final = sa.case(
+    {kind.value: _text(at) for at, kind in enumerate(KINDS)},
+    value=_row.kind,
+    else_=_text(len(KINDS)),
+)
+_USUAL: Final = (4, 5, 3, 3.5, 4.5, 2, 1, 2.5, 1.5, 0.5)
+"""Ratings that SQLite knows by sight, sooner than it has computed one."""
 _RATING: Final = sa.case(
-    (_row.value.is_(None), _NONE),
-    ((_THOUSANDTHS - _SHIFT) / float(_UNIT) == _row.value, _THOUSANDTHS),
-    else_=_OTHER,
+    {rating: _text(round(rating * _UNIT) + _SHIFT) for rating in _USUAL},
+    value=_row.value,
+    else_=sa.case(
+        (_row.value.is_(None), _NONE),
+        ((_THOUSANDTHS - _SHIFT) / float(_UNIT) == _row.value, _THOUSANDTHS),
+        else_=_OTHER,
+    ),
 )
 _MOMENT: Final = sa.type_coerce(_row.occurred_at, sa.BigInteger)
-_PLAIN: Final = (_row.pseudonym, _row.item_id, _row.kind, _row.value, _MOMENT)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _together = sa.func.group_concat
 _SQLITE: Final = (
     sa.func.count(),
-    _together(_row.pseudonym, ""),
-    _together(_KIND, ""),
+    _together(_row.pseudonym, _text("")),
+    _together(_KIND, _text("")),
     _together(_MOMENT),
     _together(_RATING),
-    _together(_row.item_id, sa.func.char(0)),
+    _together(_row.item_id, _text(END.decode())),
 )
 _joined = sa.func.string_agg
 _NOTHING: Final = sa.literal(b"", postgresql.BYTEA)
@@ -63,10 +84,10 @@ _POSTGRES: Final = (
     _joined(_KIND, ""),
     _joined(sa.func.timestamptz_send(_row.occurred_at), _NOTHING),
     _joined(sa.func.float8send(sa.func.coalesce(_row.value, sa.cast("NaN", sa.Double))), _NOTHING),
-    _joined(sa.func.convert_to(_row.item_id, "UTF8"), sa.literal(b"\0", postgresql.BYTEA)),
+    _joined(sa.func.convert_to(_row.item_id, "UTF8"), sa.literal(END, postgresql.BYTEA)),
 )
 _ONE_PLAN: Final = sa.text("SET LOCAL plan_cache_mode = force_generic_plan")
-Told = tuple[Any, ...]
+_SNAPSHOT: Final = sa.text("SELECT pg_export_snapshot()")
 
 
 def rows_of(session: Session, evidence: sa.Select[Any]) -> Iterator[Rows]:
@@ -80,80 +101,110 @@ def rows_of(session: Session, evidence: sa.Select[Any]) -> Iterator[Rows]:
     [(first, last)] = session.rows(bounds)
     if first is None:
         return
-    if session.is_postgres:  # to plan for 64 partitions takes longer than to read a range of them
-        session.connection.execute(_ONE_PLAN)
-    dialect = _Postgres(session, evidence) if session.is_postgres else _Sqlite(session, evidence)
-    with ThreadPoolExecutor(1, thread_name_prefix="evidence") as ahead:
-        coming = ahead.submit(dialect.read, first)
+    with ExitStack() as stack:
+        readers = SimpleQueue[Session]()
+        sessions = [session, *_beside(session, stack)]
+        for one in sessions:
+            readers.put(one)
+        threads = stack.enter_context(ThreadPoolExecutor(len(sessions), "evidence"))
+        coming = deque[Future[Rows | None]]()
         for begin in range(first, last + 1, _IDS):
-            told = coming.result()
-            if begin + _IDS <= last:
-                coming = ahead.submit(dialect.read, begin + _IDS)
-            if told[0]:
-                yield dialect.rows(told, begin)
+            coming.append(threads.submit(_read, readers, evidence, begin))
+            if len(coming) > len(sessions):
+                yield from _told(coming.popleft())
+        for last_read in coming:
+            yield from _told(last_read)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sqlite:
-    """Columns as text: SQLite puts numbers together in no other way."""
-
-    session: Session
-    evidence: sa.Select[Any]
-
-    def read(self, begin: int) -> Told:
-        return _read(self.session, self.evidence.with_only_columns(*_SQLITE), begin)
-
-    def rows(self, told: Told, begin: int) -> Rows:
-        n_rows, users, kinds, moments, ratings, items = told
-        thousandths = _numbers(ratings)
-        ids = items.split("\0")
-        if len(ids) != n_rows or _OTHER in thousandths:
-            return self._one_by_one(begin)
-        values = (thousandths - _SHIFT) / _UNIT
-        values[thousandths == _NONE] = np.nan
-        return Rows(_packed(unhexlify(users)), ids, _kinds(kinds), values, _numbers(moments))
-
-    def _one_by_one(self, begin: int) -> Rows:
-        """Return the rows of a range in which one has an uncommon rating, or a zero in an id."""
-        told = self.session.plain(_within(self.evidence.with_only_columns(*_PLAIN), begin))
-        users, items, kinds, values, moments = zip(*told, strict=True)
-        return Rows(
-            _packed(unhexlify("".join(users))),
-            items,
-            np.array([KINDS.index(Kind(kind)) for kind in kinds], dtype=np.uint8),
-            np.array(values, dtype=np.float64),
-            np.array(moments, dtype=np.int64),
-        )
+def _told(coming: Future[Rows | None]) -> Iterator[Rows]:
+    rows = coming.result()
+    if rows:
+        yield rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Postgres:
-    """Columns as PostgreSQL would send them one by one, in binary."""
+def _beside(session: Session, stack: ExitStack) -> Iterator[Session]:
+    """Yield another session that sees what this one does.
 
-    session: Session
-    evidence: sa.Select[Any]
+    None where this one may write, or where others have written since it began.
+    """
+    options = session.connection.get_execution_options()
+    if not (options.get("postgresql_readonly") or options.get(BEGIN_OPTION) == READ):
+        return
+    connection = stack.enter_context(session.connection.engine.connect())
+    other = Session(connection, session.is_postgres)
+    if session.is_postgres:
+        [(name,)] = session.rows(_SNAPSHOT)
+        connection.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{name}'")
+        # To plan for 64 partitions takes longer than to read a range of them.
+        for one in (session, other):
+            one.connection.execute(_ONE_PLAN)
+        yield other
+    elif SqlChanges(other).head() == SqlChanges(session).head():  # each change of evidence is told
+        yield other
 
-    def read(self, begin: int) -> Told:
-        return _read(self.session, self.evidence.with_only_columns(*_POSTGRES), begin)
 
-    def rows(self, told: Told, _begin: int) -> Rows:
-        _, users, kinds, moments, ratings, items = told
-        return Rows(
+def _read(readers: SimpleQueue[Session], evidence: sa.Select[Any], begin: int) -> Rows | None:
+    """Return a range of rows by a session that is idle; None where it holds none."""
+    within = evidence.where(_row.interaction_id.between(begin, begin + _IDS - 1))
+    session = readers.get()
+    try:
+        return _rows(session, within)
+    finally:
+        readers.put(session)
+
+
+def _rows(session: Session, within: sa.Select[Any]) -> Rows | None:
+    columns, rows = (_POSTGRES, _of_postgres) if session.is_postgres else (_SQLITE, _of_sqlite)
+    [(n_rows, *told)] = session.plain(within.with_only_columns(*columns))
+    return rows(n_rows, *told) or _one_by_one(session, within) if n_rows else None
+
+
+def _of_sqlite(
+    n_rows: int, users: str, kinds: str, moments: str, ratings: str, items: str
+) -> Rows | None:
+    """Return rows told as text: SQLite puts numbers together in no other way.
+
+    None where one has an uncommon rating, or what ends an id within it.
+    """
+    thousandths = _numbers(ratings)
+    ids = packed_items(items.encode(), n_items=n_rows)
+    if ids is None or _OTHER in thousandths:
+        return None
+    values = (thousandths - _SHIFT) / _UNIT
+    values[thousandths == _NONE] = np.nan
+    return Rows(_packed(unhexlify(users)), ids, _kinds(kinds), values, _numbers(moments))
+
+
+def _of_postgres(
+    n_rows: int, users: bytes, kinds: str, moments: bytes, ratings: bytes, items: bytes
+) -> Rows | None:
+    """Return rows told in binary; None where what ends an id is within one."""
+    ids = packed_items(items, n_items=n_rows)
+    return (
+        ids
+        if ids is None
+        else Rows(
             _packed(users),
-            items.decode().split("\0"),
+            ids,
             _kinds(kinds),
             np.frombuffer(ratings, dtype=">f8").astype(np.float64),
             np.frombuffer(moments, dtype=">i8").astype(np.int64) + _Y2K_US,
         )
+    )
 
 
-def _within(statement: sa.Select[Any], begin: int) -> sa.Select[Any]:
-    return statement.where(_row.interaction_id.between(begin, begin + _IDS - 1))
-
-
-def _read(session: Session, statement: sa.Select[Any], begin: int) -> Told:
-    (told,) = session.plain(_within(statement, begin))
-    return told
+def _one_by_one(session: Session, within: sa.Select[Any]) -> Rows:
+    at, read = session.unread(_row.occurred_at)
+    columns = (_row.pseudonym, _row.item_id, _row.kind, _row.value, at)
+    told = session.plain(within.with_only_columns(*columns))
+    users, items, kinds, values, moments = zip(*told, strict=True)
+    return Rows(
+        _packed(unhexlify("".join(users))),
+        packed_one_by_one(items),
+        np.array([KINDS.index(Kind(kind)) for kind in kinds], dtype=np.uint8),
+        np.array(values, dtype=np.float64),
+        np.array([(read(one) - _EPOCH) // _MICROSECOND for one in moments], dtype=np.int64),
+    )
 
 
 def _packed(users: bytes) -> Ids:

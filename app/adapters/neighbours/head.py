@@ -66,11 +66,11 @@ class Head:
         weights = np.array([self.weighing.of_user(n) if n else 0 for n in lengths.tolist()])[which]
         ends = np.concatenate([[0], np.cumsum(self.degrees)])
         ones = np.ones(len(users), dtype=np.int64)
-        has = csc_matrix((ones, users, ends), shape=(len(weights), len(self.items)))
+        has = csc_matrix((ones, users, ends), shape=(len(weights), len(self.items))).tocsr()
         weighed = has.T.multiply(weights).tocsr()
         counts = np.empty((len(self.items), len(self.items)), dtype=np.float64)
         for begin in range(0, len(self.items), _BLOCK):
             block = slice(begin, begin + _BLOCK)
-            counts[:, block] = (weighed @ has[:, block]).toarray()
+            counts[block] = (weighed[block] @ has).toarray()
         counts /= UNIT
         return counts

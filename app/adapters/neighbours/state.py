@@ -18,7 +18,8 @@ from app.adapters.neighbours.slots import Slots
 from app.adapters.neighbours.weighing import Weighing
 from app.domain.models import ItemId, Pseudonym
 from app.domain.recommendation.everybody import Histories
-from app.domain.recommendation.users import Ids, Users, told
+from app.domain.recommendation.numbers import Ids
+from app.domain.recommendation.users import Users, told
 
 _PLAIN = Weighing(regularisation=600.0, is_graded=False)
 _HASH_FORMAT = b"lethe-neighbours-4-in-full\n"

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import ItemId, Pseudonym
+from app.domain.recommendation.numbers import Ids, Ints, Numbers, unpacked
 from app.domain.recommendation.opinion import OpinionRule
 from app.domain.recommendation.opinions_of_many import Columns, liked
-from app.domain.recommendation.users import Ids, Ints, Users
+from app.domain.recommendation.users import Users
 
 _AT_ONCE: Final = 1_000_000
 """Rows whose opinions are looked at together."""
@@ -33,14 +34,14 @@ class Rows(NamedTuple):
 
     Args:
         users: packed pseudonyms, shape (n, 32).
-        items: ids.
+        items: ids, as ``packed_items`` packs them, shape (n, bytes).
         kinds: places in ``opinions_of_many.KINDS``, shape (n,).
         values: ratings, shape (n,); what stands where no rating has a value is not a number.
         moments: microseconds since 1970, shape (n,).
     """
 
     users: Ids
-    items: Sequence[ItemId]
+    items: Ids
     kinds: NDArray[np.uint8]
     values: NDArray[np.float64]
     moments: Ints
@@ -114,14 +115,6 @@ class Histories:
         return self.compact(self.users, self.items, lengths, cells)
 
 
-class _Numbers(dict[ItemId, int]):
-    """Numbers for items, in the order in which they are first asked for."""
-
-    def __missing__(self, item: ItemId) -> int:
-        number = self[item] = len(self)
-        return number
-
-
 class Everybody:
     """All rows of evidence, with numbers for users and items.
 
@@ -130,7 +123,7 @@ class Everybody:
 
     def __init__(self) -> None:
         self._users = Users()
-        self._number = _Numbers()
+        self._items = Numbers()
         self._columns, self._n_rows = Columns.empty(0), 0
 
     @classmethod
@@ -145,7 +138,7 @@ class Everybody:
         """Take in more rows."""
         told = Columns(
             self._users.take_all(rows.users).astype(np.int32),
-            np.fromiter(map(self._number.__getitem__, rows.items), dtype=np.int32),
+            self._items.take_all(rows.items).astype(np.int32),
             rows.kinds,
             rows.values,
             rows.moments,
@@ -160,9 +153,10 @@ class Everybody:
 
     def histories(self, rule: OpinionRule) -> Histories:
         """Return what each user's rows speak for, and keep none of them."""
-        items = sorted(self._number)
-        rank = np.zeros(len(items), dtype=np.int32)
-        rank[[self._number[item] for item in items]] = np.arange(len(items))
+        names = unpacked(self._items.ids)
+        order = sorted(range(len(names)), key=names.__getitem__)
+        rank = np.zeros(len(names), dtype=np.int32)
+        rank[order] = np.arange(len(names))
         columns = self._columns.of(slice(self._n_rows))
         self._columns, self._n_rows = Columns.empty(0), 0
         columns = columns._replace(items=rank[columns.items])
@@ -172,7 +166,7 @@ class Everybody:
             found = [liked(rule, Columns.empty(0)), *judged]
         owners, cells = map(np.concatenate, zip(*found, strict=True))
         lengths = np.bincount(owners, minlength=len(self._users))
-        return Histories.compact(self._users, items, lengths, cells)
+        return Histories.compact(self._users, [names[item] for item in order], lengths, cells)
 
 
 def _parts_of(users: NDArray[np.int32]) -> Iterator[NDArray[np.uint32]]:

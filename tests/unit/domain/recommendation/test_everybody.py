@@ -15,6 +15,7 @@ from app.domain.models import ItemId, Kind, Pseudonym
 from app.domain.recommendation import everybody as in_parts
 from app.domain.recommendation import opinions_of_many
 from app.domain.recommendation.everybody import Everybody, Histories, Rows
+from app.domain.recommendation.numbers import packed_one_by_one
 from app.domain.recommendation.opinion import Evidence, OpinionRule
 from app.domain.recommendation.opinions_of_many import KINDS
 from tests.names import called
@@ -52,7 +53,7 @@ def rows_of(told: Sequence[Told]) -> Rows:
     said = [one for _, one in told]
     return Rows(
         np.frombuffer(ids, dtype=np.uint8).reshape(-1, 32),
-        [one.item_id for one in said],
+        packed_one_by_one([one.item_id for one in said]),
         np.array([KINDS.index(one.kind) for one in said], dtype=np.uint8),
         np.array([math.nan if one.value is None else one.value for one in said], dtype=np.float64),
         np.array(

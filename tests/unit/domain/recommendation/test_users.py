@@ -12,7 +12,7 @@ from app.domain.recommendation.users import Users, told
 from tests.names import called
 
 # Users that all want the same place in the table, and users that want one each.
-CROWD = [Pseudonym(f"{word:016x}{n:032x}{word:016x}") for n in range(20) for word in (n, 2**63)]
+CROWD = [Pseudonym(f"{word:016x}{n:016x}" * 2) for n in range(20) for word in (n, 2**63)]
 USERS = [*CROWD, *(called(str(n)) for n in range(60))]
 
 
