@@ -204,7 +204,8 @@ def _as_text(statement: sa.Select[*tuple[Any, ...]]) -> _Brief:
     dialect = sqlite.dialect(paramstyle="qmark")
     compiled = statement.compile(dialect=dialect)
     columns = statement.selected_columns
-    made = namedtuple("made", [one.name for one in columns])  # type: ignore[misc]  # noqa: PYI024
+    names = [one.name for one in columns]
+    made = namedtuple("made", names)  # type: ignore[misc]  # noqa: PYI024 - the statement says them
     read = [one.type.dialect_impl(dialect).result_processor(dialect, None) for one in columns]
 
     def row(found: Sequence[object]) -> object:
