@@ -268,7 +268,7 @@ def open_world(
     with ExitStack() as closing:
         adapters = Adapters(settings, closing)
         clock = adapters.clock = MovedClock()
-        stores = ("memory", "catalogue_index", "probe")
+        stores = ("memory", "catalogue_index", "probe", "vault")
         stand_ins = {name: StandIn(getattr(adapters, name)) for name in stores}
         for name, stand_in in stand_ins.items():
             setattr(adapters, name, stand_in)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -184,22 +184,25 @@ class CertificateService:
         with self._uows.write() as uow:
             uow.documents.keep_needles(request_id, sealed[request_id])
 
-    def shred_needles(self, request_id: RequestId) -> None:
-        """Destroy the manifest's key, last of all, and then the manifest.
+    def shred_needles(self, request_ids: Collection[RequestId]) -> None:
+        """Destroy the manifests' keys, last of all, and then the manifests.
 
         In this order, so that a worker that dies in between leaves a trace of the unfinished work.
+        The vault's files are cleaned once for all of them.
         """
-        self._vault.shred(self._owner(request_id))
-        self._vault.flush()
-        with self._uows.write() as uow:
-            uow.documents.drop_needles(request_id)
+        for request_id in request_ids:
+            self._vault.shred(self._owner(request_id))
+        if request_ids:
+            self._vault.flush()
+            with self._uows.write() as uow:
+                for request_id in request_ids:
+                    uow.documents.drop_needles(request_id)
 
     def shred_leftovers(self) -> int:
         """Shred the manifests of completed requests whose worker died before; return how many."""
         with self._uows.read() as uow:
             left = uow.documents.certified_with_needles(limit=_LEFTOVERS)
-        for request_id in left:
-            self.shred_needles(request_id)
+        self.shred_needles(left)
         return len(left)
 
     def _owner(self, request_id: RequestId) -> Pseudonym:

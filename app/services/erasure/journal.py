@@ -112,13 +112,16 @@ class ErasureJournal:
             raise IntegrityError("what the probe must look for was not kept")
         return self.manifest
 
-    def enter(self, target: RequestState) -> None:
-        """Go on to the state ``target``, unless an earlier attempt was there already."""
-        if _WAY.index(self._state) < _WAY.index(target):
-            with self._uows.write() as uow:
+    def enter(self, targets: Sequence[RequestState]) -> None:
+        """Go on to these states, one after the other, unless an earlier attempt was there."""
+        ahead = [one for one in targets if _WAY.index(self._state) < _WAY.index(one)]
+        if not ahead:
+            return
+        with self._uows.write() as uow:
+            for target in ahead:
                 facts = {"attempt": self.request.attempts}
                 self.transition(uow, target, at=self._clock.now(), facts=facts)
-            self._state = target
+        self._state = ahead[-1]
 
     def transition(
         self,

@@ -116,10 +116,9 @@ class ErasureLeases:
 
         def beat() -> None:
             while not stop.wait(self._config.heartbeat_s):
-                for request in claimed:
-                    gone = lost[request.request_id]
-                    if not gone.is_set() and not self._extend(request):
-                        gone.set()
+                held = [one for one in claimed if not lost[one.request_id].is_set()]
+                for request_id in self._lost(held):
+                    lost[request_id].set()
 
         thread = threading.Thread(target=beat, name="erasure-heartbeat", daemon=True)
         thread.start()
@@ -129,17 +128,22 @@ class ErasureLeases:
             stop.set()
             thread.join()
 
-    def _extend(self, request: ErasureRequest) -> bool:
+    def _lost(self, held: Sequence[ErasureRequest]) -> list[RequestId]:
+        """Extend the leases, in one transaction; return whose are lost."""
         lease_until = self._clock.now() + timedelta(seconds=self._config.lease_s)
         try:
             with self._uows.write() as uow:
-                return uow.requests.heartbeat(
-                    request.request_id, fence=request.fence, lease_until=lease_until
-                )
+                return [
+                    one.request_id
+                    for one in held
+                    if not uow.requests.heartbeat(
+                        one.request_id, fence=one.fence, lease_until=lease_until
+                    )
+                ]
         except DependencyUnavailableError as error:
             # One missed beat is not a lost lease; the next write finds out.
             _log.warning("erasure_heartbeat_missed", code=error.code)
-            return True
+            return []
 
     def put_off(
         self, request: ErasureRequest, error: AppError, *, at: tuple[Step, str] | None = None

@@ -7,7 +7,7 @@ them ends the attempt of that one only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import structlog
@@ -99,7 +99,9 @@ class EraseService:
                     batch, partial(self._do, definition, self._shared(definition, batch))
                 )
             batch = self._each(batch, self._complete)
-        return frozenset(erasure.request.request_id for erasure in batch)
+            completed = frozenset(erasure.request.request_id for erasure in batch)
+            self._shred_needles(completed)
+        return completed
 
     def tidy(self) -> int:
         """Destroy what completed requests needed for their proof; return of how many.
@@ -135,8 +137,7 @@ class EraseService:
 
     def _prepare(self, definition: StepDefinition, erasure: ErasureJournal) -> None:
         """Enter the states of a step; before the probe, read the kept manifest once more."""
-        for state in definition.enters:
-            erasure.enter(state)
+        erasure.enter(definition.enters)
         if definition.step is Step.PROBE:
             self._steps.require_unnamed(erasure)
             erasure.manifest = self._certificates.manifest(erasure.request.request_id)
@@ -180,5 +181,11 @@ class EraseService:
             uow.requests.clear_subject(request_id, fence=request.fence)
             self._rechecks.keep_fingerprints(uow, manifest, at=at)
         erasure.pass_point("complete:done")
-        self._certificates.shred_needles(request_id)
         _log.info("erasure_completed", request_id=request_id, attempt=erasure.request.attempts)
+
+    def _shred_needles(self, completed: Collection[RequestId]) -> None:
+        """Destroy what the proofs needed, once for all; what fails here ``tidy`` makes up for."""
+        try:
+            self._certificates.shred_needles(completed)
+        except AppError as error:
+            _log.warning("needles_kept", n=len(completed), code=error.code)

@@ -14,7 +14,7 @@ from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
 from app.adapters.db import maintenance, postgres_files, schema
-from app.adapters.db.engine import open_engine
+from app.adapters.db.engine import alone, open_engine
 from app.adapters.db.uow import SqlUnitsOfWork
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Kind
@@ -204,7 +204,8 @@ def _may(connection: psycopg.Connection, role: str) -> Iterator[None]:
 def _kept(url: URL) -> int | None:
     engine = open_engine(url.render_as_string(hide_password=False))
     try:
-        return postgres_files.retire_log(engine)
+        with alone(engine) as connection:
+            return postgres_files.retire_log(connection)
     finally:
         engine.dispose()
 

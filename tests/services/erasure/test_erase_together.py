@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from app.domain.erasure.request import ErasureRequest, Ground, RequestState, share_of
 from app.domain.erasure.residue import Needles, ProbeReport
 from app.domain.erasure.scope import AllScope, ItemsScope, Scope
+from app.domain.errors import DependencyUnavailableError
 from app.domain.models import ItemId, RequestId
 from app.services.erasure.leases import EraseConfig, ErasureLeases
 from app.services.erasure.requests import ForgetCommand
+from app.services.erasure.transitions import LeaseLostError
+from tests.e2e.processes import wait_for
 from tests.world import World
 
 SEA = [f"sea-{number:02d}" for number in range(6)]
@@ -165,3 +168,64 @@ def test_a_worker_takes_along_those_that_its_own_node_was_rung_for(shared_world:
     assert claimed == set(requests)
     shared_world.clock.ahead += timedelta(seconds=2)
     assert all(shared_world.erase(request_id) for request_id in requests)
+
+
+def _left(world: World) -> list[RequestId]:
+    with world.adapters.uows.read() as uow:
+        return uow.documents.certified_with_needles(limit=9)
+
+
+def test_what_the_proofs_needed_is_destroyed_with_one_cleaning_of_the_vault(
+    shared_world: World,
+) -> None:
+    requests = [forget(shared_world, f"user-8-{number}") for number in range(3)]
+    flush, flushed = shared_world.adapters.vault.flush, list[int]()
+
+    def counted() -> None:
+        flushed.append(len(_left(shared_world)))
+        flush()
+
+    with shared_world.answering("vault", "flush", counted):
+        assert shared_world.erase(requests[0])
+
+    assert flushed == [0, 3]  # before the search, and once all are certified
+    assert _left(shared_world) == []
+
+
+def test_where_that_fails_the_next_sweep_makes_up_for_it(shared_world: World) -> None:
+    requests = [forget(shared_world, f"user-9-{number}") for number in range(2)]
+
+    def failing() -> None:
+        if _left(shared_world):
+            raise DependencyUnavailableError("away")
+
+    with shared_world.answering("vault", "flush", failing):
+        assert shared_world.erase(requests[0])
+    assert [status(shared_world, one).state for one in requests] == [RequestState.COMPLETED] * 2
+    assert set(_left(shared_world)) == set(requests)
+
+    assert shared_world.container.erase.tidy() == 2
+    assert _left(shared_world) == []
+
+
+def test_who_has_lost_a_lease_is_told_apart_in_a_heartbeat_of_all(shared_world: World) -> None:
+    first, second = forget(shared_world, "user-10-0"), forget(shared_world, "user-10-1")
+    uows, clock = shared_world.adapters.uows, shared_world.adapters.clock
+    config = EraseConfig(lease_s=1.0, heartbeat_s=0.05)
+    leases = ErasureLeases(uows=uows, clock=clock, owner="worker", config=config)
+    claimed = leases.claim(first)
+    with leases.held(claimed) as checks:
+        with uows.write() as uow:
+            assert uow.requests.release(second, fence=claimed[-1].fence)
+        wait_for("it is lost", lambda: _is_lost(checks[second]))
+        checks[first]()
+    shared_world.clock.ahead += timedelta(seconds=9)
+    assert all(shared_world.erase(one) for one in (first, second))
+
+
+def _is_lost(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except LeaseLostError:
+        return True
+    return False
