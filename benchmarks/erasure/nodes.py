@@ -13,7 +13,7 @@ the other, for all of these certificates.
 With ``--map`` nothing runs: the shards of many users are laid on nodes, and what moves is counted.
 
 ``python -m benchmarks.erasure.nodes [--memories N ...] [--servers N ...]`` writes rows into
-``results/erasure_nodes.json`` beside those of other sizes and commits; ``--map`` writes
+``results/erasure_nodes.json`` beside those of other sizes; ``--map`` writes
 ``results/shard_map.json``. An earlier commit is measured by this file, ``busy.py`` and
 ``tests/e2e/nodes.py`` laid over it.
 """
@@ -63,7 +63,7 @@ SIZES: Final = (3_000, 20_000, 60_000)
 AT_ONCE: Final = (1, 2)
 ASKED: Final = (12, 50)
 CALLERS: Final = 4
-SORTED_BY: Final = ("commit", "memories", "asked", "at_once", "servers")
+SORTED_BY: Final = ("memories", "asked", "at_once", "servers")
 LOOK_S: Final = 0.3
 PER_USER: Final = 20
 N_WORDS: Final = 60
@@ -235,7 +235,7 @@ def measured(sizes: Sequence[int], numbers: Sequence[int]) -> Iterator[dict[str,
 
 
 def main() -> None:
-    """Measure; write after each row, beside those of other sizes and commits."""
+    """Measure; write after each row, beside those of other sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--map", action="store_true", help="the simulation of the shard map")
     parser.add_argument("--memories", type=int, nargs="*", default=SIZES)
@@ -249,11 +249,7 @@ def main() -> None:
     file = RESULTS / f"{RESULT}.json"
     rows = json.loads(file.read_text())["rows"] if file.is_file() else []
     anew = [(size, n) for size in options.memories for n in options.servers]
-    rows = [
-        row
-        for row in rows
-        if row["commit"] != commit() or (row["memories"], row["servers"]) not in anew
-    ]
+    rows = [row for row in rows if (row["memories"], row["servers"]) not in anew]
     for row in measured(options.memories, options.servers):
         rows.append(row)
         rows.sort(key=lambda one: [one[name] for name in SORTED_BY])

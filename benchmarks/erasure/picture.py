@@ -78,7 +78,6 @@ def draw_nodes(rows: Sequence[Row], path: Path) -> None:
     for axes, n_asked in zip(panels[0], asked, strict=True):
         lines: dict[tuple[int, int], dict[int, Row]] = {}
         for row in (row for row in rows if row["asked"] == n_asked):
-            # Of two commits the later in the file.
             lines.setdefault((row["memories"], row["at_once"]), {})[row["servers"]] = row
         for number, ((memories, at_once), line) in enumerate(sorted(lines.items())):
             look = {"color": f"C{number}", "marker": "ov"[at_once > 1]}
