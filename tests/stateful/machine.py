@@ -113,7 +113,7 @@ class ErasureMachine(RuleBasedStateMachine):
             elif write is RequestState.COMPLETED:
                 self._complete(run)
             else:
-                run.enter(write)
+                run.enter((write,))
             yield
 
     def _complete(self, run: ErasureJournal) -> None:
