@@ -31,6 +31,7 @@ MARKED_FIXTURES: Final = {
     "chroma_server": "chroma",
     "llm_server": "vllm",
     "real_llm_server": "vllm",
+    "small_llm_server": "vllm",
     "browser": "browser",
 }
 FOR_TESTS = ("LETHE_TEST_", "LETHE_REQUIRE_SERVICES", "LETHE_MOVIELENS_DIR")

@@ -8,10 +8,11 @@ from app.adapters.neighbours import ExactNeighbours
 from app.bootstrap.adapters import Adapters
 from app.bootstrap.shared import SharedServices
 from app.ports.neighbours import Neighbours
-from app.services.recommendation.calibration import Calibration, CalibrationParts
+from app.services.recommendation.calibration import Calibration
 from app.services.recommendation.candidates import CandidateConfig, Candidates
 from app.services.recommendation.cursor import Cursors
 from app.services.recommendation.explanations import ExplanationConfig, ExplanationService
+from app.services.recommendation.held_out import CalibrationParts
 from app.services.recommendation.lists import ListService
 from app.services.recommendation.memory_selection import MemorySelection
 from app.services.recommendation.pipeline import PipelineConfig, RecommendationPipeline

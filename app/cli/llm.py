@@ -141,6 +141,8 @@ def write_settings(path: Path, settings: Mapping[str, str]) -> None:
 
 def _line(one: Finding) -> str:
     head = f"{one.situation}, {one.form or 'no answer'}: {one.cases} lists"
+    if one.late:
+        head += f", {one.late} in time only when asked again"
     if one.failed:
         head += f", {one.failed} without an answer"
     if not one.cases:

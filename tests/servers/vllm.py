@@ -41,25 +41,30 @@ class VllmServer:
 
 
 @contextmanager
-def vllm_server(folder: Path, *, model: str | None = None) -> Iterator[VllmServer]:
+def vllm_server(
+    folder: Path, *, model: str | None = None, context_tokens: int | None = None
+) -> Iterator[VllmServer]:
     """Give the server at ``LETHE_TEST_VLLM_URL`` if it answers, else one started for the time.
 
     Args:
         folder: empty, for model, caches and log of a server started here.
         model: ``tiny`` or ``smollm2``; None for any, and where one is started for the tiny one.
+        context_tokens: read at once; with a number always a server started here, and None for
+            what the largest prompt needs.
 
     Raises:
         ServerMissingError: neither is there.
         RuntimeError: the started one does not come up.
     """
     url = os.environ.get("LETHE_TEST_VLLM_URL", "").rstrip("/").removesuffix("/v1")
-    served = _served_models(url) if url else []
+    served = _served_models(url) if url and context_tokens is None else []
     if served and (model is None or model in served):
         yield VllmServer(url, model or served[0])
         return
     if beyond_path([PYTHON]) is None:
         raise ServerMissingError("vLLM is not installed (make setup-vllm)")
-    with _started(folder, model=made_model(folder, model or MODEL)) as server:
+    made = made_model(folder, model or MODEL)
+    with _started(folder, model=made, context_tokens=context_tokens) as server:
         yield server
 
 
@@ -72,14 +77,14 @@ def _served_models(url: str) -> list[str]:
 
 
 @contextmanager
-def _started(folder: Path, *, model: Path) -> Iterator[VllmServer]:
+def _started(folder: Path, *, model: Path, context_tokens: int | None) -> Iterator[VllmServer]:
     log_path = folder / "vllm.log"
     environment = server_environment(folder)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            server_command(model, port=port),
+            server_command(model, port=port, context_tokens=context_tokens),
             cwd=folder,
             env=environment,
             stdout=log,
@@ -103,15 +108,15 @@ def made_model(folder: Path, name: str) -> Path:
     return model
 
 
-def server_command(model: Path, *, port: int) -> Sequence[str]:
+def server_command(model: Path, *, port: int, context_tokens: int | None = None) -> Sequence[str]:
     """Return the command line; on a GPU the same flags go to the ordinary package."""
-    context_tokens = MAX_TINY_TOKENS if model.name == MODEL else MAX_MODEL_TOKENS
+    largest = MAX_TINY_TOKENS if model.name == MODEL else MAX_MODEL_TOKENS
     return [
         str(PYTHON),
         *("-m", "vllm.entrypoints.openai.api_server"),
         *("--model", str(model), "--served-model-name", model.name),
         *("--host", "127.0.0.1", "--port", str(port)),
-        *("--dtype", number_format(), "--max-model-len", str(context_tokens)),
+        *("--dtype", number_format(), "--max-model-len", str(context_tokens or largest)),
         *("--max-logprobs", "64", "--enforce-eager", "--enable-prompt-tokens-details"),
         "--no-enable-log-requests",
         "--structured-outputs-config",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import Final
 
@@ -44,17 +45,21 @@ class LlmExplainer:
         if self._is_vllm is None:
             model = self._server.describe_model(timeout_s=task.timeout_s)
             self._is_vllm = model.get("owned_by") == "vllm"
-        prompt = reasons_prompt(
-            task.memories,
-            items=task.items,
-            template=self._prompting.template,
-            limits=self._prompting.limits,
+        template = self._prompting.template
+        shown = self._prompting.shown(
+            task.memories, task.items, ask=template.ask_reasons, each=_TOKENS_PER_REASON
         )
-        body = self._body(prompt, n_memories=len(task.memories))
+        prompt = reasons_prompt(
+            shown.memories,
+            items=shown.candidates[: shown.batch],
+            template=template,
+            limits=shown.limits,
+        )
+        body = self._body(prompt, n_memories=len(shown.memories))
         if self._is_vllm:
             body["cache_salt"] = task.cache_salt
         answer = self._server.post(CHAT, body, timeout_s=deadline - monotonic())
-        return _reasons(answer, prompt=prompt, task=task)
+        return _reasons(answer, prompt=prompt, task=replace(task, memories=shown.memories))
 
     def _body(self, prompt: RankingPrompt, *, n_memories: int) -> dict[str, object]:
         schema = reasons_schema(list(prompt.items), n_memories=n_memories)

@@ -10,8 +10,9 @@ from math import log
 from typing import Final
 
 from app.adapters.llm.client import CHAT, LlmServer, chat_messages
-from app.adapters.llm.prompts import Pace, Prompting
+from app.adapters.llm.prompts import Prompting
 from app.adapters.llm.ranker import PROBE_SALT, WARM_UP_TIMEOUT_S, LlmRanker
+from app.adapters.llm.rates import Pace
 from app.adapters.llm.responses import at, cached_tokens, parsed_object, tokens
 from app.domain.errors import RankerError
 from app.domain.models import Item, ItemId
@@ -40,40 +41,44 @@ class JsonRanker(LlmRanker):
 
     def warm_up(self) -> None:
         """Check that the model is served and answers two candidates as the schema says."""
-        model = self._server.describe_model(timeout_s=WARM_UP_TIMEOUT_S)
+        model = self._described()
         self._is_vllm = model.get("owned_by") == "vllm"
         items = [Item(item_id=ItemId(name), title=name) for name in ("first", "second")]
         task = RankingTask((), items, PROBE_SALT, seed=0, timeout_s=WARM_UP_TIMEOUT_S)
         with self._prompting.rate.unchanged():
-            self._rank(task)
+            self._fitted(task)
             self._pace.start_over()  # that call has had a grammar compiled; the next tells a pace
-            self._rank(task)
+            self._fitted(task)
         self._is_warm = True
 
-    def rank(self, task: RankingTask) -> LlmRanking:
-        """Score every candidate by one call for each label batch, all at once."""
-        self._require_warm()
-        return self._rank(task)
-
     def _rank(self, task: RankingTask) -> LlmRanking:
-        labels = LABELS[: self._prompting.label_batch]
-        n_in_time = max(2, int(min(self._pace.units_in(task.timeout_s), len(task.candidates))))
-        candidates = task.candidates[:n_in_time]
-        batches, _ = label_batches(candidates, size=len(labels))
+        n_in_time = min(self._pace.units_in(task.timeout_s), len(task.candidates))
+        shown = self._prompting.shown(
+            task.memories,
+            task.candidates[: max(2, int(n_in_time))],
+            ask=self._prompting.template.ask_scores,
+            each=TOKENS_PER_SCORE,
+        )
+        batches, _ = label_batches(shown.candidates, size=shown.batch)
         prompts = [
-            self._prompting.ranking(task, batch, form=AnswerForm.SCORES, labels=labels)
+            self._prompting.ranking(
+                shown, batch, seed=task.seed, form=AnswerForm.SCORES, labels=LABELS
+            )
             for batch in batches
         ]
         bodies = [json_body(prompt, model=self._server.model) for prompt in prompts]
         if self._is_vllm:
             # Others refuse the field; vLLM without it would share prompt blocks across users.
             bodies = [body | {"cache_salt": task.cache_salt} for body in bodies]
-        with self._pace.waiting(len(candidates)) as since_s:
-            answers = self._server.post_all(CHAT, bodies, timeout_s=task.timeout_s)
-        self._pace.learn(len(candidates), since_s=since_s)
+        with self._pace.waiting(len(shown.candidates)) as since_s:
+            answers = self._answers(
+                CHAT, bodies, texts=(one.texts for one in prompts), timeout_s=task.timeout_s
+            )
+        self._pace.learn(len(shown.candidates), since_s=since_s)
+        n_read = sum(tokens(answer, "prompt_tokens") for answer in answers)
+        self._prompting.learn(prompts, n_tokens=n_read)
         weights: dict[ItemId, float] = {}
         for prompt, answer in zip(prompts, answers, strict=True):
-            self._prompting.learn(prompt, n_tokens=tokens(answer, "prompt_tokens"))
             for label, score in label_scores(answer, labels=list(prompt.items)).items():
                 # Scores are read as the weights of a choice (Luce, 1959), on one scale in all
                 # batches; one is added so that 0 has a logarithm.
@@ -82,7 +87,7 @@ class JsonRanker(LlmRanker):
             log_probabilities=normalised(weights),
             form=RankingForm.JSON,
             prompt_id=self._prompting.template.template_id,
-            prompt_tokens=sum(tokens(answer, "prompt_tokens") for answer in answers),
+            prompt_tokens=n_read,
             completion_tokens=sum(tokens(answer, "completion_tokens") for answer in answers),
             cached_tokens=sum(map(cached_tokens, answers)),
         )

@@ -15,8 +15,9 @@ from time import monotonic
 from typing import Final
 
 from app.adapters.llm.client import COMPLETIONS, LlmServer
-from app.adapters.llm.prompts import Pace, Prompting, n_affordable
+from app.adapters.llm.prompts import Prompting
 from app.adapters.llm.ranker import PROBE_SALT, WARM_UP_TIMEOUT_S, FormUnsupportedError, LlmRanker
+from app.adapters.llm.rates import Pace, n_affordable
 from app.adapters.llm.responses import at, cached_tokens, tokens
 from app.adapters.llm.tokenizer import count_tokens
 from app.domain.errors import RankerError
@@ -59,24 +60,16 @@ class LikelihoodRanker(LlmRanker):
 
     def warm_up(self) -> None:
         """Check that the server tells how likely the tokens of a prompt are."""
-        self._server.describe_model(timeout_s=WARM_UP_TIMEOUT_S)
+        self._described()
         items = [self._prompting.largest_item(number) for number in range(_PROBED)]
         task = RankingTask((), items, PROBE_SALT, 0, WARM_UP_TIMEOUT_S, query="word")
         try:
             with self._prompting.rate.unchanged():
-                self._rank(task)
+                self._fitted(task)
         except RankerError as exc:
             message = f"the LLM server does not tell how likely a prompt is: {exc.message}"
             raise FormUnsupportedError(message) from exc
         self._is_warm = True
-
-    def rank(self, task: RankingTask) -> LlmRanking:
-        """Score the candidates by the task's query, or by the titles that its memories like.
-
-        Those that there is no time for are left out, the last ones first.
-        """
-        self._require_warm()
-        return self._rank(task)
 
     def _rank(self, task: RankingTask) -> LlmRanking:
         deadline = monotonic() + task.timeout_s
@@ -92,7 +85,9 @@ class LikelihoodRanker(LlmRanker):
             for first in range(0, len(prompts), BATCH)
         ]
         with self._pace.waiting(sum(costs[: len(asked)])) as since_s:
-            answers = self._server.post_all(COMPLETIONS, bodies, timeout_s=deadline - monotonic())
+            answers = self._answers(
+                COMPLETIONS, bodies, texts=zip(prompts), timeout_s=deadline - monotonic()
+            )
         read = sum(tokens(answer, "prompt_tokens") for answer in answers)
         self._prompting.rate.learn(prompts, n_tokens=read)
         self._pace.learn(read, since_s=since_s)
@@ -121,24 +116,39 @@ class LikelihoodRanker(LlmRanker):
 
         Of titles all tokens do: those before a title are the same for every candidate.
         """
-        limits, template = self._prompting.limits, self._prompting.template
-        if task.query is None:
-            liked = [
-                one.item
-                for one in task.memories
-                if one.item is not None and one.kind is not Kind.DISLIKE and one.strength >= 1
-            ]
-            lines = [title_line(one, template=template, limits=limits) for one in liked[-_TITLES:]]
-            told = "".join(f"- {line}\n" for line in lines)
-            titles = [title_line(one, template=template, limits=limits) for one in task.candidates]
-            header = f"{template.liked}:\n"
-            return [(f"{header}{told}- {one}", f"{header}- {one}") for one in titles], None
-        words = " " + as_data(task.query, max_chars=limits.memory_chars)
-        [n_tokens] = count_tokens(self._server, [words], deadline=deadline)
-        return [
-            (f"{candidate_line(item, template=template, limits=limits)}\n{template.wanted}{words}",)
-            for item in task.candidates
-        ], n_tokens
+        prompting, template, half = self._prompting, self._prompting.template, self._half()
+        if task.query is not None:
+            words, n_tokens = self._words(task.query, deadline=deadline)
+            budget = prompting.room - n_tokens - prompting.rate.tokens(template.wanted)
+            lines = [prompting.line(candidate_line, one, budget=budget) for one in task.candidates]
+            return [(f"{line}\n{template.wanted}{words}",) for line in lines], n_tokens
+        liked = [
+            one.item
+            for one in task.memories
+            if one.item is not None and one.kind is not Kind.DISLIKE and one.strength >= 1
+        ][-_TITLES:]
+        lines = [f"- {prompting.line(title_line, one, budget=half)}\n" for one in liked]
+        costs = map(prompting.rate.tokens, reversed(lines))
+        told = "".join(lines[-n_affordable(costs, budget=half, least=1) :])
+        header = f"{template.liked}:\n"
+        titles = [prompting.line(title_line, one, budget=half) for one in task.candidates]
+        return [(f"{header}{told}- {one}", f"{header}- {one}") for one in titles], None
+
+    def _words(self, query: str, *, deadline: float) -> tuple[str, int]:
+        """Return what is asked for, or as much of it as half a prompt holds, and its tokens."""
+        max_chars = self._prompting.limits.memory_chars
+        while True:
+            words = " " + as_data(query, max_chars=max_chars)
+            [n_tokens] = count_tokens(self._server, [words], deadline=deadline)
+            if n_tokens <= self._half() or max_chars <= 1:
+                return words, n_tokens
+            max_chars //= 2
+
+    def _half(self) -> float:
+        """Return the tokens that titles may have, or what they are compared with."""
+        return (
+            self._prompting.room - self._prompting.rate.tokens(self._prompting.template.liked)
+        ) / 2
 
 
 def likelihood_body(prompts: list[str], *, model: str, cache_salt: str) -> dict[str, object]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from itertools import accumulate
-from math import ceil, inf
-from threading import Lock
-from time import monotonic
+from math import inf
 from typing import Final, Literal
 
-from app.domain.errors import DependencyUnavailableError
+from app.adapters.llm.rates import SHARE, Pace, TokenRate, n_affordable
 from app.domain.models import Item, ItemId, Kind
+from app.domain.recommendation.label_batches import n_batches
 from app.domain.recommendation.prompt import (
     DEFAULT_LIMITS,
     AnswerForm,
@@ -27,22 +25,16 @@ from app.domain.recommendation.prompt import (
     ranking_prompt,
 )
 from app.domain.recommendation.prompt_template import PromptTemplate, template_of
-from app.ports.ranker import RankingTask
 
 PromptLanguage = Literal["en", "de"]
 
-_FIRST_GUESS: Final = 1 / 3
-"""Tokens a byte, until something was measured: more than a tokenizer takes for its language."""
-_LEARNING: Final = 1 / 8
 _LINE_TOKENS: Final = 2
 """The dash before a line and the break behind it."""
-_SHARE: Final = 0.8
-"""Of the time that there is; the rest is for what a call takes more than the last ones."""
-_PACE_LEARNING: Final = 1 / 4
-_GIVEN_UP: Final = 1.5
 _MEMORY_SHARE: Final = 1 / 3
-"""Of what can be read in time; the rest is for the candidates and our own words."""
+"""Of what can be read; the rest is for the candidates and our own words."""
 _LEAST_MEMORY_TOKENS: Final = 50
+_LEAST_CHARS: Final = 8
+"""Of a title, however small the context is."""
 
 
 @cache
@@ -52,100 +44,21 @@ def load_template(language: PromptLanguage) -> PromptTemplate:
     return template_of(tomllib.loads(source.decode()), source=source)
 
 
-class TokenRate:
-    """Tokens that the served model reads for a byte of UTF-8, learned from what it says it read.
-
-    A byte and not a character: most vocabularies are of bytes, and a character that has two of
-    them costs about twice. Asking the server to count each text would be exact and cost a round
-    trip for each answer; a rate costs nothing, and is right where it matters, in the sum. Safe
-    for threads.
-    """
-
-    def __init__(self) -> None:
-        """Start with a guess on the high side."""
-        self._lock = Lock()
-        self._per_byte = _FIRST_GUESS
-        self._is_measured = False
-
-    def learn(self, texts: Sequence[str], *, n_tokens: int) -> None:
-        """Take in that the model read ``texts`` as ``n_tokens``."""
-        n_bytes = sum(len(text.encode()) for text in texts)
-        if n_bytes == 0 or n_tokens <= 0:
-            return
-        with self._lock:
-            found = n_tokens / n_bytes
-            weight = _LEARNING if self._is_measured else 1.0
-            self._per_byte += weight * (found - self._per_byte)
-            self._is_measured = True
-
-    @contextmanager
-    def unchanged(self) -> Iterator[None]:
-        """Learn nothing until the block ends: the words of a probe are shorter than anybody's."""
-        with self._lock:
-            before = self._per_byte, self._is_measured
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._per_byte, self._is_measured = before
-
-    def tokens(self, text: str) -> int:
-        """Return about how many tokens ``text`` takes, rounded up."""
-        return ceil(len(text.encode()) * self._per_byte)
-
-
-class Pace:
-    """Seconds that a server takes for a unit of work, learned from what its calls took.
-
-    A unit is a token read, or whatever else a form's time grows with. Safe for threads.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a model is shown of a task.
 
     Args:
-        now: a clock in seconds.
+        memories: the newest ones, oldest first.
+        candidates: the first ones, at least two where there are as many.
+        limits: how much of each text.
+        batch: so many candidates, whichever, fit one prompt beside the memories; at least 2.
     """
 
-    def __init__(self, now: Callable[[], float] = monotonic) -> None:
-        self.now = now
-        self._lock = Lock()
-        self._unit_s = 0.0
-
-    @contextmanager
-    def waiting(self, n_units: float) -> Iterator[float]:
-        """Give the time at which a call begins.
-
-        One that is given up would have taken longer, nobody knows how much: half as long again is
-        taken for it, so that a few do not open the breaker of a server that was asked too much.
-        """
-        since_s = self.now()
-        try:
-            yield since_s
-        except DependencyUnavailableError:
-            found = (self.now() - since_s) / max(n_units, 1)
-            with self._lock:
-                if self._unit_s < found:
-                    self._unit_s = _GIVEN_UP * found
-            raise
-
-    def learn(self, n_units: float, *, since_s: float) -> None:
-        """Take in that so many units took until now."""
-        if n_units <= 0:
-            return
-        found = (self.now() - since_s) / n_units
-        with self._lock:
-            self._unit_s += (_PACE_LEARNING if self._unit_s else 1.0) * (found - self._unit_s)
-
-    def start_over(self) -> None:
-        """Forget what was learned, as when a first call has paid one-off costs."""
-        with self._lock:
-            self._unit_s = 0.0
-
-    def units_in(self, seconds: float) -> float:
-        """Return how many units can be done in the time; any number until something was learned."""
-        return _SHARE * seconds / self._unit_s if self._unit_s > 0 else inf
-
-
-def n_affordable(costs: Iterable[float], *, budget: float) -> int:
-    """Return how many of the first ones a budget pays, at least two: one is no choice."""
-    return max(2, sum(one <= budget for one in accumulate(costs)))
+    memories: Sequence[ShownMemory]
+    candidates: Sequence[Item]
+    limits: PromptLimits
+    batch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +72,7 @@ class Prompting:
         limits: how much of each text is shown.
         rate: what a text costs.
         pace: what reading a token of a prompt with memories takes.
+        contexts: tokens that a server reads at once, by server; none for those that do not tell.
     """
 
     template: PromptTemplate
@@ -167,49 +81,86 @@ class Prompting:
     limits: PromptLimits = DEFAULT_LIMITS
     rate: TokenRate = field(default_factory=TokenRate)
     pace: Pace = field(default_factory=Pace)
+    contexts: dict[object, int] = field(default_factory=dict)
+
+    @property
+    def room(self) -> float:
+        """Tokens that a prompt may have, whichever server reads it; inf where none tells."""
+        return SHARE * min([*self.contexts.values()], default=inf)
 
     def memory_budget(self, *, timeout_s: float) -> int:
-        """Return how many tokens of memories there is time for, at most ``memory_tokens``.
+        """Return for how many tokens of memories there is time and room, to ``memory_tokens``.
 
         By halves, so that it seldom changes: another choice of memories is another prompt, of
         which the server has nothing in its prefix cache.
         """
-        most = _MEMORY_SHARE * self.pace.units_in(timeout_s)
+        most = _MEMORY_SHARE * min(self.pace.units_in(timeout_s), self.room)
         budget = self.memory_tokens
         while budget > max(most, _LEAST_MEMORY_TOKENS):
             budget = max(budget // 2, _LEAST_MEMORY_TOKENS)
         return budget
 
-    def in_time(self, task: RankingTask) -> tuple[list[Item], PromptLimits]:
-        """Return the candidates that there is time to read, and how much of each.
+    def shown(
+        self,
+        memories: Sequence[ShownMemory],
+        candidates: Sequence[Item],
+        *,
+        ask: str,
+        budget: float = inf,
+        each: int = 0,
+    ) -> Shown:
+        """Return what there is time to read, in prompts that the server's context holds.
 
-        All in full if that can be read in time; else their bare titles, and the first ones.
+        All candidates in full if there is; else their bare titles, fewer at once, and the first
+        ones; where not even two fit, less of each text. Memories take a third at most.
+
+        Args:
+            memories: oldest first.
+            candidates: best first.
+            ask: our own words.
+            budget: tokens that can be read in time, in all prompts together.
+            each: tokens of the context that the answer takes for a candidate.
         """
-        limits, candidates = self.limits, list(task.candidates)
-        budget = self.pace.units_in(task.timeout_s)
-        words = (self.template.system, self.template.ask_label)
-        n_batches = -(-len(candidates) // self.label_batch)
-        budget -= n_batches * (sum(map(self.rate.tokens, words)) + sum(self.costs(task.memories)))
-        costs = self._candidate_costs(candidates, limits)
-        if sum(costs) > budget:
-            limits = replace(limits, details_chars=0)
-            costs = self._candidate_costs(candidates, limits)
-        return candidates[: n_affordable(costs, budget=budget)], limits
+        words = sum(map(self.rate.tokens, (self.template.system, ask)))
+        limits = self.limits
+        while True:
+            of_memories = self.costs(memories, limits)
+            n_kept = n_affordable(reversed(of_memories), budget=_MEMORY_SHARE * self.room, least=1)
+            begin = words + sum(of_memories[-n_kept:])
+            costs = [each + self._candidate_cost(one, limits) for one in candidates]
+            largest = accumulate(sorted(costs, reverse=True))
+            n_fit = sum(one <= self.room - begin for one in largest)
+            size = max(2, min(n_fit, self.label_batch))
+            n_read = _n_read(costs, begin=begin, size=size, budget=budget)
+            is_all = n_read == len(costs) and n_fit >= min(n_read, self.label_batch)
+            fits = n_fit >= 2 or limits.title_chars <= _LEAST_CHARS  # noqa: PLR2004 - a choice
+            if is_all or (fits and not limits.details_chars):
+                return Shown(memories[-n_kept:], candidates[:n_read], limits, batch=size)
+            limits = _shorter(limits)
 
-    def _candidate_costs(self, candidates: Sequence[Item], limits: PromptLimits) -> list[int]:
-        return [
-            _LINE_TOKENS
-            + self.rate.tokens(candidate_line(one, template=self.template, limits=limits))
-            for one in candidates
-        ]
+    def line(self, told: Callable[..., str], item: Item, *, budget: float) -> str:
+        """Return what ``told`` says of an item: all of it, or as much as the budget pays."""
+        limits = self.limits
+        while True:
+            text = told(item, template=self.template, limits=limits)
+            if self.rate.tokens(text) <= budget or limits.title_chars <= _LEAST_CHARS:
+                return text
+            limits = _shorter(limits)
 
-    def costs(self, memories: Sequence[ShownMemory]) -> list[int]:
+    def costs(
+        self, memories: Sequence[ShownMemory], limits: PromptLimits | None = None
+    ) -> list[int]:
         """Return about how many tokens each memory's line takes."""
+        limits = limits or self.limits
         return [
             _LINE_TOKENS
-            + self.rate.tokens(memory_line(memory, template=self.template, limits=self.limits))
+            + self.rate.tokens(memory_line(memory, template=self.template, limits=limits))
             for memory in memories
         ]
+
+    def _candidate_cost(self, item: Item, limits: PromptLimits) -> int:
+        line = candidate_line(item, template=self.template, limits=limits)
+        return _LINE_TOKENS + self.rate.tokens(line)
 
     def largest_memories(self) -> list[ShownMemory]:
         """Return as many memories of the largest size as the budget holds."""
@@ -227,28 +178,50 @@ class Prompting:
 
     def ranking(
         self,
-        task: RankingTask,
+        shown: Shown,
         batch: Sequence[Item],
         *,
+        seed: int,
         form: AnswerForm,
         labels: Sequence[str],
-        limits: PromptLimits | None = None,
     ) -> RankingPrompt:
-        """Return the prompt that asks for an order of ``batch``, some of the task's candidates."""
+        """Return the prompt that asks for an order of ``batch``, some of the candidates shown."""
         return ranking_prompt(
-            task.memories,
+            shown.memories,
             candidates=batch,
             template=self.template,
-            seed=task.seed,
+            seed=seed,
             form=form,
             labels=labels,
-            limits=limits or self.limits,
+            limits=shown.limits,
         )
 
     def size(self, prompt: RankingPrompt) -> int:
         """Return about how many tokens ``prompt`` takes."""
-        return sum(self.rate.tokens(message.content) for message in prompt.messages)
+        return sum(map(self.rate.tokens, prompt.texts))
 
-    def learn(self, prompt: RankingPrompt, *, n_tokens: int) -> None:
-        """Take in how many tokens the server read for ``prompt``."""
-        self.rate.learn([message.content for message in prompt.messages], n_tokens=n_tokens)
+    def learn(self, prompts: Iterable[RankingPrompt], *, n_tokens: int) -> None:
+        """Take in how many tokens the server read for ``prompts`` together."""
+        self.rate.learn([text for one in prompts for text in one.texts], n_tokens=n_tokens)
+
+
+def _n_read(costs: Sequence[int], *, begin: int, size: int, budget: float) -> int:
+    """Return how many of the first candidates can be read in time, two at least; all of fewer."""
+    read = list(accumulate(costs))
+    return next(
+        n
+        for n in range(len(costs), 0, -1)
+        if n <= 2 or n_batches(n, size=size) * begin + read[n - 1] <= budget  # noqa: PLR2004
+    )
+
+
+def _shorter(limits: PromptLimits) -> PromptLimits:
+    """Return limits without details, or where there are none any more, half of each text."""
+    if limits.details_chars:
+        return replace(limits, details_chars=0)
+    return replace(
+        limits,
+        memory_chars=limits.memory_chars // 2,
+        title_chars=limits.title_chars // 2,
+        facts_chars=limits.facts_chars // 2,
+    )

@@ -45,7 +45,7 @@ class SinglePassRanker(LlmRanker):
     def warm_up(self) -> None:
         """Check model, labels and limits of the server, and have it compile the grammar."""
         deadline = monotonic() + WARM_UP_TIMEOUT_S
-        self._server.describe_model(timeout_s=WARM_UP_TIMEOUT_S)
+        self._described()
         words = self._prompting.template.system
         counts = count_tokens(self._server, [*LABELS, words], deadline=deadline)
         n_words = counts.pop()
@@ -56,60 +56,61 @@ class SinglePassRanker(LlmRanker):
             raise FormUnsupportedError(message)
         with self._prompting.rate.unchanged():
             self._prompting.rate.learn([words], n_tokens=n_words)
-            self._probe(labels, deadline=deadline)
-        self._labels, self._is_warm = labels, True
+            self._labels = labels
+            self._probe(deadline=deadline)
+        self._is_warm = True
 
-    def rank(self, task: RankingTask) -> LlmRanking:
-        """Score every candidate by one call for each label batch, all at once."""
-        self._require_warm()
-        return self._rank(task, labels=self._labels)
-
-    def _probe(self, labels: Sequence[str], *, deadline: float) -> None:
+    def _probe(self, *, deadline: float) -> None:
         """Rank the largest prompt there can be, so that no limit is met by a user first."""
-        task = self._largest_task(len(labels), timeout_s=deadline - monotonic())
+        task = self._largest_task(len(self._labels), timeout_s=deadline - monotonic())
         try:
-            self._rank(task, labels=labels)
+            self._fitted(task)
             # The first prompt had the grammar compiled; the second one tells what reading takes.
             self._prompting.pace.start_over()
             small = [Item(item.item_id, "word") for item in task.candidates]
-            self._rank(replace(task, candidates=small, cache_salt=OTHER_SALT), labels=labels)
+            self._fitted(replace(task, candidates=small, cache_salt=OTHER_SALT))
         except LlmRefusedError as exc:
             message = (
                 f"the LLM server refused a full prompt with status {exc.status}: it needs "
-                f"--max-logprobs of at least {len(labels)} and a --max-model-len that holds it"
+                f"--max-logprobs of at least {len(self._labels)}, or a larger --max-model-len"
             )
             raise RankerError(message) from exc
         except RankerError as exc:
             message = f"the LLM server does not mask its answer: {exc.message}"
             raise FormUnsupportedError(message) from exc
 
-    def _rank(self, task: RankingTask, *, labels: Sequence[str]) -> LlmRanking:
-        candidates, limits = self._prompting.in_time(task)
-        batches, anchors = label_batches(candidates, size=len(labels))
+    def _rank(self, task: RankingTask) -> LlmRanking:
+        prompting, labels = self._prompting, self._labels
+        shown = prompting.shown(
+            task.memories,
+            task.candidates,
+            ask=prompting.template.ask_label,
+            budget=prompting.pace.units_in(task.timeout_s),
+        )
+        batches, anchors = label_batches(shown.candidates, size=min(len(labels), shown.batch))
         prompts = [
-            self._prompting.ranking(
-                task, batch, form=AnswerForm.LABEL, labels=labels, limits=limits
-            )
+            prompting.ranking(shown, batch, seed=task.seed, form=AnswerForm.LABEL, labels=labels)
             for batch in batches
         ]
         bodies = [
             one_pass_body(prompt, model=self._server.model, cache_salt=task.cache_salt)
             for prompt in prompts
         ]
-        pace = self._prompting.pace
-        with pace.waiting(sum(map(self._prompting.size, prompts))) as since_s:
-            answers = self._server.post_all(CHAT, bodies, timeout_s=task.timeout_s)
+        pace = prompting.pace
+        with pace.waiting(sum(map(prompting.size, prompts))) as since_s:
+            answers = self._answers(
+                CHAT, bodies, texts=(one.texts for one in prompts), timeout_s=task.timeout_s
+            )
         n_read = sum(tokens(answer, "prompt_tokens") for answer in answers)
         n_cached = sum(map(cached_tokens, answers))
         if n_cached < n_read / 2:  # else the way there would be taken for reading
             pace.learn(n_read - n_cached, since_s=since_s)
-        for prompt, answer in zip(prompts, answers, strict=True):
-            self._prompting.learn(prompt, n_tokens=tokens(answer, "prompt_tokens"))
+        prompting.learn(prompts, n_tokens=n_read)
         read = [self._read(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
         return LlmRanking(
             log_probabilities=linked(read, anchors=anchors),
             form=RankingForm.LABEL,
-            prompt_id=self._prompting.template.template_id,
+            prompt_id=prompting.template.template_id,
             prompt_tokens=n_read,
             completion_tokens=sum(tokens(answer, "completion_tokens") for answer in answers),
             cached_tokens=n_cached,

@@ -18,20 +18,17 @@ _DRAWS: Final = 2_000
 Floats = NDArray[np.float64]
 
 
-def finding(
-    situation: Situation, form: str | None, judged: Floats, *, failed: int, seed: int
-) -> Finding:
+def finding(situation: Situation, form: str | None, judged: Floats, *, seed: int) -> Finding:
     """Return what a form is worth.
 
     Args:
         situation: of the cases.
         form: None without any.
         judged: NDCG@10 by case, without the model and at each weight, shape (cases, 1 + weights).
-        failed: cases without an answer.
         seed: of the interval.
     """
     if len(judged) < 2:  # noqa: PLR2004 - two halves
-        return Finding(situation, form, cases=len(judged), failed=failed)
+        return Finding(situation, form, cases=len(judged))
     gains = judged[:, 1:] - judged[:, :1]
     halves = np.arange(len(judged)) % 2
     crossed = np.zeros(len(judged))
@@ -42,7 +39,6 @@ def finding(
         situation,
         form,
         cases=len(judged),
-        failed=failed,
         without=float(judged[:, 0].mean()),
         alone=float(judged[:, -1].mean()),
         weight=WEIGHTS[int(gains.mean(axis=0).argmax())],

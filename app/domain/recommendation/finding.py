@@ -24,7 +24,9 @@ class Finding:
     Args:
         form: how the model was asked; None where there was no case, or no answer in time.
         cases: lists that were judged.
-        failed: lists of which the model gave no order.
+        failed: lists of which the model gave no order, however often it was asked.
+        late: lists of which it gave one only when it was asked again; served, they would have come
+            without the model.
         without: mean without the model.
         alone: mean in the model's order alone.
         weight: with the best mean over all cases, one of ``calibration.WEIGHTS``.
@@ -37,6 +39,7 @@ class Finding:
     form: str | None
     cases: int = 0
     failed: int = 0
+    late: int = 0
     without: float = 0.0
     alone: float = 0.0
     weight: float = 0.0

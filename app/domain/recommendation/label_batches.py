@@ -26,14 +26,26 @@ def label_batches(
     """
     if len(candidates) <= size:
         return [list(candidates)], frozenset()
-    n_anchors = min(MAX_ANCHORS, size // 2)
+    n_anchors = _n_anchors(size)
     step = len(candidates) / n_anchors
     places = {int((number + 0.5) * step) for number in range(n_anchors)}
     anchors = [candidates[place] for place in sorted(places)]
     others = [item for place, item in enumerate(candidates) if place not in places]
-    n_batches = -(-len(others) // (size - len(anchors)))
-    dealt = [[*anchors, *others[number::n_batches]] for number in range(n_batches)]
+    count = n_batches(len(candidates), size=size)
+    dealt = [[*anchors, *others[number::count]] for number in range(count)]
     return dealt, frozenset(item.item_id for item in anchors)
+
+
+def n_batches(n_candidates: int, *, size: int) -> int:
+    """Return how many batches of at most ``size`` candidates, at least 2, hold them all."""
+    if n_candidates <= size:
+        return 1
+    n_anchors = _n_anchors(size)
+    return -(-(n_candidates - n_anchors) // (size - n_anchors))
+
+
+def _n_anchors(size: int) -> int:
+    return min(MAX_ANCHORS, size // 2)
 
 
 def linked(

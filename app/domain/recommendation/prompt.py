@@ -95,6 +95,11 @@ class RankingPrompt:
     messages: tuple[Message, ...]
     items: Mapping[str, ItemId]
 
+    @property
+    def texts(self) -> list[str]:
+        """Return what is read."""
+        return [message.content for message in self.messages]
+
 
 def ranking_prompt(
     memories: Sequence[ShownMemory],

@@ -7,106 +7,37 @@ next one; of each only how good their list is stays, as numbers, until the comma
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
-from heapq import nsmallest
 from typing import Final
 
 import numpy as np
 
 from app.domain.errors import DependencyUnavailableError, RankerError
-from app.domain.models import HistoryEntry, ItemId, Pseudonym, Subject
+from app.domain.models import ItemId, Subject
 from app.domain.recommendation.calibration import (
-    AT,
     WEIGHTS,
     finding,
     ndcg,
 )
-from app.domain.recommendation.everybody import Everybody
 from app.domain.recommendation.finding import Finding, Situation
-from app.domain.recommendation.fusion import blend, by_position
-from app.domain.recommendation.memory import newest_first
-from app.domain.recommendation.opinion import OpinionRule
-from app.ports.neighbours import Neighbours
-from app.ports.persistence.unit_of_work import UnitsOfWork
+from app.domain.recommendation.fusion import blend
 from app.ports.ranker import Ranker, RankingForm, RankingTask
-from app.services.catalogue.current import CurrentCatalogue
-from app.services.catalogue.snapshot import CatalogueSnapshot
-from app.services.recommendation.neighbour_sync import NeighbourSync
-from app.services.recommendation.pipeline import RecommendationPipeline
-from app.services.recommendation.query import RecommendQuery
-from app.services.recommendation.reading_check import Reading, ReadingCheck
-from app.services.recommendation.reranking import (
-    OrderedCandidates,
-    Provenance,
-    RankedBy,
-    Ranking,
-    Regime,
-    RerankingRequest,
-)
-from app.services.recommendation.user_snapshot import UserSnapshot
+from app.services.recommendation.held_out import CalibrationParts, Case, HeldOut
+from app.services.recommendation.reading_check import Reading
 
-_LEAST_LIKED: Final = 5
-"""Items that somebody must like, so that some are left to go by."""
-_PART: Final = 5
-"""One of so many: of what a user likes, the newest are held out; of the items, some are new."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A list to be ordered, and the items that it should have, some of the candidates or none."""
-
-    request: RerankingRequest
-    wanted: frozenset[ItemId]
+_TRIES: Final = 3
+"""Times that a list is asked for."""
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What came of a form in a situation: figures by list, and lists without an answer."""
+    """What came of a form in a situation: figures by list, and lists that had no answer at once."""
 
     form: RankingForm | None = None
     judged: list[list[float]] = field(default_factory=list)
     failed: int = 0
-
-
-class _Collector:
-    """Stands where lists are ordered, and takes what was to be ordered."""
-
-    has_model = True
-
-    def __init__(self) -> None:
-        self.requests: list[RerankingRequest] = []
-
-    def order(self, request: RerankingRequest) -> OrderedCandidates:
-        self.requests.append(request)
-        ids = [one.item_id for one in request.candidates]
-        return OrderedCandidates(by_position(ids), Provenance(RankedBy.RETRIEVAL, Regime.HISTORY))
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrationParts:
-    """What lists are made of.
-
-    Args:
-        behaviour: the counts of this process.
-        pipeline: makes lists over some counts, ordered by what is given.
-        nobody: counts of nobody, for items that nobody has met.
-        reading: the model, and whether it may be asked for labels.
-        has_labels: whether it would be asked for them, or for JSON.
-        timeout_s: seconds that the model has for a list.
-    """
-
-    uows: UnitsOfWork
-    catalogue: CurrentCatalogue
-    feed: NeighbourSync
-    behaviour: Neighbours
-    nobody: Neighbours
-    opinions: OpinionRule
-    pipeline: Callable[[Ranking, Neighbours], RecommendationPipeline]
-    reading: ReadingCheck
-    has_labels: bool
-    timeout_s: float
+    late: int = 0
 
 
 class Calibration:
@@ -115,6 +46,7 @@ class Calibration:
     def __init__(self, parts: CalibrationParts) -> None:
         """Take what lists are made of."""
         self._parts = parts
+        self._cases = HeldOut(parts)
 
     @property
     def reading(self) -> Reading:
@@ -137,7 +69,7 @@ class Calibration:
             seed: which users, which items count as new, and the intervals.
             queries: words, and the items that are meant; beside what users said of items.
             tell: called with each list that was judged, by situation, and how many there were.
-            recover: called after a list without an answer; returns once there is hope again.
+            recover: called after a call without an answer; returns once there is hope again.
 
         Raises:
             DependencyUnavailableError: there is no model, or it is not ready.
@@ -154,19 +86,34 @@ class Calibration:
         asked = dict.fromkeys(Situation, forms) | {Situation.QUERY: [RankingForm.LIKELIHOOD]}
         tallies = {(one, form): _Tally() for one, several in asked.items() for form in several}
         counts = dict.fromkeys(Situation, 0)
-        for situation, case in self._cases(people, seed=seed, queries=queries):
+        for situation, case in self._cases.all(people, seed=seed, queries=queries):
             for form in asked[situation]:
-                if not self._judge(ranker, case, form, tallies[situation, form]):
-                    recover()
+                self._judge(ranker, case, form, tallies[situation, form], recover=recover)
             counts[situation] += 1
             tell(situation, counts[situation])
         return [
-            finding(situation, one.form, np.array(one.judged), failed=one.failed, seed=seed)
+            replace(
+                finding(situation, one.form, np.array(one.judged), seed=seed),
+                failed=one.failed,
+                late=one.late,
+            )
             for (situation, _), one in tallies.items()
         ]
 
-    def _judge(self, ranker: Ranker, case: Case, form: RankingForm | None, tally: _Tally) -> bool:
-        """Add NDCG@10 of a list without the model and at each weight; False without an answer."""
+    def _judge(
+        self,
+        ranker: Ranker,
+        case: Case,
+        form: RankingForm | None,
+        tally: _Tally,
+        *,
+        recover: Callable[[], object],
+    ) -> None:
+        """Add NDCG@10 of a list without the model and at each weight.
+
+        A list without an answer is asked for again: left out, those of which there is most to
+        read would be missing. A call that was too long has taught the ranker to show less.
+        """
         request = case.request
         task = RankingTask(
             memories=request.memories,
@@ -177,11 +124,19 @@ class Calibration:
             query=request.query,
             form=form,
         )
-        try:
-            ranking = ranker.rank(task)
-        except (DependencyUnavailableError, RankerError):
+        for is_first in (True, *[False] * (_TRIES - 1)):
+            try:
+                ranking = ranker.rank(task)
+            except (DependencyUnavailableError, RankerError):
+                recover()
+                if self._is_forgotten(case.owner):
+                    return
+            else:
+                tally.late += not is_first
+                break
+        else:
             tally.failed += 1
-            return False
+            return
         fused = [one.item_id for one in request.candidates]
         orders = [
             [one.item_id for one in blend(fused, ranking.log_probabilities, weight=weight)]
@@ -189,102 +144,11 @@ class Calibration:
         ]
         tally.form = ranking.form
         tally.judged.append([ndcg(order, case.wanted) for order in orders])
-        return True
 
-    def _cases(
-        self, people: int, *, seed: int, queries: Sequence[tuple[str, frozenset[ItemId]]]
-    ) -> Iterator[tuple[Situation, Case]]:
-        parts = self._parts
-        parts.feed.start()
-        try:
-            for text, wanted in queries:
-                yield from self._query(text, wanted)
-            for pseudonym in self._drawn(people, seed=seed):
-                for situation in (Situation.HISTORY, Situation.NEW_ITEMS, Situation.QUERY):
-                    yield from self._of_user(pseudonym, situation, seed=seed)
-                    parts.feed.acknowledge()  # whoever was forgotten is in none that follow
-        finally:
-            parts.feed.stop()
-
-    def _drawn(self, people: int, *, seed: int) -> list[Pseudonym]:
+    def _is_forgotten(self, owner: Subject | None) -> bool:
+        """Return whether something of a user was erased since they were read."""
+        if owner is None:
+            return False
         with self._parts.uows.read() as uow:
-            everybody = Everybody.of(uow.interactions.all_rows())
-        histories = everybody.histories(self._parts.opinions)
-        able = (pseudonym for pseudonym, items in histories if len(items) >= _LEAST_LIKED)
-        return nsmallest(people, able, key=lambda one: _digest(seed, one))
-
-    def _of_user(
-        self, pseudonym: Pseudonym, situation: Situation, *, seed: int
-    ) -> Iterator[tuple[Situation, Case]]:
-        """Yield the user's lists of a situation, from what there is of them now."""
-        parts = self._parts
-        with parts.uows.read() as uow:
-            subject = uow.subjects.get(pseudonym)
-            if subject is None or not subject.is_personalised:
-                return
-            history = newest_first(uow.interactions.history(pseudonym))
-            catalogue = parts.catalogue.at(uow)
-        liked = [one for one in parts.opinions.liked(history) if one in catalogue.rows]
-        if len(liked) < _LEAST_LIKED:
-            return
-        query = RecommendQuery(n=AT)
-        match situation:
-            case Situation.QUERY:
-                for one in history:
-                    if one.text is not None and one.item_id is not None:
-                        yield from self._query(one.text, frozenset({one.item_id}))
-            case Situation.NEW_ITEMS:
-                new = frozenset(one for one in catalogue.rows if _digest(seed, one)[0] % _PART == 0)
-                known = self._known(history, subject, without=new)
-                fresh = _with_only(new, catalogue)
-                yield from self._case(situation, query, known, fresh, new & frozenset(liked))
-            case _:
-                held = frozenset(liked[: len(liked) // _PART])
-                parts.behaviour.apply({pseudonym: [one for one in liked if one not in held]})
-                try:
-                    parts.behaviour.refresh()
-                    known = self._known(history, subject, without=held)
-                    yield from self._case(situation, query, known, catalogue, held)
-                finally:
-                    parts.behaviour.apply({pseudonym: parts.opinions.liked(history)})
-
-    def _known(
-        self, history: Sequence[HistoryEntry], subject: Subject, *, without: Collection[ItemId]
-    ) -> UserSnapshot:
-        kept = [one for one in history if one.item_id not in without]
-        return UserSnapshot.of(kept, opinions=self._parts.opinions, subject=subject)
-
-    def _query(self, text: str, wanted: frozenset[ItemId]) -> Iterator[tuple[Situation, Case]]:
-        query = RecommendQuery(text=text, n=AT)
-        catalogue = self._parts.catalogue.now()
-        yield from self._case(Situation.QUERY, query, UserSnapshot(), catalogue, wanted)
-
-    def _case(
-        self,
-        situation: Situation,
-        query: RecommendQuery,
-        known: UserSnapshot,
-        catalogue: CatalogueSnapshot,
-        wanted: frozenset[ItemId],
-    ) -> Iterator[tuple[Situation, Case]]:
-        parts, collector = self._parts, _Collector()
-        counts = parts.nobody if situation is Situation.NEW_ITEMS else parts.behaviour
-        parts.pipeline(collector, counts).answer(query, known, catalogue)
-        for request in collector.requests:
-            has_reason = bool(request.memories) or request.query is not None
-            if wanted and has_reason and len(request.candidates) > 1:
-                yield situation, Case(request, wanted)
-
-
-def _with_only(item_ids: Collection[ItemId], catalogue: CatalogueSnapshot) -> CatalogueSnapshot:
-    """Return the catalogue in which no others may be in a list; they are evidence still."""
-    others = [
-        replace(entry, available=False)
-        for item_id, entry in catalogue.entries.items()
-        if item_id not in item_ids
-    ]
-    return catalogue.after(others, removed=(), version=catalogue.version)
-
-
-def _digest(seed: int, name: str) -> bytes:
-    return sha256(f"{seed}:{name}".encode()).digest()
+            now = uow.subjects.get(owner.pseudonym)
+        return now is None or now.epoch != owner.epoch

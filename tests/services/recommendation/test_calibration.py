@@ -125,9 +125,40 @@ def test_a_form_that_the_server_has_not_is_told_as_unanswered(tmp_path: Path) ->
             recover=lambda: after.append("a list without an answer"),
         )
 
-    assert len(after) == sum(one.failed for one in found.values()) > 0
+    assert len(after) == 3 * sum(one.failed for one in found.values()) > 0
     assert found["query", None].failed == 1
     assert found["query", None].cases == 0
+
+
+class OftenTooLate(ReadsTheLastLine):
+    """Two of three rankings do not come while there is trouble."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_busy = False
+        self.n_asked = 0
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.n_asked += 1
+        return (
+            httpx.Response(503) if self.is_busy and self.n_asked % 3 else super()._answer(request)
+        )
+
+
+def test_a_list_that_got_no_answer_in_time_is_asked_for_again_and_counted_as_late(
+    tmp_path: Path,
+) -> None:
+    quiet, model = ReadsTheLastLine(), OftenTooLate()
+    with world_of(tmp_path / "quiet", quiet) as world:
+        usual = measured(world)["history", "label"]
+    with world_of(tmp_path / "busy", model) as world:
+        world.container.calibration.measure(people=2, seed=1)  # the check that it reads
+        model.is_busy, model.n_asked = True, 0
+        found = measured(world)["history", "label"]
+
+    assert found.failed == 0
+    assert found.late == found.cases == N_READERS
+    assert found.gain[0] == pytest.approx(usual.gain[0])  # the intervals go by the order of people
 
 
 def test_the_counts_are_as_before_and_nothing_is_held_of_whom_it_asked_about(
@@ -154,6 +185,26 @@ def test_whoever_is_forgotten_meanwhile_is_asked_about_no_more(tmp_path: Path) -
         found = measured(world, tell=forget_everybody)
 
     assert sum(one.cases + one.failed for one in found.values()) == 2  # both forms of one list
+
+
+def test_whoever_is_forgotten_while_a_server_recovers_is_asked_about_no_more(
+    tmp_path: Path,
+) -> None:
+    model = OftenTooLate()
+    with world_of(tmp_path, model) as world:
+        world.container.calibration.measure(people=2, seed=1)
+        model.is_busy, model.n_asked = True, 0
+        names = [f"series-{n}" for n in range(N_READERS)]
+
+        def forget_everybody() -> None:
+            for name in names:
+                world.container.forget.accept(ForgetCommand(world.user(name), AllScope()))
+            names.clear()
+
+        found = measured(world, recover=forget_everybody)
+
+    assert model.n_asked == 1
+    assert sum(one.cases + one.failed + one.late for one in found.values()) == 0
 
 
 def test_the_command_prints_lines_of_json_and_sets_what_pays(tmp_path: Path) -> None:

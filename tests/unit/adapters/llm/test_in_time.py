@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf
 
 import pytest
 
-from app.adapters.llm.prompts import Pace, Prompting, TokenRate, load_template, n_affordable
+from app.adapters.llm.prompts import Prompting, Shown, load_template
+from app.adapters.llm.rates import Pace, TokenRate, n_affordable
 from app.domain.errors import DependencyUnavailableError
 from app.domain.models import Item, ItemId, Kind
-from app.domain.recommendation.prompt import AnswerForm, ShownMemory
+from app.domain.recommendation.prompt import LABELS, AnswerForm, ShownMemory
 from app.ports.ranker import RankingTask
 
 
@@ -45,21 +45,30 @@ def task(n_candidates: int, *, timeout_s: float = 2.0) -> RankingTask:
     return RankingTask(memories, items, "0" * 64, 0, timeout_s)
 
 
+def in_time(one: Prompting, task: RankingTask) -> Shown:
+    return one.shown(
+        task.memories,
+        task.candidates,
+        ask=one.template.ask_label,
+        budget=one.pace.units_in(task.timeout_s),
+    )
+
+
 def test_nothing_is_left_out_before_anything_was_learned_or_on_a_fast_server() -> None:
     fresh = Prompting(load_template("en"), memory_tokens=800, label_batch=52)
 
     for one in (fresh, prompting(0.0001)):
-        shown, limits = one.in_time(task(50))
-        assert len(shown) == 50
-        assert limits == one.limits
+        shown = in_time(one, task(50))
+        assert len(shown.candidates) == 50
+        assert shown.limits == one.limits
         assert one.memory_budget(timeout_s=2.0) == 800
 
 
 def test_bare_titles_come_before_fewer_candidates_and_two_are_the_least() -> None:
     counts = []
     for token_s in (0.0005, 0.001, 0.0025, 0.02, 1.0):
-        shown, limits = prompting(token_s).in_time(task(50))
-        counts.append((len(shown), limits.details_chars > 0))
+        shown = in_time(prompting(token_s), task(50))
+        counts.append((len(shown.candidates), shown.limits.details_chars > 0))
 
     assert counts[0] == (50, True)
     assert (50, False) in counts
@@ -70,16 +79,9 @@ def test_bare_titles_come_before_fewer_candidates_and_two_are_the_least() -> Non
 @pytest.mark.parametrize("token_s", [0.0005, 0.001, 0.0025])
 def test_what_is_shown_can_be_read_in_time(token_s: float) -> None:
     one, wanted = prompting(token_s), task(50)
-    shown, limits = one.in_time(wanted)
+    shown = in_time(one, wanted)
 
-    labels = [chr(ord("A") + n) if n < 26 else chr(ord("a") + n - 26) for n in range(52)]
-    prompt = one.ranking(
-        replace(wanted, candidates=shown),
-        shown,
-        form=AnswerForm.LABEL,
-        labels=labels,
-        limits=limits,
-    )
+    prompt = one.ranking(shown, shown.candidates, seed=0, form=AnswerForm.LABEL, labels=LABELS)
 
     assert one.size(prompt) * token_s < wanted.timeout_s
 
@@ -139,3 +141,34 @@ def test_two_candidates_are_always_affordable() -> None:
     assert n_affordable([10, 10, 10], budget=0) == 2
     assert n_affordable([10, 10, 10, 10], budget=30) == 3
     assert n_affordable([10, 10], budget=inf) == 2
+
+
+def test_each_kind_of_text_has_a_rate_and_a_list_of_either_spoils_not_the_other() -> None:
+    rate, plain, dense = TokenRate(), "A quiet book of the sea " * 20, "\u9be8\u306e\u672c" * 60
+    for _ in range(40):
+        rate.learn([plain, dense], n_tokens=len(plain) // 5 + len(dense) * 2)
+        rate.learn([plain], n_tokens=len(plain) // 5)
+
+    assert rate.tokens(plain) == pytest.approx(len(plain) / 5, rel=0.1)
+    assert rate.tokens(dense) == pytest.approx(len(dense) * 2, rel=0.1)
+
+
+def test_a_refused_text_counts_for_more_until_each_byte_is_a_token() -> None:
+    rate, text = TokenRate(), "1984 \u9be8"
+    rate.learn([text * 10], n_tokens=10)
+    thought = [rate.tokens(text)]
+    while rate.refused():
+        thought.append(rate.tokens(text))
+
+    assert thought == sorted(thought)
+    assert thought[-1] == len(text.encode())
+    assert len(thought) < 12
+
+
+def test_memories_get_a_third_of_the_smallest_context() -> None:
+    one = Prompting(load_template("en"), memory_tokens=800, label_batch=52)
+    one.contexts["a"] = 512
+    assert one.memory_budget(timeout_s=2.0) == 100
+
+    one.contexts["b"] = 300
+    assert one.memory_budget(timeout_s=2.0) == 50

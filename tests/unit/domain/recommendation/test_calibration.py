@@ -26,7 +26,7 @@ def test_a_model_that_helps_everybody_pays_at_its_best_weight() -> None:
     gains[:, 2] = 0.2
     noise = np.random.default_rng(3).normal(0, 0.05, gains.shape)
 
-    found = finding(Situation.HISTORY, "label", judged(gains + noise), failed=0, seed=1)
+    found = finding(Situation.HISTORY, "label", judged(gains + noise), seed=1)
 
     assert found.pays
     assert found.weight == WEIGHTS[2]
@@ -38,9 +38,7 @@ def test_the_best_of_many_weights_that_do_nothing_seldom_pays() -> None:
     rng = np.random.default_rng(5)
     gains = [rng.normal(0, 0.2, (40, len(WEIGHTS))) for _ in range(300)]
 
-    pays = [
-        finding(Situation.HISTORY, "label", judged(one), failed=0, seed=1).pays for one in gains
-    ]
+    pays = [finding(Situation.HISTORY, "label", judged(one), seed=1).pays for one in gains]
     chosen_by_itself = [interval(one[:, one.mean(axis=0).argmax()], seed=1)[1] > 0 for one in gains]
 
     assert np.mean(pays) < 0.1
@@ -48,8 +46,6 @@ def test_the_best_of_many_weights_that_do_nothing_seldom_pays() -> None:
 
 
 def test_of_a_single_list_nothing_is_claimed() -> None:
-    found = finding(
-        Situation.QUERY, None, judged(np.full((1, len(WEIGHTS)), 0.5)), failed=3, seed=1
-    )
+    found = finding(Situation.QUERY, None, judged(np.full((1, len(WEIGHTS)), 0.5)), seed=1)
 
-    assert (found.cases, found.failed, found.pays, found.weight) == (1, 3, False, 0.0)
+    assert (found.cases, found.pays, found.weight) == (1, False, 0.0)
