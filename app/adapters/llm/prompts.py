@@ -33,6 +33,8 @@ _LINE_TOKENS: Final = 2
 _MEMORY_SHARE: Final = 1 / 3
 """Of what can be read; the rest is for the candidates and our own words."""
 _LEAST_MEMORY_TOKENS: Final = 50
+_CHOICE: Final = 2
+"""The fewest candidates that a model is asked about: one is no choice."""
 _LEAST_CHARS: Final = 8
 """Of a title, however small the context is."""
 
@@ -130,10 +132,10 @@ class Prompting:
             costs = [each + self._candidate_cost(one, limits) for one in candidates]
             largest = accumulate(sorted(costs, reverse=True))
             n_fit = sum(one <= self.room - begin for one in largest)
-            size = max(2, min(n_fit, self.label_batch))
+            size = max(_CHOICE, min(n_fit, self.label_batch))
             n_read = _n_read(costs, begin=begin, size=size, budget=budget)
             is_all = n_read == len(costs) and n_fit >= min(n_read, self.label_batch)
-            fits = n_fit >= 2 or limits.title_chars <= _LEAST_CHARS  # noqa: PLR2004 - a choice
+            fits = n_fit >= _CHOICE or limits.title_chars <= _LEAST_CHARS
             if is_all or (fits and not limits.details_chars):
                 return Shown(memories[-n_kept:], candidates[:n_read], limits, batch=size)
             limits = _shorter(limits)
@@ -211,7 +213,7 @@ def _n_read(costs: Sequence[int], *, begin: int, size: int, budget: float) -> in
     return next(
         n
         for n in range(len(costs), 0, -1)
-        if n <= 2 or n_batches(n, size=size) * begin + read[n - 1] <= budget  # noqa: PLR2004
+        if n <= _CHOICE or n_batches(n, size=size) * begin + read[n - 1] <= budget
     )
 
 
