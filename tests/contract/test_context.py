@@ -31,10 +31,18 @@ TITLES = {"dense": "\u0e41\u0e2e\u0e23\u0e4c ", "of numbers": "1984 ", "plain": 
 
 
 class SmallContext:
-    """Takes every byte beyond ASCII for a token, and each digit, and five other bytes."""
+    """Takes every byte beyond ASCII for a token, and each digit, and five other bytes.
 
-    def __init__(self, context_tokens: int = CONTEXT_TOKENS) -> None:
+    Args:
+        context_tokens: what it reads at once.
+        count: the tokens of a text, if others.
+    """
+
+    def __init__(
+        self, context_tokens: int = CONTEXT_TOKENS, count: Callable[[str], int] | None = None
+    ) -> None:
         self._context_tokens = context_tokens
+        self._count = count or n_tokens
         self.refused = 0
         self.longest = 0
 
@@ -44,15 +52,16 @@ class SmallContext:
             return httpx.Response(200, json={"data": [told]})
         body = json.loads(request.content)
         if request.url.path == "/tokenize":
-            return httpx.Response(200, json={"tokens": [0] * n_tokens(body["prompt"])})
+            return httpx.Response(200, json={"tokens": [0] * self._count(body["prompt"])})
         prompts = body.get("prompt") or ["".join(one["content"] for one in body["messages"])]
-        sizes = [n_tokens(one) + body["max_tokens"] for one in prompts]
+        sizes = [self._count(one) + body["max_tokens"] for one in prompts]
         if max(sizes) > self._context_tokens:
             self.refused += 1
             return httpx.Response(400, json={"error": "too long"})
         self.longest = max(self.longest, *sizes)
-        usage = {"prompt_tokens": sum(map(n_tokens, prompts)), "completion_tokens": 1}
-        return httpx.Response(200, json={"choices": choices(body, prompts), "usage": usage})
+        usage = {"prompt_tokens": sum(map(self._count, prompts)), "completion_tokens": 1}
+        found = choices(body, list(map(self._count, prompts)))
+        return httpx.Response(200, json={"choices": found, "usage": usage})
 
 
 def n_tokens(text: str) -> int:
@@ -61,11 +70,11 @@ def n_tokens(text: str) -> int:
     return n_dense + n_digits + -(-(len(text) - n_digits) // 5)
 
 
-def choices(body: dict[str, object], prompts: list[str]) -> list[dict[str, object]]:
+def choices(body: dict[str, object], sizes: list[int]) -> list[dict[str, object]]:
     if "prompt" in body:
         return [
-            {"index": n, "prompt_logprobs": [None, *([{"1": {"logprob": -1.0}}] * n_tokens(one))]}
-            for n, one in enumerate(prompts)
+            {"index": n, "prompt_logprobs": [None, *([{"1": {"logprob": -1.0}}] * one)]}
+            for n, one in enumerate(sizes)
         ]
     told = body.get("structured_outputs")
     if isinstance(told, dict):
@@ -101,6 +110,19 @@ def test_what_was_too_long_is_asked_again_at_once_and_the_next_list_fits(
     assert server.refused == refused
     if title == "dense":
         assert server.longest > CONTEXT_TOKENS / 3, "there is room for more than that"
+
+
+@pytest.mark.parametrize("form", ["one_pass", "json", "titles"])  # whose words are counted
+def test_a_refusal_teaches_where_plain_words_are_more_tokens_than_was_thought(form: str) -> None:
+    server = SmallContext(300 if form == "titles" else 2_500, len)
+    ranker = FORMS[form](replaying_server(server), prompting=new_prompting())
+    ranker.warm_up()
+    refused = server.refused
+
+    found = ranker.rank(task_of(form, TITLES["plain"]))
+
+    assert server.refused > refused
+    assert len(found.log_probabilities) == 20
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -399,13 +399,30 @@ def test_every_rating_is_read_to_the_last_bit(uows: SqlUnitsOfWork, other: float
 def test_ids_of_items_are_read_as_they_are(uows: SqlUnitsOfWork, engine: Engine) -> None:
     """Also one that no caller can give, and that only SQLite would take."""
     ids = ["a\0b"] if engine.dialect.name == "sqlite" else []
-    ids += ["a,b", "a b", "\u00e9", "\U0001f600", "'", "x" * 128]
+    ids += ["a\1b", "a,b", "a b", "\u00e9", "\U0001f600", "'", "x" * 128]
     add(uows, *[interaction("anna", one, item=one) for one in ids])
 
     with uows.read() as uow:
         [found] = evidence_of_all(uow).values()
 
     assert sorted(one.item_id for one in found) == sorted(ids)
+
+
+def test_evidence_is_of_one_moment_whatever_is_erased_while_it_is_read(
+    uows: SqlUnitsOfWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two connections read at once, range by range, and the second one begins later."""
+    monkeypatch.setattr(everybody, "_IDS", 1)
+    add(uows, *[interaction("anna", str(n), item=str(n)) for n in range(6)])
+
+    with uows.read() as uow:
+        assert uow.changes.head() == 0
+        with uows.write() as meanwhile:
+            meanwhile.interactions.delete_all_of(ANNA)
+            meanwhile.changes.append([ANNA])
+        found = evidence_of_all(uow)
+
+    assert len(found[ANNA]) == 6
 
 
 def test_a_large_batch_is_one_call(uows: SqlUnitsOfWork) -> None:
