@@ -108,7 +108,7 @@ class Numbers:
         self._hold(self._used)
         self._ids[new] = ids
         n_places = len(self._table)
-        while 4 * len(self) > 3 * n_places:
+        while 4 * self._used > 3 * n_places:  # room for those, too, whose numbers are free now
             n_places *= 2
         if n_places > len(self._table):
             self._lay_out(np.concatenate([self.numbers(), new]), n_places=n_places)

@@ -47,6 +47,21 @@ def test_numbers_are_small_and_used_again() -> None:
     assert users.take(called("another")) == len(USERS)
 
 
+@pytest.mark.timeout(20)  # where the table is full, who is sought is sought for ever
+def test_who_comes_one_by_one_finds_room_after_many_came_at_once_and_left() -> None:
+    users = Users()
+    for turn in range(4):
+        names = [called(f"{turn}-{n}") for n in range(40)]
+        users.take_all(np.frombuffer(bytes.fromhex("".join(names)), dtype=np.uint8).reshape(-1, 32))
+        for name in names:
+            users.drop(users.take(name))
+
+    taken = [users.take(called(f"new-{n}")) for n in range(160)]
+
+    assert sorted(taken) == list(range(160))
+    assert users.find(called("nobody")) is None
+
+
 def test_who_left_leaves_no_byte() -> None:
     users = Users()
     for user in USERS:
