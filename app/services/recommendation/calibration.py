@@ -15,11 +15,7 @@ import numpy as np
 
 from app.domain.errors import DependencyUnavailableError, RankerError
 from app.domain.models import ItemId, Subject
-from app.domain.recommendation.calibration import (
-    WEIGHTS,
-    finding,
-    ndcg,
-)
+from app.domain.recommendation.calibration import WEIGHTS, finding, ndcg
 from app.domain.recommendation.finding import Finding, Situation
 from app.domain.recommendation.fusion import blend
 from app.ports.ranker import Ranker, RankingForm, RankingTask

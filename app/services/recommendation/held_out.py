@@ -9,9 +9,7 @@ from heapq import nsmallest
 from typing import Final
 
 from app.domain.models import HistoryEntry, ItemId, Pseudonym, Subject
-from app.domain.recommendation.calibration import (
-    AT,
-)
+from app.domain.recommendation.calibration import AT
 from app.domain.recommendation.everybody import Everybody
 from app.domain.recommendation.finding import Situation
 from app.domain.recommendation.fusion import by_position
